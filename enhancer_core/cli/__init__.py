@@ -1,0 +1,70 @@
+"""The command line, `enhancer-core`. Modules that compute are imported where a command runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from enhancer_core import __version__
+from enhancer_core.cli import data, learn, score
+from enhancer_core.errors import EnhancerError
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+# Our threads each compute on one core; a library's own pool on top would break --threads, and
+# sums that depend on its size would break "the same seed gives the same bytes".
+_POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="enhancer-core")
+def commands() -> None:
+    """Find enhancers in DNA sequence, and read what the networks learned.
+
+    From a genome and peaks to a trained network and a track:
+
+    \b
+      enhancer-core extract genome.fa peaks.bed -o enhancers.fa
+      enhancer-core background genome.fa --exclude peaks.bed --genes genes.bed -n 5000 \\
+          -o background.bed --fasta background.fa
+      enhancer-core train --positives enhancers.fa --negatives background.fa -o model
+      enhancer-core predict model --genome genome.fa --regions region.bed -o track.bw
+    """
+
+
+for command in (
+    data.simulate,
+    data.extract,
+    data.shuffle,
+    learn.train,
+    learn.evaluate,
+    learn.baseline,
+    score.predict,
+):
+    commands.add_command(command)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0, or 2 with one line on stderr if the input is bad."""
+    for pool in _POOLS:
+        os.environ[pool] = "1"
+    try:
+        status = commands.main(args=args, prog_name="enhancer-core", standalone_mode=False)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" (see {context.command_path} --help)" if context else ""
+        _stop(f"{error.format_message()}{hint}", BAD_INPUT)
+    except EnhancerError as error:
+        _stop(str(error), BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        _stop("interrupted", INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _stop(message: str, status: int) -> None:
+    click.echo(f"enhancer-core: error: {' '.join(message.split())}", err=True)
+    sys.exit(status)

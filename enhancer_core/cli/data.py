@@ -1,0 +1,205 @@
+"""Commands that make sequences: simulate, extract, background, shuffle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from enhancer_core.cli.common import (
+    PATH,
+    Talk,
+    output_option,
+    quiet_option,
+    seed_option,
+    threads_option,
+)
+
+if TYPE_CHECKING:
+    from enhancer_core.io.fasta import Record
+
+length_option = click.option(
+    "--length", type=click.IntRange(min=1), default=500, show_default=True, help="Window, in bp."
+)
+_BLOCK = 4_000_000  # letters shuffled at once: what bounds the memory of a long FASTA
+
+
+@click.command()
+@click.option("--motif", required=True, help="CEBPA, HNF4A, or a file with one motif (FILE:NAME).")
+@click.option(
+    "--definition",
+    type=click.Choice(["figure2", "literal"]),
+    default="figure2",
+    show_default=True,
+    help="figure2 gives the AUCs of the paper's Figure 2; literal follows its text.",
+)
+@click.option("-n", "--number", type=click.IntRange(min=1), default=10_000, show_default=True)
+@length_option
+@seed_option
+@quiet_option
+@output_option("Folder for positives.fa, background.fa and sites.tsv.")
+def simulate(
+    motif: str, definition: str, number: int, length: int, seed: int, quiet: bool, output: Path
+) -> None:
+    """Plant one motif in random DNA.
+
+    Positives are uniform DNA with one site, drawn from the motif, near the centre; background is
+    uniform DNA. sites.tsv says where each site stands.
+
+    \b
+      enhancer-core simulate --motif CEBPA -n 10000 -o simulated
+    """
+    import numpy as np
+
+    from enhancer_core import simulate as simulation
+    from enhancer_core.dna import decode
+    from enhancer_core.io.fasta import write_fasta
+    from enhancer_core.io.files import make_folder, write_text
+    from enhancer_core.io.motifs import read_motif
+
+    planted = read_motif(motif)
+    rng = np.random.default_rng(seed)
+    made = simulation.simulate(planted, n=number, length=length, definition=definition, rng=rng)
+    make_folder(output)
+    names = [f"positive_{index:06d}" for index in range(number)]
+    rows = zip(names, made.starts.tolist(), decode(made.sites), strict=True)
+    table = "".join(f"{name}\t{start}\t{start + len(site)}\t{site}\n" for name, start, site in rows)
+    write_text(output / "sites.tsv", "name\tstart\tend\tsite\n" + table)
+    write_fasta(
+        output / "background.fa", [f"background_{i:06d}" for i in range(number)], made.background
+    )
+    write_fasta(output / "positives.fa", names, made.positives)
+    Talk(quiet).say(
+        f"{number:,} positives with one {planted.name} site and as many without: {output}"
+    )
+
+
+@click.command()
+@click.argument("genome", type=PATH)
+@click.argument("peaks", type=PATH)
+@length_option
+@click.option(
+    "--tile", is_flag=True, help="Cut each peak into windows, rather than take its centre."
+)
+@click.option("--drop-n", is_flag=True, help="Leave out windows with N.")
+@quiet_option
+@output_option("FASTA; .gz is compressed.")
+def extract(
+    genome: Path, peaks: Path, length: int, tile: bool, drop_n: bool, quiet: bool, output: Path
+) -> None:
+    """Cut windows around peaks out of a genome.
+
+    GENOME is FASTA, PEAKS is BED; both may be .gz. A window is named chrom:start-end, 0-based and
+    half-open, in the genome's chromosome names. Windows that reach over a chromosome's end, and
+    repeats of one window, are left out and counted.
+
+    \b
+      enhancer-core extract genome.fa peaks.bed --length 500 -o enhancers.fa
+    """
+    import numpy as np
+
+    from enhancer_core import intervals
+    from enhancer_core.dna import N_CODE
+    from enhancer_core.errors import IntervalError
+    from enhancer_core.io.bed import read_bed
+    from enhancer_core.io.fasta import write_fasta
+    from enhancer_core.io.files import check_output
+    from enhancer_core.io.genome import open_genome
+
+    talk = Talk(quiet)
+    check_output(output)
+    found = read_bed(peaks)
+    with open_genome(genome, note=talk.say) as opened:
+        cut = intervals.tiled_windows if tile else intervals.centred_windows
+        windows = cut(opened.match(found), length)
+        limits = np.array([opened.lengths[chrom] for chrom in windows.chroms.tolist()])
+        inside = (windows.starts >= 0) & (windows.ends <= limits)
+        _, first = np.unique(windows.names(), return_index=True)
+        fresh = np.isin(np.arange(len(windows)), first)
+        kept = windows.take(inside & fresh)
+        codes = opened.windows(kept)
+    with_n = (codes == N_CODE).any(axis=1)
+    if drop_n:
+        kept, codes = kept.take(~with_n), codes[~with_n]
+    for count, what in (
+        (int((~inside).sum()), "reach over a chromosome's end and are left out"),
+        (int((inside & ~fresh).sum()), "repeat an earlier one and are left out"),
+        (int(with_n.sum()), f"have N and are {'left out' if drop_n else 'kept'}"),
+    ):
+        if count:
+            talk.say(f"{count:,} of {len(windows):,} windows {what}")
+    if not len(kept):
+        raise IntervalError(f"{peaks}: none of {len(windows):,} windows of {length} bp is left")
+    write_fasta(output, kept.names(), codes)
+    talk.say(f"{len(kept):,} windows of {length} bp from {len(found):,} peaks: {output}")
+
+
+@click.command()
+@click.argument("source", metavar="IN.fa", type=PATH)
+@click.option("-k", type=int, required=True, help="Length of the k-lets whose counts are kept.")
+@seed_option
+@threads_option
+@quiet_option
+@output_option("FASTA; .gz is compressed.")
+def shuffle(source: Path, k: int, seed: int, threads: int, quiet: bool, output: Path) -> None:
+    """Shuffle each sequence, keeping its count of every k-let.
+
+    Every arrangement with the same counts is equally likely. Names are kept. N stays in place and
+    each stretch between N is shuffled by itself; letters come out in upper case. Sequences may
+    differ in length. A shuffle that equals its input, likely at large k, is counted on stderr.
+
+    \b
+      enhancer-core shuffle enhancers.fa -k 4 -o shuffled.fa
+    """
+    import numpy as np
+
+    from enhancer_core.errors import SequenceError
+    from enhancer_core.io.fasta import fasta_text, read_records
+    from enhancer_core.io.files import check_output, writing
+    from enhancer_core.shuffle import k_shuffle_ragged
+
+    talk = Talk(quiet)
+    check_output(output)
+    if k < 1:
+        raise SequenceError(f"k of {k} is not allowed; allowed are 1 to the shortest length")
+    rng = np.random.default_rng(seed)
+    done = equal = 0
+    with writing(output) as stream, talk.progress("sequences shuffled", None) as advance:
+        for block in _blocks(read_records(source)):
+            for record in block:
+                if len(record.codes) < k:
+                    raise SequenceError(
+                        f"{source} line {record.line}: record '{record.name}' has"
+                        f" {len(record.codes)} bp; k of {k} is over its length"
+                    )
+            lengths = [len(record.codes) for record in block]
+            joined = np.concatenate([record.codes for record in block])
+            ends = np.cumsum(lengths)[:-1]
+            rows = np.split(
+                k_shuffle_ragged(joined, np.array(lengths), k=k, rng=rng, threads=threads), ends
+            )
+            stream.write(fasta_text([record.name for record in block], rows))
+            done += len(block)
+            equal += sum(
+                np.array_equal(record.codes, row) for record, row in zip(block, rows, strict=True)
+            )
+            advance(len(block))
+    talk.say(
+        f"{done:,} sequences shuffled at k = {k}; {equal:,} equal their input ({equal / done:.1%})"
+    )
+
+
+def _blocks(records: Iterator[Record]) -> Iterator[list[Record]]:
+    """Group records so that a block has about _BLOCK letters."""
+    block: list[Record] = []
+    letters = 0
+    for record in records:
+        block.append(record)
+        letters += len(record.codes)
+        if letters >= _BLOCK:
+            yield block
+            block, letters = [], 0
+    if block:
+        yield block

@@ -1,0 +1,148 @@
+"""Commands that score DNA with a trained network: predict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from enhancer_core.cli.common import (
+    PATH,
+    Talk,
+    device_option,
+    output_option,
+    quiet_option,
+    resolve_device,
+    threads_option,
+)
+
+if TYPE_CHECKING:
+    from enhancer_core.intervals import Intervals
+    from enhancer_core.io.genome import Genome
+    from enhancer_core.io.tracks import Stretch
+    from enhancer_core.model import Network
+
+_BLOCK = 16_384  # sequences held at once
+
+
+@click.command()
+@click.argument("model", type=PATH)
+@click.argument("source", metavar="[IN.fa]", type=PATH, required=False)
+@click.option("--genome", type=PATH, help="FASTA; predict a track along it.")
+@click.option("--regions", type=PATH, help="BED; the track covers these, not whole chromosomes.")
+@click.option(
+    "--step", type=click.IntRange(min=1), default=50, show_default=True, help="Bin, in bp."
+)
+@threads_option
+@device_option
+@quiet_option
+@output_option("TSV for sequences; .bedgraph or .bw (bigWig) for a track.")
+def predict(
+    model: Path,
+    source: Path | None,
+    genome: Path | None,
+    regions: Path | None,
+    step: int,
+    threads: int,
+    device: str,
+    quiet: bool,
+    output: Path,
+) -> None:
+    """Predict the probability that sequences, or windows along a genome, are enhancers.
+
+    MODEL is a model.safetensors file or its folder. For sequences the table has the columns name
+    and probability, in input order. A track has one value a bin, from the window around the bin's
+    middle; beyond a chromosome's end the window holds N.
+
+    \b
+      enhancer-core predict model sequences.fa -o probabilities.tsv
+      enhancer-core predict model --genome genome.fa --regions locus.bed -o track.bw
+    """
+    if (source is None) == (genome is None):
+        raise click.UsageError("give either IN.fa or --genome GENOME")
+    if regions is not None and genome is None:
+        raise click.UsageError("--regions needs --genome")
+    from enhancer_core.checkpoint import load_model
+    from enhancer_core.io.files import check_output
+
+    check_output(output)
+    network = load_model(model).network.to(resolve_device(device))
+    talk = Talk(quiet)
+    if source is not None:
+        _predict_sequences(network, source, output, threads=threads, talk=talk)
+    elif genome is not None:
+        _predict_track(network, genome, regions, output, step=step, threads=threads, talk=talk)
+
+
+def _predict_sequences(
+    network: Network, source: Path, output: Path, *, threads: int, talk: Talk
+) -> None:
+    from enhancer_core.io.fasta import read_blocks
+    from enhancer_core.io.files import writing
+    from enhancer_core.predict import probabilities
+
+    done = 0
+    with writing(output) as stream, talk.progress("sequences predicted", None) as advance:
+        stream.write(b"name\tprobability\n")
+        for block in read_blocks(source, size=_BLOCK, length=network.architecture.length):
+            found = probabilities(network, block.codes, threads=threads, progress=advance)
+            rows = zip(block.names, found.tolist(), strict=True)
+            stream.write("".join(f"{name}\t{value:.6g}\n" for name, value in rows).encode())
+            done += len(block)
+    talk.say(f"{done:,} sequences predicted: {output}")
+
+
+def _predict_track(
+    network: Network,
+    genome: Path,
+    regions: Path | None,
+    output: Path,
+    *,
+    step: int,
+    threads: int,
+    talk: Talk,
+) -> None:
+    from enhancer_core import intervals
+    from enhancer_core.io.bed import read_bed
+    from enhancer_core.io.genome import open_genome
+    from enhancer_core.io.tracks import write_track
+
+    with open_genome(genome, note=talk.say) as opened:
+        if regions is None:
+            rows = ((chrom, 0, bp) for chrom, bp in opened.lengths.items())
+            wanted = intervals.from_rows(rows)
+        else:
+            wanted = intervals.merge(opened.match(read_bed(regions)), list(opened.lengths))
+        bins = int((-(-(wanted.ends - wanted.starts) // step)).sum())
+        with talk.progress("bins predicted", bins) as advance:
+            stretches = _stretches(
+                network, opened, wanted, step=step, threads=threads, progress=advance
+            )
+            write_track(output, stretches, opened.lengths)
+    talk.say(f"{bins:,} bins of {step} bp in {len(wanted):,} regions predicted: {output}")
+
+
+def _stretches(
+    network: Network,
+    genome: Genome,
+    wanted: Intervals,
+    *,
+    step: int,
+    threads: int,
+    progress: Callable[[int], None],
+) -> Iterator[Stretch]:
+    import numpy as np
+
+    from enhancer_core.predict import track
+
+    chrom_now, codes = "", np.zeros(0, dtype=np.uint8)
+    rows = zip(wanted.chroms.tolist(), wanted.starts.tolist(), wanted.ends.tolist(), strict=True)
+    for chrom, start, end in rows:
+        if chrom != chrom_now:
+            chrom_now, codes = chrom, genome.codes(chrom)
+        for starts, values in track(
+            network, codes, start=start, end=end, step=step, threads=threads, progress=progress
+        ):
+            yield chrom, starts, np.minimum(starts + step, end), values

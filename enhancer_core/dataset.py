@@ -1,0 +1,442 @@
+"""Labelled sequences, split into train, validation and test before anything else is done.
+
+Records that must not be told apart stay in one part: identical sequences and reverse complements,
+records of one name (a k-shuffle keeps its parent's name), and windows that overlap, where names
+give coordinates. Where groups are given (chromosomes, regions, a table), whole groups stay together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from enhancer_core.dna import Codes, reverse_complement
+from enhancer_core.errors import DatasetError
+from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.tables import read_table
+
+PARTS = ("train", "validation", "test")
+TRAIN, VALIDATION, TEST = range(3)
+FRACTIONS = (0.8, 0.1, 0.1)  # Cohn et al. 2018, section 3.1.2
+
+_COORDINATES = re.compile(r"(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """n labelled sequences of one length.
+
+    `codes` uint8 (n, L); `labels` bool (n,), True for positives; `names` and `files` str (n,).
+    """
+
+    codes: Codes
+    labels: NDArray[np.bool_]
+    names: NDArray[np.str_]
+    files: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Dataset:
+        """Select rows by index or mask."""
+        return Dataset(self.codes[rows], self.labels[rows], self.names[rows], self.files[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class SplitDataset:
+    """A data set and the part of each record: `parts` int64 (n,), 0 train, 1 validation, 2 test."""
+
+    dataset: Dataset
+    parts: NDArray[np.int64]
+
+    @property
+    def train(self) -> Dataset:
+        """What models learn from."""
+        return self.dataset.take(self.parts == TRAIN)
+
+    @property
+    def validation(self) -> Dataset:
+        """What models are chosen on."""
+        return self.dataset.take(self.parts == VALIDATION)
+
+    @property
+    def test(self) -> Dataset:
+        """What models are reported on, once."""
+        return self.dataset.take(self.parts == TEST)
+
+
+def read_dataset(positives: Sequence[Path], negatives: Sequence[Path]) -> Dataset:
+    """Read FASTA files of positives and negatives, all of one length.
+
+    Parameters
+    ----------
+    positives, negatives
+        At least one file each; a record's file is known by its base name.
+
+    Raises
+    ------
+    DatasetError
+        If a file is given twice, or lengths differ between files.
+    FileError, SequenceError
+        If a file is not FASTA of one length.
+    """
+    given: dict[Path, str] = {}
+    for kind, paths in (("positives", positives), ("negatives", negatives)):
+        for path in paths:
+            if path.resolve() in given:
+                raise DatasetError(
+                    f"{path}: given as {kind} and already as {given[path.resolve()]}; each file"
+                    " is given once"
+                )
+            given[path.resolve()] = kind
+    read = {path: read_sequences(path) for path in (*positives, *negatives)}
+    return make_dataset(
+        [(path.name, read[path].names, read[path].codes) for path in positives],
+        [(path.name, read[path].names, read[path].codes) for path in negatives],
+    )
+
+
+def make_dataset(
+    positives: Sequence[tuple[str, Sequence[str], Codes]],
+    negatives: Sequence[tuple[str, Sequence[str], Codes]],
+) -> Dataset:
+    """Put positives and negatives together.
+
+    Parameters
+    ----------
+    positives, negatives
+        One (file, names, codes uint8 (n, L)) a file.
+
+    Returns
+    -------
+    Dataset
+        Positives first, in the order given.
+
+    Raises
+    ------
+    DatasetError
+        If a class is empty, or lengths differ between files.
+
+    Examples
+    --------
+    >>> from enhancer_core.dna import encode
+    >>> make_dataset([("p.fa", ["a"], encode(["ACGT"]))], [("n.fa", ["b"], encode(["TTTT"]))]).labels
+    array([ True, False])
+    """
+    for sources, kind in ((positives, "positives"), (negatives, "negatives")):
+        if not any(len(names) for _, names, _ in sources):
+            raise DatasetError(f"no {kind}; both classes need at least one sequence")
+    sources = [*positives, *negatives]
+    lengths = {codes.shape[1]: file for file, _, codes in sources}
+    if len(lengths) > 1:
+        (first, one), (second, other) = list(lengths.items())[:2]
+        raise DatasetError(
+            f"{other} has sequences of {second} bp and {one} of {first} bp; all must have one length"
+        )
+    counts = [len(names) for _, names, _ in sources]
+    is_positive = [True] * len(positives) + [False] * len(negatives)
+    return Dataset(
+        codes=np.concatenate([codes for _, _, codes in sources]),
+        labels=np.repeat(np.array(is_positive), counts),
+        names=np.array([name for _, names, _ in sources for name in names], dtype=np.str_),
+        files=np.repeat(np.array([file for file, _, _ in sources], dtype=np.str_), counts),
+    )
+
+
+def split(
+    dataset: Dataset,
+    *,
+    rng: np.random.Generator,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> SplitDataset:
+    """Split by linked records: identical sequences, shared names, overlapping windows.
+
+    The linked sets are drawn in random order; test takes them until it has its share of every
+    class, then validation; the rest is for training. Sets of one record split each class exactly.
+
+    Parameters
+    ----------
+    dataset
+        n records.
+    rng
+        Draws the order.
+    fractions
+        Shares of train, validation and test; they add up to 1.
+
+    Raises
+    ------
+    DatasetError
+        If a part would hold no positive or no negative.
+    """
+    parts = _fill(dataset.labels, linked_sets(dataset), rng=rng, fractions=fractions)
+    _check_parts(dataset.labels, parts, f"{len(dataset)} sequences")
+    return SplitDataset(dataset, parts)
+
+
+def split_by_group(
+    dataset: Dataset,
+    groups: NDArray[np.str_],
+    *,
+    rng: np.random.Generator,
+    test: Collection[str] = (),
+    validation: Collection[str] = (),
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> SplitDataset:
+    """Split whole groups, drawn at random or named.
+
+    Parameters
+    ----------
+    dataset
+        n records without sequences that two groups share (see `without_shared_sequences`).
+    groups
+        Group of each record, shape (n,).
+    rng
+        Draws the groups that are not named.
+    test, validation
+        Groups for these parts; where given, the other groups do not enter that part.
+    fractions
+        Shares of train, validation and test.
+
+    Raises
+    ------
+    DatasetError
+        If a named group does not exist or is named twice, or a part would lack a class.
+    """
+    known = set(groups.tolist())
+    for name in (*test, *validation):
+        if name not in known:
+            some = ", ".join(sorted(known)[:5])
+            raise DatasetError(f"group '{name}' is not in the data; groups are {some}")
+    if both := set(test) & set(validation):
+        raise DatasetError(f"group '{min(both)}' is named for both test and validation")
+    parts = np.full(len(dataset), TRAIN)
+    parts[np.isin(groups, list(test))] = TEST
+    parts[np.isin(groups, list(validation))] = VALIDATION
+    free = parts == TRAIN
+    rest = sum(
+        f for f, named in zip(fractions, (False, validation, test), strict=True) if not named
+    )
+    shares = (
+        fractions[0] / rest,
+        0.0 if validation else fractions[1] / rest,
+        0.0 if test else fractions[2] / rest,
+    )
+    _, ids = np.unique(groups[free], return_inverse=True)
+    parts[free] = _fill(dataset.labels[free], ids, rng=rng, fractions=shares)
+    _check_parts(dataset.labels, parts, f"{len(known)} groups")
+    return SplitDataset(dataset, parts)
+
+
+def read_split(path: Path, dataset: Dataset) -> SplitDataset:
+    """Split as an earlier run did, from its split.tsv: by record name.
+
+    Raises
+    ------
+    FileError
+        If the table cannot be read.
+    DatasetError
+        If a row is not understood, a record is missing or of the other class, or linked records
+        would be in two parts.
+    """
+    part_of_name: dict[str, str] = {}
+    labels_of_name: dict[str, set[str]] = {}
+    for number, row in read_table(path, ["name", "label", "part"]):
+        name, part = row["name"], row["part"]
+        if part not in PARTS:
+            raise DatasetError(
+                f"{path} line {number}: part '{part}' is not known; allowed are {', '.join(PARTS)}"
+            )
+        if part_of_name.setdefault(name, part) != part:
+            raise DatasetError(f"{path} line {number}: record '{name}' is in two parts")
+        labels_of_name.setdefault(name, set()).add(row["label"])
+    for name, positive in zip(dataset.names.tolist(), dataset.labels.tolist(), strict=True):
+        label = "positive" if positive else "negative"
+        if label not in labels_of_name.get(name, {label}):
+            raise DatasetError(
+                f"{path}: record '{name}' is given as {label} but was not one in this split; are"
+                " positives and negatives swapped?"
+            )
+    try:
+        return split_by_name(dataset, part_of_name)
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from error
+
+
+def read_groups(path: Path, dataset: Dataset) -> NDArray[np.str_]:
+    """Read each record's group from a table with the columns name and group.
+
+    Raises
+    ------
+    FileError
+        If the table cannot be read.
+    DatasetError
+        If a record is missing, or in two groups.
+    """
+    group_of: dict[str, str] = {}
+    for number, row in read_table(path, ["name", "group"]):
+        if group_of.setdefault(row["name"], row["group"]) != row["group"]:
+            raise DatasetError(f"{path} line {number}: record '{row['name']}' is in two groups")
+    for name in dataset.names.tolist():
+        if name not in group_of:
+            raise DatasetError(f"{path}: record '{name}' has no group in this table")
+    return np.array([group_of[name] for name in dataset.names.tolist()], dtype=np.str_)
+
+
+def split_by_name(dataset: Dataset, part_of_name: Mapping[str, str]) -> SplitDataset:
+    """Split by record name, given each name's part: train, validation or test.
+
+    Raises
+    ------
+    DatasetError
+        If a name is missing from the table, or linked records would be in two parts.
+    """
+    missing = [name for name in dataset.names.tolist() if name not in part_of_name]
+    if missing:
+        raise DatasetError(
+            f"record '{missing[0]}' and {len(missing) - 1} more are not in the split table"
+        )
+    parts = np.array([PARTS.index(part_of_name[name]) for name in dataset.names.tolist()])
+    sets = sequence_sets(dataset.codes)
+    order = np.argsort(sets, kind="stable")
+    same = sets[order][1:] == sets[order][:-1]
+    torn = np.flatnonzero(same & (parts[order][1:] != parts[order][:-1]))
+    if torn.size:
+        one, other = order[torn[0]], order[torn[0] + 1]
+        raise DatasetError(
+            f"the split table puts '{dataset.names[one]}' in {PARTS[parts[one]]} and"
+            f" '{dataset.names[other]}' in {PARTS[parts[other]]}, but their sequences are identical"
+        )
+    _check_parts(dataset.labels, parts, "the split table")
+    return SplitDataset(dataset, parts)
+
+
+def without_shared_sequences(dataset: Dataset, groups: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Mark the records to keep so that no sequence, on either strand, is in two groups.
+
+    Returns
+    -------
+    bool, shape (n,)
+        False for a record whose sequence stands earlier in another group.
+    """
+    sets = sequence_sets(dataset.codes)
+    _, first = np.unique(sets, return_index=True)
+    kept: NDArray[np.bool_] = groups == groups[first[sets]]
+    return kept
+
+
+def chromosome_groups(names: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Take each record's chromosome from its name, `chrom:start-end`.
+
+    Raises
+    ------
+    DatasetError
+        If a name is not of that form.
+
+    Examples
+    --------
+    >>> chromosome_groups(np.array(["chr2:100-600"])).tolist()
+    ['chr2']
+    """
+    matches = [_COORDINATES.fullmatch(name) for name in names.tolist()]
+    for name, match in zip(names.tolist(), matches, strict=True):
+        if match is None:
+            raise DatasetError(
+                f"record '{name}' does not name its chromosome; 'chrom:start-end' is needed"
+            )
+    return np.array([match["chrom"] for match in matches if match], dtype=np.str_)
+
+
+def sequence_sets(codes: Codes) -> NDArray[np.int64]:
+    """Number the distinct sequences; a sequence and its reverse complement are one.
+
+    Returns
+    -------
+    int64, shape (n,)
+        Set of each row, from 0.
+    """
+    keys = [
+        min(row.tobytes(), other.tobytes())
+        for row, other in zip(codes, reverse_complement(codes), strict=True)
+    ]
+    return _number(keys)
+
+
+def linked_sets(dataset: Dataset) -> NDArray[np.int64]:
+    """Number the sets of records that must share a part.
+
+    Returns
+    -------
+    int64, shape (n,)
+        Set of each record, from 0.
+    """
+    n = len(dataset)
+    keys = [sequence_sets(dataset.codes), _number(dataset.names.tolist())]
+    rows = [np.arange(n)] * len(keys)
+    links = [key + offset for key, offset in zip(keys, (n, 2 * n), strict=True)]
+    one, other = _overlapping(dataset.names)
+    left, right = np.concatenate([*rows, one]), np.concatenate([*links, other])
+    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(3 * n, 3 * n))
+    components = connected_components(graph, directed=False)[1][:n]
+    return np.unique(components, return_inverse=True)[1].astype(np.int64)
+
+
+def _overlapping(names: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pair the rows whose coordinates overlap: neighbours in order of start are enough."""
+    placed = [
+        (match["chrom"], int(match["start"]), int(match["end"]), row)
+        for row, name in enumerate(names.tolist())
+        if (match := _COORDINATES.fullmatch(name))
+    ]
+    pairs, reach = [], ("", 0, -1)
+    for chrom, start, end, row in sorted(placed):
+        if chrom == reach[0] and start < reach[1]:
+            pairs.append((reach[2], row))
+        if chrom != reach[0] or end > reach[1]:
+            reach = (chrom, end, row)
+    left, right = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return left, right
+
+
+def _number(keys: Sequence[object]) -> NDArray[np.int64]:
+    ids: dict[object, int] = {}
+    return np.array([ids.setdefault(key, len(ids)) for key in keys], dtype=np.int64)
+
+
+def _fill(
+    labels: NDArray[np.bool_],
+    sets: NDArray[np.int64],
+    *,
+    rng: np.random.Generator,
+    fractions: tuple[float, float, float],
+) -> NDArray[np.int64]:
+    n_sets = int(sets.max()) + 1 if len(sets) else 0
+    sizes = np.stack(
+        [np.bincount(sets[labels == label], minlength=n_sets) for label in (False, True)], axis=1
+    )
+    targets = {part: np.rint(sizes.sum(axis=0) * fractions[part]) for part in (VALIDATION, TEST)}
+    filled = {part: np.zeros(2) for part in (VALIDATION, TEST)}
+    part_of_set = np.full(n_sets, TRAIN)
+    for index in rng.permutation(n_sets):
+        size = sizes[index]
+        for part in (TEST, VALIDATION):
+            if ((filled[part] < targets[part]) | (size == 0)).all():
+                filled[part] += size
+                part_of_set[index] = part
+                break
+    return part_of_set[sets]
+
+
+def _check_parts(labels: NDArray[np.bool_], parts: NDArray[np.int64], what: str) -> None:
+    for part, name in enumerate(PARTS):
+        for label, kind in ((True, "positive"), (False, "negative")):
+            if not ((parts == part) & (labels == label)).any():
+                raise DatasetError(
+                    f"{what} leave the {name} part without a {kind}; each part needs both classes"
+                )

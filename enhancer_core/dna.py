@@ -1,0 +1,250 @@
+"""DNA as arrays: base codes, one-hot, reverse complement and k-let counts.
+
+The one representation is `codes`, uint8 (n, L) with A=0 C=1 G=2 T=3 N=4. One-hot arrays are made
+from it a batch at a time, and N is 0.25 in all four channels, as kipoiseq encodes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.errors import SequenceError
+
+Codes: TypeAlias = NDArray[np.uint8]  # (n, L) or (L,): A=0 C=1 G=2 T=3 N=4
+Letters: TypeAlias = NDArray[np.uint8]  # ASCII bytes of a sequence, either case
+OneHot: TypeAlias = NDArray[np.float32]  # (n, 4, L)
+
+ALPHABET = "ACGTN"
+N_CODE = 4
+NOT_DNA = 255  # in CODE_OF_LETTER: a letter that is neither a base nor N
+IUPAC_AMBIGUITY = "RYSWKMBDHV"
+
+_LETTER_OF_CODE = np.frombuffer(ALPHABET.encode(), dtype=np.uint8)
+_COMPLEMENT = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
+_ONE_HOT_ROWS = np.vstack([np.eye(4), np.full((1, 4), 0.25)]).astype(np.float32)
+
+
+def _code_table(*, iupac_as_n: bool) -> Codes:
+    table = np.full(256, NOT_DNA, dtype=np.uint8)
+    for code, letter in enumerate(ALPHABET):
+        table[[ord(letter), ord(letter.lower())]] = code
+    if iupac_as_n:
+        for letter in IUPAC_AMBIGUITY:
+            table[[ord(letter), ord(letter.lower())]] = N_CODE
+    return table
+
+
+CODE_OF_LETTER = _code_table(iupac_as_n=False)
+CODE_OF_GENOME_LETTER = _code_table(iupac_as_n=True)
+
+
+def encode(sequences: Sequence[str]) -> Codes:
+    """Encode DNA strings of one length as base codes.
+
+    Parameters
+    ----------
+    sequences
+        Strings over A, C, G, T and N, in either case.
+
+    Returns
+    -------
+    uint8, shape (n, L)
+        A=0, C=1, G=2, T=3, N=4.
+
+    Raises
+    ------
+    SequenceError
+        If `sequences` is empty, lengths differ, or a letter is not one of the five.
+
+    Examples
+    --------
+    >>> encode(["ACgt", "NNAC"])
+    array([[0, 1, 2, 3],
+           [4, 4, 0, 1]], dtype=uint8)
+    """
+    if not sequences:
+        raise SequenceError("no sequences to encode; at least one is needed")
+    length = len(sequences[0])
+    for index, sequence in enumerate(sequences):
+        if len(sequence) != length:
+            raise SequenceError(
+                f"sequence {index}: length {len(sequence)} differs from the first's, {length}"
+            )
+    rows = []
+    for index, sequence in enumerate(sequences):
+        letters = np.frombuffer(sequence.encode("ascii", "replace"), dtype=np.uint8)
+        codes = CODE_OF_LETTER[letters]
+        if (codes == NOT_DNA).any():
+            raise SequenceError(f"sequence {index}: {describe_bad_letter(letters)}")
+        rows.append(codes)
+    return np.stack(rows)
+
+
+def describe_bad_letter(letters: Letters) -> str:
+    """Say which letter of a sequence is not DNA, where it stands and what is allowed.
+
+    Parameters
+    ----------
+    letters
+        uint8, shape (L,): ASCII bytes with at least one that is not A, C, G, T or N.
+
+    Returns
+    -------
+    str
+        A phrase for an error message; positions count from 1.
+
+    Examples
+    --------
+    >>> describe_bad_letter(np.frombuffer(b"ACRT", dtype=np.uint8))
+    "letter 'R' at position 3 is an IUPAC ambiguity code; allowed are A C G T N (write N instead)"
+    """
+    position = int(np.argmax(CODE_OF_LETTER[letters] == NOT_DNA))
+    letter = chr(letters[position])
+    shown = letter if letter.isprintable() and letter.isascii() else f"\\x{ord(letter):02x}"
+    got = f"letter '{shown}' at position {position + 1}"
+    if letter.upper() in IUPAC_AMBIGUITY:
+        return f"{got} is an IUPAC ambiguity code; allowed are A C G T N (write N instead)"
+    return f"{got} is not DNA; allowed are A C G T N"
+
+
+def decode(codes: Codes) -> list[str]:
+    """Spell base codes as upper-case strings.
+
+    Parameters
+    ----------
+    codes
+        uint8, shape (n, L), values 0-4.
+
+    Returns
+    -------
+    list of str
+        n strings of L letters.
+
+    Raises
+    ------
+    SequenceError
+        If a code is above 4.
+
+    Examples
+    --------
+    >>> decode(np.array([[0, 1, 2, 3, 4]], dtype=np.uint8))
+    ['ACGTN']
+    """
+    check_codes(codes)
+    return [row.tobytes().decode("ascii") for row in np.atleast_2d(_LETTER_OF_CODE[codes])]
+
+
+def check_codes(codes: Codes) -> None:
+    """Raise unless every value is a base code.
+
+    Raises
+    ------
+    SequenceError
+        If a code is above 4, saying where.
+    """
+    if codes.size and codes.max() > N_CODE:
+        place = tuple(int(i) for i in np.argwhere(codes > N_CODE)[0])
+        raise SequenceError(f"code {codes[place]} at {place} is not a base; allowed are 0 to 4")
+
+
+def one_hot(codes: Codes) -> OneHot:
+    """Spread base codes over four channels, in the order A C G T.
+
+    Parameters
+    ----------
+    codes
+        uint8, shape (n, L), values 0-4.
+
+    Returns
+    -------
+    float32, shape (n, 4, L)
+        1 in the base's channel; N is 0.25 in all four, as in kipoiseq.
+
+    Examples
+    --------
+    >>> one_hot(np.array([[0, 4]], dtype=np.uint8))[0].tolist()
+    [[1.0, 0.25], [0.0, 0.25], [0.0, 0.25], [0.0, 0.25]]
+    """
+    check_codes(codes)
+    return np.ascontiguousarray(_ONE_HOT_ROWS[codes].transpose(0, 2, 1))
+
+
+def reverse_complement(codes: Codes) -> Codes:
+    """Read sequences on the other strand.
+
+    Parameters
+    ----------
+    codes
+        uint8, shape (..., L), values 0-4.
+
+    Returns
+    -------
+    uint8, same shape
+        N stays N.
+
+    Examples
+    --------
+    >>> decode(reverse_complement(encode(["AACGN"])))
+    ['NCGTT']
+    """
+    return _COMPLEMENT[codes[..., ::-1]]
+
+
+def k_let_counts(codes: Codes, k: int) -> dict[str, int]:
+    """Count the k-lets (words of k letters) of one sequence.
+
+    Parameters
+    ----------
+    codes
+        uint8, shape (L,), values 0-4; k-lets with N count too.
+    k
+        Length of a k-let, 1 <= k <= L.
+
+    Returns
+    -------
+    dict of str to int
+        Counts of the L - k + 1 overlapping k-lets that occur.
+
+    Raises
+    ------
+    SequenceError
+        If k is below 1 or above L.
+
+    Examples
+    --------
+    >>> k_let_counts(encode(["AACAA"])[0], 2)
+    {'AA': 2, 'AC': 1, 'CA': 1}
+    """
+    if not 1 <= k <= len(codes):
+        raise SequenceError(f"k of {k} is not allowed for {len(codes)} bp; allowed are 1 to length")
+    words, counts = np.unique(
+        np.lib.stride_tricks.sliding_window_view(codes, k), axis=0, return_counts=True
+    )
+    return dict(zip(decode(words), counts.tolist(), strict=True))
+
+
+def gc_content(codes: Codes) -> NDArray[np.float64]:
+    """Measure the share of G and C among the bases that are not N.
+
+    Parameters
+    ----------
+    codes
+        uint8, shape (n, L), values 0-4.
+
+    Returns
+    -------
+    float64, shape (n,)
+        0 to 1; nan for a sequence of N alone.
+
+    Examples
+    --------
+    >>> gc_content(encode(["GCNA"])).round(3).tolist()
+    [0.667]
+    """
+    known = (codes != N_CODE).sum(axis=1)
+    strong = ((codes == 1) | (codes == 2)).sum(axis=1)
+    return np.divide(strong, known, out=np.full(len(codes), np.nan), where=known > 0)

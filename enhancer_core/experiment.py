@@ -1,0 +1,333 @@
+"""One experiment, from labelled sequences to a folder of results.
+
+Everything is judged on one split: the network and the k-mer baseline learn from the training part,
+are chosen on the validation part, and are reported on the test part once.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core import __version__, baseline, metrics, report
+from enhancer_core.checkpoint import MODEL_FILE, save_model
+from enhancer_core.dataset import PARTS, TEST, TRAIN, VALIDATION, Dataset, SplitDataset
+from enhancer_core.dna import gc_content
+from enhancer_core.interpret import filter_pfms
+from enhancer_core.io.files import sha256, write_text
+from enhancer_core.io.tables import write_table
+from enhancer_core.model import Architecture
+from enhancer_core.motif import ppm
+from enhancer_core.predict import probabilities
+from enhancer_core.train import Check, TrainConfig, Trained, train
+
+BASELINE_K = 5
+_COMPOSITION_K = (1, 2)  # k-mers so short that a model of them sees composition only
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One model's probabilities, and its figures on the validation and test parts."""
+
+    name: str
+    probabilities: NDArray[np.float32]  # (n,), of every sequence
+    validation: metrics.Metrics
+    test: metrics.Metrics
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the figures as they stand in metrics.json."""
+        return {"validation": self.validation.to_dict(), "test": self.test.to_dict()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Experiment:
+    """What an experiment is made of: split data, network, protocol and seed."""
+
+    data: SplitDataset
+    network: str  # the architecture's name
+    architecture: Architecture
+    config: TrainConfig
+    seed: int
+    grouped: bool = False  # whether groups were kept whole
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What came of an experiment."""
+
+    trained: Trained
+    network: Scored
+    baseline: Scored
+    composition: Mapping[str, Scored]  # models that see composition only, by name
+
+    def difference(self, data: SplitDataset) -> metrics.Estimate:
+        """Estimate by how much the network's test AUC exceeds the baseline's, paired."""
+        test = data.parts == TEST
+        return metrics.auc_difference(
+            data.test.labels, self.network.probabilities[test], self.baseline.probabilities[test]
+        )
+
+
+def run(
+    experiment: Experiment,
+    *,
+    threads: int = 1,
+    device: str = "cpu",
+    folder: Path | None = None,
+    progress: Callable[[int, Check], None] | None = None,
+) -> Outcome:
+    """Train the network and the simple models, and score every sequence with each.
+
+    Parameters
+    ----------
+    experiment
+        Data, split and protocol.
+    threads, device, folder, progress
+        As `train.train`.
+
+    Raises
+    ------
+    EnhancerError
+        As `train.train`.
+    """
+    data, seed = experiment.data, experiment.seed
+    simple = {k: score_baseline(data, k, seed=seed) for k in (*_COMPOSITION_K, BASELINE_K)}
+    trained = train(
+        data,
+        experiment.architecture,
+        experiment.config,
+        seed=seed,
+        threads=threads,
+        device=device,
+        folder=folder,
+        progress=progress,
+    )
+    found = probabilities(trained.network, data.dataset.codes, threads=threads)
+    return Outcome(
+        trained=trained,
+        network=_scored(data, "network", found, seed=seed),
+        baseline=simple[BASELINE_K],
+        composition={simple[k].name: simple[k] for k in _COMPOSITION_K},
+    )
+
+
+def score_baseline(data: SplitDataset, k: int, *, seed: int) -> Scored:
+    """Fit the k-mer baseline on the training part, and score every sequence with it.
+
+    Raises
+    ------
+    SequenceError
+        If k is not allowed.
+    """
+    learn, check = data.train, data.validation
+    fitted = baseline.fit(learn.codes, learn.labels, check.codes, check.labels, k=k)
+    found = fitted.probabilities(data.dataset.codes)
+    return _scored(data, f"{k}-mer logistic regression", found, seed=seed)
+
+
+def _scored(data: SplitDataset, name: str, found: NDArray[np.float32], *, seed: int) -> Scored:
+    validation, test = (
+        metrics.evaluate(part.labels, found[data.parts == index], rng=np.random.default_rng(seed))
+        for index, part in ((VALIDATION, data.validation), (TEST, data.test))
+    )
+    return Scored(name, found, validation, test)
+
+
+def write_split(path: Path, data: SplitDataset) -> None:
+    """Write which part each record is in; `dataset.split_from_table` takes it back."""
+    dataset = data.dataset
+    labels = np.where(dataset.labels, "positive", "negative")
+    names = [PARTS[part] for part in data.parts.tolist()]
+    rows = zip(dataset.names, labels, dataset.files, names, strict=True)
+    write_table(path, ["name", "label", "file", "part"], rows)
+
+
+def write_predictions(path: Path, data: SplitDataset, scored: Mapping[str, Scored]) -> None:
+    """Write each model's probabilities on the test part, a column each."""
+    test = data.test
+    columns = [each.probabilities[data.parts == TEST].tolist() for each in scored.values()]
+    rows = zip(test.names, test.files, test.labels.astype(int), *columns, strict=True)
+    write_table(path, ["name", "file", "label", *scored], rows)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write plain values as JSON, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_outcome(
+    folder: Path,
+    experiment: Experiment,
+    outcome: Outcome,
+    *,
+    positives: Sequence[Path],
+    negatives: Sequence[Path],
+    threads: int = 1,
+) -> None:
+    """Write the results of a run into a folder; the model last, so that with it all is there.
+
+    Parameters
+    ----------
+    folder
+        An existing folder.
+    experiment, outcome
+        What was done, and what came of it.
+    positives, negatives
+        The files that the data set was read from.
+    threads
+        Cores to use.
+
+    Raises
+    ------
+    FileError
+        If a file cannot be written.
+    """
+    data = experiment.data
+    inputs = _inputs(data.dataset, positives, negatives)
+    restart = outcome.trained.restarts[outcome.trained.best]
+    figures = {
+        **outcome.network.to_dict(),
+        "baseline": {"name": outcome.baseline.name, **outcome.baseline.to_dict()},
+        "difference": asdict(outcome.difference(data)),
+        "composition": {name: s.to_dict() for name, s in outcome.composition.items()},
+        "restarts": [
+            {"restart": r.index, "validation_auc": r.auc, "epoch": r.checks[r.kept].epoch}
+            for r in outcome.trained.restarts
+        ],
+        "best_restart": outcome.trained.best,
+    }
+    training = {
+        "enhancer_core": __version__,
+        "network": experiment.network,
+        "seed": experiment.seed,
+        "config": asdict(experiment.config),
+        "restart": restart.index,
+        "epoch": restart.checks[restart.kept].epoch,
+        "validation": outcome.network.validation.to_dict(),
+        "test": outcome.network.test.to_dict(),
+        "baseline": figures["baseline"],
+        "inputs": [asdict(each) for each in inputs],
+    }
+    write_split(folder / "split.tsv", data)
+    write_predictions(
+        folder / "test_predictions.tsv",
+        data,
+        {"probability": outcome.network, "baseline_probability": outcome.baseline},
+    )
+    page = report.render_report(_content(experiment, outcome, inputs, threads=threads))
+    write_text(folder / "report.html", page)
+    write_json(folder / "metrics.json", figures)
+    save_model(folder / MODEL_FILE, outcome.trained.network, training)
+
+
+def _inputs(
+    dataset: Dataset, positives: Sequence[Path], negatives: Sequence[Path]
+) -> list[report.InputFile]:
+    return [
+        report.InputFile(
+            name=path.name,
+            label=label,
+            sequences=int(
+                ((dataset.files == path.name) & (dataset.labels == (label == "positives"))).sum()
+            ),
+            sha256=sha256(path),
+        )
+        for label, paths in (("positives", positives), ("negatives", negatives))
+        for path in paths
+    ]
+
+
+def _content(
+    experiment: Experiment,
+    outcome: Outcome,
+    inputs: Sequence[report.InputFile],
+    *,
+    threads: int,
+) -> report.ReportContent:
+    data = experiment.data
+    dataset, parts = data.dataset, data.parts
+    test = data.test
+    positives = dataset.codes[(parts == TRAIN) & dataset.labels]
+    pfms = filter_pfms(outcome.trained.network, positives, threads=threads)
+    return report.ReportContent(
+        title=f"Network '{experiment.network}' on {inputs[0].name}",
+        configuration={
+            "network": experiment.network,
+            "length, bp": experiment.architecture.length,
+            **{name.replace("_", " "): value for name, value in asdict(experiment.config).items()},
+            "seed": experiment.seed,
+        },
+        inputs=inputs,
+        parts=[
+            report.Part(
+                name=name,
+                positives=int((dataset.labels & (parts == part)).sum()),
+                negatives=int((~dataset.labels & (parts == part)).sum()),
+            )
+            for part, name in enumerate(PARTS)
+        ],
+        grouped=experiment.grouped,
+        network=_result(data, outcome.network, seed=experiment.seed),
+        baseline=_result(data, outcome.baseline, seed=experiment.seed),
+        auc_difference=outcome.difference(data),
+        test_labels=test.labels,
+        test_probabilities=outcome.network.probabilities[parts == TEST].astype(np.float64),
+        restarts=[
+            report.Restart(
+                epochs=np.array([check.epoch for check in restart.checks]),
+                losses=np.array([check.loss for check in restart.checks]),
+                validation_aucs=np.array([check.auc for check in restart.checks]),
+                kept=restart.kept,
+            )
+            for restart in outcome.trained.restarts
+        ],
+        best_restart=outcome.trained.best,
+        composition=_composition(dataset, outcome),
+        filters=[
+            report.Filter(name=f"filter {index + 1}", ppm=ppm(pfm))
+            for index, pfm in enumerate(pfms)
+            if pfm.any()
+        ],
+        versions={
+            "enhancer_core": __version__,
+            "Python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "numpy", "scikit-learn")},
+        },
+    )
+
+
+def _result(data: SplitDataset, scored: Scored, *, seed: int) -> report.ModelResult:
+    return report.ModelResult(
+        name=scored.name,
+        validation=scored.validation,
+        test=scored.test,
+        curves=metrics.curves(
+            data.test.labels,
+            scored.probabilities[data.parts == TEST],
+            rng=np.random.default_rng(seed),
+        ),
+    )
+
+
+def _composition(dataset: Dataset, outcome: Outcome) -> report.Composition:
+    shares = baseline.k_mer_frequencies(dataset.codes, 2)
+    gc = gc_content(dataset.codes) * 100
+    return report.Composition(
+        features=[
+            report.Feature(
+                name="GC content, %", positives=gc[dataset.labels], negatives=gc[~dataset.labels]
+            )
+        ],
+        kmers=baseline.k_mer_names(2),
+        positive_frequencies=shares[dataset.labels].mean(axis=0, dtype=np.float64),
+        negative_frequencies=shares[~dataset.labels].mean(axis=0, dtype=np.float64),
+        aucs={name: scored.test.auc for name, scored in outcome.composition.items()},
+    )

@@ -1,0 +1,305 @@
+"""Intervals of a genome as arrays, 0-based and half-open, and the windows cut from them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.errors import EnhancerError, IntervalError
+
+if TYPE_CHECKING:
+    from pybedtools import BedTool
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """n intervals: `chroms` str (n,), `starts` and `ends` int64 (n,), 0-based, half-open.
+
+    `source` and `lines` (int64 (n,), from 1) say where each came from, for error messages.
+    """
+
+    chroms: NDArray[np.str_]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    source: str = "intervals"
+    lines: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Intervals:
+        """Select rows by index or mask."""
+        lines = self.lines[rows] if len(self.lines) else self.lines
+        return Intervals(self.chroms[rows], self.starts[rows], self.ends[rows], self.source, lines)
+
+    def where(self, row: int) -> str:
+        """Say where an interval came from: `peaks.bed line 12`."""
+        return f"{self.source} line {self.lines[row]}" if len(self.lines) else self.source
+
+    def names(self) -> list[str]:
+        """Name each interval `chrom:start-end`, 0-based and half-open."""
+        return [
+            f"{chrom}:{start}-{end}"
+            for chrom, start, end in zip(self.chroms, self.starts, self.ends, strict=True)
+        ]
+
+
+def from_rows(rows: Iterable[tuple[str, int, int]]) -> Intervals:
+    """Make intervals of (chrom, start, end) rows.
+
+    Raises
+    ------
+    IntervalError
+        If a start is negative or an end is not after its start.
+
+    Examples
+    --------
+    >>> from_rows([("chr1", 10, 20)]).names()
+    ['chr1:10-20']
+    """
+    chroms, starts, ends = [], [], []
+    for chrom, start, end in rows:
+        check_interval(f"interval {chrom}:{start}-{end}", start, end)
+        chroms.append(chrom)
+        starts.append(start)
+        ends.append(end)
+    return Intervals(
+        np.array(chroms, dtype=np.str_),
+        np.array(starts, dtype=np.int64),
+        np.array(ends, dtype=np.int64),
+    )
+
+
+def check_interval(where: str, start: int, end: int) -> None:
+    """Raise unless 0 <= start < end.
+
+    Raises
+    ------
+    IntervalError
+        Saying `where`, and which of the two is wrong.
+    """
+    if start < 0:
+        raise IntervalError(f"{where}: start {start} is negative; positions count from 0")
+    if end <= start:
+        raise IntervalError(f"{where}: end {end} is not after start {start}")
+
+
+def centred_windows(intervals: Intervals, length: int) -> Intervals:
+    """Give each interval the window of `length` bp around its centre, (start + end) // 2.
+
+    Parameters
+    ----------
+    intervals
+        n intervals.
+    length
+        Window length in bp, at least 1.
+
+    Returns
+    -------
+    Intervals
+        n windows [centre - length // 2, centre - length // 2 + length); a start may be negative.
+
+    Examples
+    --------
+    >>> centred_windows(from_rows([("chr1", 1000, 1200)]), 500).names()
+    ['chr1:850-1350']
+    """
+    starts = (intervals.starts + intervals.ends) // 2 - length // 2
+    return Intervals(intervals.chroms, starts, starts + length, intervals.source, intervals.lines)
+
+
+def tiled_windows(intervals: Intervals, length: int) -> Intervals:
+    """Cut each interval into windows of `length` bp that touch and do not overlap.
+
+    The windows stand in the middle of the interval, with what is left over split between its
+    ends. An interval shorter than `length` gives one window around its centre.
+
+    Examples
+    --------
+    >>> tiled_windows(from_rows([("chr1", 1000, 2100), ("chr1", 5000, 5100)]), 500).names()
+    ['chr1:1050-1550', 'chr1:1550-2050', 'chr1:4800-5300']
+    """
+    counts = np.maximum((intervals.ends - intervals.starts) // length, 1)
+    rows = np.repeat(np.arange(len(intervals)), counts)
+    order = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    centres = (intervals.starts + intervals.ends) // 2
+    starts = centres[rows] - (counts[rows] * length) // 2 + order * length
+    tiles = intervals.take(rows)
+    return Intervals(tiles.chroms, starts, starts + length, tiles.source, tiles.lines)
+
+
+def concatenate(parts: Sequence[Intervals]) -> Intervals:
+    """Put intervals one after another; where they came from is not kept.
+
+    Examples
+    --------
+    >>> concatenate([from_rows([("chr1", 10, 20)]), from_rows([("chr2", 0, 5)])]).names()
+    ['chr1:10-20', 'chr2:0-5']
+    """
+    if not parts:
+        return from_rows([])
+    return Intervals(
+        np.concatenate([part.chroms for part in parts]),
+        np.concatenate([part.starts for part in parts]),
+        np.concatenate([part.ends for part in parts]),
+    )
+
+
+def check_inside(intervals: Intervals, lengths: Mapping[str, int]) -> None:
+    """Raise unless each interval lies on a known chromosome and ends within it.
+
+    Raises
+    ------
+    IntervalError
+        Saying which interval does not, and the chromosome's length.
+    """
+    for row, (chrom, end) in enumerate(
+        zip(intervals.chroms.tolist(), intervals.ends.tolist(), strict=True)
+    ):
+        if chrom not in lengths:
+            raise IntervalError(
+                f"{intervals.where(row)}: chromosome '{chrom}' is not among the genome's"
+                f" {len(lengths)}"
+            )
+        if end > lengths[chrom]:
+            raise IntervalError(
+                f"{intervals.where(row)}: end {end} is beyond the end of {chrom}, {lengths[chrom]}"
+            )
+
+
+def merge(intervals: Intervals, order: Sequence[str]) -> Intervals:
+    """Join intervals that overlap or touch, without bedtools; chromosomes come in `order`.
+
+    Examples
+    --------
+    >>> some = from_rows([("chr2", 0, 5), ("chr1", 15, 30), ("chr1", 10, 20), ("chr1", 30, 31)])
+    >>> merge(some, ["chr1", "chr2"]).names()
+    ['chr1:10-31', 'chr2:0-5']
+    """
+    rank = {chrom: index for index, chrom in enumerate(order)}
+    rows: list[tuple[str, int, int]] = []
+    for chrom, start, end in sorted(
+        zip(
+            intervals.chroms.tolist(),
+            intervals.starts.tolist(),
+            intervals.ends.tolist(),
+            strict=True,
+        ),
+        key=lambda row: (rank[row[0]], row[1]),
+    ):
+        if rows and rows[-1][0] == chrom and start <= rows[-1][2]:
+            rows[-1] = (chrom, rows[-1][1], max(end, rows[-1][2]))
+        else:
+            rows.append((chrom, start, end))
+    return from_rows(rows)
+
+
+def require_bedtools() -> None:
+    """Raise unless the program `bedtools`, which the set operations run, is installed.
+
+    Raises
+    ------
+    EnhancerError
+        Saying how to install it.
+    """
+    if shutil.which("bedtools") is None:
+        raise EnhancerError(
+            "the program 'bedtools' is not on the PATH; install it with 'apt-get install bedtools'"
+            " or 'conda install -c bioconda bedtools'"
+        )
+
+
+def slop(intervals: Intervals, lengths: Mapping[str, int], distance: int) -> Intervals:
+    """Widen each interval by `distance` bp on both sides, as far as its chromosome goes.
+
+    Parameters
+    ----------
+    intervals
+        n intervals.
+    lengths
+        bp of each chromosome.
+    distance
+        In bp, at least 0.
+
+    Returns
+    -------
+    Intervals
+        n intervals in the same order (`bedtools slop`).
+
+    Raises
+    ------
+    EnhancerError
+        If bedtools is not installed.
+    IntervalError
+        If an interval is not inside its chromosome.
+
+    Examples
+    --------
+    >>> slop(from_rows([("chr1", 10, 20), ("chr1", 95, 99)]), {"chr1": 100}, 15).names()
+    ['chr1:0-35', 'chr1:80-100']
+    """
+    with _as_bedtool(intervals, lengths) as (bed, sizes, folder):
+        return _as_intervals(bed.slop(b=distance, g=sizes, output=f"{folder}/slop.bed"))
+
+
+def complement(intervals: Intervals, lengths: Mapping[str, int]) -> Intervals:
+    """Find what no interval covers; the intervals may overlap and stand in any order.
+
+    Returns
+    -------
+    Intervals
+        Gaps of at least 1 bp in the order of `lengths` (`bedtools complement`).
+
+    Raises
+    ------
+    EnhancerError
+        If bedtools is not installed.
+    IntervalError
+        If an interval is not inside its chromosome.
+
+    Examples
+    --------
+    >>> taken = from_rows([("chr1", 10, 20), ("chr1", 15, 100)])
+    >>> complement(taken, {"chr2": 5, "chr1": 100}).names()
+    ['chr2:0-5', 'chr1:0-10']
+    """
+    with _as_bedtool(intervals, lengths) as (bed, sizes, folder):
+        in_order = bed.sort(g=sizes, output=f"{folder}/sorted.bed")
+        return _as_intervals(in_order.complement(g=sizes, output=f"{folder}/complement.bed"))
+
+
+@contextmanager
+def _as_bedtool(
+    intervals: Intervals, lengths: Mapping[str, int]
+) -> Iterator[tuple[BedTool, str, str]]:
+    """Hand over intervals, chromosome sizes and the folder for results, which goes at the end.
+
+    Every result gets its name there: the temporary files that pybedtools would name itself stay
+    until the process ends, and its `cleanup` would take those of the caller's own BedTools too.
+    """
+    require_bedtools()
+    check_inside(intervals, lengths)
+    # Not at the top: importing it runs every bedtools program once for its help, 0.3 s.
+    from pybedtools import BedTool, chromsizes_to_file
+
+    with tempfile.TemporaryDirectory(prefix="enhancer-core-") as folder:
+        sizes = f"{folder}/sizes.txt"
+        chromsizes_to_file({name: (0, bp) for name, bp in lengths.items()}, sizes)
+        rows = zip(
+            intervals.chroms.tolist(),
+            map(str, intervals.starts.tolist()),
+            map(str, intervals.ends.tolist()),
+            strict=True,
+        )
+        yield BedTool(rows).saveas(f"{folder}/intervals.bed"), sizes, folder
+
+
+def _as_intervals(bed: BedTool) -> Intervals:
+    return from_rows((row.chrom, row.start, row.end) for row in bed)

@@ -1,0 +1,167 @@
+"""Sequences in FASTA files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from enhancer_core.dna import CODE_OF_LETTER, NOT_DNA, Codes, decode, describe_bad_letter
+from enhancer_core.errors import FileError, SequenceError
+from enhancer_core.io.files import reading, writing
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One FASTA record: its name, base codes uint8 (L,), and the line of its header."""
+
+    name: str
+    codes: Codes
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Records of one length: names, and codes uint8 (n, L)."""
+
+    names: list[str]
+    codes: Codes
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Read the records of a FASTA file one by one; plain or gzip, LF or CRLF, either case.
+
+    A record's name is the first word of its header.
+
+    Raises
+    ------
+    FileError
+        If the file is empty or not FASTA, a header has no name or no sequence, or a name is
+        there twice.
+    SequenceError
+        If a letter is not A, C, G, T or N.
+    """
+    seen: dict[str, int] = {}
+    name, start, parts = "", 0, []
+    with reading(path) as stream:
+        number = 0
+        for number, raw in enumerate(stream, start=1):
+            line = raw.rstrip(b"\r\n \t")
+            if line.startswith(b">"):
+                if start:
+                    yield _record(path, name, parts, start)
+                name, start, parts = _name(path, line, number), number, []
+                if name in seen:
+                    raise FileError(
+                        f"{path} line {number}: name '{name}' is already on line {seen[name]};"
+                        " each record needs its own"
+                    )
+                seen[name] = number
+            elif line and not start:
+                raise FileError(
+                    f"{path} line {number}: not FASTA; the first line must be a header, '>name'"
+                )
+            elif line:
+                parts.append(line)
+        if not start:
+            what = "only blank lines" if number else "empty"
+            raise FileError(f"{path}: {what}; a FASTA file with at least one record is needed")
+        yield _record(path, name, parts, start)
+
+
+def _name(path: Path, header: bytes, number: int) -> str:
+    words = header[1:].split(maxsplit=1)
+    if not words:
+        raise FileError(f"{path} line {number}: header without a name; '>name' is needed")
+    try:
+        return words[0].decode()
+    except UnicodeDecodeError as error:
+        raise FileError(f"{path} line {number}: not a text file") from error
+
+
+def _record(path: Path, name: str, parts: list[bytes], start: int) -> Record:
+    letters = np.frombuffer(b"".join(parts), dtype=np.uint8)
+    if not letters.size:
+        raise FileError(f"{path} line {start}: record '{name}' has a header without sequence")
+    codes = CODE_OF_LETTER[letters]
+    if (codes == NOT_DNA).any():
+        number, part = _line_of_bad_letter(parts, start)
+        raise SequenceError(f"{path} line {number}: record '{name}': {describe_bad_letter(part)}")
+    return Record(name, codes, start)
+
+
+def _line_of_bad_letter(parts: list[bytes], start: int) -> tuple[int, np.typing.NDArray[np.uint8]]:
+    """Find the first line with a letter that is not DNA (blank lines inside a record not counted)."""
+    for number, part in enumerate(parts, start=start + 1):
+        letters = np.frombuffer(part, dtype=np.uint8)
+        if (CODE_OF_LETTER[letters] == NOT_DNA).any():
+            return number, letters
+    raise AssertionError("every letter is DNA")
+
+
+def read_blocks(path: Path, *, size: int, length: int | None = None) -> Iterator[Sequences]:
+    """Read records of one length, `size` of them at a time.
+
+    Parameters
+    ----------
+    path
+        FASTA, plain or gzip.
+    size
+        Records in a block; the last may have fewer.
+    length
+        The length that each record must have, in bp; None takes the first record's.
+
+    Raises
+    ------
+    FileError, SequenceError
+        As `read_records`; SequenceError also if a length differs.
+    """
+    names: list[str] = []
+    rows: list[Codes] = []
+    because = "the model reads" if length is not None else "the first record has"
+    for record in read_records(path):
+        length = len(record.codes) if length is None else length
+        if len(record.codes) != length:
+            raise SequenceError(
+                f"{path} line {record.line}: record '{record.name}' has {len(record.codes)} bp;"
+                f" {because} {length} (all must have one length)"
+            )
+        names.append(record.name)
+        rows.append(record.codes)
+        if len(names) == size:
+            yield Sequences(names, np.stack(rows))
+            names, rows = [], []
+    if names:
+        yield Sequences(names, np.stack(rows))
+
+
+def read_sequences(path: Path, *, length: int | None = None) -> Sequences:
+    """Read a whole FASTA file whose records have one length; arguments and errors as `read_blocks`."""
+    (sequences,) = read_blocks(path, size=sys.maxsize, length=length)
+    return sequences
+
+
+def fasta_text(names: Sequence[str], rows: Iterable[Codes]) -> bytes:
+    """Spell records as FASTA, a sequence on one line."""
+    spelled = (decode(row[np.newaxis])[0] for row in rows)
+    return "".join(
+        f">{name}\n{bases}\n" for name, bases in zip(names, spelled, strict=True)
+    ).encode()
+
+
+def write_fasta(path: Path, names: Sequence[str], codes: Codes) -> None:
+    """Write sequences as FASTA, whole or not at all; .gz is compressed.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    """
+    with writing(path) as stream:
+        stream.write(fasta_text(names, codes))

@@ -1,0 +1,56 @@
+"""Tables with a header, separated by tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from enhancer_core.errors import FileError
+from enhancer_core.io.files import read_lines, write_text
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table; floats with 6 significant digits, which float32 holds.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    """
+    lines = ["\t".join(columns)]
+    lines += [
+        "\t".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row)
+        for row in rows
+    ]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, Mapping[str, str]]]:
+    """Read a table that has at least these columns: (line number, row) pairs.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, a column is missing, or a row has too few or too many values.
+    """
+    lines = read_lines(path)
+    _, first = next(lines, (0, ""))
+    header = first.split("\t")
+    for column in columns:
+        if column not in header:
+            raise FileError(
+                f"{path} line 1: column '{column}' is missing; needed are {', '.join(columns)}"
+            )
+    rows = []
+    for number, line in lines:
+        values = line.split("\t")
+        if not line:
+            continue
+        if len(values) != len(header):
+            raise FileError(
+                f"{path} line {number}: {len(values)} columns; the header has {len(header)}"
+            )
+        rows.append((number, dict(zip(header, values, strict=True))))
+    if not rows:
+        raise FileError(f"{path}: no rows; at least one is needed")
+    return rows

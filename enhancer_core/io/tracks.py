@@ -1,0 +1,64 @@
+"""Tracks along a genome: bedGraph and bigWig."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.errors import FileError
+from enhancer_core.io.files import check_output, temporary_beside, writing
+
+BIGWIG_SUFFIXES = (".bw", ".bigwig", ".bigWig")
+
+# One stretch: chromosome, starts int64 (m,), ends int64 (m,), values float32 (m,), in order.
+Stretch = tuple[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
+
+
+def write_track(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str, int]) -> None:
+    """Write a track, whole or not at all; the name tells the format.
+
+    Parameters
+    ----------
+    path
+        Ends in .bw or .bigwig for bigWig; anything else is bedGraph, and .gz compressed.
+    stretches
+        In the order of `lengths`, then of position, without overlaps.
+    lengths
+        Chromosome sizes in bp, in the genome's order.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    """
+    if path.suffix in BIGWIG_SUFFIXES:
+        _write_bigwig(path, stretches, lengths)
+        return
+    with writing(path) as stream:
+        for chrom, starts, ends, values in stretches:
+            rows = zip(starts.tolist(), ends.tolist(), values.tolist(), strict=True)
+            text = "".join(f"{chrom}\t{start}\t{end}\t{value:.6g}\n" for start, end, value in rows)
+            stream.write(text.encode())
+
+
+def _write_bigwig(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str, int]) -> None:
+    try:
+        import pyBigWig
+    except ImportError as error:
+        raise FileError(f"{path}: writing bigWig needs pyBigWig (pip install pyBigWig)") from error
+    check_output(path)
+    with temporary_beside(path) as temporary:
+        try:
+            file = pyBigWig.open(str(temporary), "w")
+            file.addHeader(list(lengths.items()))
+            for chrom, starts, ends, values in stretches:
+                file.addEntries(
+                    [chrom] * len(starts), starts, ends=ends, values=values.astype(float)
+                )
+            file.close()
+            temporary.replace(path)
+        except (OSError, RuntimeError) as error:
+            raise FileError(f"{path}: cannot be written ({error})") from error

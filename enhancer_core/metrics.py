@@ -1,0 +1,451 @@
+"""How well scores tell positives from negatives, each figure with a bootstrap interval.
+
+Point values are scikit-learn's. Resampling with its functions would take seconds to minutes, so
+the bootstrap works on counts instead: sequences are sorted once, a resample is how often each
+distinct score was drawn in either class, and every figure follows from running sums of those.
+
+Resamples are stratified: as many positives and as many negatives as there were. Their numbers were
+chosen by whoever built the data set, and average precision and accuracy depend on them, so letting
+them vary would widen the intervals with a chance that the model has no part in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score
+
+from enhancer_core.errors import EnhancerError
+
+Labels: TypeAlias = NDArray[np.bool_]  # (n,): True for a positive
+Floats: TypeAlias = NDArray[np.float64]
+Counts: TypeAlias = NDArray[np.int64]  # (G,) or (B, G): how often each of G distinct scores occurs
+
+# Counts drawn at a time, B x G. Arrays of 2 MB stay in the cache (n = 7,000 takes 0.16 s; with
+# 32 MB, 0.8 s) and bound the memory for any n. The order of draws, so every interval, rests on it.
+RESAMPLED_AT_ONCE = 2**18
+
+THRESHOLD = 0.5  # a probability from here up is a call
+CURVE_POINTS = 200
+
+
+class ScoreError(EnhancerError):
+    """Labels and scores do not allow the figure asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure and the ends of its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metrics:
+    """Figures of one set of scores, and how their intervals were made."""
+
+    auc: Estimate  # area under the ROC curve
+    average_precision: Estimate
+    accuracy: Estimate  # share of sequences on their own side of 0.5
+    n_positive: int
+    n_negative: int
+    confidence: float
+    resamples: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as they stand in a metrics.json.
+
+        Returns
+        -------
+        dict
+            `auc`, `average_precision` and `accuracy`, each with `value`, `low` and `high`; counts
+            `positives` and `negatives`; `confidence` and `resamples`.
+        """
+        return {
+            "auc": asdict(self.auc),
+            "average_precision": asdict(self.average_precision),
+            "accuracy": asdict(self.accuracy),
+            "positives": self.n_positive,
+            "negatives": self.n_negative,
+            "confidence": self.confidence,
+            "resamples": self.resamples,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Curve:
+    """A curve and its pointwise confidence band, four arrays of one length."""
+
+    x: Floats
+    y: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Curves:
+    """The two curves of one set of scores."""
+
+    roc: Curve  # true-positive rate over false-positive rate
+    precision_recall: Curve  # precision over recall
+
+
+def evaluate(
+    labels: Labels,
+    scores: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+) -> Metrics:
+    """Measure how well scores tell positives from negatives.
+
+    Intervals are percentiles of a bootstrap stratified by class (Efron and Tibshirani 1993,
+    chapter 13).
+
+    Parameters
+    ----------
+    labels
+        bool, shape (n,): True for a positive.
+    scores
+        float, shape (n,), finite: the higher, the more likely positive. The accuracy counts 0.5 and
+        more as called positive; where scores are not probabilities only the other two have a sense.
+    rng
+        Source of the resamples.
+    resamples
+        How many to draw.
+    confidence
+        Share of resamples inside an interval, between 0 and 1.
+
+    Returns
+    -------
+    Metrics
+        Area under the ROC curve, average precision and accuracy, each 0-1, with intervals.
+
+    Raises
+    ------
+    ScoreError
+        If labels are not bool or all of one class, lengths differ, a score is not finite,
+        `resamples` is not positive or `confidence` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> labels = np.array([True, False, True, False])
+    >>> metrics = evaluate(labels, [0.9, 0.6, 0.4, 0.1], rng=np.random.default_rng(0))
+    >>> metrics.auc.value, metrics.accuracy.value
+    (0.75, 0.5)
+    """
+    scores = _checked(labels, scores)
+    tails = _tails(confidence)
+    distinct, positives, negatives = _tied_counts(labels, scores)
+    n_called = int((distinct >= THRESHOLD).sum())
+    values = (
+        roc_auc_score(labels, scores),
+        average_precision_score(labels, scores),
+        accuracy_score(labels, scores >= THRESHOLD),
+    )
+    blocks = _resample(positives, negatives, rng=rng, resamples=resamples)
+    drawn = np.concatenate([_figures(*block, n_called) for block in blocks], axis=1)
+    lows, highs = np.quantile(drawn, tails, axis=1)
+    auc, average_precision, accuracy = (
+        Estimate(float(value), float(low), float(high))
+        for value, low, high in zip(values, lows, highs, strict=True)
+    )
+    return Metrics(
+        auc=auc,
+        average_precision=average_precision,
+        accuracy=accuracy,
+        n_positive=int(positives.sum()),
+        n_negative=int(negatives.sum()),
+        confidence=confidence,
+        resamples=resamples,
+    )
+
+
+def roc_auc(labels: Labels, scores: ArrayLike) -> float:
+    """Return the area under the ROC curve, fast enough for every epoch.
+
+    It is the chance that a random positive scores above a random negative, ties counting half
+    (Hanley and McNeil 1982). scikit-learn's function takes seven times as long at n = 7,000.
+
+    Parameters
+    ----------
+    labels
+        bool, shape (n,): True for a positive.
+    scores
+        float, shape (n,), finite.
+
+    Returns
+    -------
+    float
+        0-1; 0.5 is chance.
+
+    Raises
+    ------
+    ScoreError
+        If labels are not bool or all of one class, lengths differ or a score is not finite.
+
+    Examples
+    --------
+    >>> roc_auc(np.array([True, False, True, False]), [0.9, 0.6, 0.4, 0.1])
+    0.75
+    """
+    _, positives, negatives = _tied_counts(labels, _checked(labels, scores))
+    return float(_figures(positives[None], negatives[None], n_called=0)[0, 0])
+
+
+def auc_difference(
+    labels: Labels, scores: ArrayLike, other_scores: ArrayLike, *, confidence: float = 0.95
+) -> Estimate:
+    """Estimate by how much one model's AUC exceeds another's on the same sequences.
+
+    Two intervals may overlap although one model is reliably better, because both saw the same easy
+    and hard sequences. Pairing the scores removes that shared chance: DeLong, DeLong and
+    Clarke-Pearson 1988, in the rank form of Sun and Xu 2014.
+
+    Parameters
+    ----------
+    labels
+        bool, shape (n,): True for a positive.
+    scores, other_scores
+        float, shape (n,), finite: the two models' scores of the same sequences.
+    confidence
+        Between 0 and 1.
+
+    Returns
+    -------
+    Estimate
+        AUC of `scores` less AUC of `other_scores`, with a normal interval.
+
+    Raises
+    ------
+    ScoreError
+        As `evaluate`, and if a class has fewer than two sequences.
+
+    Examples
+    --------
+    >>> labels = np.array([True, True, False, False])
+    >>> auc_difference(labels, [4, 3, 2, 1], [4, 1, 3, 2]).value
+    0.5
+    """
+    placements = [_placements(labels, _checked(labels, each)) for each in (scores, other_scores)]
+    of_positives, of_negatives = (ours - theirs for ours, theirs in zip(*placements, strict=True))
+    for name, values in (("positives", of_positives), ("negatives", of_negatives)):
+        if values.size < 2:
+            raise ScoreError(f"the labels hold one of the {name}; a paired interval needs two")
+    variance = sum(values.var(ddof=1) / values.size for values in (of_positives, of_negatives))
+    half_width = NormalDist().inv_cdf(_tails(confidence)[1]) * float(variance) ** 0.5
+    value = float(of_positives.mean())
+    return Estimate(value, value - half_width, value + half_width)
+
+
+def curves(
+    labels: Labels,
+    scores: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+) -> Curves:
+    """Trace the ROC and precision-recall curves with pointwise bootstrap bands.
+
+    The ROC curve is interpolated linearly between thresholds. Precision is not, since a straight
+    line there is optimistic (Davis and Goadrich 2006): at each recall it is that of the highest
+    threshold that reaches it.
+
+    Parameters
+    ----------
+    labels
+        bool, shape (n,): True for a positive.
+    scores
+        float, shape (n,), finite.
+    rng
+        Source of the resamples, stratified as in `evaluate`.
+    resamples
+        How many to draw.
+    confidence
+        Share of resamples inside the band at any one point, between 0 and 1.
+
+    Returns
+    -------
+    Curves
+        float64 arrays of shape (200,), all 0-1, evenly spaced in false-positive rate (from 0) or
+        recall (above 0).
+
+    Raises
+    ------
+    ScoreError
+        As `evaluate`.
+
+    Examples
+    --------
+    >>> labels = np.array([True, False, True, False])
+    >>> traced = curves(labels, [0.9, 0.6, 0.4, 0.1], rng=np.random.default_rng(0))
+    >>> float(traced.roc.y[0]), float(traced.precision_recall.y[-1])
+    (0.5, 0.6666666666666666)
+    """
+    scores = _checked(labels, scores)
+    tails = _tails(confidence)
+    _, positives, negatives = _tied_counts(labels, scores)
+    false_rate = np.linspace(0, 1, CURVE_POINTS)
+    recall = np.linspace(0, 1, CURVE_POINTS + 1)[1:]
+    value = _trace(positives, negatives, false_rate, recall)
+    drawn = np.array(
+        [
+            _trace(*resample, false_rate, recall)
+            for block in _resample(positives, negatives, rng=rng, resamples=resamples)
+            for resample in zip(*block, strict=True)
+        ]
+    )
+    low, high = np.quantile(drawn, tails, axis=0)
+    return Curves(
+        roc=Curve(x=false_rate, y=value[0], low=low[0], high=high[0]),
+        precision_recall=Curve(x=recall, y=value[1], low=low[1], high=high[1]),
+    )
+
+
+def calibration(
+    labels: Labels, probabilities: ArrayLike, *, bins: int = 10, confidence: float = 0.95
+) -> Curve:
+    """Compare probabilities with what happened, in bins of (nearly) equal size.
+
+    Parameters
+    ----------
+    labels
+        bool, shape (n,): True for a positive.
+    probabilities
+        float, shape (n,), 0-1.
+    bins
+        How many, from 1 to n: the first holds the sequences of lowest probability.
+    confidence
+        Of the Wilson interval (Wilson 1927) of each share, between 0 and 1.
+
+    Returns
+    -------
+    Curve
+        Per bin the mean probability (x) and the share of positives (y), each of shape (bins,).
+
+    Raises
+    ------
+    ScoreError
+        As `evaluate`, and if a probability is not 0-1 or `bins` is not allowed.
+
+    Examples
+    --------
+    >>> observed = calibration(np.array([False, True, True, True]), [0.1, 0.3, 0.8, 0.9], bins=2)
+    >>> observed.x.round(2).tolist(), observed.y.tolist()
+    ([0.2, 0.85], [0.5, 1.0])
+    """
+    values = _checked(labels, probabilities)
+    if values.min() < 0 or values.max() > 1:
+        raise ScoreError(
+            f"probabilities reach from {values.min():g} to {values.max():g}; allowed are 0 to 1"
+        )
+    if not 1 <= bins <= labels.size:
+        raise ScoreError(f"bins is {bins}; allowed are 1 to {labels.size}, the number of labels")
+    rows = np.array_split(np.argsort(values, kind="stable"), bins)
+    size = np.array([each.size for each in rows])
+    share = np.array([labels[each].mean() for each in rows])
+    z2 = NormalDist().inv_cdf(_tails(confidence)[1]) ** 2
+    middle = (share + z2 / (2 * size)) / (1 + z2 / size)
+    half = np.sqrt(z2 * share * (1 - share) / size + (z2 / (2 * size)) ** 2) / (1 + z2 / size)
+    mean = np.array([values[each].mean() for each in rows])
+    return Curve(x=mean, y=share, low=middle - half, high=middle + half)
+
+
+def _checked(labels: Labels, scores: ArrayLike) -> Floats:
+    """Return the scores as float64 if figures can be computed from them."""
+    if labels.dtype != np.bool_ or labels.ndim != 1:
+        raise ScoreError(
+            f"labels are {labels.dtype} of shape {labels.shape}; allowed is bool of shape (n,)"
+        )
+    values = np.asarray(scores, dtype=np.float64)
+    if values.shape != labels.shape:
+        raise ScoreError(
+            f"scores have shape {values.shape}, labels {labels.shape}; both must agree"
+        )
+    if labels.all() or not labels.any():
+        which = "positive" if labels.any() else "negative"
+        raise ScoreError(f"all {labels.size} labels are {which}; both classes are needed")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise ScoreError(f"scores[{bad[0]}] is {values[bad[0]]}; every score must be finite")
+    return values
+
+
+def _tails(confidence: float) -> tuple[float, float]:
+    """Return the two quantiles between which `confidence` of a distribution lies."""
+    if not 0 < confidence < 1:
+        raise ScoreError(f"confidence is {confidence}; allowed is between 0 and 1, both excluded")
+    return (1 - confidence) / 2, (1 + confidence) / 2
+
+
+def _tied_counts(labels: Labels, scores: Floats) -> tuple[Floats, Counts, Counts]:
+    """Return the G distinct scores, highest first, with the positives and negatives at each."""
+    negated, place = np.unique(-scores, return_inverse=True)
+    positives = np.bincount(place[labels], minlength=negated.size)
+    negatives = np.bincount(place[~labels], minlength=negated.size)
+    return -negated, positives, negatives
+
+
+def _resample(
+    positives: Counts, negatives: Counts, *, rng: np.random.Generator, resamples: int
+) -> Iterator[tuple[Counts, Counts]]:
+    """Yield resamples of both classes in blocks, counts (B, G), B small enough for any G."""
+    if resamples < 1:
+        raise ScoreError(f"resamples is {resamples}; allowed is 1 or more")
+    block = max(1, RESAMPLED_AT_ONCE // positives.size)
+    for start in range(0, resamples, block):
+        size = min(block, resamples - start)
+        yield _draw(positives, rng=rng, size=size), _draw(negatives, rng=rng, size=size)
+
+
+def _draw(counts: Counts, *, rng: np.random.Generator, size: int) -> Counts:
+    """Draw with replacement from counts (G,), `size` times: counts (size, G).
+
+    The distribution is `rng.multinomial`'s, at a tenth of its time.
+    """
+    place = np.repeat(np.arange(counts.size), counts)
+    drawn = place[rng.integers(place.size, size=(size, place.size))]
+    drawn += np.arange(size)[:, None] * counts.size
+    return np.bincount(drawn.ravel(), minlength=size * counts.size).reshape(size, counts.size)
+
+
+def _figures(positives: Counts, negatives: Counts, n_called: int) -> Floats:
+    """Return AUC, average precision and accuracy (3, B) of counts (B, G), highest score first."""
+    true = positives.cumsum(axis=1)
+    false = negatives.cumsum(axis=1)
+    n_positive, n_negative = true[:, -1], false[:, -1]
+    auc = (negatives * (true - positives / 2)).sum(axis=1) / (n_positive * n_negative)
+    precision = true / np.maximum(true + false, 1)  # 0 / 0 above the first score drawn
+    average_precision = (positives * precision).sum(axis=1) / n_positive
+    called = positives[:, :n_called].sum(axis=1), negatives[:, :n_called].sum(axis=1)
+    accuracy = (called[0] + n_negative - called[1]) / (n_positive + n_negative)
+    return np.stack([auc, average_precision, accuracy])
+
+
+def _trace(positives: Counts, negatives: Counts, false_rate: Floats, recall: Floats) -> Floats:
+    """Return true-positive rates at `false_rate` and precisions at `recall`, (2, points)."""
+    true = np.concatenate([[0], positives.cumsum()])
+    false = np.concatenate([[0], negatives.cumsum()])
+    sensitivity = np.interp(false_rate * false[-1], false, true / true[-1])
+    needed = np.ceil(recall * true[-1] - 1e-9)  # a rounding error must not ask for one more
+    first = np.searchsorted(true, needed)
+    return np.stack([sensitivity, true[first] / (true[first] + false[first])])
+
+
+def _placements(labels: Labels, scores: Floats) -> tuple[Floats, Floats]:
+    """Return each positive's share of negatives below it, each negative's of positives above."""
+    ranks = rankdata(scores)
+    n_positive, n_negative = int(labels.sum()), int((~labels).sum())
+    below = (ranks[labels] - rankdata(scores[labels])) / n_negative
+    above = 1 - (ranks[~labels] - rankdata(scores[~labels])) / n_positive
+    return below, above

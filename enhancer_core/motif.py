@@ -1,0 +1,359 @@
+"""Motifs as matrices (4, W), rows A C G T: probabilities, log odds, information, similarity.
+
+`pfm` is counts, `ppm` probabilities that sum to 1 at each position, `pwm` log2 odds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from enhancer_core.errors import MotifError
+
+Matrix: TypeAlias = NDArray[np.float64]  # (4, W), rows A C G T
+Prior: TypeAlias = NDArray[np.float64]  # (L - W + 1,), one probability a start
+
+UNIFORM = 0.25
+# Alignments this close are equal, so that rounding never decides which one is reported.
+_TIE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Motif:
+    """A named motif.
+
+    Parameters
+    ----------
+    name
+        Its identifier, for example a JASPAR accession.
+    pfm
+        float64, shape (4, W), rows A C G T: counts or probabilities. Kept as a read-only copy.
+    alias
+        A second name, for example the transcription factor's; empty if there is none.
+
+    Raises
+    ------
+    MotifError
+        If `pfm` is not (4, W) with W >= 1, or a position has a negative or infinite value or
+        nothing but zeros.
+
+    Examples
+    --------
+    >>> Motif("TATA", [[0, 9, 0, 9], [0, 0, 0, 0], [0, 0, 0, 0], [9, 0, 9, 0]]).width
+    4
+    """
+
+    name: str
+    pfm: Matrix
+    alias: str = ""
+
+    def __post_init__(self) -> None:
+        """Copy the matrix and check it."""
+        pfm = np.array(self.pfm, dtype=np.float64)
+        try:
+            _check_pfm(pfm)
+        except MotifError as error:
+            raise MotifError(f"motif '{self.name}': {error}") from error
+        pfm.flags.writeable = False
+        object.__setattr__(self, "pfm", pfm)
+
+    @property
+    def width(self) -> int:
+        """Number of positions W, bp."""
+        return int(self.pfm.shape[1])
+
+
+def _check_pfm(pfm: Matrix) -> None:
+    if pfm.ndim != 2 or pfm.shape[0] != 4 or pfm.shape[1] < 1:
+        raise MotifError(f"matrix of shape {pfm.shape}; allowed is (4, W), rows A C G T, W >= 1")
+    allowed = (np.isfinite(pfm) & (pfm >= 0)).all(axis=0) & pfm.any(axis=0)
+    if not allowed.all():
+        position = int(np.argmin(allowed))
+        raise MotifError(
+            f"position {position + 1} is {pfm[:, position].tolist()} (A C G T);"
+            " allowed are finite values >= 0, not all of them 0"
+        )
+
+
+def ppm(pfm: ArrayLike, *, pseudocount: float = 0.0) -> Matrix:
+    """Turn counts into probabilities.
+
+    Parameters
+    ----------
+    pfm
+        Shape (4, W), rows A C G T: counts or probabilities.
+    pseudocount
+        Added to each frequency (not to each count), after which positions are normalised again,
+        as in Cohn et al. 2018, section 3.1.4.
+
+    Returns
+    -------
+    float64, shape (4, W)
+        Each position sums to 1.
+
+    Raises
+    ------
+    MotifError
+        If `pfm` is malformed (see `Motif`) or `pseudocount` is negative or not finite.
+
+    Examples
+    --------
+    >>> ppm([[8], [2], [0], [0]], pseudocount=0.25).ravel().tolist()
+    [0.525, 0.225, 0.125, 0.125]
+    """
+    counts = np.asarray(pfm, dtype=np.float64)
+    _check_pfm(counts)
+    if not 0 <= pseudocount < np.inf:
+        raise MotifError(f"pseudocount {pseudocount}; allowed are finite values >= 0")
+    smoothed: Matrix = counts / counts.sum(axis=0) + pseudocount
+    probabilities: Matrix = smoothed / smoothed.sum(axis=0)
+    return probabilities
+
+
+def pwm(ppm: Matrix, *, background: ArrayLike = UNIFORM) -> Matrix:
+    """Turn probabilities into log2 odds against a background.
+
+    Parameters
+    ----------
+    ppm
+        float64, shape (4, W), each position summing to 1.
+    background
+        Probability of every base, or of each: shape (4,), order A C G T.
+
+    Returns
+    -------
+    float64, shape (4, W)
+        Bits; -inf where the probability is 0.
+
+    Raises
+    ------
+    MotifError
+        If `background` has another shape, or a value that is not above 0.
+
+    Examples
+    --------
+    >>> pwm(ppm([[2], [1], [1], [0]])).ravel().tolist()
+    [1.0, 0.0, 0.0, -inf]
+    """
+    base = np.asarray(background, dtype=np.float64)
+    if base.shape not in {(), (4,)} or not (base > 0).all():
+        raise MotifError(
+            f"background {base.tolist()}; allowed is one probability above 0, or four (A C G T)"
+        )
+    with np.errstate(divide="ignore"):  # log2(0) is the -inf that is meant
+        return np.log2(ppm / base.reshape(-1, 1))
+
+
+def information_content(ppm: Matrix) -> NDArray[np.float64]:
+    """Measure how much each position tells, against uniform bases.
+
+    Parameters
+    ----------
+    ppm
+        float64, shape (4, W), each position summing to 1.
+
+    Returns
+    -------
+    float64, shape (W,)
+        Bits, 0 (uniform) to 2 (one base only): 2 plus the sum of p log2 p.
+
+    Examples
+    --------
+    >>> information_content(ppm([[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 1]])).tolist()
+    [2.0, 1.0, 0.0]
+    """
+    logs = np.log2(ppm, out=np.zeros_like(ppm), where=ppm > 0)  # 0 log 0 is 0
+    bits: NDArray[np.float64] = 2.0 + (ppm * logs).sum(axis=0)
+    return bits
+
+
+def reverse_complement(matrix: Matrix) -> Matrix:
+    """Read a motif on the other strand: both axes reversed, as rows are in the order A C G T.
+
+    Parameters
+    ----------
+    matrix
+        Shape (..., 4, W): a PFM, PPM or PWM.
+
+    Returns
+    -------
+    Same shape and dtype
+        A view, not a copy.
+
+    Examples
+    --------
+    >>> reverse_complement(np.array([[1, 2], [3, 4], [5, 6], [7, 8]])).tolist()
+    [[8, 7], [6, 5], [4, 3], [2, 1]]
+    """
+    return matrix[..., ::-1, ::-1]
+
+
+def site_prior(*, length: int, width: int, sd: float, mean: float | None = None) -> Prior:
+    """Give the probability of each place where a site can start, its centre being normal.
+
+    The normal density of the site's centre, start + W // 2, is taken at each start for which the
+    whole site fits, and normalised: nothing falls outside, nothing piles up at the ends.
+    The distribution is that of Cohn et al. 2018, section 3.1.4; that it is the centre of the site,
+    not its start, follows the authors' code ("motif centers").
+
+    Parameters
+    ----------
+    length
+        Length L of the sequence, bp.
+    width
+        Width W of the motif, bp, 1 <= W <= L.
+    sd
+        Standard deviation of the centre, bp, above 0; `inf` makes all places equal.
+    mean
+        Mean of the centre, 0-based, 0 to L; None is the window's centre, L // 2.
+
+    Returns
+    -------
+    float64, shape (L - W + 1,)
+        Sums to 1.
+
+    Raises
+    ------
+    MotifError
+        If the motif does not fit, or `sd` or `mean` is not allowed.
+
+    Examples
+    --------
+    >>> site_prior(length=6, width=3, sd=1).round(3).tolist()
+    [0.058, 0.258, 0.426, 0.258]
+    """
+    if not 1 <= width <= length:
+        raise MotifError(f"a motif of {width} bp does not fit sequences of {length} bp")
+    if not sd > 0:
+        raise MotifError(f"standard deviation {sd} of site positions; allowed are values above 0")
+    middle = length // 2 if mean is None else mean
+    if not 0 <= middle <= length:
+        raise MotifError(f"mean {mean} of site positions; allowed are 0 to {length} bp")
+    centres = np.arange(length - width + 1) + width // 2
+    squares = (centres - middle) ** 2.0
+    with np.errstate(over="ignore"):  # a tiny sd leaves only the places nearest to the mean
+        density = np.exp(-(squares - squares.min()) / sd / sd / 2)
+    prior: Prior = density / density.sum()
+    return prior
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """How alike n queries and m targets are, each pair in its best alignment.
+
+    Parameters
+    ----------
+    scores
+        float64, shape (n, m): Pearson correlation, -1 to 1.
+    offsets
+        int64, shape (n, m): the target's position at which the first position of the query (of its
+        reverse complement where the strand is -1) stands; negative where it hangs over.
+    strands
+        int8, shape (n, m): 1, or -1 where the query's reverse complement fits better.
+    """
+
+    scores: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+    strands: NDArray[np.int8]
+
+
+def similarity(queries: Sequence[Motif], targets: Sequence[Motif]) -> Similarity:
+    """Compare every query with every target, as HOMER does.
+
+    The score is the Pearson correlation of the base frequencies of two motifs laid over each other,
+    where a position that hangs over is paired with 0.25. The best of both strands and all offsets
+    with at least one common position counts (Heinz et al. 2010; Cohn et al. 2018, section 3.1.2).
+    Of equally good alignments the lowest offset is given, and of its two strands the forward one.
+
+    Parameters
+    ----------
+    queries, targets
+        Motifs of any widths.
+
+    Returns
+    -------
+    Similarity
+        A motif that is uniform at every position, for which no correlation is defined, scores 0.
+
+    Raises
+    ------
+    MotifError
+        If a list is empty.
+
+    Examples
+    --------
+    >>> cebpa, hnf4a = BUILTIN["CEBPA"], BUILTIN["HNF4A"]
+    >>> flipped = Motif("flipped", reverse_complement(cebpa.pfm))
+    >>> similarity([cebpa, flipped], [cebpa, hnf4a]).scores.round(3).tolist()
+    [[1.0, 0.371], [1.0, 0.371]]
+    """
+    if not queries or not targets:
+        raise MotifError("no motifs to compare; at least one query and one target are needed")
+    n, m = len(queries), len(targets)
+    forward = _unit_deviations([query.pfm for query in queries])
+    reverse = _unit_deviations([reverse_complement(query.pfm) for query in queries])
+    strands = np.concatenate([forward, reverse]).reshape(2 * n, -1)
+    others = _unit_deviations([target.pfm for target in targets])
+    widest = forward.shape[1]
+    padded = np.pad(others, ((0, 0), (widest - 1, widest - 1), (0, 0)))
+    query_widths = np.array([query.width for query in queries])[:, np.newaxis]
+    target_widths = np.array([target.width for target in targets])
+
+    # The frequencies of any motif average 0.25, padding included. So the correlation at an offset
+    # is the product sum of the overlap, of deviations from 0.25 scaled to length 1.
+    best = Similarity(
+        np.full((n, m), -np.inf), np.zeros((n, m), np.int64), np.ones((n, m), np.int8)
+    )
+    for offset in range(1 - widest, others.shape[1]):
+        overlap = (query_widths + offset > 0) & (target_widths > offset)
+        span = padded[:, offset + widest - 1 : offset + 2 * widest - 1].reshape(m, -1)
+        for strand, scores in zip((1, -1), np.split(strands @ span.T, 2), strict=True):
+            better = overlap & (scores > best.scores + _TIE)
+            best.scores[better] = scores[better]
+            best.offsets[better] = offset
+            best.strands[better] = strand
+    return best
+
+
+def _unit_deviations(pfms: Sequence[Matrix]) -> NDArray[np.float64]:
+    """Stack motifs as deviations from 0.25 of length 1, (n, widest, 4), zeros after their end."""
+    widths = np.array([pfm.shape[1] for pfm in pfms])
+    stack = np.zeros((len(pfms), widths.max(), 4))
+    inside = np.arange(widths.max()) < widths[:, np.newaxis]
+    stack[inside] = ppm(np.concatenate(pfms, axis=1)).T - UNIFORM
+    lengths = np.sqrt((stack**2).sum(axis=(1, 2), keepdims=True))
+    np.divide(stack, lengths, out=stack, where=lengths > _TIE)
+    return stack
+
+
+# Counts from JASPAR; the two transcription factors of the paper's simulated data (section 3.1.4).
+BUILTIN: Mapping[str, Motif] = {
+    "CEBPA": Motif(
+        "MA0102.2",
+        np.array(
+            [
+                [3, 1, 4, 2, 4, 2, 18, 18, 0],
+                [0, 1, 1, 9, 2, 15, 0, 0, 6],
+                [0, 4, 6, 2, 10, 0, 0, 0, 2],
+                [15, 12, 7, 5, 2, 1, 0, 0, 10],
+            ]
+        ),
+        alias="CEBPA",
+    ),
+    "HNF4A": Motif(
+        "MA0114.1",
+        np.array(
+            [
+                [28, 2, 12, 5, 3, 59, 53, 56, 4, 6, 3, 4, 42],
+                [7, 2, 4, 23, 51, 1, 2, 1, 4, 2, 22, 49, 7],
+                [27, 56, 35, 20, 4, 3, 10, 8, 58, 33, 11, 5, 10],
+                [5, 7, 16, 19, 9, 4, 2, 2, 1, 26, 31, 9, 8],
+            ]
+        ),
+        alias="HNF4A",
+    ),
+}

@@ -1,0 +1,132 @@
+"""Probabilities for sequences, and tracks along a genome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from enhancer_core.dna import N_CODE, Codes
+from enhancer_core.errors import SequenceError
+from enhancer_core.model import Network, one_hot
+
+BATCH = 256  # sequences; fixed, since a probability's last bit can depend on it
+_TRACK_BLOCK = 4096  # windows laid out at once
+_MOST_N = 0.5  # share of a window
+
+
+def probabilities(
+    network: Network,
+    codes: Codes,
+    *,
+    threads: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Predict the probability that each sequence is an enhancer.
+
+    Parameters
+    ----------
+    network
+        On any device; its mode is left as it was.
+    codes
+        uint8, shape (n, L), values 0-4, with the length L that the network reads.
+    threads
+        Batches predicted side by side; the result does not depend on it.
+    progress
+        Called with the number of sequences done since the last call.
+
+    Returns
+    -------
+    float32, shape (n,)
+        0 to 1: the softmax of the two logits.
+
+    Raises
+    ------
+    SequenceError
+        If L is not the network's.
+    """
+    wanted = network.architecture.length
+    if codes.shape[1] != wanted:
+        raise SequenceError(f"sequences of {codes.shape[1]} bp; the model reads {wanted} bp")
+    device = next(network.parameters()).device
+    starts = range(0, len(codes), BATCH)
+
+    def one_batch(start: int) -> NDArray[np.float32]:
+        batch = torch.from_numpy(codes[start : start + BATCH]).to(device)
+        with torch.inference_mode():
+            found: NDArray[np.float32] = network(one_hot(batch)).softmax(1)[:, 1].cpu().numpy()
+        if progress is not None:
+            progress(len(found))
+        return found
+
+    training = network.training
+    network.eval()
+    try:
+        with one_core_each(threads) as pool:
+            return np.concatenate([np.zeros(0, np.float32), *pool.map(one_batch, starts)])
+    finally:
+        network.train(training)
+
+
+def one_core_each(threads: int) -> ThreadPoolExecutor:
+    """Make workers that each compute on one core: sums are then the same for any `threads`."""
+    return ThreadPoolExecutor(max_workers=threads, initializer=torch.set_num_threads, initargs=(1,))
+
+
+def track(
+    network: Network,
+    codes: Codes,
+    *,
+    start: int,
+    end: int,
+    step: int,
+    threads: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Predict along a stretch of a chromosome.
+
+    The stretch is cut into bins of `step` bp, the last perhaps shorter. A bin's value is the
+    probability of the window around its middle, start of bin + step // 2. Beyond the chromosome's
+    ends a window holds N, as the Kipoi data loader pads; bins whose window is more than half N
+    have no value.
+
+    Parameters
+    ----------
+    network
+        As `probabilities`.
+    codes
+        uint8, shape (C,): the whole chromosome.
+    start, end
+        The stretch, 0-based and half-open, inside the chromosome.
+    step
+        Bin, in bp, at least 1.
+
+    Yields
+    ------
+    tuple of int64 (m,) and float32 (m,)
+        Starts of the bins that have a value, and the values, a block at a time in order.
+    """
+    length = network.architecture.length
+    bins = np.arange(start, end, step)
+    for some in np.split(bins, range(_TRACK_BLOCK, len(bins), _TRACK_BLOCK)):
+        firsts = some + step // 2 - length // 2
+        stretch = _padded(codes, int(firsts[0]), int(firsts[-1]) + length)
+        windows = np.lib.stride_tricks.sliding_window_view(stretch, length)[::step]
+        known = (windows == N_CODE).mean(axis=1) <= _MOST_N
+        found = probabilities(network, np.ascontiguousarray(windows[known]), threads=threads)
+        if progress is not None:
+            progress(len(some))
+        if len(found):
+            yield some[known], found
+
+
+def _padded(codes: Codes, start: int, end: int) -> Codes:
+    """Cut a stretch out of a chromosome, with N where it reaches over an end."""
+    stretch = np.full(end - start, N_CODE, dtype=np.uint8)
+    inside = codes[max(start, 0) : end]
+    offset = max(-start, 0)
+    stretch[offset : offset + len(inside)] = inside
+    return stretch

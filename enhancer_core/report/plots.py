@@ -1,0 +1,253 @@
+"""Draw a report's figures as SVG to stand in a page.
+
+Text stays text and takes the page's typeface. No figure holds words of the user's: those stand in
+captions and keys, where HTML escapes and wraps them. Axes have fixed positions, not ones fitted to
+measured text, so the same data give the same bytes whatever fonts a machine has.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from enhancer_core.metrics import Curve
+from enhancer_core.motif import information_content
+from enhancer_core.report.content import Restart
+
+# Two pairs that colour-blind readers tell apart, blue and orange, green and violet.
+NETWORK, BASELINE = "#1f6fb2", "#cc7a29"
+POSITIVES, NEGATIVES = "#0b6e5a", "#a07cc5"
+GUIDE = "#9aa2aa"
+_INK = "#1c2127"
+
+_STYLE = {
+    "svg.fonttype": "none",
+    "font.size": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GUIDE,
+    "axes.linewidth": 0.8,
+    "xtick.color": GUIDE,
+    "ytick.color": GUIDE,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+}
+_DASHED: dict[str, Any] = {"color": GUIDE, "linewidth": 1, "dashes": (4, 3)}
+_PLACED: dict[str, Any] = {
+    "xycoords": "axes fraction",
+    "textcoords": "offset points",
+    "color": _INK,
+}
+_WIDTH, _HEIGHT = 440, 330  # of a figure, in points; a page two figures wide shows one as a pixel
+_FOLD = 4.0  # a k-mer that is more times as frequent stands here all the same
+_FOLD_TICKS = (0.25, 0.33, 0.5, 0.67, 1, 1.5, 2, 3, 4)
+
+# The letters of a logo in the unit square, y downwards, in the colours of every motif database.
+_LETTERS = (
+    ("#109648", "M0 1 .38 0H.62L1 1H.79L.71.77H.29L.21 1ZM.35.59H.65L.5.17Z"),
+    ("#255c99", "M1 .179A.57.5 0 1 0 1 .821L.853.712A.37.33 0 1 1 .853.288Z"),
+    ("#f7b32b", "M1 .179A.57.5 0 1 0 1 .821V.46H.58V.62H.8V.758A.37.33 0 1 1 .853.288Z"),
+    ("#d62839", "M0 0H1V.18H.6V1H.4V.18H0Z"),
+)
+_LETTER_WIDTH, _LOGO_HEIGHT = 20, 60
+_SHORTEST = 0.02  # bits; a lower letter would be half a point high
+
+# Over matplotlib's own defaults, never a user's settings, which would show in the bytes.
+_styled = style.context(["default", _STYLE])
+
+
+@_styled
+def roc(network: Curve, baseline: Curve) -> Markup:
+    """Draw two ROC curves with their bands; a dashed diagonal is chance."""
+    figure, axes = _axes(x="false-positive rate", y="true-positive rate", height=_WIDTH)
+    axes.plot([0, 1], [0, 1], **_DASHED)
+    _banded(axes, network, baseline)
+    return _svg(figure, name="roc")
+
+
+@_styled
+def precision_recall(network: Curve, baseline: Curve, *, share_positive: float) -> Markup:
+    """Draw two precision-recall curves with their bands; a dashed line is chance."""
+    figure, axes = _axes(x="recall", y="precision", height=_WIDTH)
+    axes.axhline(share_positive, **_DASHED)
+    _banded(axes, network, baseline)
+    return _svg(figure, name="precision-recall")
+
+
+@_styled
+def training_losses(restarts: Sequence[Restart], *, best: int) -> Markup:
+    """Draw every restart's training loss, the best one bold with its kept epoch marked."""
+    figure, axes = _axes(x="epoch", y="training loss (nats)")
+    axes.axhline(np.log(2), **_DASHED)
+    _restarts(axes, [(each.epochs, each.losses) for each in restarts], best, restarts[best].kept)
+    axes.set_ylim(bottom=0)
+    return _svg(figure, name="losses")
+
+
+@_styled
+def validation_aucs(restarts: Sequence[Restart], *, best: int) -> Markup:
+    """Draw every restart's validation AUC, the best one bold with its kept epoch marked."""
+    figure, axes = _axes(x="epoch", y="validation AUC")
+    axes.axhline(0.5, **_DASHED)
+    aucs = [(each.epochs, each.validation_aucs) for each in restarts]
+    _restarts(axes, aucs, best, restarts[best].kept)
+    return _svg(figure, name="aucs")
+
+
+@_styled
+def distributions(
+    positives: NDArray[np.float64],
+    negatives: NDArray[np.float64],
+    *,
+    name: str,
+    x: str = "",
+    span: tuple[float, float] | None = None,
+) -> Markup:
+    """Draw how a number is spread among positives and among negatives, in shares of each class."""
+    figure, axes = _axes(x=x, y="share of class")
+    edges = np.histogram_bin_edges(np.concatenate([positives, negatives]), bins=40, range=span)
+    for values, colour in ((negatives, NEGATIVES), (positives, POSITIVES)):
+        share = np.histogram(values, edges)[0] / values.size
+        axes.stairs(share, edges, fill=True, color=colour, alpha=0.25, linewidth=0)
+        axes.stairs(share, edges, color=colour, linewidth=1.5)
+    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
+    return _svg(figure, name=name)
+
+
+@_styled
+def calibration(observed: Curve) -> Markup:
+    """Draw the share of positives found where each probability was given; the diagonal is ideal."""
+    figure, axes = _axes(x="mean probability", y="share of positives")
+    axes.plot([0, 1], [0, 1], **_DASHED)
+    axes.vlines(observed.x, observed.low, observed.high, color=NETWORK, linewidth=1.5)
+    axes.plot(observed.x, observed.y, "o", color=NETWORK, markersize=6)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    return _svg(figure, name="calibration")
+
+
+@_styled
+def enrichments(
+    kmers: Sequence[str], positives: NDArray[np.float64], negatives: NDArray[np.float64]
+) -> Markup:
+    """Draw how many times as frequent each k-mer is in positives as in negatives, most first."""
+    height = max(_HEIGHT, 70 + 19 * len(kmers))
+    figure, axes = _axes(x="times as frequent in positives", y="", height=height)
+    absent = 1e-9  # makes the ratio finite where one class lacks a k-mer
+    folds = np.clip((positives + absent) / (negatives + absent), 1 / _FOLD, _FOLD)
+    order = np.argsort(folds, kind="stable")
+    folds, rows = folds[order], np.arange(order.size)
+    colours = [POSITIVES if fold >= 1 else NEGATIVES for fold in folds]
+    axes.hlines(rows, 1, folds, colors=colours, linewidth=2.5)
+    axes.scatter(folds, rows, c=colours, s=36, zorder=3)
+    axes.axvline(1, color=GUIDE, linewidth=1)
+    axes.set_xscale("log")
+    reach = max(1.25, 1.08 * folds[-1], 1.08 / folds[0])
+    axes.set_xlim(1 / reach, reach)
+    ticks = [tick for tick in _FOLD_TICKS if 1 / reach <= tick <= reach]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.set_yticks(rows, [kmers[row] for row in order])
+    axes.spines.left.set_visible(False)
+    return _svg(figure, name="enrichments")
+
+
+def logo(ppm: NDArray[np.float64]) -> Markup:
+    """Draw a motif as a sequence logo, letters as high as their share of the position's bits.
+
+    Written as SVG by hand: logomaker takes 80 ms and 11 kB for 9 positions, this 0.1 ms and 3 kB,
+    and a report has up to 80 logos.
+
+    Parameters
+    ----------
+    ppm
+        float64, shape (4, W), rows A C G T, each position summing to 1.
+
+    Returns
+    -------
+    Markup
+        SVG as high as 2 bits.
+
+    Examples
+    --------
+    >>> logo(np.array([[1.0, 0.5], [0.0, 0.0], [0.0, 0.5], [0.0, 0.0]])).count("<path")
+    3
+    """
+    width = _LETTER_WIDTH * ppm.shape[1]
+    drawn = [f'<path d="M0 {_LOGO_HEIGHT + 0.5}H{width}" stroke="{GUIDE}"/>']
+    for position, heights in enumerate((ppm * information_content(ppm)).T):
+        top = 0.0
+        for base in np.argsort(heights, kind="stable"):
+            top += heights[base]
+            if heights[base] < _SHORTEST:
+                continue
+            colour, outline = _LETTERS[base]
+            place = f"{position * _LETTER_WIDTH} {_LOGO_HEIGHT * (1 - top / 2):.2f}"
+            scale = f"{_LETTER_WIDTH} {_LOGO_HEIGHT * heights[base] / 2:.2f}"
+            drawn.append(
+                f'<path transform="translate({place})scale({scale})" fill="{colour}"'
+                f' fill-rule="evenodd" d="{outline}"/>'
+            )
+    box = f"0 0 {width} {_LOGO_HEIGHT + 1}"
+    return Markup(f'<svg viewBox="{box}" xmlns="http://www.w3.org/2000/svg">{"".join(drawn)}</svg>')
+
+
+def _axes(*, x: str, y: str, height: float = _HEIGHT) -> tuple[Figure, Axes]:
+    """Return a new figure and its axes, y's name above them, the same room around any height."""
+    figure = Figure(figsize=(_WIDTH / 72, height / 72))
+    left, right, below, above = 46, 14, 46 if x else 26, 34 if y else 14  # points
+    size = (_WIDTH - left - right) / _WIDTH, (height - below - above) / height
+    axes = figure.add_axes((left / _WIDTH, below / height, *size))
+    axes.tick_params(length=0, pad=6)
+    axes.annotate(x, (1, 0), (0, -40), ha="right", **_PLACED)
+    axes.annotate(y, (0, 1), (-40, 16), **_PLACED)
+    return figure, axes
+
+
+def _banded(axes: Axes, network: Curve, baseline: Curve) -> None:
+    for curve, colour in ((baseline, BASELINE), (network, NETWORK)):
+        axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
+        axes.plot(curve.x, curve.y, color=colour, linewidth=2)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+
+
+def _restarts(
+    axes: Axes,
+    lines: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    best: int,
+    kept: int,
+) -> None:
+    for x, y in lines:
+        axes.plot(x, y, color=GUIDE, linewidth=0.7, alpha=0.7)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    x, y = lines[best]
+    axes.plot(x, y, color=NETWORK, linewidth=2)
+    axes.plot(x[kept], y[kept], "o", color=NETWORK, markersize=8, markeredgecolor="white")
+
+
+def _svg(figure: Figure, *, name: str) -> Markup:
+    """Return a figure's SVG without dates, versions and what else a page does not need.
+
+    `name` goes into the ids, which must be unique in a page.
+    """
+    for artist in figure.findobj():
+        artist.set_clip_on(False)
+    written = io.StringIO()
+    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with mpl.rc_context({"svg.hashsalt": name}):
+        figure.savefig(written, format="svg", transparent=True, metadata=metadata)
+    svg = written.getvalue()
+    svg = svg[svg.index("<svg") :].replace("\n", " ")
+    svg = re.sub(r'<g id="[^"]*">', "<g>", svg)
+    # A hundredth of a point is as fine as anyone sees; matplotlib writes six digits.
+    return Markup(re.sub(r'="[^"]*"', lambda value: re.sub(r"(\.\d\d)\d+", r"\1", value[0]), svg))

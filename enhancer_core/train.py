@@ -1,0 +1,334 @@
+"""Train networks: many restarts side by side, each at its best epoch, the best of them kept.
+
+The protocol is Cohn et al. 2018, section 3.1.2, with what was measured since: PyTorch's initial
+weights, dropout that is active, the whole validation set at every check, and each restart's best
+check kept rather than its last. All chance comes from (seed, restart, epoch), so that an
+interrupted run continues with the same numbers, and the number of threads changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from enhancer_core import metrics
+from enhancer_core.checkpoint import load_weights, read_tensors, write_tensors
+from enhancer_core.dataset import Dataset, SplitDataset
+from enhancer_core.errors import DatasetError, ModelFileError
+from enhancer_core.model import Architecture, Network, one_hot
+from enhancer_core.predict import one_core_each, probabilities
+
+_LARGE = 100_000  # training sequences from which an epoch is checked more than once
+_STATE_KIND = "restart"
+_INIT, _ORDER, _DROPOUT = 1, 2, 3  # independent streams of random numbers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """How networks are trained; defaults are Cohn et al. 2018, section 3.1.2."""
+
+    restarts: int = 50  # random initialisations; the best by validation AUC is kept
+    epochs: int = 20
+    batch: int = 50  # sequences
+    learning_rate: float = 1e-3  # of Adam with betas 0.9 and 0.999, epsilon 1e-8
+    stop_below_loss: float = 2e-4  # mean cross-entropy of one mini-batch, nats
+    checks_per_epoch: int | None = None  # None: 1, or 4 from 100,000 training sequences
+    keep: str = "best"  # which check of a restart: best, or last as the published code
+    mixed_precision: bool = True  # bfloat16 where it is safe; on CUDA only
+
+    def __post_init__(self) -> None:
+        """Check the values at the door."""
+        for name in ("restarts", "epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise DatasetError(f"{name} of {getattr(self, name)} is not allowed; at least 1")
+        if self.keep not in ("best", "last"):
+            raise DatasetError(f"keep '{self.keep}' is not known; allowed are best and last")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One look at the validation set."""
+
+    epoch: float  # epochs done
+    loss: float  # mean training cross-entropy since the check before, nats
+    auc: float  # of the whole validation set
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """What became of one random initialisation; `kept` is the index of the check kept."""
+
+    index: int
+    checks: list[Check]
+    kept: int
+
+    @property
+    def auc(self) -> float:
+        """Validation AUC of the check that is kept."""
+        return self.checks[self.kept].auc
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The network kept, and every restart's history."""
+
+    network: Network
+    restarts: list[Restart]
+    best: int  # index of the restart kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What all restarts share, on the device."""
+
+    codes: Tensor  # training sequences, uint8 (n, L)
+    labels: Tensor  # int64 (n,)
+    validation: Dataset
+    wanted: Architecture
+    config: TrainConfig
+    seed: int
+    fingerprint: str
+    folder: Path | None
+    stop: threading.Event
+
+    @property
+    def checks_per_epoch(self) -> int:
+        large = 4 if len(self.labels) >= _LARGE else 1
+        return large if self.config.checks_per_epoch is None else self.config.checks_per_epoch
+
+
+def train(
+    data: SplitDataset,
+    wanted: Architecture,
+    config: TrainConfig,
+    *,
+    seed: int = 0,
+    threads: int = 1,
+    device: str = "cpu",
+    folder: Path | None = None,
+    progress: Callable[[int, Check], None] | None = None,
+) -> Trained:
+    """Train every restart on the training part, and keep the best by validation AUC.
+
+    Parameters
+    ----------
+    data
+        Sequences with labels, in parts; the test part is not looked at.
+    wanted
+        The architecture; its length is the sequences'.
+    config
+        The protocol.
+    seed
+        Any whole number from 0; the same gives the same bytes on one machine's CPU.
+    threads
+        Restarts trained side by side, one core each.
+    device
+        A torch device; on other than the CPU restarts run one after another.
+    folder
+        An existing folder where each restart's state is saved at every check. States of the same
+        run that are there already are continued.
+    progress
+        Called with a restart's index and its newest check.
+
+    Returns
+    -------
+    Trained
+        The network is on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    DatasetError
+        If the sequences are not of the network's length.
+    ModelFileError
+        If a saved state is damaged, or belongs to another run.
+    """
+    length = data.dataset.codes.shape[1]
+    if length != wanted.length:
+        raise DatasetError(f"sequences of {length} bp; the network reads {wanted.length} bp")
+    learn = data.train
+    task = _Task(
+        codes=torch.from_numpy(learn.codes).to(device),
+        labels=torch.from_numpy(learn.labels.astype(np.int64)).to(device),
+        validation=data.validation,
+        wanted=wanted,
+        config=config,
+        seed=seed,
+        fingerprint=fingerprint(data, wanted, config, seed),
+        folder=folder,
+        stop=threading.Event(),
+    )
+    workers = threads if device == "cpu" else 1
+    with one_core_each(workers) as pool:
+        done = _run_all(task, pool, progress)
+    best = max(range(len(done)), key=lambda index: done[index][0].auc)
+    network = Network(wanted).eval()
+    network.load_state_dict(done[best][1])
+    return Trained(network, [restart for restart, _ in done], best)
+
+
+def _run_all(
+    task: _Task, pool: ThreadPoolExecutor, progress: Callable[[int, Check], None] | None
+) -> list[tuple[Restart, dict[str, Tensor]]]:
+    futures = [
+        pool.submit(_train_restart, task, index, progress) for index in range(task.config.restarts)
+    ]
+    try:
+        return [future.result() for future in futures]
+    except BaseException:  # an interrupt too must not wait for restarts that no one will read
+        task.stop.set()
+        pool.shutdown(cancel_futures=True)
+        raise
+
+
+def fingerprint(data: SplitDataset, wanted: Architecture, config: TrainConfig, seed: int) -> str:
+    """Digest all that determines a run's numbers, as 64 hexadecimal digits."""
+    settings = {"architecture": wanted.to_dict(), "seed": seed, **asdict(config)}
+    del settings["restarts"]  # each is independent of how many there are
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for array in (data.dataset.codes, data.dataset.labels, data.parts):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+class _State:
+    """A restart under way: network, optimiser, its history and the weights of its best check."""
+
+    def __init__(self, task: _Task, index: int) -> None:
+        self.index = index
+        generator = torch.Generator().manual_seed(_seed(_INIT, task.seed, index))
+        self.network = Network(task.wanted, generator=generator).to(task.codes.device)
+        self.network.generator = torch.Generator(device=task.codes.device)
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=task.config.learning_rate, foreach=False
+        )
+        self.checks: list[Check] = []
+        self.kept = 0
+        self.kept_weights: dict[str, Tensor] = {}
+        self.ended = False
+
+    def path(self, folder: Path) -> Path:
+        return folder / f"restart-{self.index:04d}.safetensors"
+
+    def save(self, task: _Task) -> None:
+        if task.folder is None:
+            return
+        tensors = {f"kept.{name}": tensor for name, tensor in self.kept_weights.items()}
+        tensors |= {f"now.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        for number, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{number}.{name}": value for name, value in moments.items()}
+        record = {
+            "fingerprint": task.fingerprint,
+            "checks": [asdict(check) for check in self.checks],
+            "kept": self.kept,
+            "ended": self.ended,
+        }
+        write_tensors(self.path(task.folder), tensors, kind=_STATE_KIND, record=record)
+
+    def restore(self, task: _Task) -> None:
+        if task.folder is None or not self.path(task.folder).exists():
+            return
+        path = self.path(task.folder)
+        tensors, record = read_tensors(path, kind=_STATE_KIND)
+        if record["fingerprint"] != task.fingerprint:
+            raise ModelFileError(
+                f"{path}: saved by a run with other data or settings; give back the same ones, or"
+                " choose another output folder"
+            )
+        load_weights(path, self.network, _under("now.", tensors))
+        self.kept_weights = _under("kept.", tensors)
+        adam: dict[str, Any] = self.optimizer.state_dict()
+        for key, value in _under("adam.", tensors).items():
+            number, name = key.split(".")
+            adam["state"].setdefault(int(number), {})[name] = value
+        self.optimizer.load_state_dict(adam)
+        self.checks = [Check(**check) for check in record["checks"]]
+        self.kept, self.ended = record["kept"], record["ended"]
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _train_restart(
+    task: _Task, index: int, progress: Callable[[int, Check], None] | None
+) -> tuple[Restart, dict[str, Tensor]]:
+    state = _State(task, index)
+    state.restore(task)
+    if progress is not None:
+        for check in state.checks:
+            progress(index, check)
+    total = task.config.epochs * task.checks_per_epoch
+    while len(state.checks) < total and not state.ended:
+        check = _advance(task, state)
+        state.checks.append(check)
+        state.ended |= len(state.checks) == total
+        better = check.auc > state.checks[state.kept].auc or len(state.checks) == 1
+        if better or task.config.keep == "last":
+            state.kept = len(state.checks) - 1
+            weights = state.network.state_dict()
+            state.kept_weights = {name: w.detach().cpu().clone() for name, w in weights.items()}
+        state.save(task)
+        if progress is not None:
+            progress(index, check)
+    return Restart(index, state.checks, state.kept), state.kept_weights
+
+
+def _advance(task: _Task, state: _State) -> Check:
+    """Learn up to the next check, and look at the validation set."""
+    epoch, piece = divmod(len(state.checks), task.checks_per_epoch)
+    order = np.random.default_rng(_seed(_ORDER, task.seed, state.index, epoch)).permutation(
+        len(task.labels)
+    )
+    batches = np.split(order, range(task.config.batch, len(order), task.config.batch))
+    mine = np.array_split(np.arange(len(batches)), task.checks_per_epoch)[piece]
+    state.network.generator.manual_seed(_seed(_DROPOUT, task.seed, state.index, epoch, piece))
+    state.network.train()
+    losses = []
+    for number in mine:
+        if task.stop.is_set():
+            raise InterruptedError("another restart failed, or the run was interrupted")
+        losses.append(_step(task, state, torch.from_numpy(batches[number])))
+        if losses[-1] < task.config.stop_below_loss:
+            state.ended = True
+            break
+    found = probabilities(state.network, task.validation.codes)
+    return Check(
+        epoch=epoch + (piece + 1) / task.checks_per_epoch,
+        loss=float(np.mean(losses)),
+        auc=metrics.roc_auc(task.validation.labels, found),
+        accuracy=float(np.mean((found >= 0.5) == task.validation.labels)),
+    )
+
+
+def _step(task: _Task, state: _State, rows: Tensor) -> float:
+    device = task.codes.device
+    rows = rows.to(device)
+    mixed = task.config.mixed_precision and device.type == "cuda"
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed):
+        logits = state.network(one_hot(task.codes[rows]))
+        loss = functional.cross_entropy(logits.float(), task.labels[rows])
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    state.optimizer.step()
+    return loss.item()
+
+
+def _seed(stream: int, *counters: int) -> int:
+    """Derive a seed; the stream comes first, since trailing zeros do not change a SeedSequence."""
+    return int(np.random.SeedSequence((stream, *counters)).generate_state(1, np.uint64)[0])
