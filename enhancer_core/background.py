@@ -59,7 +59,7 @@ class Composition:
     Raises
     ------
     DatasetError
-        If there is no sequence, lengths differ, or a share is not within 0 to 1.
+        If the two differ in length, or a share is not within 0 to 1.
     """
 
     gc: NDArray[np.float64]  # (n,): share of G and C among A, C, G and T
@@ -239,6 +239,7 @@ def candidate_windows(
         base_bp += sum(end - start for start, end in runs)
         starts.append(_tile_starts(chrom, runs, rules.length, rng=rng))
         compositions.extend(_compositions(letters, starts[-1], rules.length))
+        del letters  # before the next are read: two chromosomes at once take twice the memory
         done += bp
         if progress is not None:
             progress(done, total)

@@ -113,7 +113,7 @@ def shortest_length(wanted: Architecture) -> int:
     Examples
     --------
     >>> shortest_length(NETWORKS["enhancer"])
-    93
+    92
     """
     if wanted.chained:
         need = 1

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# No deadlines, since nothing here is timed, and the same examples in each run.
+settings.register_profile("enhancer_core", deadline=None, derandomize=True)
+settings.load_profile("enhancer_core")
 
 
 @pytest.fixture

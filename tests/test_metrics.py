@@ -342,7 +342,7 @@ def test_bad_settings_are_refused() -> None:
         curves(FOUR_LABELS, FOUR_SCORES, rng=rng, resamples=-1)
     with pytest.raises(ScoreError, match="hold one of the positives; a paired interval needs two"):
         auc_difference(np.array([True, False, False]), [3, 2, 1], [1, 2, 3])
-    with pytest.raises(ScoreError, match="probabilities reach from -0.5 to 2; allowed are 0 to 1"):
+    with pytest.raises(ScoreError, match=r"reach from -0\.5 to 2; allowed are 0 to 1"):
         calibration(FOUR_LABELS, [2, 0.5, 0, -0.5], bins=2)
     with pytest.raises(ScoreError, match="bins is 10; allowed are 1 to 4, the number of labels"):
         calibration(FOUR_LABELS, FOUR_SCORES)

@@ -79,13 +79,16 @@ def _results(content: ReportContent) -> Section:
         (
             part,
             model.name,
-            _two_lines(metrics.auc),
-            _two_lines(metrics.average_precision),
-            _two_lines(metrics.accuracy),
+            _two_lines(figures.auc),
+            _two_lines(figures.average_precision),
+            _two_lines(figures.accuracy),
         )
-        for part in ("validation", "test")
-        for model in (network, baseline)
-        for metrics in (getattr(model, part),)
+        for part, model, figures in (
+            ("validation", network, network.validation),
+            ("validation", baseline, baseline.validation),
+            ("test", network, network.test),
+            ("test", baseline, baseline.test),
+        )
     ]
     test = network.test
     return Section(

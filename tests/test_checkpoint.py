@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from enhancer_core.checkpoint import FORMAT_VERSION, load_model, save_model
+from enhancer_core.errors import FileError, ModelFileError
+from enhancer_core.model import Architecture, Convolution, Network
+
+SMALL = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), keep=0.5, length=12)
+RECORD = {"seed": 0, "note": "a < b"}
+
+
+def network() -> Network:
+    return Network(SMALL, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    save_model(path, network(), RECORD)
+    return path
+
+
+def edit_header(path: Path, **changes: object) -> None:
+    """Change fields of our header, and leave the rest of the file as it is."""
+    raw = path.read_bytes()
+    size = struct.unpack("<Q", raw[:8])[0]
+    outer = json.loads(raw[8 : 8 + size])
+    inner = json.loads(outer["__metadata__"]["enhancer_core"])
+    inner = {key: value for key, value in {**inner, **changes}.items() if value is not None}
+    outer["__metadata__"]["enhancer_core"] = json.dumps(inner)
+    text = json.dumps(outer).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + raw[8 + size :])
+
+
+def test_a_model_comes_back_as_it_was_saved(saved: Path) -> None:
+    for place in (saved, saved.parent):
+        found = load_model(place)
+        assert found.network.architecture == SMALL
+        assert found.training == RECORD
+        assert not found.network.training
+        for name, tensor in network().state_dict().items():
+            assert torch.equal(found.network.state_dict()[name], tensor)
+
+
+def test_the_same_model_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
+    save_model(tmp_path / "again.safetensors", network(), RECORD)
+    assert saved.read_bytes() == (tmp_path / "again.safetensors").read_bytes()
+
+
+def test_a_cut_file_is_refused_wherever_it_is_cut(saved: Path) -> None:
+    whole = saved.read_bytes()
+    for size in range(0, len(whole), 7):
+        saved.write_bytes(whole[:size])
+        with pytest.raises(ModelFileError, match=r"model\.safetensors: not a model file, or one"):
+            load_model(saved)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(st.data())
+def test_no_flipped_bit_goes_unnoticed(saved: Path, data: st.DataObject) -> None:
+    save_model(saved, network(), RECORD)
+    whole = bytearray(saved.read_bytes())
+    size = struct.unpack("<Q", whole[:8])[0]
+    index = data.draw(st.integers(8 + size, len(whole) - 1))  # in the tensors
+    whole[index] ^= 1 << data.draw(st.integers(0, 7))
+    saved.write_bytes(whole)
+    with pytest.raises(ModelFileError, match="the tensors do not match the header's digest"):
+        load_model(saved)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(st.data())
+def test_a_flipped_bit_in_the_header_never_ends_in_a_traceback(
+    saved: Path, data: st.DataObject
+) -> None:
+    save_model(saved, network(), RECORD)
+    whole = bytearray(saved.read_bytes())
+    size = struct.unpack("<Q", whole[:8])[0]
+    index = data.draw(st.integers(0, 7 + size))
+    whole[index] ^= 1 << data.draw(st.integers(0, 7))
+    saved.write_bytes(whole)
+    try:
+        load_model(saved)
+    except ModelFileError as error:
+        assert "\n" not in str(error)  # noqa: PT017  # some flips change the note alone
+
+
+def test_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    torch.save({"weight": torch.zeros(2)}, path)
+    with pytest.raises(ModelFileError, match="not a model file but a zip archive, as torch.save"):
+        load_model(path)
+    path.write_bytes(b"\x80\x04\x95rest of a pickle")
+    with pytest.raises(ModelFileError, match="not a model file but a pickle; it can hold code"):
+        load_model(path)
+
+
+def test_other_files_are_refused_by_what_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_text("just text\n")
+    with pytest.raises(ModelFileError, match="not a model file, or one that is damaged or cut"):
+        load_model(path)
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(ModelFileError, match="a safetensors file, but not one of enhancer_core"):
+        load_model(path)
+    path.write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(ModelFileError, match="not a model file but an HDF5 file"):
+        load_model(path)
+
+
+def test_a_missing_file_or_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"none\.safetensors: cannot be read \(No such file"):
+        load_model(tmp_path / "none.safetensors")
+    with pytest.raises(FileError, match=r"model\.safetensors: cannot be read \(No such file"):
+        load_model(tmp_path)
+
+
+def test_a_newer_format_asks_for_an_upgrade(saved: Path) -> None:
+    edit_header(saved, format_version=FORMAT_VERSION + 1)
+    with pytest.raises(ModelFileError, match=r"format version 2 is newer than this release .*\(1"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format_version": None}, "the header is damaged"),
+        ({"format_version": "one"}, "the header is damaged"),
+        ({"record": None}, "the header is damaged"),
+        ({"record": []}, "the header is damaged"),
+        ({"sha256": None}, "the header is damaged"),
+        ({"sha256": "0" * 64}, "do not match the header's digest"),
+        ({"kind": "restart"}, "the file is of kind 'restart', not 'model'"),
+        ({"record": {"training": {}}}, "the header lacks 'architecture'"),
+        ({"record": {"architecture": SMALL.to_dict()}}, "the header lacks 'training'"),
+        (
+            {"record": {"architecture": {**SMALL.to_dict(), "dense": [4]}, "training": {}}},
+            r"tensor 'dense.0.bias' is torch.float32 \(3,\); the architecture needs .*\(4,\)",
+        ),
+        (
+            {"record": {"architecture": {**SMALL.to_dict(), "dense": [3, 3]}, "training": {}}},
+            "the file lacks tensor 'dense.1.bias'",
+        ),
+        (
+            {"record": {"architecture": {**SMALL.to_dict(), "dense": []}, "training": {}}},
+            "the file has an unknown tensor 'dense.0.bias'",
+        ),
+    ],
+)
+def test_a_header_that_does_not_fit_is_refused(
+    saved: Path, changes: dict[str, object], message: str
+) -> None:
+    edit_header(saved, **changes)
+    with pytest.raises(ModelFileError, match=message):
+        load_model(saved)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    broken = network()
+    with torch.no_grad():
+        broken.output.bias[0] = np.nan
+    save_model(tmp_path / "model.safetensors", broken, {})
+    with pytest.raises(ModelFileError, match="'output.bias' has values that are not finite"):
+        load_model(tmp_path)

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from enhancer_core import dna
+from enhancer_core.errors import ModelFileError, SequenceError
+from enhancer_core.model import (
+    NETWORKS,
+    Architecture,
+    Convolution,
+    Network,
+    ReverseComplementConvolution,
+    architecture,
+    architecture_from_dict,
+    one_hot,
+    shortest_length,
+)
+
+SMALL = Architecture(
+    convolutions=(Convolution(3, 4, 2), Convolution(5, 3, 2)), dense=(6, 4), keep=0.5, length=30
+)
+
+layers = st.builds(Convolution, st.integers(1, 4), st.integers(1, 6), st.integers(1, 4))
+architectures = st.builds(
+    Architecture,
+    convolutions=st.lists(layers, min_size=1, max_size=3).map(tuple),
+    dense=st.lists(st.integers(1, 5), max_size=2).map(tuple),
+    keep=st.just(1.0),
+    chained=st.booleans(),
+    length=st.just(1),
+).map(lambda wanted: replace(wanted, length=shortest_length(wanted)))
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def random_codes(n: int, length: int, seed: int = 0) -> dna.Codes:
+    return np.random.default_rng(seed).integers(0, 5, (n, length), dtype=np.uint8)
+
+
+def reference_logits(network: Network, codes: dna.Codes) -> NDArray[np.float64]:
+    """Compute the network as the paper describes it, in float64, one position at a time."""
+    weights = {name: w.double().numpy() for name, w in network.state_dict().items()}
+
+    def convolve(x: NDArray[np.float64], name: str, *, strands: bool) -> NDArray[np.float64]:
+        w, b = weights[f"{name}.weight"], weights[f"{name}.bias"]
+        width = w.shape[2]
+        kernels = [w, w[:, ::-1, ::-1]] if strands else [w]
+        return np.array(
+            [
+                max_over(
+                    [np.tensordot(k, x[:, p : p + width], axes=([1, 2], [0, 1])) for k in kernels]
+                )
+                + b
+                for p in range(x.shape[1] - width + 1)
+            ]
+        ).T
+
+    def max_over(scores: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        best: NDArray[np.float64] = np.max(scores, axis=0)
+        return best
+
+    logits = []
+    for row in dna.one_hot(codes).astype(np.float64):
+        x = first = row
+        for index, layer in enumerate(network.architecture.convolutions):
+            source = x if network.architecture.chained or index == 0 else first
+            scores = convolve(source, f"convolutions.{index}", strands=index == 0)
+            pools = scores.shape[1] // layer.pool
+            pooled = scores[:, : pools * layer.pool].reshape(len(scores), pools, layer.pool)
+            x = np.maximum(pooled.max(axis=2), 0)
+            first = x if index == 0 else first
+        units = x.ravel()
+        for index in range(len(network.architecture.dense)):
+            w, b = weights[f"dense.{index}.weight"], weights[f"dense.{index}.bias"]
+            units = np.maximum(w @ units + b, 0)
+        logits.append(weights["output.weight"] @ units + weights["output.bias"])
+    return np.array(logits)
+
+
+@given(architectures, st.integers(0, 2**32 - 1), st.integers(0, 7))
+def test_a_network_computes_what_the_paper_describes(
+    wanted: Architecture, seed: int, more: int
+) -> None:
+    wanted = replace(wanted, length=wanted.length + more)
+    network = Network(wanted, generator=generator(seed)).eval()
+    codes = random_codes(2, wanted.length, seed)
+    with torch.no_grad():
+        found = network(one_hot(torch.from_numpy(codes))).numpy()
+    np.testing.assert_allclose(found, reference_logits(network, codes), rtol=1e-4, atol=1e-5)
+
+
+def test_published_networks_have_the_published_sizes() -> None:
+    assert NETWORKS["enhancer"].pooled_lengths() == [164, 40, 9]
+    assert NETWORKS["tf"].pooled_lengths() == [164, 54]
+    assert NETWORKS["original_code"].pooled_lengths() == [164, 40, 40]
+    # 20*4*9+20 + 30*20*5+30 + 40*30*3+40 + 90*360+90 + 45*90+45 + 2*45+2
+    assert sum(p.numel() for p in Network(NETWORKS["enhancer"]).parameters()) == 44_087
+
+
+def test_the_original_code_discards_its_second_convolution() -> None:
+    network = Network(NETWORKS["original_code"], generator=generator()).eval()
+    x = one_hot(torch.from_numpy(random_codes(2, 500)))
+    with torch.no_grad():
+        before = network(x)
+        network.convolutions[1].weight.add_(1)
+        assert torch.equal(network(x), before)
+        network.convolutions[2].weight.add_(1)
+        assert not torch.equal(network(x), before)
+
+
+def test_the_original_code_draws_first_weights_with_standard_deviation_root_two_over_four() -> None:
+    draws = [Network(NETWORKS["original_code"], generator=generator(s)) for s in range(20)]
+    weights = torch.cat([network.convolutions[0].weight.flatten() for network in draws])
+    # 14,400 normal draws: the standard error of their standard deviation is sd / sqrt(2 n)
+    assert weights.std().item() == pytest.approx(0.5**0.5, abs=5 * 0.5**0.5 / (2 * 14_400) ** 0.5)
+    assert not draws[0].convolutions[0].bias.any()
+
+
+def test_initial_weights_are_uniform_within_one_over_root_fan_in() -> None:
+    network = Network(NETWORKS["enhancer"], generator=generator())
+    bound = 1 / (20 * 5) ** 0.5
+    weight = network.convolutions[1].weight
+    assert weight.abs().max() <= bound
+    # 3,000 draws: the largest is above 99 % of the bound but for a chance of .99 ** 3000 = 1e-13
+    assert weight.abs().max() > 0.99 * bound
+
+
+def test_weights_and_dropout_come_from_the_given_generator_alone() -> None:
+    x = one_hot(torch.from_numpy(random_codes(4, 30)))
+    outputs = []
+    for global_seed in (1, 2):
+        torch.manual_seed(global_seed)
+        outputs.append(Network(SMALL, generator=generator(7)).train()(x))
+    assert torch.equal(*outputs)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_first_layer_reads_both_strands_alike(seed: int) -> None:
+    layer = ReverseComplementConvolution(Convolution(3, 5, 1))
+    forward = random_codes(2, 20, seed)
+    with torch.no_grad():
+        one = layer(one_hot(torch.from_numpy(forward)))
+        other = layer(one_hot(torch.from_numpy(dna.reverse_complement(forward))))
+    torch.testing.assert_close(one, other.flip(2))
+
+
+def test_dropout_keeps_its_share_in_training_and_all_in_evaluation() -> None:
+    network = Network(SMALL, generator=generator())
+    ones = torch.ones(1000, 4)
+    kept = network.train()._dropout(ones)
+    assert set(kept.unique().tolist()) == {0.0, 2.0}  # what is kept is scaled by 1 / 0.5
+    # 4,000 draws with probability 1/2: 5 standard errors of the mean
+    assert (kept > 0).float().mean().item() == pytest.approx(0.5, abs=5 * 0.5 / 4000**0.5)
+    assert torch.equal(network.eval()._dropout(ones), ones)
+
+
+def test_one_hot_on_a_device_equals_one_hot_in_numpy() -> None:
+    codes = random_codes(3, 11)
+    np.testing.assert_array_equal(one_hot(torch.from_numpy(codes)).numpy(), dna.one_hot(codes))
+
+
+@given(architectures)
+def test_the_shortest_length_works_and_one_less_does_not(wanted: Architecture) -> None:
+    assert min(wanted.pooled_lengths()) >= 1
+    with pytest.raises(SequenceError, match=f"too short .* needs {wanted.length} bp"):
+        replace(wanted, length=wanted.length - 1).pooled_lengths()
+
+
+def test_a_network_for_shorter_sequences_is_refused_below_its_shortest_length() -> None:
+    assert architecture("enhancer", length=101).pooled_lengths() == [31, 6, 1]
+    with pytest.raises(SequenceError, match="91 bp are too short .* needs 92 bp"):
+        architecture("enhancer", length=91)
+
+
+def test_an_unknown_network_is_refused_with_those_known() -> None:
+    with pytest.raises(ModelFileError, match="network 'resnet' is not known; known are enhancer, "):
+        architecture("resnet")
+
+
+@given(architectures)
+def test_an_architecture_survives_json(wanted: Architecture) -> None:
+    assert architecture_from_dict(json.loads(json.dumps(wanted.to_dict()))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("length", 10, "too short"),
+        ("length", 1 << 40, "size is not"),
+        ("length", True, "size is not"),
+        ("dense", [0], "size is not"),
+        ("dense", 3, "cannot be read"),
+        ("keep", 0.0, "keep 0.0"),
+        ("keep", "0.5", "keep 0.5"),
+        ("convolutions", [], "size is not"),
+        ("convolutions", [{"filters": 1}], "cannot be read"),
+        ("unknown", 1, "unexpected keyword argument 'unknown'"),
+    ],
+)
+def test_an_architecture_with_a_wrong_field_is_refused(
+    field: str, value: object, message: str
+) -> None:
+    with pytest.raises(ModelFileError, match=message):
+        architecture_from_dict({**SMALL.to_dict(), field: value})
+
+
+def test_layers_shrink_from_input_to_output() -> None:
+    for wanted in (NETWORKS["enhancer"], NETWORKS["tf"]):
+        assert all(a > b for a, b in pairwise(wanted.pooled_lengths()))

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from enhancer_core.dataset import TEST, SplitDataset, make_dataset, split
+from enhancer_core.dna import encode
+from enhancer_core.errors import DatasetError, ModelFileError
+from enhancer_core.metrics import roc_auc
+from enhancer_core.model import Architecture, Convolution
+from enhancer_core.predict import probabilities
+from enhancer_core.train import Check, TrainConfig, Trained, train
+
+SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), keep=0.8, length=60)
+SHORT = TrainConfig(restarts=3, epochs=4, batch=20)
+
+
+def planted(n: int, *, seed: int = 0) -> SplitDataset:
+    """Make n positives with the word GATTACA, and n sequences of random DNA."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, (2 * n, 60), dtype=np.uint8)
+    codes[:n, 20:27] = encode(["GATTACA"])[0]
+    names = [str(i) for i in range(2 * n)]
+    data = make_dataset([("p.fa", names[:n], codes[:n])], [("n.fa", names[n:], codes[n:])])
+    return split(data, rng=rng)
+
+
+def same_weights(one: Trained, other: Trained) -> bool:
+    ours, theirs = one.network.state_dict(), other.network.state_dict()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_planted_word_is_learned() -> None:
+    data = planted(400)
+    trained = train(data, SMALL, TrainConfig(restarts=2, epochs=15, batch=20, learning_rate=5e-3))
+    found = probabilities(trained.network, data.test.codes)
+    # A random 60 bp holds the word on some strand with probability 108 / 4**7, so AUC .99 is easy
+    assert roc_auc(data.test.labels, found) > 0.95
+    assert not trained.network.training
+
+
+def test_threads_do_not_change_a_bit() -> None:
+    data = planted(100)
+    one, two = (train(data, SMALL, SHORT, threads=threads) for threads in (1, 3))
+    assert one.restarts == two.restarts
+    assert same_weights(one, two)
+
+
+def test_another_seed_gives_another_network() -> None:
+    data = planted(100)
+    assert not same_weights(train(data, SMALL, SHORT), train(data, SMALL, SHORT, seed=1))
+
+
+def test_a_restart_does_not_depend_on_how_many_there_are() -> None:
+    data = planted(100)
+    few = train(data, SMALL, replace(SHORT, restarts=1))
+    assert train(data, SMALL, SHORT).restarts[0] == few.restarts[0]
+
+
+def test_the_test_part_is_not_looked_at() -> None:
+    data = planted(100)
+    codes = data.dataset.codes.copy()
+    codes[data.parts == TEST] = 4
+    blinded = SplitDataset(replace(data.dataset, codes=codes), data.parts)
+    assert same_weights(train(data, SMALL, SHORT), train(blinded, SMALL, SHORT))
+
+
+def test_each_restart_keeps_its_best_check_and_the_run_its_best_restart() -> None:
+    trained = train(planted(100), SMALL, SHORT)
+    for restart in trained.restarts:
+        aucs = [check.auc for check in restart.checks]
+        assert restart.kept == aucs.index(max(aucs))
+        assert restart.auc == max(aucs)
+    aucs = [restart.auc for restart in trained.restarts]
+    assert trained.best == aucs.index(max(aucs))
+
+
+def test_the_kept_weights_give_the_validation_auc_that_was_noted() -> None:
+    data = planted(100)
+    trained = train(data, SMALL, SHORT)
+    found = probabilities(trained.network, data.validation.codes)
+    assert roc_auc(data.validation.labels, found) == trained.restarts[trained.best].auc
+
+
+def test_keep_last_keeps_the_last_check_as_the_published_code_does() -> None:
+    trained = train(planted(100), SMALL, replace(SHORT, keep="last"))
+    assert [restart.kept for restart in trained.restarts] == [3, 3, 3]
+
+
+def test_a_run_is_checked_as_often_as_asked_and_sees_each_sequence_once_an_epoch() -> None:
+    data = planted(100)
+    once = train(data, SMALL, replace(SHORT, restarts=1))
+    thrice = train(data, SMALL, replace(SHORT, restarts=1, checks_per_epoch=3))
+    assert [check.epoch for check in once.restarts[0].checks] == [1, 2, 3, 4]
+    epochs = [check.epoch for check in thrice.restarts[0].checks]
+    assert epochs == pytest.approx([i / 3 for i in range(1, 13)])
+
+
+def test_a_low_loss_ends_a_restart() -> None:
+    config = replace(SHORT, restarts=1, stop_below_loss=10.0)
+    (restart,) = train(planted(100), SMALL, config).restarts
+    assert len(restart.checks) == 1
+    assert restart.checks[0].loss < 10
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("after", [1, 4, 7, 11])
+def test_an_interrupted_run_continues_to_the_same_bytes(tmp_path: Path, after: int) -> None:
+    data = planted(100)
+    config = replace(SHORT, checks_per_epoch=2)
+    seen: list[Check] = []
+
+    def interrupt(_: int, check: Check) -> None:
+        seen.append(check)
+        if len(seen) == after:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(data, SMALL, config, folder=tmp_path, progress=interrupt)
+    resumed: list[tuple[int, Check]] = []
+    again = train(
+        data, SMALL, config, folder=tmp_path, progress=lambda i, check: resumed.append((i, check))
+    )
+    whole = train(data, SMALL, config)
+    assert again.restarts == whole.restarts
+    assert same_weights(again, whole)
+    assert len(resumed) == 3 * 8  # what was done before is told again, so that a bar is right
+
+
+def test_a_finished_run_is_read_back_without_training(tmp_path: Path) -> None:
+    data = planted(100)
+    done = train(data, SMALL, SHORT, folder=tmp_path)
+    states = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(states) == SHORT.restarts
+    assert same_weights(train(data, SMALL, SHORT, folder=tmp_path), done)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == states
+
+
+def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    data = planted(100)
+    train(data, SMALL, SHORT, folder=tmp_path)
+    message = r"restart-0000\.safetensors: saved by a run with other data or settings"
+    for other in (planted(100, seed=1), data):
+        config = replace(SHORT, learning_rate=0.1) if other is data else SHORT
+        with pytest.raises(ModelFileError, match=message):
+            train(other, SMALL, config, folder=tmp_path)
+
+
+def test_more_restarts_can_be_added_to_a_run(tmp_path: Path) -> None:
+    data = planted(100)
+    train(data, SMALL, replace(SHORT, restarts=1), folder=tmp_path)
+    more = train(data, SMALL, SHORT, folder=tmp_path)
+    assert same_weights(more, train(data, SMALL, SHORT))
+
+
+def test_sequences_of_another_length_are_refused() -> None:
+    with pytest.raises(DatasetError, match="sequences of 60 bp; the network reads 61 bp"):
+        train(planted(20), replace(SMALL, length=61), SHORT)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("restarts", 0, "restarts of 0 is not allowed; at least 1"),
+        ("epochs", 0, "epochs of 0 is not allowed; at least 1"),
+        ("batch", -1, "batch of -1 is not allowed; at least 1"),
+        ("keep", "first", "keep 'first' is not known; allowed are best and last"),
+    ],
+)
+def test_a_protocol_that_makes_no_sense_is_refused(
+    field: str, value: object, message: str
+) -> None:
+    with pytest.raises(DatasetError, match=message):
+        replace(SHORT, **{field: value})
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_learns_as_well_as_a_cpu() -> None:
+    data = planted(400)
+    config = TrainConfig(restarts=2, epochs=15, batch=20, learning_rate=5e-3)
+    trained = train(data, SMALL, config, device="cuda")
+    found = probabilities(trained.network, data.test.codes)
+    assert roc_auc(data.test.labels, found) > 0.95
