@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,9 @@ from enhancer_core.errors import EnhancerError, IntervalError
 
 if TYPE_CHECKING:
     from pybedtools import BedTool
+
+
+_NAME = re.compile(r"(.+):(\d+)-(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,20 @@ def from_rows(rows: Iterable[tuple[str, int, int]]) -> Intervals:
         np.array(starts, dtype=np.int64),
         np.array(ends, dtype=np.int64),
     )
+
+
+def from_names(names: Sequence[str]) -> Intervals | None:
+    """Read intervals back from names `chrom:start-end`; None unless every name is one.
+
+    Examples
+    --------
+    >>> from_names(["chr1:10-20"]).ends.tolist(), from_names(["chr1:10-20", "peak_1"])
+    ([20], None)
+    """
+    matches = [_NAME.fullmatch(name) for name in names]
+    if not all(matches):
+        return None
+    return from_rows((match[1], int(match[2]), int(match[3])) for match in matches if match)
 
 
 def check_interval(where: str, start: int, end: int) -> None:

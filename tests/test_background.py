@@ -458,6 +458,8 @@ def test_a_share_at_the_lower_end_of_a_step_belongs_to_it(rng: np.random.Generat
     found = pool((0.58, 0.0, 5), (0.56, 0.5, 5))
     drawn = draw_background(found, 5, rng=rng, target=target_of((0.59, 0.0)))
     assert drawn_kinds(drawn) == {(0.58, 0.0): 5}
+    assert drawn.match is not None
+    assert drawn.match.filled == 0
 
 
 def test_inside_a_bin_each_window_has_the_same_chance() -> None:
@@ -481,10 +483,11 @@ def test_without_soft_masking_gc_alone_is_followed_and_this_is_said(
 ) -> None:
     found = find({"chr1": text * 10}, BackgroundRules(length=4))
     assert found.composition.repeat is None
-    drawn = draw_background(found, 6, rng=rng, target=target_of((1.0, 0.0)))
+    drawn = draw_background(found, 6, rng=rng, target=target_of((1.0, 0.9)))
     assert drawn.composition.gc.tolist() == [1.0] * 6
     assert drawn.match is not None
     assert drawn.match.repeat_distance is None
+    assert drawn.match.filled == 0
 
 
 def test_a_target_of_unknown_repeats_is_followed_in_gc_alone(rng: np.random.Generator) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -20,7 +21,18 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class InOrder(click.Group):
+    """A group whose help lists commands in the order in which they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names as they were added."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=InOrder,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="enhancer-core")
 def commands() -> None:
     """Find enhancers in DNA sequence, and read what the networks learned.
@@ -39,6 +51,7 @@ def commands() -> None:
 for command in (
     data.simulate,
     data.extract,
+    data.background,
     data.shuffle,
     learn.train,
     learn.evaluate,
@@ -50,14 +63,16 @@ for command in (
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0, or 2 with one line on stderr if the input is bad."""
+    args = list(sys.argv[1:] if args is None else args) or ["--help"]
     for pool in _POOLS:
         os.environ[pool] = "1"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill tidies up too
     try:
         status = commands.main(args=args, prog_name="enhancer-core", standalone_mode=False)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context else ""
-        _stop(f"{error.format_message()}{hint}", BAD_INPUT)
+        _stop(f"{error.format_message().rstrip('.')}{hint}", BAD_INPUT)
     except EnhancerError as error:
         _stop(str(error), BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):

@@ -30,12 +30,16 @@ _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
 def cores() -> int:
     """Count the cores to use: Galaxy's slots, else those available to this process."""
     slots = os.environ.get("GALAXY_SLOTS", "")
-    return int(slots) if slots.isdigit() and int(slots) else len(os.sched_getaffinity(0))
+    if slots.isdigit() and int(slots):
+        return int(slots)
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 seed_option = click.option(
     "--seed",
     type=click.IntRange(min=0),
+    metavar="N",
     default=0,
     show_default=True,
     help="Number that all chance comes from; the same seed gives the same bytes.",
@@ -43,6 +47,7 @@ seed_option = click.option(
 threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),
+    metavar="N",
     default=cores,
     show_default="GALAXY_SLOTS, else the cores available",
     help="Cores to use; the output does not depend on it.",
@@ -64,7 +69,9 @@ def output_option(what: str) -> Callable[[Function], Function]:
 
 def list_option(flag: str, what: str, *, required: bool = False) -> Callable[[Function], Function]:
     """Make an option that takes one or more files: `--positives a.fa b.fa`, or repeated."""
-    return click.option(flag, type=PATH, multiple=True, required=required, help=what)
+    return click.option(
+        flag, type=PATH, metavar="FILE...", multiple=True, required=required, help=what
+    )
 
 
 class ListCommand(click.Command):

@@ -10,7 +10,9 @@ import click
 
 from enhancer_core.cli.common import (
     PATH,
+    ListCommand,
     Talk,
+    list_option,
     output_option,
     quiet_option,
     seed_option,
@@ -18,16 +20,28 @@ from enhancer_core.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from enhancer_core.background import Composition
     from enhancer_core.io.fasta import Record
+    from enhancer_core.io.genome import Genome
 
 length_option = click.option(
-    "--length", type=click.IntRange(min=1), default=500, show_default=True, help="Window, in bp."
+    "--length",
+    type=click.IntRange(min=1),
+    metavar="BP",
+    default=500,
+    show_default=True,
+    help="Length of each sequence.",
 )
 _BLOCK = 4_000_000  # letters shuffled at once: what bounds the memory of a long FASTA
 
 
 @click.command()
-@click.option("--motif", required=True, help="CEBPA, HNF4A, or a file with one motif (FILE:NAME).")
+@click.option(
+    "--motif",
+    metavar="MOTIF",
+    required=True,
+    help="CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several.",
+)
 @click.option(
     "--definition",
     type=click.Choice(["figure2", "literal"]),
@@ -35,7 +49,15 @@ _BLOCK = 4_000_000  # letters shuffled at once: what bounds the memory of a long
     show_default=True,
     help="figure2 gives the AUCs of the paper's Figure 2; literal follows its text.",
 )
-@click.option("-n", "--number", type=click.IntRange(min=1), default=10_000, show_default=True)
+@click.option(
+    "-n",
+    "--number",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=10_000,
+    show_default=True,
+    help="Sequences of each kind.",
+)
 @length_option
 @seed_option
 @quiet_option
@@ -81,7 +103,9 @@ def simulate(
 @click.argument("peaks", type=PATH)
 @length_option
 @click.option(
-    "--tile", is_flag=True, help="Cut each peak into windows, rather than take its centre."
+    "--tile",
+    is_flag=True,
+    help="Cut each peak into as many windows as fit, rather than one at its centre.",
 )
 @click.option("--drop-n", is_flag=True, help="Leave out windows with N.")
 @quiet_option
@@ -123,22 +147,152 @@ def extract(
     with_n = (codes == N_CODE).any(axis=1)
     if drop_n:
         kept, codes = kept.take(~with_n), codes[~with_n]
-    for count, what in (
-        (int((~inside).sum()), "reach over a chromosome's end and are left out"),
-        (int((inside & ~fresh).sum()), "repeat an earlier one and are left out"),
-        (int(with_n.sum()), f"have N and are {'left out' if drop_n else 'kept'}"),
-    ):
-        if count:
-            talk.say(f"{count:,} of {len(windows):,} windows {what}")
+    notes = [
+        f"{count:,} of {len(windows):,} windows {what}"
+        for count, what in (
+            (int((~inside).sum()), "reach over a chromosome's end and are left out"),
+            (int((inside & ~fresh).sum()), "repeat an earlier one and are left out"),
+            (int(with_n.sum()), f"have N and are {'left out' if drop_n else 'kept'}"),
+        )
+        if count
+    ]
     if not len(kept):
-        raise IntervalError(f"{peaks}: none of {len(windows):,} windows of {length} bp is left")
+        raise IntervalError(f"{peaks}: no window of {length} bp is left ({'; '.join(notes)})")
+    for note in notes:
+        talk.say(note)
     write_fasta(output, kept.names(), codes)
     talk.say(f"{len(kept):,} windows of {length} bp from {len(found):,} peaks: {output}")
 
 
+@click.command(cls=ListCommand)
+@click.argument("genome", type=PATH)
+@list_option("--exclude", "BED files of intervals to stay off, for example peaks.")
+@click.option("--genes", type=PATH, help="BED or GTF of genes to stay away from.")
+@click.option("--gene-distance", type=click.IntRange(min=0), default=15_000, show_default=True)
+@click.option("--regions", type=PATH, help="BED; draw from these only, not the whole genome.")
+@click.option("-n", "--number", type=click.IntRange(min=1), required=True, help="Windows to draw.")
+@length_option
+@click.option("--match", type=PATH, help="FASTA whose GC and repeat content to follow.")
+@click.option("--fasta", type=PATH, help="Write the windows' sequences here too.")
+@seed_option
+@quiet_option
+@output_option("BED; .gz is compressed.")
+def background(
+    genome: Path,
+    exclude: tuple[Path, ...],
+    genes: Path | None,
+    gene_distance: int,
+    regions: Path | None,
+    number: int,
+    length: int,
+    match: Path | None,
+    fasta: Path | None,
+    seed: int,
+    quiet: bool,
+    output: Path,
+) -> None:
+    """Draw windows of a genome that are not enhancers, as far as is known.
+
+    Windows hold no N, lie at least --gene-distance bp from every gene and off every excluded
+    interval and each other, and spread over the genome by the length that is left. --match makes
+    their GC content follow a FASTA file's, and their repeat content too where its records are
+    windows of this soft-masked genome, as extract names them. Needs bedtools.
+
+    \b
+      enhancer-core background genome.fa --exclude peaks.bed --genes genes.gtf -n 5000 \\
+          --match enhancers.fa -o background.bed --fasta background.fa
+    """
+    import numpy as np
+
+    from enhancer_core.background import BackgroundRules, candidate_windows, draw_background
+    from enhancer_core.intervals import complement, require_bedtools
+    from enhancer_core.io.bed import read_bed, read_genes, write_bed
+    from enhancer_core.io.fasta import write_fasta
+    from enhancer_core.io.files import check_output
+    from enhancer_core.io.genome import open_genome
+
+    talk = Talk(quiet)
+    require_bedtools()
+    for path in (output, fasta):
+        if path is not None:
+            check_output(path)
+    rng = np.random.default_rng(seed)
+    with open_genome(genome, note=talk.say) as opened:
+        excluded = [opened.match(read_bed(path)) for path in exclude]
+        if regions is not None:
+            excluded.append(complement(opened.match(read_bed(regions)), opened.lengths))
+        known_genes = None if genes is None else opened.match(read_genes(genes))
+        if known_genes is not None:
+            bare = opened.lengths.keys() - set(known_genes.chroms.tolist())
+            if bare:
+                talk.say(
+                    f"{genes} has no gene on {len(bare):,} of {len(opened.lengths):,} chromosomes,"
+                    f" {min(bare)} for one: they count as free of genes; --regions leaves them out"
+                )
+        rules = BackgroundRules(
+            length=length, excluded=excluded, genes=known_genes, gene_distance=gene_distance
+        )
+        target = None if match is None else _composition(opened, match)
+        with talk.progress("bp of the genome read", sum(opened.lengths.values())) as advance:
+            done = 0
+
+            def progress(now: int, _: int) -> None:
+                nonlocal done
+                advance(now - done)
+                done = now
+
+            candidates = candidate_windows(
+                opened.letters, opened.lengths, rules, rng=rng, progress=progress
+            )
+        drawn = draw_background(candidates, number, rng=rng, target=target)
+        if fasta is not None:
+            write_fasta(fasta, drawn.windows.names(), opened.windows(drawn.windows))
+    write_bed(output, drawn.windows)
+    talk.say(f"{number:,} windows of {len(candidates):,} that the genome can supply: {output}")
+    if drawn.match is not None:
+        repeats = drawn.match.repeat_distance
+        what = "not known, GC alone is matched" if repeats is None else f"{repeats:.3f}"
+        talk.say(
+            f"largest difference from {match}: GC {drawn.match.gc_distance:.3f}, repeats {what};"
+            f" {drawn.match.filled:,} windows from the nearest GC and repeat content instead"
+        )
+
+
+def _composition(genome: Genome, path: Path) -> Composition:
+    """Measure the target of a match; repeats too if its records are windows of the genome."""
+    import numpy as np
+
+    from enhancer_core.background import Composition, measure_composition
+    from enhancer_core.dna import CODE_OF_GENOME_LETTER, gc_content
+    from enhancer_core.intervals import from_names
+    from enhancer_core.io.fasta import read_sequences
+
+    sequences = read_sequences(path)
+    windows = from_names(sequences.names)
+    if windows is not None and all(
+        end <= genome.lengths.get(chrom, 0)
+        for chrom, end in zip(windows.chroms.tolist(), windows.ends.tolist(), strict=True)
+    ):
+        rows = zip(
+            windows.chroms.tolist(), windows.starts.tolist(), windows.ends.tolist(), strict=True
+        )
+        letters = [genome.letters(chrom, start, end) for chrom, start, end in rows]
+        if {len(row) for row in letters} == {sequences.codes.shape[1]}:
+            stacked = np.stack(letters)
+            if np.array_equal(CODE_OF_GENOME_LETTER[stacked], sequences.codes):
+                return measure_composition(stacked)
+    return Composition(gc_content(sequences.codes), None)
+
+
 @click.command()
 @click.argument("source", metavar="IN.fa", type=PATH)
-@click.option("-k", type=int, required=True, help="Length of the k-lets whose counts are kept.")
+@click.option(
+    "-k",
+    type=int,
+    metavar="N",
+    required=True,
+    help="Length of the k-lets whose counts are kept, from 1; 1 keeps composition only.",
+)
 @seed_option
 @threads_option
 @quiet_option

@@ -36,14 +36,25 @@ def data_options(function: Function) -> Function:
     options: list[Callable[[Function], Function]] = [
         list_option("--positives", "FASTA files of positives, one or more.", required=True),
         list_option("--negatives", "FASTA files of negatives, one or more.", required=True),
-        click.option("--split", "split_table", type=PATH, help="split.tsv of an earlier run."),
+        click.option(
+            "--split",
+            "split_table",
+            type=PATH,
+            help="split.tsv of an earlier run; the same records go to the same parts.",
+        ),
         click.option(
             "--groups",
-            help="Keep groups in one part: 'chromosome', from names chrom:start-end, or a table"
-            " with the columns name and group.",
+            metavar="chromosome|TABLE",
+            help="Keep each group in one part: by chromosome, where names are chrom:start-end, or"
+            " by a table with the columns name and group.",
         ),
-        click.option("--test-group", multiple=True, help="Group to test on (repeatable)."),
-        click.option("--validation-group", multiple=True, help="Group to choose on (repeatable)."),
+        click.option("--test-group", metavar="GROUP...", multiple=True, help="Groups to test on."),
+        click.option(
+            "--validation-group",
+            metavar="GROUP...",
+            multiple=True,
+            help="Groups to choose the network on.",
+        ),
     ]
     for option in reversed(options):
         function = option(function)
@@ -52,16 +63,50 @@ def data_options(function: Function) -> Function:
 
 @click.command(cls=ListCommand)
 @data_options
-@click.option("--network", type=click.Choice(_NETWORKS), default="enhancer", show_default=True)
-@click.option("--restarts", type=click.IntRange(min=1), default=50, show_default=True)
-@click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True)
-@click.option("--batch", type=click.IntRange(min=1), default=50, show_default=True)
 @click.option(
-    "--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True
+    "--network",
+    type=click.Choice(_NETWORKS),
+    default="enhancer",
+    show_default=True,
+    help="The paper's network for enhancers, the smaller one for one transcription factor, or the"
+    " first with the bugs of the published code.",
+)
+@click.option(
+    "--restarts",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="Random starting weights to train from; the best network is kept.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="Passes over the training part, at most.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="Sequences in a mini-batch.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="RATE",
+    default=1e-3,
+    show_default=True,
+    help="Step size of the Adam optimiser.",
 )
 @click.option(
     "--stop-below-loss",
     type=click.FloatRange(min=0),
+    metavar="LOSS",
     default=2e-4,
     show_default=True,
     help="End a restart when a mini-batch's mean cross-entropy is below this.",
@@ -73,7 +118,9 @@ def data_options(function: Function) -> Function:
     show_default=True,
     help="Which epoch of a restart is kept: best by validation AUC, or last, as published.",
 )
-@click.option("--resume", is_flag=True, help="Continue a run that was interrupted.")
+@click.option(
+    "--resume", is_flag=True, help="Continue the unfinished run in the output folder, if any."
+)
 @seed_option
 @threads_option
 @device_option
@@ -106,7 +153,8 @@ def train(
     overlapping windows named chrom:start-end stay in one part. Several random restarts are
     trained; the best by validation AUC is kept and judged once on the test part, beside a 5-mer
     baseline. The folder gets model.safetensors, metrics.json, test_predictions.tsv, split.tsv and
-    report.html. A run that was killed continues with --resume to the same bytes.
+    report.html. A run that was killed continues with --resume, the other options the same, to the
+    same bytes.
 
     \b
       enhancer-core train --positives enhancers.fa --negatives background.fa -o model
@@ -120,12 +168,12 @@ def train(
     from enhancer_core.train import Check, TrainConfig
 
     talk = Talk(quiet)
-    make_folder(output)
     state = output / _UNFINISHED
     if state.is_dir() and not resume:
         raise click.UsageError(
             f"{output} holds an unfinished run; continue it with --resume, or choose another folder"
         )
+    device = resolve_device(device)
     data = split_data(
         read_dataset(positives, negatives),
         split_table=split_table,
@@ -150,8 +198,8 @@ def train(
         seed=seed,
         grouped=groups is not None,
     )
-    make_folder(state)
-    for folder in (output, state):
+    for folder in (output, state):  # only now: bad input leaves no folder behind
+        make_folder(folder)
         remove_partial(folder)
     talk.say(_describe(data))
     with talk.progress("epochs trained", restarts * epochs) as advance:
@@ -167,7 +215,7 @@ def train(
         outcome = run(
             experiment,
             threads=threads,
-            device=resolve_device(device),
+            device=device,
             folder=state,
             progress=progress,
         )
@@ -188,7 +236,7 @@ def train(
 @threads_option
 @device_option
 @quiet_option
-@output_option("metrics.json")
+@output_option("JSON file for the figures.")
 def evaluate(
     model: Path,
     positives: tuple[Path, ...],
@@ -229,9 +277,18 @@ def evaluate(
         talk.say("the network ranks negatives above positives: are the two swapped?")
 
 
-@click.command(cls=ListCommand)
+@click.command(
+    cls=ListCommand, short_help="Train and judge a k-mer model, which a network has to beat."
+)
 @data_options
-@click.option("-k", type=int, default=5, show_default=True, help="Length of the k-mers, 1 to 8.")
+@click.option(
+    "-k",
+    type=click.IntRange(1, 8),
+    metavar="N",
+    default=5,
+    show_default=True,
+    help="Length of the k-mers, in bp.",
+)
 @seed_option
 @quiet_option
 @output_option("Folder for metrics.json, test_predictions.tsv and split.tsv.")
@@ -259,7 +316,6 @@ def baseline(
     from enhancer_core.io.files import make_folder
 
     talk = Talk(quiet)
-    make_folder(output)
     data = split_data(
         read_dataset(positives, negatives),
         split_table=split_table,
@@ -270,6 +326,7 @@ def baseline(
         talk=talk,
     )
     scored = score_baseline(data, k, seed=seed)
+    make_folder(output)
     write_split(output / "split.tsv", data)
     write_predictions(output / "test_predictions.tsv", data, {"probability": scored})
     write_json(output / "metrics.json", {"name": scored.name, **scored.to_dict()})
@@ -305,14 +362,15 @@ def split_data(
     else:
         group_of = datasets.read_groups(Path(groups), dataset)
     kept = datasets.without_shared_sequences(dataset, group_of)
+    data = datasets.split_by_group(
+        dataset.take(kept), group_of[kept], rng=rng, test=test, validation=validation
+    )
     if not kept.all():
         talk.say(
             f"{int((~kept).sum()):,} of {len(dataset):,} sequences stand in an earlier group too"
             " and are left out"
         )
-    return datasets.split_by_group(
-        dataset.take(kept), group_of[kept], rng=rng, test=test, validation=validation
-    )
+    return data
 
 
 def _describe(data: SplitDataset) -> str:

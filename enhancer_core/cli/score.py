@@ -27,13 +27,18 @@ if TYPE_CHECKING:
 _BLOCK = 16_384  # sequences held at once
 
 
-@click.command()
+@click.command(short_help="Predict probabilities for sequences, or a track along a genome.")
 @click.argument("model", type=PATH)
 @click.argument("source", metavar="[IN.fa]", type=PATH, required=False)
-@click.option("--genome", type=PATH, help="FASTA; predict a track along it.")
+@click.option("--genome", type=PATH, help="FASTA to predict a track along.")
 @click.option("--regions", type=PATH, help="BED; the track covers these, not whole chromosomes.")
 @click.option(
-    "--step", type=click.IntRange(min=1), default=50, show_default=True, help="Bin, in bp."
+    "--step",
+    type=click.IntRange(min=1),
+    metavar="BP",
+    default=50,
+    show_default=True,
+    help="Length of a track's bins.",
 )
 @threads_option
 @device_option
@@ -54,7 +59,8 @@ def predict(
 
     MODEL is a model.safetensors file or its folder. For sequences the table has the columns name
     and probability, in input order. A track has one value a bin, from the window around the bin's
-    middle; beyond a chromosome's end the window holds N.
+    middle; beyond a chromosome's end the window holds N, and a window that is mostly N has no
+    value. Regions that overlap or touch are joined first.
 
     \b
       enhancer-core predict model sequences.fa -o probabilities.tsv
@@ -116,12 +122,22 @@ def _predict_track(
         else:
             wanted = intervals.merge(opened.match(read_bed(regions)), list(opened.lengths))
         bins = int((-(-(wanted.ends - wanted.starts) // step)).sum())
+        known = 0
         with talk.progress("bins predicted", bins) as advance:
             stretches = _stretches(
                 network, opened, wanted, step=step, threads=threads, progress=advance
             )
-            write_track(output, stretches, opened.lengths)
-    talk.say(f"{bins:,} bins of {step} bp in {len(wanted):,} regions predicted: {output}")
+
+            def counted() -> Iterator[Stretch]:
+                nonlocal known
+                for stretch in stretches:
+                    known += len(stretch[-1])
+                    yield stretch
+
+            write_track(output, counted(), opened.lengths)
+    if known < bins:
+        talk.say(f"{bins - known:,} bins have no value: their window is mostly N")
+    talk.say(f"{known:,} bins of {step} bp in {len(wanted):,} regions predicted: {output}")
 
 
 def _stretches(

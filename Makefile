@@ -1,0 +1,54 @@
+# make demo   install, and run the main job on data made here
+# make test   install, and run the tests (those of minutes: make test-slow)
+# make lint   format, style and types
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+DEMO ?= demo
+
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+.PHONY: demo test test-slow lint install debian clean
+
+demo: install
+	@$(BIN)/python training/demo.py $(DEMO)
+
+test: install
+	$(PYTEST) -m "not slow" --durations 10
+
+test-slow: install
+	$(PYTEST) -m slow --durations 10
+
+lint: $(VENV)/.linters
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+install: debian $(INSTALLED)
+
+# torch first and by itself: pip would otherwise choose a newer one.
+$(INSTALLED): setup.cfg pyproject.toml
+	@$(PYTHON) -c "import ensurepip" || { echo "to install:  apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet "$(TORCH)"
+	$(BIN)/pip install --quiet "$(TORCH)" --editable ".[test]"
+	@touch $@
+
+$(VENV)/.linters: $(INSTALLED)
+	$(BIN)/pip install --quiet "$(TORCH)" --editable ".[lint]"
+	@touch $@
+
+# bedtools draws background windows; tabix indexes variants. All else runs without them.
+debian:
+	@missing=; \
+	for program in bedtools tabix; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -qq -y $$missing >/dev/null; \
+	else echo "to install:  sudo apt-get install$$missing"; fi
+
+clean:
+	rm -rf $(VENV) $(DEMO) build *.egg-info
