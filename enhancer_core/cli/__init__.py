@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 
 import click
@@ -15,6 +17,7 @@ from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 # Our threads each compute on one core; a library's own pool on top would break --threads, and
 # sums that depend on its size would break "the same seed gives the same bytes".
@@ -41,10 +44,12 @@ def commands() -> None:
 
     \b
       enhancer-core extract genome.fa peaks.bed -o enhancers.fa
-      enhancer-core background genome.fa --exclude peaks.bed --genes genes.bed -n 5000 \\
-          -o background.bed --fasta background.fa
-      enhancer-core train --positives enhancers.fa --negatives background.fa -o model
-      enhancer-core predict model --genome genome.fa --regions region.bed -o track.bw
+      enhancer-core background genome.fa --exclude peaks.bed --genes genes.bed \\
+          -n 5000 -o background.bed --fasta background.fa
+      enhancer-core train --positives enhancers.fa --negatives background.fa \\
+          -o model
+      enhancer-core predict model --genome genome.fa --regions region.bed \\
+          -o track.bw
     """
 
 
@@ -75,6 +80,10 @@ def main(args: Sequence[str] | None = None) -> None:
         _stop(f"{error.format_message().rstrip('.')}{hint}", BAD_INPUT)
     except EnhancerError as error:
         _stop(str(error), BAD_INPUT)
+    except OSError as error:  # outputs name their file; what is left are temporary ones
+        if error.errno not in _NO_ROOM:
+            raise
+        _stop(f"{tempfile.gettempdir()} (TMPDIR): {error.strerror}", BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
         _stop("interrupted", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)

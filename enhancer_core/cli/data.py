@@ -168,9 +168,23 @@ def extract(
 @click.argument("genome", type=PATH)
 @list_option("--exclude", "BED files of intervals to stay off, for example peaks.")
 @click.option("--genes", type=PATH, help="BED or GTF of genes to stay away from.")
-@click.option("--gene-distance", type=click.IntRange(min=0), default=15_000, show_default=True)
+@click.option(
+    "--gene-distance",
+    type=click.IntRange(min=0),
+    metavar="BP",
+    default=15_000,
+    show_default=True,
+    help="Least distance from a gene.",
+)
 @click.option("--regions", type=PATH, help="BED; draw from these only, not the whole genome.")
-@click.option("-n", "--number", type=click.IntRange(min=1), required=True, help="Windows to draw.")
+@click.option(
+    "-n",
+    "--number",
+    type=click.IntRange(min=1),
+    metavar="N",
+    required=True,
+    help="Windows to draw.",
+)
 @length_option
 @click.option("--match", type=PATH, help="FASTA whose GC and repeat content to follow.")
 @click.option("--fasta", type=PATH, help="Write the windows' sequences here too.")
@@ -191,7 +205,7 @@ def background(
     quiet: bool,
     output: Path,
 ) -> None:
-    """Draw windows of a genome that are not enhancers, as far as is known.
+    """Draw windows of a genome that are not known to be enhancers.
 
     Windows hold no N, lie at least --gene-distance bp from every gene and off every excluded
     interval and each other, and spread over the genome by the length that is left. --match makes
@@ -199,8 +213,8 @@ def background(
     windows of this soft-masked genome, as extract names them. Needs bedtools.
 
     \b
-      enhancer-core background genome.fa --exclude peaks.bed --genes genes.gtf -n 5000 \\
-          --match enhancers.fa -o background.bed --fasta background.fa
+      enhancer-core background genome.fa --exclude peaks.bed --genes genes.gtf \\
+          -n 5000 --match enhancers.fa -o background.bed --fasta background.fa
     """
     import numpy as np
 

@@ -147,7 +147,7 @@ def train(
     quiet: bool,
     output: Path,
 ) -> None:
-    """Train a network to tell positives from negatives, and judge it.
+    """Train a network on positives and negatives, and judge it.
 
     The data are split first (80 / 10 / 10): identical sequences, records of one name, and
     overlapping windows named chrom:start-end stay in one part. Several random restarts are
@@ -157,9 +157,10 @@ def train(
     same bytes.
 
     \b
-      enhancer-core train --positives enhancers.fa --negatives background.fa -o model
-      enhancer-core train --positives e.fa --negatives b.fa k4.fa --groups chromosome \\
-          --test-group chr1 --validation-group chr2 --restarts 10 -o model
+      enhancer-core train --positives enhancers.fa --negatives background.fa \\
+          -o model
+      enhancer-core train --positives e.fa --negatives b.fa k4.fa --restarts 10 \\
+          --groups chromosome --test-group chr1 --validation-group chr2 -o model
     """
     from enhancer_core.dataset import read_dataset
     from enhancer_core.experiment import Experiment, run, write_outcome
@@ -253,7 +254,8 @@ def evaluate(
     interval. Sequences that the network was trained on flatter it; keep them out.
 
     \b
-      enhancer-core evaluate model --positives mouse.fa --negatives mouse_bg.fa -o mouse.json
+      enhancer-core evaluate model --positives mouse.fa \\
+          --negatives mouse_background.fa -o mouse.json
     """
     import numpy as np
 
@@ -309,7 +311,8 @@ def baseline(
     The split is the one that train makes from the same files and seed.
 
     \b
-      enhancer-core baseline --positives enhancers.fa --negatives background.fa -o baseline
+      enhancer-core baseline --positives enhancers.fa \\
+          --negatives background.fa -o baseline
     """
     from enhancer_core.dataset import read_dataset
     from enhancer_core.experiment import score_baseline, write_json, write_predictions, write_split

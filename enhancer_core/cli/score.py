@@ -64,7 +64,8 @@ def predict(
 
     \b
       enhancer-core predict model sequences.fa -o probabilities.tsv
-      enhancer-core predict model --genome genome.fa --regions locus.bed -o track.bw
+      enhancer-core predict model --genome genome.fa --regions locus.bed \\
+          -o track.bw
     """
     if (source is None) == (genome is None):
         raise click.UsageError("give either IN.fa or --genome GENOME")

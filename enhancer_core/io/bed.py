@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from pathlib import Path
 
 import numpy as np
 
-from enhancer_core.errors import FileError
+from enhancer_core.errors import FileError, IntervalError
 from enhancer_core.intervals import Intervals, check_interval
 from enhancer_core.io.files import read_lines, writing
 
 _GTF_COLUMNS = 9
-_NOT_INTERVALS = ("#", "track", "browser")
+_GTF_STRANDS = ("+", "-", ".", "?")
+_NOT_INTERVALS = ("#", "track ", "browser ")
+_WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")  # int() would take '1_000', ' 10' and '+5' too
 
 
 def read_bed(path: Path) -> Intervals:
@@ -27,48 +29,41 @@ def read_bed(path: Path) -> Intervals:
     IntervalError
         If a start is negative or an end is not after its start.
     """
-    return _collect(path, ((number, line) for number, line in read_lines(path)), "BED")
+    return _collect(path, genes=False)
 
 
 def read_genes(path: Path) -> Intervals:
-    """Read gene spans from BED or GTF (rows with feature `gene`); the content tells which.
+    """Read gene spans from BED or GTF (rows with feature `gene`); the first row tells which.
 
-    GTF positions, 1-based and inclusive, become 0-based and half-open.
+    GTF positions, 1-based and inclusive, become 0-based and half-open. GFF3 reads as GTF does.
 
     Raises
     ------
     FileError, IntervalError
         As `read_bed`; also if a GTF file has no row with feature `gene`.
     """
-    return _collect(path, read_lines(path), "BED or GTF")
+    return _collect(path, genes=True)
 
 
-def _collect(path: Path, lines: Iterable[tuple[int, str]], form: str) -> Intervals:
+def _collect(path: Path, *, genes: bool) -> Intervals:
     chroms, starts, ends, numbers = [], [], [], []
-    other_features = 0
-    for number, line in lines:
+    gtf: bool | None = None
+    for number, line in read_lines(path):
         if not line.strip() or line.startswith(_NOT_INTERVALS):
             continue
         where = f"{path} line {number}"
         fields = line.split("\t")
-        gtf = form != "BED" and len(fields) == _GTF_COLUMNS and fields[3].isdigit()
-        if gtf and not fields[1].isdigit():
-            if fields[2] != "gene":
-                other_features += 1
-                continue
-            start, end = _positions(where, fields[3], fields[4])
-            start -= 1
-        elif len(fields) < 3:
-            raise FileError(f"{where}: {_too_few(line, fields)}")
-        else:
-            start, end = _positions(where, fields[1], fields[2])
-        check_interval(where, start, end)
+        if gtf is None:
+            gtf = genes and _is_gtf(fields)
+        if gtf and len(fields) == _GTF_COLUMNS and fields[2] != "gene":
+            continue
+        start, end = _gtf_span(where, fields) if gtf else _bed_span(where, fields)
         chroms.append(fields[0])
         starts.append(start)
         ends.append(end)
         numbers.append(number)
     if not chroms:
-        got = "no row with feature 'gene'" if other_features else "no intervals"
+        got = "no row with feature 'gene'" if gtf else "no intervals"
         raise FileError(f"{path}: {got}; at least one is needed")
     return Intervals(
         np.array(chroms, dtype=np.str_),
@@ -79,18 +74,50 @@ def _collect(path: Path, lines: Iterable[tuple[int, str]], form: str) -> Interva
     )
 
 
-def _too_few(line: str, fields: list[str]) -> str:
-    if len(fields) == 1 and len(line.split()) > 1:
+def _is_gtf(fields: list[str]) -> bool:
+    """Tell GTF from BED with 9 columns, which has numbers where GTF has source and strand."""
+    return (
+        len(fields) == _GTF_COLUMNS
+        and not _WHOLE_NUMBER.fullmatch(fields[1])
+        and fields[6] in _GTF_STRANDS
+    )
+
+
+def _bed_span(where: str, fields: list[str]) -> tuple[int, int]:
+    if len(fields) < 3:
+        raise FileError(f"{where}: {_too_few(fields)}")
+    start, end = _positions(where, fields[1], fields[2])
+    check_interval(where, start, end)
+    return start, end
+
+
+def _gtf_span(where: str, fields: list[str]) -> tuple[int, int]:
+    if len(fields) != _GTF_COLUMNS:
+        raise FileError(f"{where}: {_columns(fields)}; GTF needs {_GTF_COLUMNS}, separated by tabs")
+    start, end = _positions(where, fields[3], fields[4])
+    if not 1 <= start <= end:
+        raise IntervalError(
+            f"{where}: start {start} and end {end}; GTF counts from 1, and end is not below start"
+        )
+    return start - 1, end
+
+
+def _too_few(fields: list[str]) -> str:
+    if len(fields) == 1 and len(fields[0].split()) > 1:
         return "columns are separated by spaces; BED needs tabs"
-    columns = "1 column" if len(fields) == 1 else f"{len(fields)} columns"
-    return f"{columns}; BED needs at least 3 (chrom, start, end), separated by tabs"
+    return f"{_columns(fields)}; BED needs at least 3 (chrom, start, end), separated by tabs"
+
+
+def _columns(fields: list[str]) -> str:
+    return "1 column" if len(fields) == 1 else f"{len(fields)} columns"
 
 
 def _positions(where: str, start: str, end: str) -> tuple[int, int]:
-    try:
-        return int(start), int(end)
-    except ValueError:
-        raise FileError(f"{where}: start '{start}' and end '{end}' must be whole numbers") from None
+    if not (_WHOLE_NUMBER.fullmatch(start) and _WHOLE_NUMBER.fullmatch(end)):
+        raise FileError(
+            f"{where}: start '{start}' and end '{end}' must be whole numbers of digits alone"
+        )
+    return int(start), int(end)
 
 
 def write_bed(path: Path, intervals: Intervals) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from enhancer_core.dna import CODE_OF_LETTER, NOT_DNA, Codes, decode, describe_bad_letter
+from enhancer_core.dna import CODE_OF_LETTER, NOT_DNA, Codes, Letters, decode, describe_bad_letter
 from enhancer_core.errors import FileError, SequenceError
 from enhancer_core.io.files import reading, writing
 
@@ -53,6 +54,8 @@ def read_records(path: Path) -> Iterator[Record]:
         number = 0
         for number, raw in enumerate(stream, start=1):
             line = raw.rstrip(b"\r\n \t")
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
             if line.startswith(b">"):
                 if start:
                     yield _record(path, name, parts, start)
@@ -63,12 +66,12 @@ def read_records(path: Path) -> Iterator[Record]:
                         " each record needs its own"
                     )
                 seen[name] = number
-            elif line and not start:
+            elif start:
+                parts.append(line)  # a blank one too: lines are counted by it
+            elif line:
                 raise FileError(
                     f"{path} line {number}: not FASTA; the first line must be a header, '>name'"
                 )
-            elif line:
-                parts.append(line)
         if not start:
             what = "only blank lines" if number else "empty"
             raise FileError(f"{path}: {what}; a FASTA file with at least one record is needed")
@@ -96,8 +99,8 @@ def _record(path: Path, name: str, parts: list[bytes], start: int) -> Record:
     return Record(name, codes, start)
 
 
-def _line_of_bad_letter(parts: list[bytes], start: int) -> tuple[int, np.typing.NDArray[np.uint8]]:
-    """Find the first line with a letter that is not DNA (blank lines inside a record not counted)."""
+def _line_of_bad_letter(parts: list[bytes], start: int) -> tuple[int, Letters]:
+    """Find the first line with a letter that is not DNA, in a record whose header is on `start`."""
     for number, part in enumerate(parts, start=start + 1):
         letters = np.frombuffer(part, dtype=np.uint8)
         if (CODE_OF_LETTER[letters] == NOT_DNA).any():

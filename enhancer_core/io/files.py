@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from typing import IO, BinaryIO, cast
 from enhancer_core.errors import FileError
 
 GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 20
+
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how the error handler "surrogateescape" marks a byte
 
 
 def first_bytes(path: Path) -> bytes:
@@ -50,15 +52,20 @@ def is_gzip(path: Path) -> bool:
 def reading(path: Path) -> Iterator[BinaryIO]:
     """Open a plain or gzip-compressed file as bytes; the content tells which, not the name.
 
+    The file is opened once, so that a pipe can be read too.
+
     Raises
     ------
     FileError
         If the file is missing, a folder, not readable, or its gzip data is cut or damaged.
     """
-    opener = gzip.open if is_gzip(path) else open
     try:
-        with opener(path, "rb") as stream:
-            yield cast("BinaryIO", stream)
+        with path.open("rb") as raw:
+            if raw.peek(2).startswith(GZIP_MAGIC):
+                with gzip.GzipFile(fileobj=raw) as unzipped:
+                    yield cast("BinaryIO", unzipped)
+            else:
+                yield raw
     except EOFError as error:
         raise FileError(f"{path}: the gzip data ends too early; the file is cut") from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -75,14 +82,15 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     FileError
         If the file cannot be read or is not UTF-8 text.
     """
-    with reading(path) as stream:
-        number = 0
-        try:
-            with io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
-                for number, line in enumerate(text, start=1):
-                    yield number, line.rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise FileError(f"{path} line {number + 1}: not a text file") from error
+    # A strict decoder would fail on a whole buffer of lines, and not know which of them is bad.
+    with (
+        reading(path) as stream,
+        io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape") as text,
+    ):
+        for number, line in enumerate(text, start=1):
+            if "\0" in line or (not line.isascii() and _NOT_UTF8.search(line)):
+                raise FileError(f"{path} line {number}: not a text file")
+            yield number, line.rstrip("\r\n")
 
 
 def sha256(path: Path) -> str:
@@ -93,14 +101,11 @@ def sha256(path: Path) -> str:
     FileError
         If the file cannot be read.
     """
-    digest = hashlib.sha256()
     try:
         with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
-    return digest.hexdigest()
 
 
 @contextmanager
@@ -115,39 +120,46 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
         If the folder is missing or not writable, or the disk is full.
     """
     check_output(path)
-    try:
-        if path.exists() and not path.is_file():  # /dev/stdout, a named pipe
-            with path.open("wb") as stream:
-                yield stream
-            return
-        with temporary_beside(path) as temporary:
-            with temporary.open("wb") as raw:
-                if path.suffix == ".gz":
-                    with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as zipped:
-                        yield cast("IO[bytes]", zipped)
-                else:
-                    yield raw
-                raw.flush()
-                os.fsync(raw.fileno())
-            temporary.replace(path)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written ({_reason(error)})") from error
+    if _is_stream(path):
+        with _told_of(path), path.open("wb") as stream:
+            yield stream
+        return
+    with temporary_beside(path) as temporary, temporary.open("wb") as raw:
+        if path.suffix == ".gz":
+            with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as zipped:
+                yield cast("IO[bytes]", zipped)
+        else:
+            yield raw
+        raw.flush()
+        os.fsync(raw.fileno())
 
 
 @contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
     """Give a fresh name in the folder of `path`, for a library that writes by name.
 
-    The caller renames it to its place; whatever is left under the name at the end is deleted.
+    What stands under the name at the end takes the place of `path`; if the body raises, it is
+    deleted instead. Where `path` is a link, the file that it points to is replaced.
+
+    Raises
+    ------
+    FileError
+        If the folder is missing or not writable, or the disk is full.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    temporary = Path(name)
-    try:
-        os.fchmod(handle, 0o666 & ~_umask())
-        os.close(handle)
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+    check_output(path)
+    target = _target(path)
+    with _told_of(path):
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name}.", suffix=".partial"
+        )
+        temporary = Path(name)
+        try:
+            os.fchmod(handle, 0o666 & ~_umask())
+            os.close(handle)
+            yield temporary
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -170,12 +182,12 @@ def check_output(path: Path) -> None:
     FileError
         If its folder is missing or not writable, or it is a folder itself.
     """
-    folder = path.parent
+    folder = _target(path).parent
     if not folder.is_dir():
         raise FileError(f"{path}: cannot be written (folder {folder} does not exist)")
     if path.is_dir():
         raise FileError(f"{path}: cannot be written (it is a folder; a file name is needed)")
-    if not path.exists() and not os.access(folder, os.W_OK | os.X_OK):
+    if not _is_stream(path) and not os.access(folder, os.W_OK | os.X_OK):
         raise FileError(f"{path}: cannot be written (folder {folder} is not writable)")
 
 
@@ -201,6 +213,23 @@ def remove_partial(folder: Path) -> None:
     """Delete what a killed run left half-written in a folder."""
     for left in folder.glob(".*.partial"):
         left.unlink(missing_ok=True)
+
+
+def _is_stream(path: Path) -> bool:
+    return path.exists() and not path.is_file()  # /dev/stdout, a named pipe
+
+
+def _target(path: Path) -> Path:
+    """Follow a link: /dev/stdout is one, and must not be replaced where it leads to a file."""
+    return path.resolve() if path.is_symlink() else path
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written ({_reason(error)})") from error
 
 
 def _reason(error: OSError) -> str:

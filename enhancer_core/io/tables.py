@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from enhancer_core.errors import FileError
 from enhancer_core.io.files import read_lines, write_text
 
@@ -18,11 +20,12 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
         If the file cannot be written.
     """
     lines = ["\t".join(columns)]
-    lines += [
-        "\t".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row)
-        for row in rows
-    ]
+    lines += ["\t".join(map(_spelled, row)) for row in rows]
     write_text(path, "\n".join(lines) + "\n")
+
+
+def _spelled(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, Mapping[str, str]]]:
@@ -43,9 +46,9 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, Mapping[st
             )
     rows = []
     for number, line in lines:
-        values = line.split("\t")
         if not line:
             continue
+        values = line.split("\t")
         if len(values) != len(header):
             raise FileError(
                 f"{path} line {number}: {len(values)} columns; the header has {len(header)}"

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+import pyBigWig
 from numpy.typing import NDArray
 
 from enhancer_core.errors import FileError
-from enhancer_core.io.files import check_output, temporary_beside, writing
+from enhancer_core.io.files import temporary_beside, writing
 
-BIGWIG_SUFFIXES = (".bw", ".bigwig", ".bigWig")
+BIGWIG_SUFFIXES = (".bw", ".bigwig")  # in either case
 
 # One stretch: chromosome, starts int64 (m,), ends int64 (m,), values float32 (m,), in order.
 Stretch = tuple[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
@@ -34,7 +35,7 @@ def write_track(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str, 
     FileError
         If the file cannot be written.
     """
-    if path.suffix in BIGWIG_SUFFIXES:
+    if path.suffix.lower() in BIGWIG_SUFFIXES:
         _write_bigwig(path, stretches, lengths)
         return
     with writing(path) as stream:
@@ -45,11 +46,6 @@ def write_track(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str, 
 
 
 def _write_bigwig(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str, int]) -> None:
-    try:
-        import pyBigWig
-    except ImportError as error:
-        raise FileError(f"{path}: writing bigWig needs pyBigWig (pip install pyBigWig)") from error
-    check_output(path)
     with temporary_beside(path) as temporary:
         try:
             file = pyBigWig.open(str(temporary), "w")
@@ -59,6 +55,5 @@ def _write_bigwig(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str
                     [chrom] * len(starts), starts, ends=ends, values=values.astype(float)
                 )
             file.close()
-            temporary.replace(path)
-        except (OSError, RuntimeError) as error:
+        except RuntimeError as error:
             raise FileError(f"{path}: cannot be written ({error})") from error

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from enhancer_core.checkpoint import load_model
+from enhancer_core.dataset import TEST, SplitDataset, read_dataset, read_split, split
+from enhancer_core.dna import encode
+from enhancer_core.experiment import Experiment, Outcome, run, score_baseline, write_outcome
+from enhancer_core.io.fasta import write_fasta
+from enhancer_core.io.tables import read_table
+from enhancer_core.model import Architecture, Convolution
+from enhancer_core.predict import probabilities
+from enhancer_core.train import TrainConfig
+
+SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), keep=0.8, length=60)
+FILES = ("metrics.json", "model.safetensors", "report.html", "split.tsv", "test_predictions.tsv")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (200, 60), dtype=np.uint8)
+    codes[:100, 20:27] = encode(["GATTACA"])[0]
+    paths = folder / "enhancers.fa", folder / "background.fa"
+    write_fasta(paths[0], [f"e{i}" for i in range(100)], codes[:100])
+    write_fasta(paths[1], [f"b{i}" for i in range(100)], codes[100:])
+    return paths
+
+
+def experiment(files: tuple[Path, Path]) -> Experiment:
+    data = split(read_dataset([files[0]], [files[1]]), rng=np.random.default_rng(0))
+    config = TrainConfig(restarts=2, epochs=2, batch=20)
+    return Experiment(data=data, network="small", architecture=SMALL, config=config, seed=0)
+
+
+@pytest.fixture(scope="module")
+def finished(
+    files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, SplitDataset, Outcome]:
+    done = experiment(files)
+    outcome = run(done)
+    folder = tmp_path_factory.mktemp("model")
+    write_outcome(folder, done, outcome, positives=[files[0]], negatives=[files[1]])
+    return folder, done.data, outcome
+
+
+def test_a_run_writes_five_files(finished: tuple[Path, SplitDataset, Outcome]) -> None:
+    assert sorted(path.name for path in finished[0].iterdir()) == list(FILES)
+
+
+def test_the_figures_follow_from_the_predictions_that_are_written(
+    finished: tuple[Path, SplitDataset, Outcome],
+) -> None:
+    folder, data, _ = finished
+    figures = json.loads((folder / "metrics.json").read_text())
+    columns = ["name", "file", "label", "probability", "baseline_probability"]
+    rows = [row for _, row in read_table(folder / "test_predictions.tsv", columns)]
+    assert [row["name"] for row in rows] == data.test.names.tolist()
+    labels = np.array([int(row["label"]) for row in rows])
+    for column, found in (
+        ("probability", figures["test"]),
+        ("baseline_probability", figures["baseline"]["test"]),
+    ):
+        scores = np.array([float(row[column]) for row in rows])
+        # Printed with 6 digits, so a pair may tie that did not: 1 / (10 * 10) of the AUC.
+        assert found["auc"]["value"] == pytest.approx(roc_auc_score(labels, scores), abs=0.01)
+        precision = average_precision_score(labels, scores)
+        assert found["average_precision"]["value"] == pytest.approx(precision, abs=0.01)
+        assert found["accuracy"]["value"] == np.mean((scores >= 0.5) == labels)
+
+
+def test_the_model_that_is_written_makes_the_predictions_that_are_written(
+    finished: tuple[Path, SplitDataset, Outcome],
+) -> None:
+    folder, data, outcome = finished
+    again = probabilities(load_model(folder).network, data.test.codes)
+    np.testing.assert_allclose(again, outcome.network.probabilities[data.parts == TEST], rtol=1e-5)
+
+
+def test_the_model_records_how_it_was_made(
+    finished: tuple[Path, SplitDataset, Outcome], files: tuple[Path, Path]
+) -> None:
+    folder, _, outcome = finished
+    record = load_model(folder).training
+    assert record["seed"] == 0
+    assert record["config"]["restarts"] == 2
+    assert record["restart"] == outcome.trained.best
+    assert record["test"] == outcome.network.test.to_dict()
+    assert [each["name"] for each in record["inputs"]] == [path.name for path in files]
+    assert [each["sequences"] for each in record["inputs"]] == [100, 100]
+
+
+def test_the_split_that_is_written_can_be_given_back(
+    finished: tuple[Path, SplitDataset, Outcome],
+) -> None:
+    folder, data, _ = finished
+    assert np.array_equal(read_split(folder / "split.tsv", data.dataset).parts, data.parts)
+
+
+def test_the_same_experiment_gives_the_same_bytes(
+    finished: tuple[Path, SplitDataset, Outcome], files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    again = experiment(files)
+    write_outcome(
+        tmp_path, again, run(again, threads=2), positives=[files[0]], negatives=[files[1]]
+    )
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (finished[0] / name).read_bytes(), name
+
+
+def test_the_baseline_is_the_one_that_the_run_reports(
+    finished: tuple[Path, SplitDataset, Outcome],
+) -> None:
+    _, data, outcome = finished
+    assert score_baseline(data, 5, seed=0).to_dict() == outcome.baseline.to_dict()
