@@ -147,14 +147,14 @@ def read_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str,
         If it is damaged, foreign, of a newer format, or of another kind.
     """
     start = first_bytes(path)
-    for magic, name in _WRONG_KIND.items():
-        if start.startswith(magic):
-            raise ModelFileError(f"{path}: not a model file but {name}")
     try:
         with safe_open(str(path), framework="pt") as file:
             text = (file.metadata() or {}).get(_KEY)
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except SafetensorError as error:
+        for magic, name in _WRONG_KIND.items():  # only now: a good file may begin with any byte
+            if start.startswith(magic):
+                raise ModelFileError(f"{path}: not a model file but {name}") from error
         raise ModelFileError(
             f"{path}: not a model file, or one that is damaged or cut ({error})"
         ) from error

@@ -76,7 +76,7 @@ def encode(sequences: Sequence[str]) -> Codes:
             )
     rows = []
     for index, sequence in enumerate(sequences):
-        letters = np.frombuffer(sequence.encode("ascii", "replace"), dtype=np.uint8)
+        letters = np.frombuffer(sequence.encode("latin-1", "replace"), dtype=np.uint8)
         codes = CODE_OF_LETTER[letters]
         if (codes == NOT_DNA).any():
             raise SequenceError(f"sequence {index}: {describe_bad_letter(letters)}")
@@ -145,6 +145,10 @@ def check_codes(codes: Codes) -> None:
     ------
     SequenceError
         If a code is above 4, saying where.
+
+    Examples
+    --------
+    >>> check_codes(np.array([[0, 1, 2, 3, 4]], dtype=np.uint8))
     """
     if codes.size and codes.max() > N_CODE:
         place = tuple(int(i) for i in np.argwhere(codes > N_CODE)[0])
@@ -163,6 +167,11 @@ def one_hot(codes: Codes) -> OneHot:
     -------
     float32, shape (n, 4, L)
         1 in the base's channel; N is 0.25 in all four, as in kipoiseq.
+
+    Raises
+    ------
+    SequenceError
+        If a code is above 4.
 
     Examples
     --------
@@ -247,4 +256,6 @@ def gc_content(codes: Codes) -> NDArray[np.float64]:
     """
     known = (codes != N_CODE).sum(axis=1)
     strong = ((codes == 1) | (codes == 2)).sum(axis=1)
-    return np.divide(strong, known, out=np.full(len(codes), np.nan), where=known > 0)
+    share = np.full(len(codes), np.nan)
+    np.divide(strong, known, out=share, where=known > 0)
+    return share

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -34,8 +36,8 @@ def filter_pfms(network: Network, codes: Codes, *, threads: int = 1) -> NDArray[
     int64, shape (F, 4, W)
         A filter that nothing activates has only zeros.
     """
-    layer = network.convolutions[0]
-    weight, bias = layer.weight.detach(), layer.bias.detach()
+    layer = network.first_layer
+    weight, bias = layer.weight.detach(), cast(torch.Tensor, layer.bias).detach()
     both = torch.cat([weight, weight.flip(1, 2)])  # the reverse strand as F more filters
     n_filters, _, width = weight.shape
 

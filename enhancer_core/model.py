@@ -168,7 +168,7 @@ class ReverseComplementConvolution(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         """Score every pool on its better strand, bias included."""
         scores = functional.conv1d(x, torch.cat([self.weight, self.weight.flip(1, 2)]))
-        forward, reverse = functional.max_pool1d(scores, self.pool).split(self.out_channels, dim=1)
+        forward, reverse = functional.max_pool1d(scores, self.pool).chunk(2, dim=1)
         bias = cast("Tensor", self.bias)
         return torch.maximum(forward, reverse) + bias[:, None]
 
@@ -212,6 +212,11 @@ class Network(nn.Module):
         self.output = nn.Linear(units, CLASSES)
         if generator is not None:
             self._draw_weights(generator)
+
+    @property
+    def first_layer(self) -> ReverseComplementConvolution:
+        """The convolution that reads DNA, whose filters are motifs."""
+        return cast(ReverseComplementConvolution, self.convolutions[0])
 
     def _draw_weights(self, generator: torch.Generator) -> None:
         """Draw as PyTorch does by default: uniform within 1 / sqrt(fan in), biases too."""

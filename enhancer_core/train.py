@@ -209,7 +209,7 @@ class _State:
         self.index = index
         generator = torch.Generator().manual_seed(_seed(_INIT, task.seed, index))
         self.network = Network(task.wanted, generator=generator).to(task.codes.device)
-        self.network.generator = torch.Generator(device=task.codes.device)
+        self.dropout = self.network.generator = torch.Generator(device=task.codes.device)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=task.config.learning_rate, foreach=False
         )
@@ -297,7 +297,7 @@ def _advance(task: _Task, state: _State) -> Check:
     )
     batches = np.split(order, range(task.config.batch, len(order), task.config.batch))
     mine = np.array_split(np.arange(len(batches)), task.checks_per_epoch)[piece]
-    state.network.generator.manual_seed(_seed(_DROPOUT, task.seed, state.index, epoch, piece))
+    state.dropout.manual_seed(_seed(_DROPOUT, task.seed, state.index, epoch, piece))
     state.network.train()
     losses = []
     for number in mine:

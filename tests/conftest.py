@@ -68,19 +68,20 @@ def cli() -> Callable[..., Ran]:
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small inputs: 60 positives.fa and 60 negatives.fa of 120 bp, and genome.fa.
 
-    Records are named as windows that do not overlap, on chromosomes chr1 to chr5. The genome has
+    Records are named as windows that do not overlap, on chromosomes chr1 to chr5; positives have
+    more G and C, so that networks learn to tell them at once. The genome has
     chr1 (3,000 bp, the second half soft-masked), chr2 (1,000 bp) and chr3 (400 bp, 100-300 N).
     """
     rng = np.random.default_rng(20)
     folder = tmp_path_factory.mktemp("inputs")
 
-    def dna(bp: int) -> str:
-        return "".join(rng.choice(list("ACGT"), bp))
+    def dna(bp: int, gc: float = 0.5) -> str:
+        return "".join(rng.choice(list("ACGT"), bp, p=np.array([1 - gc, gc, gc, 1 - gc]) / 2))
 
-    for kind, offset in (("positives", 0), ("negatives", 500)):
+    for kind, offset, gc in (("positives", 0, 0.7), ("negatives", 500, 0.4)):
         starts = [1000 * i + offset for i in range(60)]
         records = [f">chr{start % 5000 // 1000 + 1}:{start}-{start + 120}" for start in starts]
-        (folder / f"{kind}.fa").write_text("".join(f"{name}\n{dna(120)}\n" for name in records))
+        (folder / f"{kind}.fa").write_text("".join(f"{name}\n{dna(120, gc)}\n" for name in records))
     sequences = {
         "chr1": dna(1500) + dna(1500).lower(),
         "chr2": dna(1000),

@@ -16,9 +16,9 @@ def network_that_reads(word: str, *, bias: float) -> Network:
     network = Network(wanted)
     codes = encode([word])[0]
     with torch.no_grad():
-        network.convolutions[0].weight.zero_()
-        network.convolutions[0].weight[0, torch.from_numpy(codes).long(), range(len(word))] = 1
-        network.convolutions[0].bias.fill_(bias)
+        network.first_layer.weight.zero_()
+        network.first_layer.weight[0, torch.from_numpy(codes).long(), range(len(word))] = 1
+        network.state_dict()["convolutions.0.bias"].fill_(bias)
     return network
 
 

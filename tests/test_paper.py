@@ -12,7 +12,7 @@ from enhancer_core.model import architecture
 from enhancer_core.motif import BUILTIN, Motif, similarity
 from enhancer_core.predict import probabilities
 from enhancer_core.simulate import simulate
-from enhancer_core.train import Trained, TrainConfig, train
+from enhancer_core.train import TrainConfig, Trained, train
 
 CEBPA = BUILTIN["CEBPA"]
 

@@ -73,9 +73,7 @@ def make_world(rng: np.random.Generator) -> World:
     return World("".join(records), genes, peaks)
 
 
-def _draw_dna(
-    repeats: list[Codes], rng: np.random.Generator
-) -> tuple[Codes, NDArray[np.bool_]]:
+def _draw_dna(repeats: list[Codes], rng: np.random.Generator) -> tuple[Codes, NDArray[np.bool_]]:
     steps = CHROMOSOME_BP // 10_000
     gc = np.repeat(np.clip(0.42 + np.cumsum(rng.normal(0, 0.01, steps)), 0.36, 0.5), 10_000)
     strong = rng.random(CHROMOSOME_BP) < gc
@@ -116,7 +114,7 @@ def draw_track(folder: Path) -> None:
         axes = figure.subplots()
         axes.fill_between(starts, values, step="post", color="#1b6ca8", linewidth=0)
         for start, end in zip(peaks.starts[shown] / 1e3, peaks.ends[shown] / 1e3, strict=True):
-            axes.plot([start, end], [-0.08, -0.08], color="#d1711f", linewidth=4, solid_capstyle="butt")
+            axes.hlines(-0.08, start, end, color="#d1711f", linewidth=4)
         axes.set(
             xlim=(first / 1e3, last / 1e3),
             ylim=(-0.14, 1.02),

@@ -49,7 +49,8 @@ def read_records(path: Path) -> Iterator[Record]:
         If a letter is not A, C, G, T or N.
     """
     seen: dict[str, int] = {}
-    name, start, parts = "", 0, []
+    name, start = "", 0
+    parts: list[bytes] = []
     with reading(path) as stream:
         number = 0
         for number, raw in enumerate(stream, start=1):
@@ -145,7 +146,7 @@ def read_blocks(path: Path, *, size: int, length: int | None = None) -> Iterator
 
 
 def read_sequences(path: Path, *, length: int | None = None) -> Sequences:
-    """Read a whole FASTA file whose records have one length; arguments and errors as `read_blocks`."""
+    """Read a whole FASTA file of one length; arguments and errors as `read_blocks`."""
     (sequences,) = read_blocks(path, size=sys.maxsize, length=length)
     return sequences
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import hashlib
 import io
@@ -19,6 +18,7 @@ from enhancer_core.errors import FileError
 
 GZIP_MAGIC = b"\x1f\x8b"
 
+_CHUNK = 1 << 20
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how the error handler "surrogateescape" marks a byte
 
 
@@ -72,6 +72,19 @@ def reading(path: Path) -> Iterator[BinaryIO]:
         raise FileError(f"{path}: the gzip data is damaged ({error})") from error
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
+
+
+def read_chunks(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file, plain or gzip, 1 MiB at a time.
+
+    Raises
+    ------
+    FileError
+        As `reading`.
+    """
+    with reading(path) as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -233,7 +246,7 @@ def _told_of(path: Path) -> Iterator[None]:
 
 
 def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno in errno.errorcode else str(error)
+    return error.strerror or str(error)
 
 
 def _umask() -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,10 @@ import pyfaidx
 from enhancer_core.dna import CODE_OF_GENOME_LETTER, NOT_DNA, Codes, Letters
 from enhancer_core.errors import FileError, IntervalError, SequenceError
 from enhancer_core.intervals import Intervals
-from enhancer_core.io.files import is_gzip, reading
+from enhancer_core.io.files import is_gzip, read_chunks, temporary_beside
 
-_LINE_END = 13  # bytes up to carriage return never belong to a sequence
+_PACKED = (".gz", ".bgz", ".bz2", ".zip")
+_BLANK = 32  # line ends, tabs and blanks: bytes up to here are no letters
 
 
 class Genome:
@@ -28,14 +28,16 @@ class Genome:
     letters, of which real assemblies hold a few, read as N.
     """
 
-    def __init__(self, path: Path, *, fasta: Path, index: Path) -> None:
-        entries = _read_index(path, fasta, index)
+    def __init__(self, path: Path, *, fasta: Path, index: Path, misfit: str) -> None:
+        entries = _read_index(path, fasta, index, misfit)
         self.path = path
         self.lengths = {name: int(entry.rlen) for name, entry in entries.items()}
-        self._layout = {
+        self._layout: dict[str, tuple[int, int, int]] = {
             name: (entry.offset, entry.lenc, entry.lenb) for name, entry in entries.items()
         }
-        self._bytes = np.memmap(fasta, dtype=np.uint8, mode="r")
+        # As a plain array: slicing a memmap takes twice as long.
+        self._bytes = np.asarray(np.memmap(fasta, dtype=np.uint8, mode="r"))
+        self._check_layout(misfit)
         self.renamed: dict[str, str] = {}  # names matched by the rule chr1 = 1, for the reader
 
     def name_of(self, chrom: str, where: str) -> str:
@@ -67,9 +69,11 @@ class Genome:
         IntervalError
             If a chromosome is unknown, or an end is beyond it.
         """
-        names, rows = np.unique(intervals.chroms, return_inverse=True)
-        first = {name: int(np.argmax(rows == i)) for i, name in enumerate(names)}
-        ours = [self.name_of(str(name), intervals.where(first[name])) for name in names]
+        names, first, rows = np.unique(intervals.chroms, return_index=True, return_inverse=True)
+        ours = [
+            self.name_of(name, intervals.where(row))
+            for name, row in zip(names.tolist(), first.tolist(), strict=True)
+        ]
         limits = np.array([self.lengths[name] for name in ours], dtype=np.int64)[rows]
         beyond = np.flatnonzero(intervals.ends > limits)
         if beyond.size:
@@ -84,8 +88,15 @@ class Genome:
         )
 
     def letters(self, chrom: str, start: int = 0, end: int | None = None) -> Letters:
-        """Fetch the ASCII letters of an interval inside a chromosome, case kept: uint8 (L,)."""
-        offset, per_line, bytes_per_line = self._layout[chrom]
+        """Fetch the ASCII letters of an interval inside a chromosome, case kept: uint8 (L,).
+
+        Raises
+        ------
+        IntervalError
+            If the interval is not inside.
+        SequenceError
+            If it holds a tab, blank or other character that is no letter.
+        """
         end = self.lengths[chrom] if end is None else end
         if not 0 <= start <= end <= self.lengths[chrom]:
             raise IntervalError(
@@ -93,18 +104,51 @@ class Genome:
             )
         if start == end:
             return np.zeros(0, dtype=np.uint8)
-        first = offset + start // per_line * bytes_per_line + start % per_line
-        last = offset + (end - 1) // per_line * bytes_per_line + (end - 1) % per_line
-        raw = np.asarray(self._bytes[first : last + 1])
-        return raw[raw > _LINE_END]
+        raw = self._bytes[self._place(chrom, start) : self._place(chrom, end - 1) + 1]
+        letters = raw[raw > _BLANK]
+        if len(letters) != end - start:
+            raise SequenceError(
+                f"{self.path}: {chrom}:{start}-{end} holds a blank or control character; allowed"
+                " are letters and line ends"
+            )
+        return letters
+
+    def _place(self, chrom: str, position: int) -> int:
+        """Find the byte of the FASTA at which a base stands."""
+        offset, per_line, bytes_per_line = self._layout[chrom]
+        return offset + position // per_line * bytes_per_line + position % per_line
+
+    def _check_layout(self, misfit: str) -> None:
+        """Raise unless headers and sequences follow each other as the index says.
+
+        An index may be another file's, or lack records. pyfaidx makes a wrong one where the last
+        line of a record is its longest, or where LF and CRLF mix.
+        """
+        at = 0
+        for name, length in self.lengths.items():
+            offset = self._layout[name][0]
+            between = self._bytes[at:offset].tobytes().splitlines(keepends=True)
+            headers = [line for line in between if line.strip() and not line.startswith(b";")]
+            at = self._place(name, length - 1) + 1
+            if (
+                len(headers) != 1
+                or not headers[0].startswith(b">")
+                or headers[0][1:].split()[:1] != [name.encode()]
+                or not headers[0].endswith(b"\n")
+                or not offset < at <= len(self._bytes)
+                or self._bytes[at - 1] <= _BLANK
+            ):
+                raise FileError(f"{self.path}: {misfit} (record '{name}')")
+        if self._bytes[at:].tobytes().strip():
+            raise FileError(f"{self.path}: {misfit} (what follows record '{name}')")
 
     def codes(self, chrom: str, start: int = 0, end: int | None = None) -> Codes:
         """Fetch the base codes of an interval inside a chromosome: uint8 (L,).
 
         Raises
         ------
-        SequenceError
-            If a letter is neither a base, N nor an IUPAC ambiguity code.
+        IntervalError, SequenceError
+            As `letters`; SequenceError also if a letter is not a base, N or IUPAC ambiguity code.
         """
         letters = self.letters(chrom, start, end)
         codes = CODE_OF_GENOME_LETTER[letters]
@@ -117,8 +161,20 @@ class Genome:
         return codes
 
     def windows(self, windows: Intervals) -> Codes:
-        """Fetch windows of one length, all inside their chromosomes: uint8 (n, L)."""
-        length = int(windows.ends[0] - windows.starts[0]) if len(windows) else 0
+        """Fetch windows of one length, all inside their chromosomes: uint8 (n, L).
+
+        Raises
+        ------
+        IntervalError, SequenceError
+            As `codes`; IntervalError also if lengths differ.
+        """
+        lengths = windows.ends - windows.starts
+        length = int(lengths[0]) if len(windows) else 0
+        if (lengths != length).any():
+            row = int(np.argmax(lengths != length))
+            raise IntervalError(
+                f"{windows.where(row)}: window of {lengths[row]} bp; the first has {length}"
+            )
         codes = np.empty((len(windows), length), dtype=np.uint8)
         for row, (chrom, start, end) in enumerate(
             zip(
@@ -140,7 +196,7 @@ def open_genome(path: Path, *, note: Callable[[str], None] | None = None) -> Ite
     Parameters
     ----------
     path
-        FASTA file; lines of a record must have one length, as for `samtools faidx`.
+        FASTA file, not a pipe; lines of a record must have one length, as for `samtools faidx`.
     note
         Called at the end with a line for the user if names were matched by the rule chr1 = 1.
 
@@ -149,10 +205,14 @@ def open_genome(path: Path, *, note: Callable[[str], None] | None = None) -> Ite
     FileError
         If the file cannot be read, or is not FASTA that can be indexed.
     """
+    if path.is_fifo():
+        raise FileError(f"{path}: a genome is read at random, which a pipe cannot be; give a file")
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as name:
         folder = Path(name)
-        fasta = _unpacked(path, folder) if is_gzip(path) else path
-        genome = Genome(path, fasta=fasta, index=_index(path, fasta, folder))
+        # By its name too: pyfaidx goes by it.
+        packed = is_gzip(path) or path.suffix in _PACKED
+        fasta = _unpacked(path, folder) if packed else path
+        genome = _open(path, fasta, folder)
         yield genome
         if genome.renamed and note is not None:
             ours, theirs = next(iter(genome.renamed.items()))
@@ -163,17 +223,30 @@ def open_genome(path: Path, *, note: Callable[[str], None] | None = None) -> Ite
 
 
 def _unpacked(path: Path, folder: Path) -> Path:
-    fasta = folder / path.name.removesuffix(".gz")
-    with reading(path) as packed, fasta.open("wb") as unpacked:
-        shutil.copyfileobj(packed, unpacked, 1 << 20)
+    fasta = folder / "genome.fa"
+    try:
+        with fasta.open("wb") as unpacked:
+            unpacked.writelines(read_chunks(path))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be unpacked in {folder} ({error.strerror})") from error
     return fasta
 
 
-def _index(path: Path, fasta: Path, folder: Path) -> Path:
-    """Find or build the index; build it whole in `folder`, then rename it to beside the FASTA."""
+def _open(path: Path, fasta: Path, folder: Path) -> Genome:
+    """Open by the index beside the FASTA, or by a fresh one, kept there if that can be."""
     beside = Path(f"{fasta}.fai")
     if beside.exists() and beside.stat().st_mtime >= fasta.stat().st_mtime:
-        return beside
+        misfit = f"index {beside} does not fit this file; delete the index"
+        return Genome(path, fasta=fasta, index=beside, misfit=misfit)
+    fresh = _make_index(path, fasta, folder)
+    misfit = "lines of a record differ in length, or LF and CRLF mix"
+    genome = Genome(path, fasta=fasta, index=fresh, misfit=misfit)
+    with suppress(FileError), temporary_beside(beside) as partial:
+        shutil.copyfile(fresh, partial)
+    return genome
+
+
+def _make_index(path: Path, fasta: Path, folder: Path) -> Path:
     fresh = folder / "index.fai"
     try:
         with warnings.catch_warnings():
@@ -181,31 +254,28 @@ def _index(path: Path, fasta: Path, folder: Path) -> Path:
             pyfaidx.Faidx(str(fasta), indexname=str(fresh)).close()
     except UnicodeDecodeError as error:
         raise FileError(f"{path}: not FASTA (it is not a text file)") from error
-    except (pyfaidx.FastaIndexingError, ValueError, IndexError) as error:
-        raise FileError(f"{path}: not FASTA that can be indexed ({_one_line(error)})") from error
-    if os.access(fasta.parent, os.W_OK):
-        partial = fasta.parent / f".{fasta.name}.fai.{os.getpid()}.partial"
-        try:
-            shutil.copyfile(fresh, partial)
-            partial.replace(beside)
-        except OSError:  # a folder that only looks writable: the index in `folder` serves
-            partial.unlink(missing_ok=True)
+    except (pyfaidx.FastaIndexingError, OSError, ValueError, IndexError) as error:
+        reason = _one_line(error).replace(str(fasta), str(path))
+        raise FileError(f"{path}: not FASTA that can be indexed ({reason})") from error
     return fresh
 
 
-def _read_index(path: Path, fasta: Path, index: Path) -> Mapping[str, pyfaidx.IndexRecord]:
+def _read_index(
+    path: Path, fasta: Path, index: Path, misfit: str
+) -> Mapping[str, pyfaidx.IndexRecord]:
     try:
         faidx = pyfaidx.Faidx(str(fasta), indexname=str(index), rebuild=False)
-    except (pyfaidx.FastaIndexingError, ValueError) as error:
-        raise FileError(f"{path}: its index cannot be used ({_one_line(error)})") from error
+    except (pyfaidx.FastaIndexingError, OSError, ValueError) as error:
+        raise FileError(f"{path}: {misfit} ({_one_line(error)})") from error
     entries = dict(faidx.index)
     faidx.close()
-    size = fasta.stat().st_size
+    if not entries:
+        raise FileError(f"{path}: {misfit} (it is empty)")
     for name, entry in entries.items():
-        if not entry.rlen:
+        if entry.rlen == 0:
             raise FileError(f"{path}: record '{name}' has a header without sequence")
-        if entry.offset + entry.rlen > size:
-            raise FileError(f"{path}: index {index} does not fit this file; delete the index")
+        if entry.rlen < 0 or entry.lenc < 1:
+            raise FileError(f"{path}: {misfit} (record '{name}')")
     return entries
 
 

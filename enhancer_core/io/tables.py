@@ -44,7 +44,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, Mapping[st
             raise FileError(
                 f"{path} line 1: column '{column}' is missing; needed are {', '.join(columns)}"
             )
-    rows = []
+    rows: list[tuple[int, Mapping[str, str]]] = []
     for number, line in lines:
         if not line:
             continue

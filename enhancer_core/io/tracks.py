@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,7 +17,11 @@ from enhancer_core.io.files import temporary_beside, writing
 
 BIGWIG_SUFFIXES = (".bw", ".bigwig")  # in either case
 
-# One stretch: chromosome, starts int64 (m,), ends int64 (m,), values float32 (m,), in order.
+_MAGIC_SIZE = 4  # bytes
+_ROOM = 64  # bytes that an entry may take on disk, with its share of the zoom levels
+_SPARE = 1 << 20  # bytes for the header and the index
+
+# One stretch: chromosome, starts int64 (m,), ends int64 (m,), values float32 (m,), in order, m > 0.
 Stretch = tuple[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 
@@ -51,9 +58,27 @@ def _write_bigwig(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str
             file = pyBigWig.open(str(temporary), "w")
             file.addHeader(list(lengths.items()))
             for chrom, starts, ends, values in stretches:
+                _check_room(temporary.parent, len(starts))
                 file.addEntries(
                     [chrom] * len(starts), starts, ends=ends, values=values.astype(float)
                 )
             file.close()
         except RuntimeError as error:
-            raise FileError(f"{path}: cannot be written ({error})") from error
+            reason = " ".join(str(error).split())
+            raise FileError(f"{path}: cannot be written ({reason})") from error
+        if not _ends_with_its_magic(temporary):
+            raise FileError(f"{path}: cannot be written (it came out cut; the disk may be full)")
+
+
+def _check_room(folder: Path, entries: int) -> None:
+    """Raise before the disk is full: pyBigWig overruns its buffer where writing entries fails."""
+    if shutil.disk_usage(folder).free < _ROOM * entries + _SPARE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _ends_with_its_magic(path: Path) -> bool:
+    """Tell whether a bigWig is whole; pyBigWig does not say so where closing it failed."""
+    with path.open("rb") as file:
+        first = file.read(_MAGIC_SIZE)
+        file.seek(-_MAGIC_SIZE, os.SEEK_END)
+        return file.read() == first
