@@ -2,14 +2,16 @@
 
 Records that must not be told apart stay in one part: identical sequences and reverse complements,
 records of one name (a k-shuffle keeps its parent's name), and windows that overlap, where names
-give coordinates. Where groups are given (chromosomes, regions, a table), whole groups stay together.
+give coordinates. Where groups are given (chromosomes, a table), whole groups stay together instead,
+and `without_shared_sequences` keeps identical sequences out of two groups.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +25,12 @@ from enhancer_core.io.fasta import read_sequences
 from enhancer_core.io.tables import read_table
 
 PARTS = ("train", "validation", "test")
+CLASSES = ("negative", "positive")  # as a split table spells them: CLASSES[label]
 TRAIN, VALIDATION, TEST = range(3)
 FRACTIONS = (0.8, 0.1, 0.1)  # Cohn et al. 2018, section 3.1.2
 
-_COORDINATES = re.compile(r"(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)")
+# chrom:start-end, or what `bedtools getfasta` makes of it with -name (name::) and -s (the strand)
+_COORDINATES = re.compile(r"(?:.*::)?(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)(?:\([-+.]\))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,8 @@ def make_dataset(
     Examples
     --------
     >>> from enhancer_core.dna import encode
-    >>> make_dataset([("p.fa", ["a"], encode(["ACGT"]))], [("n.fa", ["b"], encode(["TTTT"]))]).labels
+    >>> codes = encode(["ACGT"])
+    >>> make_dataset([("p.fa", ["a"], codes)], [("n.fa", ["b"], codes)]).labels
     array([ True, False])
     """
     for sources, kind in ((positives, "positives"), (negatives, "negatives")):
@@ -138,7 +143,7 @@ def make_dataset(
     if len(lengths) > 1:
         (first, one), (second, other) = list(lengths.items())[:2]
         raise DatasetError(
-            f"{other} has sequences of {second} bp and {one} of {first} bp; all must have one length"
+            f"{other} has sequences of {second} bp and {one} of {first} bp; allowed is one length"
         )
     counts = [len(names) for _, names, _ in sources]
     is_positive = [True] * len(positives) + [False] * len(negatives)
@@ -158,8 +163,9 @@ def split(
 ) -> SplitDataset:
     """Split by linked records: identical sequences, shared names, overlapping windows.
 
-    The linked sets are drawn in random order; test takes them until it has its share of every
-    class, then validation; the rest is for training. Sets of one record split each class exactly.
+    The linked sets are drawn in random order. The test part takes a set if that brings it nearer to
+    its share of each class in the set, or if it has none yet; else the validation part, likewise;
+    else it is for training. Sets of one record split each class exactly.
 
     Parameters
     ----------
@@ -173,7 +179,7 @@ def split(
     Raises
     ------
     DatasetError
-        If a part would hold no positive or no negative.
+        If a part would hold no positive or no negative, or the shares are not allowed.
     """
     parts = _fill(dataset.labels, linked_sets(dataset), rng=rng, fractions=fractions)
     _check_parts(dataset.labels, parts, f"{len(dataset)} sequences")
@@ -207,7 +213,8 @@ def split_by_group(
     Raises
     ------
     DatasetError
-        If a named group does not exist or is named twice, or a part would lack a class.
+        If a named group does not exist or is named twice, a part would lack a class, or the shares
+        are not allowed.
     """
     known = set(groups.tolist())
     for name in (*test, *validation):
@@ -242,23 +249,29 @@ def read_split(path: Path, dataset: Dataset) -> SplitDataset:
     FileError
         If the table cannot be read.
     DatasetError
-        If a row is not understood, a record is missing or of the other class, or linked records
-        would be in two parts.
+        If a row is not understood, a record is missing or of the other class, or identical
+        sequences would be in two parts.
     """
     part_of_name: dict[str, str] = {}
-    labels_of_name: dict[str, set[str]] = {}
+    # By name, and by name and file: a sequence and its shuffle have one name, in two files.
+    labels_of: dict[tuple[str, ...], set[str]] = {}
     for number, row in read_table(path, ["name", "label", "part"]):
-        name, part = row["name"], row["part"]
-        if part not in PARTS:
-            raise DatasetError(
-                f"{path} line {number}: part '{part}' is not known; allowed are {', '.join(PARTS)}"
-            )
+        name, label, part = row["name"], row["label"], row["part"]
+        for what, value, allowed in (("part", part, PARTS), ("label", label, CLASSES)):
+            if value not in allowed:
+                raise DatasetError(
+                    f"{path} line {number}: {what} '{value}' is not known; allowed are"
+                    f" {', '.join(allowed)}"
+                )
         if part_of_name.setdefault(name, part) != part:
             raise DatasetError(f"{path} line {number}: record '{name}' is in two parts")
-        labels_of_name.setdefault(name, set()).add(row["label"])
-    for name, positive in zip(dataset.names.tolist(), dataset.labels.tolist(), strict=True):
-        label = "positive" if positive else "negative"
-        if label not in labels_of_name.get(name, {label}):
+        for key in ((name,), (name, row.get("file", ""))):
+            labels_of.setdefault(key, set()).add(label)
+    for name, file, positive in zip(
+        dataset.names.tolist(), dataset.files.tolist(), dataset.labels.tolist(), strict=True
+    ):
+        label = CLASSES[positive]
+        if label not in labels_of.get((name, file), labels_of.get((name,), {label})):
             raise DatasetError(
                 f"{path}: record '{name}' is given as {label} but was not one in this split; are"
                 " positives and negatives swapped?"
@@ -295,12 +308,13 @@ def split_by_name(dataset: Dataset, part_of_name: Mapping[str, str]) -> SplitDat
     Raises
     ------
     DatasetError
-        If a name is missing from the table, or linked records would be in two parts.
+        If a name is missing from the table, or identical sequences would be in two parts.
     """
     missing = [name for name in dataset.names.tolist() if name not in part_of_name]
     if missing:
         raise DatasetError(
-            f"record '{missing[0]}' and {len(missing) - 1} more are not in the split table"
+            f"{len(missing)} of {len(dataset)} records are not in the split table; the first is"
+            f" '{missing[0]}'"
         )
     parts = np.array([PARTS.index(part_of_name[name]) for name in dataset.names.tolist()])
     sets = sequence_sets(dataset.codes)
@@ -334,6 +348,8 @@ def without_shared_sequences(dataset: Dataset, groups: NDArray[np.str_]) -> NDAr
 def chromosome_groups(names: NDArray[np.str_]) -> NDArray[np.str_]:
     """Take each record's chromosome from its name, `chrom:start-end`.
 
+    What `bedtools getfasta` adds with `-name` and `-s` may stand around it.
+
     Raises
     ------
     DatasetError
@@ -354,27 +370,41 @@ def chromosome_groups(names: NDArray[np.str_]) -> NDArray[np.str_]:
 
 
 def sequence_sets(codes: Codes) -> NDArray[np.int64]:
-    """Number the distinct sequences; a sequence and its reverse complement are one.
+    """Give each distinct sequence a number, which its reverse complement shares.
 
     Returns
     -------
     int64, shape (n,)
         Set of each row, from 0.
+
+    Examples
+    --------
+    >>> from enhancer_core.dna import encode
+    >>> sequence_sets(encode(["AACG", "CGTT", "AAAA"])).tolist()
+    [0, 0, 1]
     """
-    keys = [
-        min(row.tobytes(), other.tobytes())
+    # Digests of 128 bits stand for the sequences, which would fill memory a second time.
+    return _number(
+        blake2b(min(row.tobytes(), other.tobytes()), digest_size=16).digest()
         for row, other in zip(codes, reverse_complement(codes), strict=True)
-    ]
-    return _number(keys)
+    )
 
 
 def linked_sets(dataset: Dataset) -> NDArray[np.int64]:
-    """Number the sets of records that must share a part.
+    """Give each set of records that must share a part a number.
 
     Returns
     -------
     int64, shape (n,)
         Set of each record, from 0.
+
+    Examples
+    --------
+    >>> from enhancer_core.dna import encode
+    >>> rows = encode(["AAAA", "CCCC", "ACAC"])
+    >>> names = ["chr1:10-14", "chr1:13-17", "chr1:17-21"]  # the first two share a base
+    >>> linked_sets(make_dataset([("p.fa", names, rows)], [("n.fa", ["other"], rows[2:])])).tolist()
+    [0, 0, 1, 1]
     """
     n = len(dataset)
     keys = [sequence_sets(dataset.codes), _number(dataset.names.tolist())]
@@ -404,7 +434,7 @@ def _overlapping(names: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np
     return left, right
 
 
-def _number(keys: Sequence[object]) -> NDArray[np.int64]:
+def _number(keys: Iterable[object]) -> NDArray[np.int64]:
     ids: dict[object, int] = {}
     return np.array([ids.setdefault(key, len(ids)) for key in keys], dtype=np.int64)
 
@@ -416,20 +446,25 @@ def _fill(
     rng: np.random.Generator,
     fractions: tuple[float, float, float],
 ) -> NDArray[np.int64]:
+    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise DatasetError(f"shares of {fractions}; allowed are three of 0 to 1 that add up to 1")
     n_sets = int(sets.max()) + 1 if len(sets) else 0
     sizes = np.stack(
         [np.bincount(sets[labels == label], minlength=n_sets) for label in (False, True)], axis=1
     )
-    targets = {part: np.rint(sizes.sum(axis=0) * fractions[part]) for part in (VALIDATION, TEST)}
-    filled = {part: np.zeros(2) for part in (VALIDATION, TEST)}
+    shares = {part: np.rint(sizes.sum(axis=0) * fractions[part]) for part in (TEST, VALIDATION)}
+    rooms = {part: share.copy() for part, share in shares.items()}
     part_of_set = np.full(n_sets, TRAIN)
     for index in rng.permutation(n_sets):
         size = sizes[index]
-        for part in (TEST, VALIDATION):
-            if ((filled[part] < targets[part]) | (size == 0)).all():
-                filled[part] += size
+        for part, room in rooms.items():
+            nearer = (size <= 2 * room) | (room == shares[part])
+            if (((room > 0) & nearer) | (size == 0)).all():
+                room -= size
                 part_of_set[index] = part
                 break
+        if not any((room > 0).any() for room in rooms.values()):
+            break
     return part_of_set[sets]
 
 

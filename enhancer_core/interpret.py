@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from enhancer_core.dna import N_CODE, Codes, reverse_complement
+from enhancer_core.dna import N_CODE, Codes
 from enhancer_core.model import BASES, Network, one_hot
-from enhancer_core.predict import BATCH, one_core_each
+from enhancer_core.predict import one_core_each
 
+_BATCH = 32  # sequences; all their sites are laid out at once
 ACTIVE = 0.5  # share of a filter's strongest activation from which a site counts, as in Basset
 
 
@@ -37,40 +38,33 @@ def filter_pfms(network: Network, codes: Codes, *, threads: int = 1) -> NDArray[
         A filter that nothing activates has only zeros.
     """
     layer = network.first_layer
-    weight, bias = layer.weight.detach(), cast(torch.Tensor, layer.bias).detach()
-    both = torch.cat([weight, weight.flip(1, 2)])  # the reverse strand as F more filters
+    weight, bias = layer.weight.detach().cpu(), cast("torch.Tensor", layer.bias).detach().cpu()
     n_filters, _, width = weight.shape
+    both = torch.cat([weight, weight.flip(1, 2)]).flatten(1)  # the reverse strand as F more filters
 
-    def activations(start: int) -> torch.Tensor:
-        batch = torch.from_numpy(codes[start : start + BATCH]).to(weight.device)
-        return functional.relu(functional.conv1d(one_hot(batch), both) + bias.repeat(2)[:, None])
+    def sites_of(start: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Lay out the sites without N, (m, 4 W), and what each filter makes of them, (m, 2 F)."""
+        batch = codes[start : start + _BATCH]
+        known = np.lib.stride_tricks.sliding_window_view(batch != N_CODE, width, axis=1).all(axis=2)
+        sites = one_hot(torch.from_numpy(batch)).unfold(2, width, 1).transpose(1, 2).flatten(2)
+        sites = sites[torch.from_numpy(known)]
+        return sites, functional.relu(functional.linear(sites, both, bias.repeat(2)))
 
     def strongest(start: int) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = activations(start).amax(dim=(0, 2)).cpu().numpy()
+        activations = functional.pad(sites_of(start)[1], (0, 0, 0, 1))  # a row, if all sites have N
+        found: NDArray[np.float32] = activations.amax(0).numpy()
         return found
 
-    starts = range(0, len(codes), BATCH)
+    def count(start: int) -> NDArray[np.int64]:
+        sites, activations = sites_of(start)
+        counts = (activations >= least).float().T @ sites  # whole numbers, exact below 2**24
+        forward, reverse = counts.reshape(2 * n_filters, BASES, width).chunk(2)
+        found: NDArray[np.int64] = (forward + reverse.flip(1, 2)).long().numpy()
+        return found
+
+    starts = range(0, len(codes), _BATCH)
     with one_core_each(threads) as pool:
         peaks = np.max(list(pool.map(strongest, starts)), axis=0).reshape(2, n_filters).max(axis=0)
         least = torch.from_numpy(np.tile(np.where(peaks > 0, peaks * ACTIVE, np.inf), 2))
-
-        def count(start: int) -> NDArray[np.int64]:
-            active = activations(start).cpu() >= least[:, None]
-            counts = np.zeros((n_filters, BASES, width), dtype=np.int64)
-            rows, channels, positions = (
-                index.numpy() for index in torch.nonzero(active, as_tuple=True)
-            )
-            windows = np.lib.stride_tricks.sliding_window_view(
-                codes[start : start + BATCH], width, axis=1
-            )
-            sites = windows[rows, positions]
-            reverse = channels >= n_filters
-            sites[reverse] = reverse_complement(sites[reverse])
-            clean = (sites != N_CODE).all(axis=1)
-            filters = np.repeat(channels[clean] % n_filters, width)
-            columns = np.tile(np.arange(width), int(clean.sum()))
-            np.add.at(counts, (filters, sites[clean].ravel(), columns), 1)
-            return counts
-
         found: NDArray[np.int64] = np.sum(list(pool.map(count, starts)), axis=0)
     return found

@@ -50,11 +50,18 @@ def training(inputs: Path) -> list[object]:
 
 
 @pytest.fixture(scope="module")
-def trained(cli: Run, inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an uninterrupted run on one core."""
+def training_run(
+    cli: Run, inputs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Ran]:
+    """An uninterrupted run on one core: its folder, and what it said."""
     folder = tmp_path_factory.mktemp("trained") / "model"
-    assert cli(*training(inputs), "--threads", 1, "-o", folder).status == 0
-    return folder
+    return folder, cli(*training(inputs), "--threads", 1, "-o", folder)
+
+
+@pytest.fixture
+def trained(training_run: tuple[Path, Ran]) -> Path:
+    """The folder of an uninterrupted run on one core."""
+    return training_run[0]
 
 
 @pytest.fixture
@@ -275,10 +282,11 @@ def test_train_fills_its_folder(trained: Path, inputs: Path) -> None:
     assert load_model(trained).training["seed"] == 0
 
 
-def test_train_gives_the_same_bytes_for_any_threads(
+def test_train_gives_the_same_bytes_for_any_threads_quiet_or_not(
     cli: Run, trained: Path, inputs: Path, tmp_path: Path
 ) -> None:
-    assert cli(*training(inputs), "--threads", 2, "-o", tmp_path / "out").status == 0
+    ran = cli(*training(inputs), "--threads", 2, "-q", "-o", tmp_path / "out")
+    assert ran == Ran(0, "", "")
     assert contents(tmp_path / "out") == contents(trained)
 
 
@@ -478,7 +486,6 @@ def test_quiet_is_silent(cli: Run, trained: Path, inputs: Path, tmp_path: Path) 
         ["extract", genome, tmp_path / "peaks.bed", "-o", tmp_path / "a.fa"],
         ["background", genome, "-n", 2, "--length", 100, "-o", tmp_path / "a.bed"],
         ["shuffle", inputs / "positives.fa", "-k", 2, "-o", tmp_path / "b.fa"],
-        ["train", *data(inputs), "--restarts", 1, "--epochs", 1, "-o", tmp_path / "model"],
         ["evaluate", trained, *data(inputs), "-o", tmp_path / "figures.json"],
         ["baseline", *data(inputs), "-o", tmp_path / "baseline"],
         ["predict", trained, inputs / "positives.fa", "-o", tmp_path / "a.tsv"],
@@ -488,15 +495,19 @@ def test_quiet_is_silent(cli: Run, trained: Path, inputs: Path, tmp_path: Path) 
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(
-    cli: Run, trained: Path, inputs: Path, tmp_path: Path
+    cli: Run, training_run: tuple[Path, Ran], inputs: Path, tmp_path: Path
 ) -> None:
-    ran = cli("train", *data(inputs), "--restarts", 2, "--epochs", 1, "-o", tmp_path / "model")
+    folder, ran = training_run
+    assert ran.status == 0
     assert ran.out == ""
     assert ran.err.replace("\n", "").isprintable()  # no carriage returns, no colours
-    assert re.search(
-        r"^epochs trained: 2 of 2 \(100%\), best validation AUC [01]\.\d{3}$", ran.err, re.MULTILINE
+    lines = ran.err.splitlines()
+    assert lines[0].endswith(": 48 + 48 to learn from, 6 + 6 to choose, 6 + 6 to test")
+    assert re.fullmatch(
+        r"epochs trained: 24 of 24 \(100%\), best validation AUC [01]\.\d{3}", lines[-4]
     )
-    ran = cli("predict", trained, "--genome", inputs / "genome.fa", "-o", tmp_path / "track.bw")
+    assert lines[-1] == f"model and report: {folder}"
+    ran = cli("predict", folder, "--genome", inputs / "genome.fa", "-o", tmp_path / "track.bw")
     assert ran.err.startswith("bins predicted: 88 of 88 (100%)\n")
 
 

@@ -34,7 +34,7 @@ ENHANCERS = 700  # on each chromosome
 GENES = 25  # on each chromosome
 SITES = ("CEBPA", "CEBPA", "HNF4A", "HNF4A")  # in each enhancer
 REACH = 150  # bp from an enhancer's centre within which its sites lie
-LOCUS = ("chr4", 1_000_000, 1_100_000)
+LOCUS = ("chr4", 1_000_000, 1_060_000)
 
 console = Console(stderr=True, highlight=False)
 
@@ -112,18 +112,18 @@ def draw_track(folder: Path) -> None:
     with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(10, 2.8), layout="constrained")
         axes = figure.subplots()
-        axes.fill_between(starts, values, step="post", color="#1b6ca8", linewidth=0)
+        axes.fill_between(starts, values, step="post", color="#1b6ca8", linewidth=0, zorder=2)
         for start, end in zip(peaks.starts[shown] / 1e3, peaks.ends[shown] / 1e3, strict=True):
-            axes.hlines(-0.08, start, end, color="#d1711f", linewidth=4)
+            axes.axvspan(start, end, color="#d1711f", alpha=0.25, linewidth=0)
         axes.set(
             xlim=(first / 1e3, last / 1e3),
-            ylim=(-0.14, 1.02),
+            ylim=(0, 1.02),
             yticks=(0, 0.5, 1),
             xlabel=f"{chrom}, kb",
             ylabel="probability",
         )
         axes.set_title(
-            f"Predicted enhancers along {chrom}, held out of training; orange: the planted peaks",
+            f"Predicted enhancers along {chrom}, held out of training; shaded: the peaks there",
             loc="left",
             fontsize=11,
         )

@@ -1,0 +1,303 @@
+"""Variants in VCF files: the columns that scoring needs, and all else kept to the letter.
+
+VCF is read and written as text. htslib would spell numbers anew (AF=0.10 as 0.1, QUAL 50.00 as 50),
+add header lines, and stop or warn at INFO keys that the header does not define. It is used, through
+pysam, for what is binary: BCF input, bgzip and the index.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from types import ModuleType
+from typing import IO, BinaryIO, cast
+
+from enhancer_core.errors import EnhancerError, FileError
+from enhancer_core.io.files import first_bytes, reading, temporary_beside, writing
+
+TBI_LIMIT = 1 << 29  # bp; a .tbi index cannot hold positions beyond, a .csi index can
+
+_COLUMNS = b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+_INFO = 7
+_BCF = b"BCF"
+_BGZIP_MAGIC = b"\x1f\x8b\x08\x04"
+_BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+_POSITION = re.compile(rb"\d{1,18}")
+_BASES = re.compile(r"[ACGTN]+")
+_NOT_BASE = re.compile("[^ACGTN]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Field:
+    """An INFO field to define in the header, `id` after the prefix that ours share."""
+
+    id: str
+    number: str
+    type: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of a VCF: the columns up to INFO, then the rest as it stands.
+
+    `position` is 0-based; -1 is POS 0, before the first base. Alleles are in upper case.
+    """
+
+    where: str  # file and line, for messages
+    columns: Sequence[bytes]
+    chrom: str
+    position: int
+    reference: str
+    alternatives: Sequence[str]  # none if ALT is "."
+
+
+@dataclass(frozen=True, slots=True)
+class Vcf:
+    """An open VCF: its header lines, #CHROM the last, and its records, to be read once."""
+
+    header: Sequence[bytes]
+    records: Iterator[Record]
+
+
+@contextmanager
+def open_vcf(path: Path) -> Iterator[Vcf]:
+    """Open a VCF, plain, gzip or bgzip, LF or CRLF, or a BCF; the content tells which.
+
+    A BCF has its numbers as htslib spells them, and needs pysam; other input does not.
+
+    Raises
+    ------
+    EnhancerError
+        If the file is a BCF and pysam is not installed.
+    FileError
+        If the file cannot be read, is cut, or has no VCF header. While records are read: if one
+        has too few columns, a position that is no number, or alleles that are not VCF's.
+    """
+    with reading(path) as stream:
+        if stream.peek(3)[:3] == _BCF:  # type: ignore[attr-defined]  # plain and gzip have it
+            lines, unit = _bcf_lines(path), "record"
+        else:
+            lines, unit = enumerate(_text_lines(path, stream), start=1), "line"
+        header: list[bytes] = []
+        for number, line in lines:
+            if number == 1 and not line.startswith(b"##fileformat=VCF"):
+                raise FileError(f"{path} line 1: not VCF; the header must begin ##fileformat=VCF")
+            if not line.startswith(b"#"):
+                raise FileError(f"{path} {unit} {number}: a record before the header line #CHROM")
+            header.append(line)
+            if not line.startswith(b"##"):
+                break
+        if not header:
+            raise FileError(f"{path}: empty; a VCF header is needed")
+        if not f"{header[-1].decode('latin-1')}\t".encode("latin-1").startswith(_COLUMNS + b"\t"):
+            raise FileError(
+                f"{path}: the header ends without its line {_COLUMNS.decode().expandtabs(1)}"
+            )
+        first = len(header) if unit == "record" else 0  # a BCF's records count from 1
+        yield Vcf(
+            header,
+            (_record(f"{path} {unit} {number - first}", line) for number, line in lines if line),
+        )
+
+
+def _text_lines(path: Path, stream: BinaryIO) -> Iterator[bytes]:
+    for line in stream:
+        yield line.rstrip(b"\r\n")
+    # A bgzip file cut between two blocks reads as a whole gzip file; only its end mark is missing.
+    if path.is_file() and first_bytes(path).startswith(_BGZIP_MAGIC):
+        with path.open("rb") as raw:
+            raw.seek(-min(len(_BGZIP_END), path.stat().st_size), 2)
+            if raw.read() != _BGZIP_END:
+                raise FileError(f"{path}: the bgzip data lacks its end mark; the file is cut")
+
+
+def _bcf_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    pysam = _pysam(f"{path} is BCF, which")
+    try:
+        with pysam.VariantFile(str(path)) as source:
+            header = str(source.header).splitlines()
+            lines = chain(header, (str(record).rstrip("\n") for record in source))
+            yield from enumerate((line.encode() for line in lines), start=1)
+    except (OSError, ValueError) as error:
+        if isinstance(error, EnhancerError):  # the reader's own, thrown in here
+            raise
+        raise FileError(f"{path}: the BCF data is cut or damaged ({error})") from error
+
+
+def _record(where: str, line: bytes) -> Record:
+    columns = line.split(b"\t", _INFO + 1)
+    if len(columns) <= _INFO:
+        raise FileError(f"{where}: {len(columns)} columns; VCF has at least 8, separated by tabs")
+    chrom, position, _, reference, alternatives = (
+        column.decode("utf-8", "replace") for column in columns[:5]
+    )
+    if not _POSITION.fullmatch(columns[1]):
+        raise FileError(f"{where}: position '{position}' is not a whole number of at least 0")
+    record = Record(
+        where,
+        columns,
+        chrom,
+        int(position) - 1,
+        reference.upper(),
+        () if alternatives == "." else tuple(alternatives.upper().split(",")),
+    )
+    if not _BASES.fullmatch(record.reference):
+        raise FileError(f"{where}: REF {_bad_allele(reference)}")
+    for alternative in record.alternatives:
+        if why_unscorable(alternative) is None and not _BASES.fullmatch(alternative):
+            raise FileError(f"{where}: ALT {_bad_allele(alternative)}")
+    return record
+
+
+def _bad_allele(allele: str) -> str:
+    found = _NOT_BASE.search(allele.upper())
+    what = f"'{allele}' has the letter '{found[0]}'" if found else "is empty"
+    return f"{what}; allowed are A C G T N"
+
+
+def why_unscorable(alternative: str) -> str | None:
+    """Say why an ALT spells no sequence; None if it should.
+
+    Examples
+    --------
+    >>> [why_unscorable(alt) for alt in ("A", "<DEL>", "G]17:198982]", "*")]
+    [None, 'symbolic', 'breakend', 'spanning_deletion']
+    """
+    if alternative == "*":
+        return "spanning_deletion"
+    if alternative.startswith("<") and alternative.endswith(">"):
+        return "symbolic"
+    if "[" in alternative or "]" in alternative or "." in (alternative[:1], alternative[-1:]):
+        return "breakend"
+    return None
+
+
+def header_with(header: Sequence[bytes], prefix: str, fields: Iterable[Field]) -> list[bytes]:
+    """Define INFO fields in a header, before its #CHROM line.
+
+    Definitions that an earlier run left there, of fields with the prefix, are replaced.
+
+    Examples
+    --------
+    >>> field = Field(id="REF", number="A", type="Float", description="Reference")
+    >>> header_with([b"##fileformat=VCFv4.2", b"#CHROM"], "EC_", [field])[1]
+    b'##INFO=<ID=EC_REF,Number=A,Type=Float,Description="Reference">'
+    """
+    ours = f"##INFO=<ID={prefix}".encode()
+    kept = [line for line in header[:-1] if not line.startswith(ours)]
+    added = [
+        f"##INFO=<ID={prefix}{field.id},Number={field.number},Type={field.type},"
+        f'Description="{field.description}">'.encode()
+        for field in fields
+    ]
+    return [*kept, *added, header[-1]]
+
+
+def line_with(record: Record, prefix: str, values: Mapping[str, str]) -> bytes:
+    """Spell a record with INFO values added; all else stays as it was, byte for byte.
+
+    Values that an earlier run left there, of fields with the prefix, are replaced.
+
+    Examples
+    --------
+    >>> line = b"chr1 5 . A T 50.00 PASS AF=0.10".replace(b" ", b"\\t")
+    >>> line_with(_record("a.vcf line 3", line), "EC_", {"REF": "0.5"}).split(b"\\t")[5:]
+    [b'50.00', b'PASS', b'AF=0.10;EC_REF=0.5']
+    """
+    before = record.columns[_INFO]
+    if prefix.encode() in before:
+        others = (part for part in before.split(b";") if not part.startswith(prefix.encode()))
+        before = b";".join(others)
+    kept = [] if before in (b"", b".") else [before]
+    added = [f"{prefix}{key}={value}".encode() for key, value in values.items()]
+    info = b";".join(kept + added) or b"."
+    return b"\t".join([*record.columns[:_INFO], info, *record.columns[_INFO + 1 :]])
+
+
+@contextmanager
+def writing_vcf(path: Path, *, longest: int) -> Iterator[Callable[[bytes], object]]:
+    """Write a VCF, whole or not at all; give a function that writes bytes.
+
+    A path that ends in .gz or .bgz is compressed with bgzip and indexed, which needs pysam.
+
+    Parameters
+    ----------
+    path
+        The file; its index gets the same name with .tbi, or .csi, added.
+    longest
+        Length in bp of the longest chromosome; beyond 2**29 the index must be a .csi.
+
+    Raises
+    ------
+    EnhancerError
+        If pysam is needed and not installed.
+    FileError
+        If the file cannot be written, or is asked to be BCF.
+    """
+    if path.suffix == ".bcf":
+        raise FileError(f"{path}: BCF is not written; allowed are .vcf and .vcf.gz")
+    if not is_indexed(path):
+        with writing(path) as stream:
+            yield stream.write
+        return
+    pysam = _pysam(f"{path} is to be bgzip with an index, which")
+    csi = longest > TBI_LIMIT
+    index = path.with_name(f"{path.name}{'.csi' if csi else '.tbi'}")
+    with temporary_beside(index) as index_now, temporary_beside(path) as now:
+        with cast("IO[bytes]", pysam.BGZFile(str(now), "w")) as stream:
+            yield stream.write
+        pysam.tabix_index(
+            str(now), preset="vcf", index=str(index_now), csi=csi, force=True, keep_original=True
+        )
+
+
+def is_indexed(path: Path) -> bool:
+    """Tell by its name whether a VCF is to be bgzip with an index.
+
+    Examples
+    --------
+    >>> is_indexed(Path("scored.vcf.gz")), is_indexed(Path("scored.vcf"))
+    (True, False)
+    """
+    return path.suffix in (".gz", ".bgz")
+
+
+def in_order(records: Iterable[Record]) -> Iterator[Record]:
+    """Pass records on as long as they are sorted, as an index needs them.
+
+    Raises
+    ------
+    FileError
+        At the first record that stands before its predecessor, or whose chromosome was left.
+    """
+    chrom, position = "", -1
+    left: set[str] = set()
+    for record in records:
+        if record.chrom != chrom:
+            if record.chrom in left:
+                what = f"chromosome {record.chrom} again, after {chrom}"
+                raise FileError(f"{record.where}: {what}; {_SORT}")
+            left.add(chrom)
+            chrom = record.chrom
+        elif record.position < position:
+            what = f"position {record.position + 1} after {position + 1}"
+            raise FileError(f"{record.where}: {what}; {_SORT}")
+        position = record.position
+        yield record
+
+
+_SORT = "sort the file (bcftools sort), or write a plain .vcf, which has no index"
+
+
+def _pysam(what: str) -> ModuleType:
+    try:
+        import pysam
+    except ImportError as error:
+        raise EnhancerError(f"{what} needs pysam: pip install pysam") from error
+    pysam.set_verbosity(0)  # htslib prints on its own; what matters comes back as an error
+    return cast("ModuleType", pysam)
