@@ -1,17 +1,21 @@
 # make demo   install, and run the main job on data made here
 # make test   install, and run the tests (those of minutes: make test-slow)
 # make lint   format, style and types
+# make kipoi  install Kipoi's tools beside, and check every published model with them
+# make models train all published models anew from DATA, and publish them: hours
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 DEMO ?= demo
+DATA ?= ../shared/data
+KIPOI ?= .venv-kipoi
 
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow lint install debian clean
+.PHONY: demo test test-slow lint kipoi models install debian clean
 
 demo: install
 	@$(BIN)/python training/demo.py $(DEMO)
@@ -27,6 +31,12 @@ lint: $(VENV)/.linters
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+kipoi: debian $(KIPOI)/.installed
+	@$(KIPOI)/bin/python kipoi_models/check.py
+
+models: install
+	$(BIN)/python training/models.py $(DATA) kipoi_models
+
 install: debian $(INSTALLED)
 
 # torch first and by itself: pip would otherwise choose a newer one.
@@ -36,6 +46,15 @@ $(INSTALLED): setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet "$(TORCH)"
 	$(BIN)/pip install --quiet "$(TORCH)" --editable ".[test]"
+	@touch $@
+
+# An environment of its own, since Kipoi's tools need old releases of others.
+$(KIPOI)/.installed: setup.cfg pyproject.toml kipoi_models/requirements.txt
+	$(PYTHON) -m venv $(KIPOI)
+	$(KIPOI)/bin/pip install --quiet --upgrade pip
+	$(KIPOI)/bin/pip install --quiet "$(TORCH)"
+	$(KIPOI)/bin/pip install --quiet "$(TORCH)" --requirement kipoi_models/requirements.txt --editable .
+	$(KIPOI)/bin/pip install --quiet --no-deps kipoi_veff==0.3.1
 	@touch $@
 
 $(VENV)/.linters: $(INSTALLED)
@@ -51,4 +70,4 @@ debian:
 	else echo "to install:  sudo apt-get install$$missing"; fi
 
 clean:
-	rm -rf $(VENV) $(DEMO) build *.egg-info
+	rm -rf $(VENV) $(KIPOI) $(DEMO) build *.egg-info

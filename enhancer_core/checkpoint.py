@@ -1,7 +1,7 @@
 """Model files and interrupted runs: tensors and a JSON header in one safetensors file.
 
 Nothing loaded is executed. The header has one key, so that its bytes do not depend on the order of
-a hash map, and holds a digest of the tensors, so that damage is noticed.
+a hash map, and holds a digest of the content, so that damage is noticed.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def write_tensors(
     header = {
         "format_version": FORMAT_VERSION,
         "kind": kind,
-        "sha256": _digest(plain),
+        "sha256": _digest(plain, kind, record),
         "record": record,
     }
     with writing(path) as stream:
@@ -163,9 +163,9 @@ def read_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str,
     header = _header(path, text)
     if header["kind"] != kind:
         raise ModelFileError(f"{path}: the file is of kind '{header['kind']}', not '{kind}'")
-    if header["sha256"] != _digest(tensors):
-        raise ModelFileError(f"{path}: damaged; the tensors do not match the header's digest")
     record: dict[str, Any] = header["record"]
+    if header["sha256"] != _digest(tensors, kind, record):
+        raise ModelFileError(f"{path}: damaged; the content does not match the header's digest")
     return tensors, record
 
 
@@ -186,8 +186,9 @@ def _header(path: Path, text: str) -> dict[str, Any]:
     return header
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(tensors: Mapping[str, Tensor], kind: str, record: Mapping[str, Any]) -> str:
+    content = {"format_version": FORMAT_VERSION, "kind": kind, "record": record}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())

@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -87,13 +88,18 @@ def read_dataset(positives: Sequence[Path], negatives: Sequence[Path]) -> Datase
     Raises
     ------
     DatasetError
-        If a file is given twice, or lengths differ between files.
+        If a file is given twice or is a pipe, or lengths differ between files.
     FileError, SequenceError
         If a file is not FASTA of one length.
     """
     given: dict[Path, str] = {}
     for kind, paths in (("positives", positives), ("negatives", negatives)):
         for path in paths:
+            if path.is_fifo() or path.is_char_device():
+                raise DatasetError(
+                    f"{path}: not a regular file; it is read twice, for its checksum too, so save"
+                    " it first"
+                )
             if path.resolve() in given:
                 raise DatasetError(
                     f"{path}: given as {kind} and already as {given[path.resolve()]}; each file"
@@ -164,8 +170,9 @@ def split(
     """Split by linked records: identical sequences, shared names, overlapping windows.
 
     The linked sets are drawn in random order. The test part takes a set if that brings it nearer to
-    its share of each class in the set, or if it has none yet; else the validation part, likewise;
-    else it is for training. Sets of one record split each class exactly.
+    its share of each class in the set; else the validation part, likewise; else it is for training.
+    A part that would get none of a class takes the smallest set that has some. Sets of one record
+    split each class exactly.
 
     Parameters
     ----------
@@ -219,7 +226,7 @@ def split_by_group(
     known = set(groups.tolist())
     for name in (*test, *validation):
         if name not in known:
-            some = ", ".join(sorted(known)[:5])
+            some = ", ".join(sorted(known)[:5]) + ", ..." * (len(known) > 5)
             raise DatasetError(f"group '{name}' is not in the data; groups are {some}")
     if both := set(test) & set(validation):
         raise DatasetError(f"group '{min(both)}' is named for both test and validation")
@@ -327,7 +334,7 @@ def split_by_name(dataset: Dataset, part_of_name: Mapping[str, str]) -> SplitDat
             f"the split table puts '{dataset.names[one]}' in {PARTS[parts[one]]} and"
             f" '{dataset.names[other]}' in {PARTS[parts[other]]}, but their sequences are identical"
         )
-    _check_parts(dataset.labels, parts, "the split table")
+    _check_parts(dataset.labels, parts, "the rows of the split table")
     return SplitDataset(dataset, parts)
 
 
@@ -455,16 +462,21 @@ def _fill(
     shares = {part: np.rint(sizes.sum(axis=0) * fractions[part]) for part in (TEST, VALIDATION)}
     rooms = {part: share.copy() for part, share in shares.items()}
     part_of_set = np.full(n_sets, TRAIN)
-    for index in rng.permutation(n_sets):
+    order = rng.permutation(n_sets)
+    for index in order:
         size = sizes[index]
         for part, room in rooms.items():
-            nearer = (size <= 2 * room) | (room == shares[part])
-            if (((room > 0) & nearer) | (size == 0)).all():
+            if ((size < 2 * room) | (size == 0)).all():
                 room -= size
                 part_of_set[index] = part
                 break
         if not any((room > 0).any() for room in rooms.values()):
             break
+    for part, label in product(rooms, range(len(CLASSES))):
+        if shares[part][label] and not sizes[part_of_set == part, label].any():
+            left = order[(part_of_set[order] == TRAIN) & (sizes[order, label] > 0)]
+            if left.size:
+                part_of_set[left[sizes[left].sum(axis=1).argmin()]] = part
     return part_of_set[sets]
 
 

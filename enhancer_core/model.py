@@ -216,7 +216,7 @@ class Network(nn.Module):
     @property
     def first_layer(self) -> ReverseComplementConvolution:
         """The convolution that reads DNA, whose filters are motifs."""
-        return cast(ReverseComplementConvolution, self.convolutions[0])
+        return cast("ReverseComplementConvolution", self.convolutions[0])
 
     def _draw_weights(self, generator: torch.Generator) -> None:
         """Draw as PyTorch does by default: uniform within 1 / sqrt(fan in), biases too."""

@@ -89,9 +89,9 @@ def track(
     """Predict along a stretch of a chromosome.
 
     The stretch is cut into bins of `step` bp, the last perhaps shorter. A bin's value is the
-    probability of the window around its middle, start of bin + step // 2. Beyond the chromosome's
-    ends a window holds N, as the Kipoi data loader pads; bins whose window is more than half N
-    have no value.
+    probability of the window around its middle, (start + end) // 2. Beyond the chromosome's ends a
+    window holds N, as the Kipoi data loader pads; bins whose window is more than half N have no
+    value.
 
     Parameters
     ----------
@@ -112,9 +112,9 @@ def track(
     length = network.architecture.length
     bins = np.arange(start, end, step)
     for some in np.split(bins, range(_TRACK_BLOCK, len(bins), _TRACK_BLOCK)):
-        firsts = some + step // 2 - length // 2
+        firsts = (some + np.minimum(some + step, end)) // 2 - length // 2
         stretch = _padded(codes, int(firsts[0]), int(firsts[-1]) + length)
-        windows = np.lib.stride_tricks.sliding_window_view(stretch, length)[::step]
+        windows = np.lib.stride_tricks.sliding_window_view(stretch, length)[firsts - firsts[0]]
         known = (windows == N_CODE).mean(axis=1) <= _MOST_N
         found = probabilities(network, np.ascontiguousarray(windows[known]), threads=threads)
         if progress is not None:

@@ -549,7 +549,7 @@ def start_training(inputs: Path, output: Path, restart: int) -> subprocess.Popen
     return process
 
 
-def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(
+def test_a_run_killed_and_then_interrupted_resumes_to_the_same_bytes(
     cli: Run, trained: Path, inputs: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "model"
@@ -558,22 +558,15 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert contents(output).keys() != contents(trained).keys()
-    assert cli(*training(inputs), "--resume", "-o", output).status == 0
-    assert contents(output) == contents(trained)
+    assert (output / "restarts").is_dir()
 
-
-def test_an_interrupted_run_ends_soon_and_resumes_to_the_same_bytes(
-    cli: Run, trained: Path, inputs: Path, tmp_path: Path
-) -> None:
-    output = tmp_path / "model"
     process = start_training(inputs, output, restart=1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)  # a second or two, on a machine that is idle
-    assert process.returncode == 130
-    assert out == ""
+    out, err = process.communicate(timeout=20)  # a second or two where the machine is idle
+    assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "enhancer-core: error: interrupted"
     assert "Traceback" not in err
     assert not list(output.rglob("*.partial"))
+
     assert cli(*training(inputs), "--resume", "-o", output).status == 0
     assert contents(output) == contents(trained)

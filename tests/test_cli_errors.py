@@ -177,7 +177,7 @@ def test_a_bed_file_that_does_not_fit_the_genome_is_refused(
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (b"", r"bad\.genome: not FASTA"),
+        (b"", r"bad\.genome: (not FASTA|empty)"),
         (b"hello\n", r"bad\.genome: not FASTA"),
         (ZIPPED[:-12], r"bad\.genome: the gzip data ends too early"),
     ],
@@ -224,7 +224,7 @@ def flipped(position: int) -> Callable[[Path, bytes], None]:
         (lambda path, good: path.write_bytes(good[:50]), "not a model file, or one that is dama"),
         (flipped(0), "not a model file, or one that is damaged or cut"),
         (flipped(30), "not one of enhancer_core|damaged"),
-        (flipped(-1), "damaged; the tensors do not match the header's digest"),
+        (flipped(-1), "damaged; the content does not match the header's digest"),
         (newer_format, "format version 9 is newer than this release reads"),
     ],
     ids=[
@@ -281,8 +281,8 @@ def test_sequences_of_different_lengths_are_refused_where_one_is_needed(
     Path("short.fa").write_text(">a\nACGT\n")
     Path("mixed.fa").write_text(f">a\n{SEQUENCE}\n>b\nACGT\n")
     for bad, match in (
-        ("short.fa", r"short\.fa has sequences of 4 bp and positives\.fa of 120 bp; all must"),
-        ("mixed.fa", r"mixed\.fa line 3: record 'b' has 4 bp; the first record has 120 \(all mus"),
+        ("short.fa", r"short\.fa has sequences of 4 bp and positives\.fa of 120 bp"),
+        ("mixed.fa", r"mixed\.fa line 3: record 'b' has 4 bp; the first record has 120"),
     ):
         given = ["--positives", inputs / "positives.fa", "--negatives", bad]
         refuse(*args, *given, "-o", "out", match=match)

@@ -39,7 +39,7 @@ def best_filter(trained: Trained, data: SplitDataset) -> float:
 @pytest.mark.parametrize(("definition", "least"), [("figure2", 0.875), ("literal", 0.815)])
 def test_three_restarts_find_the_planted_motif(definition: str, least: float) -> None:
     data = simulated(definition)
-    trained = train(data, architecture("enhancer"), TrainConfig(restarts=3), threads=2)
+    trained = train(data, architecture("enhancer"), TrainConfig(restarts=3, epochs=12), threads=2)
     found = probabilities(trained.network, data.test.codes, threads=2)
     auc, match = roc_auc(data.test.labels, found), best_filter(trained, data)
     print(f"{definition}: test AUC {auc:.4f}, first-layer filter against CEBPA {match:.3f}")

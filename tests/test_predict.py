@@ -75,8 +75,8 @@ def test_a_track_gives_each_bin_the_window_around_its_middle(network: Network) -
     starts = np.concatenate([starts for starts, _ in blocks])
     values = np.concatenate([values for _, values in blocks])
     assert starts.tolist() == [100, 110, 120, 130]
-    # bin 100-110 has its middle at 105, and its window is 85-125
-    windows = np.stack([chromosome[middle - 20 : middle + 20] for middle in (105, 115, 125, 135)])
+    # bin 100-110 has its middle at 105, and its window is 85-125; the last bin is 130-133
+    windows = np.stack([chromosome[middle - 20 : middle + 20] for middle in (105, 115, 125, 131)])
     np.testing.assert_allclose(values, one_by_one(network, windows), rtol=1e-5)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from enhancer_core import __version__
-from enhancer_core.cli import data, learn, score
+from enhancer_core.cli import data, learn, publish, score, variants
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
@@ -62,6 +62,9 @@ for command in (
     learn.evaluate,
     learn.baseline,
     score.predict,
+    variants.variants,
+    variants.mutagenesis,
+    publish.publish,
 ):
     commands.add_command(command)
 

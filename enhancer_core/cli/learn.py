@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -166,7 +165,7 @@ def train(
     from enhancer_core.experiment import Experiment, run, write_outcome
     from enhancer_core.io.files import make_folder, remove_partial
     from enhancer_core.model import architecture
-    from enhancer_core.train import Check, TrainConfig
+    from enhancer_core.train import Check, TrainConfig, discard_states
 
     talk = Talk(quiet)
     state = output / _UNFINISHED
@@ -223,7 +222,7 @@ def train(
     write_outcome(
         output, experiment, outcome, positives=positives, negatives=negatives, threads=threads
     )
-    shutil.rmtree(state)
+    discard_states(state)
     talk.say(f"network:  test AUC {_interval(outcome.network.test.auc)}")
     talk.say(f"baseline: test AUC {_interval(outcome.baseline.test.auc)} ({outcome.baseline.name})")
     talk.say(f"model and report: {output}")

@@ -19,6 +19,9 @@ from enhancer_core.io.files import is_gzip, read_chunks, temporary_beside
 
 _PACKED = (".gz", ".bgz", ".bz2", ".zip")
 _BLANK = 32  # line ends, tabs and blanks: bytes up to here are no letters
+_BLANKS = bytes(range(_BLANK + 1))
+_CODES = CODE_OF_GENOME_LETTER.tobytes()
+_BLOCK = 4096  # windows decoded at once
 
 
 class Genome:
@@ -98,13 +101,7 @@ class Genome:
             If it holds a tab, blank or other character that is no letter.
         """
         end = self.lengths[chrom] if end is None else end
-        if not 0 <= start <= end <= self.lengths[chrom]:
-            raise IntervalError(
-                f"{chrom}:{start}-{end} is not inside {chrom}, which has {self.lengths[chrom]} bp"
-            )
-        if start == end:
-            return np.zeros(0, dtype=np.uint8)
-        raw = self._bytes[self._place(chrom, start) : self._place(chrom, end - 1) + 1]
+        raw = self._raw(chrom, start, end)
         letters = raw[raw > _BLANK]
         if len(letters) != end - start:
             raise SequenceError(
@@ -112,6 +109,14 @@ class Genome:
                 " are letters and line ends"
             )
         return letters
+
+    def _raw(self, chrom: str, start: int, end: int) -> Letters:
+        """Slice the bytes of an interval, line ends among them."""
+        if not 0 <= start <= end <= self.lengths[chrom]:
+            raise IntervalError(
+                f"{chrom}:{start}-{end} is not inside {chrom}, which has {self.lengths[chrom]} bp"
+            )
+        return self._bytes[self._place(chrom, start) : self._place(chrom, end - 1) + 1]
 
     def _place(self, chrom: str, position: int) -> int:
         """Find the byte of the FASTA at which a base stands."""
@@ -171,17 +176,25 @@ class Genome:
         lengths = windows.ends - windows.starts
         length = int(lengths[0]) if len(windows) else 0
         if (lengths != length).any():
-            row = int(np.argmax(lengths != length))
+            other = int(np.argmax(lengths != length))
             raise IntervalError(
-                f"{windows.where(row)}: window of {lengths[row]} bp; the first has {length}"
+                f"{windows.where(other)}: window of {lengths[other]} bp; the first has {length}"
             )
         codes = np.empty((len(windows), length), dtype=np.uint8)
-        for row, (chrom, start, end) in enumerate(
+        rows = list(
             zip(
                 windows.chroms.tolist(), windows.starts.tolist(), windows.ends.tolist(), strict=True
             )
-        ):
-            codes[row] = self.codes(chrom, start, end)
+        )
+        # One call decodes many windows: a window at a time takes four times as long.
+        for first in range(0, len(rows), _BLOCK):
+            block = rows[first : first + _BLOCK]
+            raw = np.concatenate([self._raw(*row) for row in block]).tobytes()
+            found = np.frombuffer(raw.translate(_CODES, delete=_BLANKS), dtype=np.uint8)
+            if len(found) != len(block) * length or (found == NOT_DNA).any():
+                for row in block:
+                    self.codes(*row)  # raises at the bad one
+            codes[first : first + len(block)] = found.reshape(len(block), length)
         return codes
 
 
@@ -234,6 +247,8 @@ def _unpacked(path: Path, folder: Path) -> Path:
 
 def _open(path: Path, fasta: Path, folder: Path) -> Genome:
     """Open by the index beside the FASTA, or by a fresh one, kept there if that can be."""
+    if fasta.stat().st_size == 0:
+        raise FileError(f"{path}: empty; a FASTA file with at least one record is needed")
     beside = Path(f"{fasta}.fai")
     if beside.exists() and beside.stat().st_mtime >= fasta.stat().st_mtime:
         misfit = f"index {beside} does not fit this file; delete the index"
@@ -254,7 +269,11 @@ def _make_index(path: Path, fasta: Path, folder: Path) -> Path:
             pyfaidx.Faidx(str(fasta), indexname=str(fresh)).close()
     except UnicodeDecodeError as error:
         raise FileError(f"{path}: not FASTA (it is not a text file)") from error
-    except (pyfaidx.FastaIndexingError, OSError, ValueError, IndexError) as error:
+    except OSError as error:
+        raise FileError(
+            f"{path}: its index cannot be written in {folder}; TMPDIR names another folder"
+        ) from error
+    except (pyfaidx.FastaIndexingError, ValueError, IndexError) as error:
         reason = _one_line(error).replace(str(fasta), str(path))
         raise FileError(f"{path}: not FASTA that can be indexed ({reason})") from error
     return fresh

@@ -34,15 +34,17 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, Mapping[st
     Raises
     ------
     FileError
-        If the file cannot be read, a column is missing, or a row has too few or too many values.
+        If the file cannot be read, a column is missing or there twice, or a row has too few or too
+        many values.
     """
     lines = read_lines(path)
     _, first = next(lines, (0, ""))
     header = first.split("\t")
     for column in columns:
-        if column not in header:
+        if header.count(column) != 1:
+            what = "is there twice" if column in header else "is missing"
             raise FileError(
-                f"{path} line 1: column '{column}' is missing; needed are {', '.join(columns)}"
+                f"{path} line 1: column '{column}' {what}; needed are {', '.join(columns)}"
             )
     rows: list[tuple[int, Mapping[str, str]]] = []
     for number, line in lines:

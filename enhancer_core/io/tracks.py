@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -54,20 +55,26 @@ def write_track(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str, 
 
 def _write_bigwig(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str, int]) -> None:
     with temporary_beside(path) as temporary:
-        try:
+        with _told_of(path):
             file = pyBigWig.open(str(temporary), "w")
             file.addHeader(list(lengths.items()))
-            for chrom, starts, ends, values in stretches:
-                _check_room(temporary.parent, len(starts))
+        for chrom, starts, ends, values in stretches:
+            _check_room(temporary.parent, len(starts))
+            with _told_of(path):
                 file.addEntries(
                     [chrom] * len(starts), starts, ends=ends, values=values.astype(float)
                 )
-            file.close()
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise FileError(f"{path}: cannot be written ({reason})") from error
+        file.close()
         if not _ends_with_its_magic(temporary):
             raise FileError(f"{path}: cannot be written (it came out cut; the disk may be full)")
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # pyBigWig's, over several lines
+        raise FileError(f"{path}: cannot be written ({' '.join(str(error).split())})") from error
 
 
 def _check_room(folder: Path, entries: int) -> None:

@@ -55,7 +55,7 @@ _FOLD = 4.0  # a k-mer that is more times as frequent stands here all the same
 _FOLD_TICKS = (0.25, 0.33, 0.5, 0.67, 1, 1.5, 2, 3, 4)
 
 # The letters of a logo in the unit square, y downwards, in the colours of every motif database.
-_LETTERS = (
+LETTERS = (
     ("#109648", "M0 1 .38 0H.62L1 1H.79L.71.77H.29L.21 1ZM.35.59H.65L.5.17Z"),
     ("#255c99", "M1 .179A.57.5 0 1 0 1 .821L.853.712A.37.33 0 1 1 .853.288Z"),
     ("#f7b32b", "M1 .179A.57.5 0 1 0 1 .821V.46H.58V.62H.8V.758A.37.33 0 1 1 .853.288Z"),
@@ -192,7 +192,7 @@ def logo(ppm: NDArray[np.float64]) -> Markup:
             top += heights[base]
             if heights[base] < _SHORTEST:
                 continue
-            colour, outline = _LETTERS[base]
+            colour, outline = LETTERS[base]
             place = f"{position * _LETTER_WIDTH} {_LOGO_HEIGHT * (1 - top / 2):.2f}"
             scale = f"{_LETTER_WIDTH} {_LOGO_HEIGHT * heights[base] / 2:.2f}"
             drawn.append(

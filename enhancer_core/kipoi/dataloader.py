@@ -1,0 +1,199 @@
+"""The data loader that the rows of `kipoi_models/` name: BED and FASTA to one-hot windows."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from contextlib import AbstractContextManager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kipoi.data import Dataset, kipoi_dataloader
+from kipoi.metadata import GenomicRanges
+from kipoi.specs import ArraySchema, Author, DataLoaderSchema, Dependencies, RemoteFile
+from kipoi_utils.utils import default_kwargs
+from numpy.typing import NDArray
+
+from enhancer_core.dna import N_CODE, Codes, one_hot, reverse_complement
+from enhancer_core.errors import FileError, IntervalError
+from enhancer_core.intervals import Intervals, centred_windows, tiled_windows
+from enhancer_core.io.files import read_chunks, read_lines
+from enhancer_core.io.genome import Genome, open_genome
+from enhancer_core.model import BASES
+
+_EXAMPLE = Path(__file__).parent / "example"
+_STRAND = 5  # BED's column, from 0
+_NOT_INTERVALS = ("#", "track ", "browser ")
+_WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")
+
+
+# Kipoi reads the docstring: it is the loader's dataloader.yaml.
+@kipoi_dataloader(
+    override={
+        "info.authors": [Author(name="The enhancer_core authors")],
+        "dependencies": Dependencies(conda=["python>=3.11"], pip=["enhancer_core"]),
+    }
+)
+class WindowDataset(Dataset):  # type: ignore[misc] # Kipoi has no types
+    """
+    info:
+        doc: >
+            Windows of one length around (or tiled over) the intervals of a BED file, cut out of a
+            genome and one-hot encoded. Beyond the ends of a chromosome a window holds N, which is
+            0.25 in all four channels. Chromosome names are matched exactly or by the rule
+            chr1 = 1, with a warning.
+    args:
+        intervals_file:
+            doc: BED of intervals, plain or .gz; kipoi-veff writes windows that reach over the ends
+        fasta_file:
+            doc: genome as FASTA, plain or .gz; an index (.fai) is made if there is none
+        length:
+            doc: length of a window in bp
+        tile:
+            doc: cut an interval into as many windows as fit, rather than one around its centre
+        use_strand:
+            doc: read intervals with a minus in column 6 on the other strand
+    output_schema:
+        inputs:
+            name: seq
+            shape: (4, None)
+            special_type: DNASeq
+            doc: one-hot DNA in the order A C G T, N 0.25
+            associated_metadata: ranges
+        metadata:
+            ranges:
+                type: GenomicRanges
+                doc: the window, in the chromosome names of the BED file
+    """  # noqa: D205, D400
+
+    def __init__(
+        self,
+        intervals_file: str,
+        fasta_file: str,
+        length: int = 500,
+        tile: bool = False,  # noqa: FBT001, FBT002 -- Kipoi passes and overrides by these names
+        use_strand: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        # Absolute, since Kipoi changes folders between calls.
+        self._fasta = Path(fasta_file).absolute()
+        intervals, minus = _read_intervals(Path(intervals_file), stranded=bool(use_strand))
+        cut = tiled_windows if tile else centred_windows
+        self.windows = cut(intervals, int(length))
+        # Lines are in order and unique, so they lead back from a tile to its interval.
+        self._minus = minus[np.searchsorted(intervals.lines, self.windows.lines)]
+        self._stranded = bool(use_strand)
+        self._opened: tuple[AbstractContextManager[Genome], Genome] | None = None
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open genome behind: a worker that is sent this data set opens its own."""
+        return {**self.__dict__, "_opened": None}
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Give one window: inputs float32 (4, L), and its place.
+
+        Raises
+        ------
+        IntervalError
+            If the chromosome is unknown, or the window lies wholly beyond its ends.
+        FileError, SequenceError
+            If the genome cannot be read.
+        """
+        codes = self._codes(index)
+        strand = "*"
+        if self._stranded:
+            strand = "-" if self._minus[index] else "+"
+        return {
+            "inputs": one_hot(codes[np.newaxis])[0],
+            "metadata": {
+                "ranges": GenomicRanges(
+                    str(self.windows.chroms[index]),
+                    int(self.windows.starts[index]),
+                    int(self.windows.ends[index]),
+                    str(index),
+                    strand,
+                )
+            },
+        }
+
+    def _codes(self, index: int) -> Codes:
+        start, end = int(self.windows.starts[index]), int(self.windows.ends[index])
+        where = self.windows.where(index)
+        genome = self._genome()
+        known = len(genome.renamed)
+        chrom = genome.name_of(str(self.windows.chroms[index]), where)
+        if len(genome.renamed) > known:
+            warnings.warn(  # not logged: Kipoi silences loggers that are not its own
+                f"chromosome names matched by the rule chr1 = 1: {self.windows.chroms[index]} is"
+                f" {chrom} in {self._fasta}",
+                stacklevel=3,
+            )
+        first, last = max(start, 0), min(end, genome.lengths[chrom])
+        if first >= last:
+            raise IntervalError(
+                f"{where}: window {start}-{end} lies beyond the ends of {chrom},"
+                f" {genome.lengths[chrom]} bp"
+            )
+        codes = np.full(end - start, N_CODE, dtype=np.uint8)
+        codes[first - start : last - start] = genome.codes(chrom, first, last)
+        return reverse_complement(codes) if self._minus[index] else codes
+
+    def _genome(self) -> Genome:
+        if self._opened is None:
+            opening = open_genome(self._fasta)
+            self._opened = opening, opening.__enter__()  # closed when the data set is collected
+        return self._opened[1]
+
+    @classmethod
+    def get_output_schema(cls) -> DataLoaderSchema:
+        """Describe what an item is, with the window length that a row of a group asks for."""
+        schema = deepcopy(cls.output_schema)
+        seq: ArraySchema = schema.inputs
+        seq.shape = (BASES, default_kwargs(cls)["length"])
+        return schema
+
+
+for _argument, _name in (("intervals_file", "intervals.bed"), ("fasta_file", "genome.fa")):
+    _file = _EXAMPLE / _name
+    _md5 = hashlib.md5(b"".join(read_chunks(_file)), usedforsecurity=False).hexdigest()
+    WindowDataset.args[_argument].example = RemoteFile(_file.as_uri(), _md5, _name)
+
+
+def _read_intervals(path: Path, *, stranded: bool) -> tuple[Intervals, NDArray[np.bool_]]:
+    """Read BED whose intervals may reach over a chromosome's ends, and which of them are minus."""
+    chroms, starts, ends, lines, minus = [], [], [], [], []
+    for number, line in read_lines(path):
+        if not line.strip() or line.startswith(_NOT_INTERVALS):
+            continue
+        where = f"{path} line {number}"
+        fields = line.split("\t")
+        if len(fields) < 3 or not all(map(_WHOLE_NUMBER.fullmatch, fields[1:3])):
+            raise FileError(
+                f"{where}: not BED; chrom, start and end, separated by tabs, are needed"
+            )
+        start, end = int(fields[1]), int(fields[2])
+        if end <= start:
+            raise IntervalError(f"{where}: end {end} is not after start {start}")
+        strand = fields[_STRAND] if len(fields) > _STRAND else ""
+        if stranded and strand not in ("+", "-", "."):
+            raise FileError(f"{where}: strand '{strand}'; column 6 must be +, - or . (use_strand)")
+        chroms.append(fields[0])
+        starts.append(start)
+        ends.append(end)
+        lines.append(number)
+        minus.append(stranded and strand == "-")
+    if not chroms:
+        raise FileError(f"{path}: no intervals; at least one is needed")
+    intervals = Intervals(
+        np.array(chroms, dtype=np.str_),
+        np.array(starts, dtype=np.int64),
+        np.array(ends, dtype=np.int64),
+        str(path),
+        np.array(lines, dtype=np.int64),
+    )
+    return intervals, np.array(minus, dtype=np.bool_)

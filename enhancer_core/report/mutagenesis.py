@@ -1,0 +1,166 @@
+"""Draw what every single-base change of a sequence does, as one SVG file.
+
+The sequence runs in lines of 100 bp. Each has a map of the changes, a row a base, blue where a
+change lowers the log odds and orange where it raises them, a dot at the base that is there; under
+it the sequence as a logo, each letter as high as its loss costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+from enhancer_core.dna import ALPHABET, N_CODE, Codes
+from enhancer_core.model import BASES
+from enhancer_core.report.plots import BASELINE, GUIDE, LETTERS, NETWORK
+from enhancer_core.variants import Mutations, attributions
+
+_PER_LINE = 100  # bp
+_CELL, _ROW = 9, 8  # points: width of a base, height of a row of the map
+_LEFT, _RIGHT, _HEAD = 52, 16, 62
+_LOGO_TOP, _LOGO = BASES * _ROW + 12, 84
+_LINE = _LOGO_TOP + _LOGO + 34
+_SHADES = 16  # of each of the two colours
+_TICK = 10  # bp
+_SHORTEST = 0.3  # points; a lower letter is not seen
+
+
+def mutation_plot(name: str, codes: Codes, mutations: Mutations) -> Markup:
+    """Draw the effects of every change of a sequence: a map of them, and a logo of the sequence.
+
+    Parameters
+    ----------
+    name
+        Of the sequence, as title.
+    codes
+        uint8, shape (L,), values 0-4.
+    mutations
+        Of these codes.
+
+    Returns
+    -------
+    Markup
+        An SVG document; the same bytes for the same effects.
+
+    Examples
+    --------
+    >>> from enhancer_core.model import Architecture, Convolution, Network
+    >>> from enhancer_core.variants import mutagenesis
+    >>> network = Network(Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3))
+    >>> codes = np.array([1, 0, 3], dtype=np.uint8)
+    >>> mutation_plot("a<b", codes, mutagenesis(network, codes)).count("a&lt;b")
+    1
+    """
+    logits = np.zeros((len(codes), BASES))
+    logits[mutations.positions, mutations.alternatives] = mutations.effects.logit
+    strongest = float(np.abs(logits).max(initial=0.0))
+    heights = attributions(mutations, len(codes))
+    low, high = min(heights.min(), 0.0), max(heights.max(), 0.0)
+    width = _LEFT + _PER_LINE * _CELL + _RIGHT
+    height = _HEAD + -(-len(codes) // _PER_LINE) * _LINE
+    chance = mutations.effects.reference
+    found = f"probability {chance[0]:.3g}, mean of both strands" if len(chance) else "no base"
+    drawn = [
+        f'<text x="{_LEFT}" y="24" font-size="15" font-weight="bold">{escape(name)}</text>',
+        f'<text x="{_LEFT}" y="44">{len(codes):,} bp, {found}</text>',
+        *_key(width - _RIGHT, strongest),
+    ]
+    for start in range(0, len(codes), _PER_LINE):
+        line = slice(start, start + _PER_LINE)
+        top = _HEAD + start // _PER_LINE * _LINE
+        drawn.append(f'<g transform="translate({_LEFT} {top})">')
+        drawn += _map(codes[line], logits[line], strongest)
+        drawn += _logo(codes[line], heights[line], low, high)
+        drawn += _ticks(start, len(codes[line]))
+        drawn.append("</g>")
+    letters = (
+        f'<path id="{base}" fill="{colour}" fill-rule="evenodd" d="{outline}"/>'
+        for base, (colour, outline) in zip(ALPHABET, LETTERS, strict=False)
+    )
+    return Markup(
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+        f' viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12" fill="#1c2127">'
+        f'<defs>{"".join(letters)}</defs><rect width="100%" height="100%" fill="white"/>'
+        f"{''.join(drawn)}</svg>\n"
+    )
+
+
+def _map(codes: Codes, logits: NDArray[np.float64], strongest: float) -> Iterator[str]:
+    """Colour a cell for each change, cells of one shade in one path; dot the bases there."""
+    scale = _SHADES / strongest if strongest else 0.0
+    shades = np.rint(logits * scale).astype(int)
+    for shade in np.unique(shades[shades != 0]).tolist():
+        cells = "".join(
+            f"M{position * _CELL} {base * _ROW}h{_CELL}v{_ROW}h-{_CELL}z"
+            for position, base in np.argwhere(shades == shade).tolist()
+        )
+        yield f'<path fill="{_colour(shade)}" d="{cells}"/>'
+    dots = "".join(
+        f"M{(position + 0.5) * _CELL - 1:g} {(codes[position] + 0.5) * _ROW - 1:g}h2v2h-2z"
+        for position in np.flatnonzero(codes != N_CODE).tolist()
+    )
+    yield f'<path fill="{GUIDE}" d="{dots}"/>'
+    for base, letter in enumerate(ALPHABET[:BASES]):
+        yield (
+            f'<text x="-6" y="{(base + 1) * _ROW - 1}" font-size="8" text-anchor="end">{letter}'
+            "</text>"
+        )
+
+
+def _colour(shade: int) -> str:
+    """Mix a colour with white: shade from -_SHADES, the first colour, to _SHADES, the second."""
+    full = NETWORK if shade < 0 else BASELINE
+    share = abs(shade) / _SHADES
+    mixed = (round(255 + share * (int(full[at : at + 2], 16) - 255)) for at in (1, 3, 5))
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def _logo(codes: Codes, heights: NDArray[np.float64], low: float, high: float) -> Iterator[str]:
+    """Stand letters on a line, or hang them from it, `low` to `high` filling the height."""
+    scale = _LOGO / (high - low) if high > low else 0.0
+    zero = _LOGO_TOP + high * scale
+    yield f'<path d="M0 {zero:.2f}h{len(codes) * _CELL}" stroke="{GUIDE}" stroke-width="0.6"/>'
+    for position, (code, value) in enumerate(zip(codes.tolist(), heights.tolist(), strict=True)):
+        tall = abs(value) * scale
+        if tall >= _SHORTEST:
+            top = zero - max(value, 0.0) * scale
+            place = f"translate({position * _CELL} {top:.2f})scale({_CELL} {tall:.2f})"
+            yield f'<use href="#{ALPHABET[code]}" transform="{place}"/>'
+    for value, down in ((high, 0.0), (low, _LOGO)):
+        if value:
+            yield (
+                f'<text x="-6" y="{_LOGO_TOP + down + 3:g}" font-size="8"'
+                f' text-anchor="end">{_signed(value)}</text>'
+            )
+
+
+def _ticks(start: int, length: int) -> Iterator[str]:
+    for position in range(0, length, _TICK):
+        x = (position + 0.5) * _CELL
+        yield (
+            f'<text x="{x:g}" y="{_LOGO_TOP + _LOGO + 14}" font-size="9" text-anchor="middle">'
+            f"{start + position}</text>"
+        )
+
+
+def _key(right: float, strongest: float) -> Iterator[str]:
+    """Explain the colours: a bar from the strongest loss to the strongest gain."""
+    wide = 5
+    left = right - (2 * _SHADES + 1) * wide
+    for step in range(2 * _SHADES + 1):
+        colour = _colour(step - _SHADES)
+        yield f'<rect x="{left + step * wide}" y="14" width="{wide}" height="10" fill="{colour}"/>'
+    middle = (left + right) / 2
+    for x, anchor, text in (
+        (left, "start", _signed(-strongest)),
+        (middle, "middle", "change of log odds"),
+        (right, "end", _signed(strongest)),
+    ):
+        yield f'<text x="{x:g}" y="38" font-size="10" text-anchor="{anchor}">{text}</text>'
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2g}".replace("-", "−")

@@ -1,0 +1,130 @@
+"""The published models, without Kipoi; `make kipoi` runs Kipoi's own commands over them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pytest
+import yaml
+
+from enhancer_core.checkpoint import load_model
+from enhancer_core.io.files import sha256
+from enhancer_core.predict import probabilities
+from enhancer_core.publish import (
+    COLUMNS,
+    FACTS,
+    NOT_STATED,
+    TEMPLATE,
+    example_windows,
+    read_rows,
+    weights_path,
+)
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "kipoi_models"
+GROUPS = sorted(path.parent for path in SOURCE.glob(f"*/{TEMPLATE}"))
+ROWS = [(group, row) for group in GROUPS for row in read_rows(group).values()]
+NAMES = [f"{group.name}/{row['model']}" for group, row in ROWS]
+RECIPES = tomllib.loads((ROOT / "training" / "models.toml").read_text())["model"]
+
+each_row = pytest.mark.parametrize(("group", "row"), ROWS, ids=NAMES)
+
+
+def rendered(group: Path, row: dict[str, str]) -> dict[str, Any]:
+    """The row through its template, with numbers as pandas hands them to Kipoi."""
+    values: dict[str, Any] = dict(row)
+    for name in COLUMNS:
+        if name == "length" or name.startswith(("auc", "baseline")):
+            values[name] = float(row[name]) if "." in row[name] else int(row[name])
+    text = jinja2.Template((group / TEMPLATE).read_text()).render(**values)
+    content: dict[str, Any] = yaml.safe_load(text)
+    return content
+
+
+def test_there_are_the_two_groups_and_each_has_a_row() -> None:
+    assert [group.name for group in GROUPS] == ["EnhancerCNN", "SingleTF"]
+    assert all(read_rows(group) for group in GROUPS)
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
+def test_a_group_holds_the_weights_of_its_rows_and_no_others(group: Path) -> None:
+    wanted = {weights_path(group, row) for row in read_rows(group).values()}
+    assert set((group / "weights").iterdir()) == wanted
+    assert not list(group.rglob("*.py"))
+
+
+@each_row
+def test_a_rows_weights_are_those_of_its_checksum(group: Path, row: dict[str, str]) -> None:
+    assert sha256(weights_path(group, row)) == row["sha256"]
+
+
+@each_row
+def test_a_row_gives_the_probabilities_that_it_expects(group: Path, row: dict[str, str]) -> None:
+    network = load_model(weights_path(group, row)).network
+    assert network.architecture.length == int(row["length"])
+    found = probabilities(network, example_windows(int(row["length"])))
+    expected = np.array(row["expected"].split(), dtype=float)
+    assert np.abs(found - expected).max() < 1e-6
+    assert np.ptp(expected) > 1e-3  # the network looks at the sequence
+
+
+@each_row
+def test_a_row_says_all_that_a_user_needs(group: Path, row: dict[str, str]) -> None:
+    assert all(row[fact] != NOT_STATED for fact in FACTS)
+    record = load_model(weights_path(group, row)).training
+    for name, figures in (("auc", record["test"]), ("baseline_auc", record["baseline"]["test"])):
+        assert float(row[name]) == pytest.approx(figures["auc"]["value"], abs=5e-5)
+    assert float(row["auc_low"]) <= float(row["auc"]) <= float(row["auc_high"])
+
+
+@each_row
+def test_a_row_renders_to_the_yaml_that_kipoi_and_kipoi_veff_read(
+    group: Path, row: dict[str, str]
+) -> None:
+    model = rendered(group, row)
+    assert model["defined_as"] == "enhancer_core.kipoi.ProbabilityModel"
+    assert group / model["args"]["weights"] == weights_path(group, row)
+    assert model["args"]["sha256"] == row["sha256"]
+    loader = model["default_dataloader"]
+    assert loader["defined_as"] == "enhancer_core.kipoi.WindowDataset"
+    assert loader["default_args"] == {"length": int(row["length"])}
+    assert model["schema"]["inputs"]["shape"] == f"(4, {row['length']})"
+    assert model["schema"]["inputs"]["special_type"] == "DNASeq"
+    info = model["info"]
+    assert info["name"] == f"{group.name}/{row['model']}"
+    assert info["license"] == "MIT"
+    assert info["cite_as"].endswith("10.1101/264200")
+    assert row["held_out"] in info["trained_on"]
+    for what in ("species", "assembly", "positives", "negatives", "recipe"):
+        assert row[what] in info["doc"]
+    assert f"{float(row['auc']):.3f}" in info["doc"]
+    effects = model["postprocessing"]["variant_effects"]
+    assert effects["seq_input"] == [model["schema"]["inputs"]["name"]]
+    assert effects["use_rc"] is True
+
+
+@each_row
+def test_a_row_can_be_trained_again_by_a_recipe_of_its_name(
+    group: Path, row: dict[str, str]
+) -> None:
+    (recipe,) = [each for each in RECIPES if each["name"] == row["model"]]
+    assert recipe["group"] == group.name
+    for fact in ("species", "assembly", "kind", "network"):
+        assert recipe[fact] == row[fact]
+    assert row["recipe"].endswith(f"--only {row['model']}")
+    record = load_model(weights_path(group, row)).training
+    assert record["seed"] == recipe["seed"]
+    assert record["config"]["restarts"] == recipe["restarts"]
+    assert record["config"]["epochs"] == recipe["epochs"]
+
+
+def test_recipes_have_names_of_their_own_and_one_source_of_negatives() -> None:
+    names = [recipe["name"] for recipe in RECIPES]
+    assert len(set(names)) == len(names)
+    for recipe in RECIPES:
+        assert (SOURCE / recipe["group"] / TEMPLATE).is_file()
+        assert sum(key in recipe for key in ("negatives", "k", "simulate")) == 1

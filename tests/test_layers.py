@@ -1,0 +1,156 @@
+"""The house rules: import downward, open files in `io`, print in `cli`, and start fast."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from enhancer_core.cli import commands
+
+PACKAGE = Path(__file__).parents[1] / "enhancer_core"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# A folder is one module: inside it, its files may import each other.
+LAYERS = (
+    {"__init__", "errors"},
+    {"dna", "intervals", "motif"},
+    {"io", "shuffle", "background", "simulate", "pssm", "metrics"},
+    {"dataset", "baseline"},
+    {"model"},
+    {"checkpoint", "engine", "plant", "predict"},
+    {"train", "interpret", "variants"},
+    {"report", "publish", "kipoi"},
+    {"experiment"},
+    {"cli"},
+    {"__main__"},
+)
+LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
+
+# As `used` spells them: a leading dot is for a method or attribute, whatever it is of.
+OPENING = {
+    *("open", ".open", ".fdopen", ".memmap", ".fromfile", ".tofile"),
+    *(".read_text", ".read_bytes", ".write_text", ".write_bytes"),
+    *("np.load", ".loadtxt", ".genfromtxt", "np.save", ".savez", ".savetxt"),
+    *("torch.load", "torch.save", "safe_open", "load_file", "save_file"),
+}
+PRINTING = {"print", ".echo", ".secho", ".stdout", ".stderr"}
+# What opens files outside `io`, and why it may.
+EXCEPTIONS = {
+    ("checkpoint.py", "safe_open"): "safetensors maps the file, after `io` has read its start",
+}
+
+HEAVY = {
+    *("matplotlib", "numba", "numpy", "pandas", "pybedtools", "pyfaidx", "pyBigWig"),
+    *("rich", "scipy", "sklearn", "torch"),
+}
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text()))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Name the modules of this package that a file imports, inside functions too."""
+    for node in nodes(path):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{relative(path)} line {node.lineno}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for package, *rest in (name.split(".") for name in names):
+            if package == "enhancer_core":
+                yield rest[0] if rest and rest[0] != "__version__" else "__init__"
+
+
+def used(path: Path) -> Iterator[str]:
+    """Spell the functions that a file calls and the attributes that it reads."""
+    for node in nodes(path):
+        if isinstance(node, ast.Attribute):
+            yield f".{node.attr}"
+            yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield node.func.id
+
+
+def loaded_by(code: str) -> set[str]:
+    """Name the top modules that Python holds after running code that may exit."""
+    listing = f"import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules)); {code}"
+    done = subprocess.run(
+        [sys.executable, "-c", listing], check=True, capture_output=True, text=True, timeout=60
+    )
+    return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+
+
+def test_every_module_has_one_layer() -> None:
+    without = {module_of(path) for path in MODULES} - set(LEVEL)
+    assert not without, "give each a layer in LAYERS"
+    assert len(LEVEL) == sum(map(len, LAYERS))
+
+
+@each_module
+def test_a_module_imports_only_from_lower_layers(path: Path) -> None:
+    module = module_of(path)
+    for other in imported(path):
+        assert other == module or LEVEL[other] < LEVEL[module], f"{relative(path)}: {other}"
+
+
+@each_module
+def test_only_io_opens_files(path: Path) -> None:
+    allowed = {name for file, name in EXCEPTIONS if file == relative(path)}
+    assert module_of(path) == "io" or OPENING & set(used(path)) <= allowed, relative(path)
+
+
+def test_no_exception_is_out_of_date() -> None:
+    for file, name in EXCEPTIONS:
+        assert name in set(used(PACKAGE / file)), f"{file} does not use {name} any more"
+
+
+@each_module
+def test_only_the_command_line_prints(path: Path) -> None:
+    if module_of(path) not in {"cli", "__main__"}:
+        assert not PRINTING & set(used(path)), relative(path)
+        for node in nodes(path):
+            if isinstance(node, ast.Import):
+                assert not {alias.name for alias in node.names} & {"click", "rich"}, relative(path)
+
+
+def test_the_package_imports_nothing() -> None:
+    loaded = loaded_by("import enhancer_core")
+    assert "enhancer_core" in loaded
+    assert not loaded & {*HEAVY, "click"}
+
+
+def test_the_command_line_starts_without_what_its_commands_need() -> None:
+    loaded = loaded_by("import enhancer_core.cli")
+    assert "click" in loaded
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("command", ["", *commands.commands])
+def test_help_is_shown_without_what_the_command_needs(command: str) -> None:
+    args = [*command.split(), "--help"]
+    assert not loaded_by(f"from enhancer_core.cli import main; main({args})") & HEAVY
+
+
+def test_every_command_says_what_it_does() -> None:
+    for name, command in commands.commands.items():
+        assert isinstance(command, click.Command)
+        assert command.help, name
+        assert f"enhancer-core {name}" in command.help, f"{name} has no example"
