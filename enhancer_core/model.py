@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -57,6 +59,15 @@ class Architecture:
                     f" the network, which needs {shortest_length(self)} bp"
                 )
         return lengths
+
+    @property
+    def last_units(self) -> int:
+        """Units that the last layer reads."""
+        return (
+            self.dense[-1]
+            if self.dense
+            else self.convolutions[-1].filters * self.pooled_lengths()[-1]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as plain values, for JSON."""
@@ -188,14 +199,12 @@ class PooledConvolution(nn.Conv1d):
 class Network(nn.Module):
     """A network for one architecture: x float32 (n, 4, L) -> logits (n, 2), positives second.
 
-    `generator` draws the initial weights and, in training, the dropout masks; a restart owns its
-    generator, so that restarts trained side by side do not disturb each other.
+    `generator` draws the initial weights; without one they are PyTorch's.
     """
 
     def __init__(self, wanted: Architecture, *, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.architecture = wanted
-        self.generator = generator
         lengths = wanted.pooled_lengths()
         self.convolutions = nn.ModuleList()
         channels = BASES
@@ -233,8 +242,12 @@ class Network(nn.Module):
                     layer.weight.normal_(0, std, generator=generator)
                     layer.bias.zero_()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Give the logits of one-hot sequences."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Give the logits of one-hot sequences.
+
+        `mask`, float32 (n, units), multiplies the units that the last layer reads: dropout, whose
+        chance is the caller's (see `dropout_mask`).
+        """
         first: Tensor | None = None
         for layer in self.convolutions:
             source = x if self.architecture.chained or first is None else first
@@ -243,15 +256,29 @@ class Network(nn.Module):
         x = x.flatten(1)
         for layer in self.dense:
             x = functional.relu(layer(x))
-        logits: Tensor = self.output(self._dropout(x))
+        logits: Tensor = self.output(x if mask is None else x * mask)
         return logits
 
-    def _dropout(self, x: Tensor) -> Tensor:
-        keep = self.architecture.keep
-        if not self.training or keep == 1:
-            return x
-        draws = torch.rand(x.shape, generator=self.generator, device=x.device)
-        return x * (draws < keep).to(x.dtype) / keep
+
+def dropout_mask(
+    wanted: Architecture, n: int, *, rng: np.random.Generator
+) -> NDArray[np.float32] | None:
+    """Draw what multiplies the last units of n sequences in training.
+
+    Returns
+    -------
+    float32, shape (n, units), or None
+        0, or 1 / keep with probability keep; None where all are kept.
+
+    Examples
+    --------
+    >>> dropout_mask(NETWORKS["enhancer"], 2, rng=np.random.default_rng(0)).shape
+    (2, 45)
+    """
+    if wanted.keep == 1:
+        return None
+    kept = rng.random((n, wanted.last_units), dtype=np.float32) < wanted.keep
+    return kept.astype(np.float32) / np.float32(wanted.keep)
 
 
 def one_hot(codes: Tensor) -> Tensor:

@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from enhancer_core.dna import N_CODE, Codes
+from enhancer_core.engine import Predictor
 from enhancer_core.errors import SequenceError
 from enhancer_core.model import Network, one_hot
 
-BATCH = 256  # sequences; fixed, since a probability's last bit can depend on it
+BATCH = 256  # sequences predicted at once
 _TRACK_BLOCK = 4096  # windows laid out at once
 _MOST_N = 0.5  # share of a window
 
@@ -30,7 +32,7 @@ def probabilities(
     Parameters
     ----------
     network
-        On any device; its mode is left as it was.
+        On any device; on the CPU the compiled engine computes it.
     codes
         uint8, shape (n, L), values 0-4, with the length L that the network reads.
     threads
@@ -48,27 +50,55 @@ def probabilities(
     SequenceError
         If L is not the network's.
     """
+    odds = log_odds(network, codes, threads=threads, progress=progress)
+    found: NDArray[np.float32] = expit(odds)
+    return found
+
+
+def log_odds(
+    network: Network,
+    codes: Codes,
+    *,
+    threads: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Predict natural log odds, which are finer than probabilities near 0 and 1.
+
+    Arguments and errors are those of `probabilities`.
+
+    Returns
+    -------
+    float32, shape (n,)
+        The second logit less the first.
+    """
     wanted = network.architecture.length
     if codes.shape[1] != wanted:
         raise SequenceError(f"sequences of {codes.shape[1]} bp; the model reads {wanted} bp")
     device = next(network.parameters()).device
-    starts = range(0, len(codes), BATCH)
+    logits = Predictor(network).logits if device.type == "cpu" else _through_torch(network)
 
     def one_batch(start: int) -> NDArray[np.float32]:
-        batch = torch.from_numpy(codes[start : start + BATCH]).to(device)
-        with torch.inference_mode():
-            found: NDArray[np.float32] = network(one_hot(batch)).softmax(1)[:, 1].cpu().numpy()
+        found = logits(codes[start : start + BATCH])
         if progress is not None:
             progress(len(found))
+        difference: NDArray[np.float32] = found[:, 1] - found[:, 0]
+        return difference
+
+    with one_core_each(threads) as pool:
+        batches = pool.map(one_batch, range(0, len(codes), BATCH))
+        return np.concatenate([np.zeros(0, np.float32), *batches])
+
+
+def _through_torch(network: Network) -> Callable[[Codes], NDArray[np.float32]]:
+    device = next(network.parameters()).device
+
+    def logits(codes: Codes) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            batch = one_hot(torch.from_numpy(codes).to(device))
+            found: NDArray[np.float32] = network(batch).cpu().numpy()
         return found
 
-    training = network.training
-    network.eval()
-    try:
-        with one_core_each(threads) as pool:
-            return np.concatenate([np.zeros(0, np.float32), *pool.map(one_batch, starts)])
-    finally:
-        network.train(training)
+    return logits
 
 
 def one_core_each(threads: int) -> ThreadPoolExecutor:

@@ -246,7 +246,7 @@ def _number(words: Numbers) -> int:
 
 @_compiled
 def _forks(words: Numbers, count: int) -> tuple[Numbers, Flags]:
-    """Return where the list of each vertex begins, and which are settled, as they have no choice."""
+    """Return where the list of each vertex begins, and which have no choice and are settled."""
     first = np.zeros(count + 1, np.uint64)
     for i in range(words.size - 1):
         first[words[i]] += 1

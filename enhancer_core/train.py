@@ -18,18 +18,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
+from numpy.typing import NDArray
 
 from enhancer_core import metrics
-from enhancer_core.checkpoint import load_weights, read_tensors, write_tensors
+from enhancer_core.checkpoint import read_tensors, write_tensors
 from enhancer_core.dataset import Dataset, SplitDataset
+from enhancer_core.dna import Codes
+from enhancer_core.engine import Learner, flat_parameters, state_dict
 from enhancer_core.errors import DatasetError, ModelFileError
-from enhancer_core.model import Architecture, Network, one_hot
+from enhancer_core.learner import TorchLearner
+from enhancer_core.model import Architecture, Network, dropout_mask
 from enhancer_core.predict import one_core_each, probabilities
 
 _LARGE = 100_000  # training sequences from which an epoch is checked more than once
 _STATE_KIND = "restart"
+_LEARNED = ("parameters", "mean", "square")  # of a learner, float32 (p,)
 _INIT, _ORDER, _DROPOUT = 1, 2, 3  # independent streams of random numbers
 
 
@@ -90,14 +93,15 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What all restarts share, on the device."""
+    """What all restarts share."""
 
-    codes: Tensor  # training sequences, uint8 (n, L)
-    labels: Tensor  # int64 (n,)
+    codes: Codes  # training sequences, uint8 (n, L)
+    labels: NDArray[np.int64]  # (n,)
     validation: Dataset
     wanted: Architecture
     config: TrainConfig
     seed: int
+    device: str
     fingerprint: str
     folder: Path | None
     stop: threading.Event
@@ -158,12 +162,13 @@ def train(
         raise DatasetError(f"sequences of {length} bp; the network reads {wanted.length} bp")
     learn = data.train
     task = _Task(
-        codes=torch.from_numpy(learn.codes).to(device),
-        labels=torch.from_numpy(learn.labels.astype(np.int64)).to(device),
+        codes=learn.codes,
+        labels=learn.labels.astype(np.int64),
         validation=data.validation,
         wanted=wanted,
         config=config,
         seed=seed,
+        device=device,
         fingerprint=fingerprint(data, wanted, config, seed),
         folder=folder,
         stop=threading.Event(),
@@ -172,14 +177,12 @@ def train(
     with one_core_each(workers) as pool:
         done = _run_all(task, pool, progress)
     best = max(range(len(done)), key=lambda index: done[index][0].auc)
-    network = Network(wanted).eval()
-    network.load_state_dict(done[best][1])
-    return Trained(network, [restart for restart, _ in done], best)
+    return Trained(network_of(wanted, done[best][1]), [restart for restart, _ in done], best)
 
 
 def _run_all(
     task: _Task, pool: ThreadPoolExecutor, progress: Callable[[int, Check], None] | None
-) -> list[tuple[Restart, dict[str, Tensor]]]:
+) -> list[tuple[Restart, NDArray[np.float32]]]:
     futures = [
         pool.submit(_train_restart, task, index, progress) for index in range(task.config.restarts)
     ]
@@ -201,47 +204,31 @@ def fingerprint(data: SplitDataset, wanted: Architecture, config: TrainConfig, s
     return digest.hexdigest()
 
 
-class _Adam:
-    """Adam (Kingma and Ba 2015, algorithm 1) with betas 0.9 and 0.999, epsilon 1e-8.
-
-    The same numbers as torch.optim.Adam, whose first use imports a compiler for 2.4 s.
-    """
-
-    def __init__(self, parameters: list[torch.nn.Parameter], learning_rate: float) -> None:
-        self.parameters = parameters
-        self.learning_rate = learning_rate
-        self.means = [torch.zeros_like(parameter) for parameter in parameters]
-        self.squares = [torch.zeros_like(parameter) for parameter in parameters]
-        self.steps = 0
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Move each parameter that has a gradient, and forget the gradients."""
-        self.steps += 1
-        rate = self.learning_rate / (1 - 0.9**self.steps)
-        scale = (1 - 0.999**self.steps) ** 0.5
-        moments = zip(self.parameters, self.means, self.squares, strict=True)
-        for parameter, mean, square in moments:
-            if parameter.grad is not None:
-                mean.lerp_(parameter.grad, 1 - 0.9)
-                square.mul_(0.999).addcmul_(parameter.grad, parameter.grad, value=1 - 0.999)
-                parameter.addcdiv_(mean, (square.sqrt() / scale).add_(1e-8), value=-rate)
-                parameter.grad = None
-
-
 class _State:
-    """A restart under way: network, optimiser, its history and the weights of its best check."""
+    """A restart under way: its learner, its history and the weights of its best check."""
 
     def __init__(self, task: _Task, index: int) -> None:
         self.index = index
         generator = torch.Generator().manual_seed(_seed(_INIT, task.seed, index))
-        self.network = Network(task.wanted, generator=generator).to(task.codes.device)
-        self.dropout = self.network.generator = torch.Generator(device=task.codes.device)
-        self.optimizer = _Adam(list(self.network.parameters()), task.config.learning_rate)
+        first = flat_parameters(Network(task.wanted, generator=generator))
+        self.learner = (
+            Learner(task.wanted, first)
+            if task.device == "cpu"
+            else TorchLearner(
+                task.wanted,
+                first,
+                device=task.device,
+                mixed_precision=task.config.mixed_precision,
+            )
+        )
         self.checks: list[Check] = []
         self.kept = 0
-        self.kept_weights: dict[str, Tensor] = {}
+        self.kept_parameters = first
         self.ended = False
+
+    def parameters(self) -> NDArray[np.float32]:
+        """Copy the weights as they are now."""
+        return torch.as_tensor(self.learner.parameters).detach().cpu().numpy().copy()
 
     def path(self, folder: Path) -> Path:
         return folder / f"restart-{self.index:04d}.safetensors"
@@ -249,17 +236,15 @@ class _State:
     def save(self, task: _Task) -> None:
         if task.folder is None:
             return
-        tensors = {f"kept.{name}": tensor for name, tensor in self.kept_weights.items()}
-        tensors |= {f"now.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        for name, moments in (("mean", self.optimizer.means), ("square", self.optimizer.squares)):
-            tensors |= {f"adam.{name}.{index}": moment for index, moment in enumerate(moments)}
+        tensors = {name: torch.as_tensor(getattr(self.learner, name)) for name in _LEARNED}
         record = {
-            "steps": self.optimizer.steps,
             "fingerprint": task.fingerprint,
             "checks": [asdict(check) for check in self.checks],
             "kept": self.kept,
             "ended": self.ended,
+            "steps": self.learner.steps,
         }
+        tensors["kept"] = torch.from_numpy(self.kept_parameters)
         write_tensors(self.path(task.folder), tensors, kind=_STATE_KIND, record=record)
 
     def restore(self, task: _Task) -> None:
@@ -272,12 +257,11 @@ class _State:
                 f"{path}: saved by a run with other data or settings; give back the same ones, or"
                 " choose another output folder"
             )
-        load_weights(path, self.network, _under("now.", tensors))
-        self.kept_weights = _under("kept.", tensors)
-        self.optimizer.steps = record["steps"]
-        for name, moments in (("mean", self.optimizer.means), ("square", self.optimizer.squares)):
-            for index, moment in enumerate(moments):
-                moment.copy_(tensors[f"adam.{name}.{index}"])
+        with torch.no_grad():
+            for name in _LEARNED:
+                getattr(self.learner, name)[:] = tensors[name]
+        self.learner.steps = record["steps"]
+        self.kept_parameters = tensors["kept"].numpy()
         self.checks = [Check(**check) for check in record["checks"]]
         self.kept, self.ended = record["kept"], record["ended"]
 
@@ -290,17 +274,9 @@ def discard_states(folder: Path) -> None:
         folder.rmdir()
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
 def _train_restart(
     task: _Task, index: int, progress: Callable[[int, Check], None] | None
-) -> tuple[Restart, dict[str, Tensor]]:
+) -> tuple[Restart, NDArray[np.float32]]:
     state = _State(task, index)
     state.restore(task)
     if progress is not None:
@@ -314,12 +290,11 @@ def _train_restart(
         better = check.auc > state.checks[state.kept].auc or len(state.checks) == 1
         if better or task.config.keep == "last":
             state.kept = len(state.checks) - 1
-            weights = state.network.state_dict()
-            state.kept_weights = {name: w.detach().cpu().clone() for name, w in weights.items()}
+            state.kept_parameters = state.parameters()
         state.save(task)
         if progress is not None:
             progress(index, check)
-    return Restart(index, state.checks, state.kept), state.kept_weights
+    return Restart(index, state.checks, state.kept), state.kept_parameters
 
 
 def _advance(task: _Task, state: _State) -> Check:
@@ -330,17 +305,24 @@ def _advance(task: _Task, state: _State) -> Check:
     )
     batches = np.split(order, range(task.config.batch, len(order), task.config.batch))
     mine = np.array_split(np.arange(len(batches)), task.checks_per_epoch)[piece]
-    state.dropout.manual_seed(_seed(_DROPOUT, task.seed, state.index, epoch, piece))
-    state.network.train()
+    rng = np.random.default_rng(_seed(_DROPOUT, task.seed, state.index, epoch, piece))
     losses = []
     for number in mine:
         if task.stop.is_set():
             raise InterruptedError("another restart failed, or the run was interrupted")
-        losses.append(_step(task, state, torch.from_numpy(batches[number])))
-        if losses[-1] < task.config.stop_below_loss:
+        rows = batches[number]
+        loss = state.learner.step(
+            task.codes[rows],
+            task.labels[rows],
+            rate=task.config.learning_rate,
+            mask=dropout_mask(task.wanted, len(rows), rng=rng),
+        )
+        losses.append(loss)
+        if loss < task.config.stop_below_loss:
             state.ended = True
             break
-    found = probabilities(state.network, task.validation.codes)
+    network = network_of(task.wanted, state.parameters()).to(task.device)
+    found = probabilities(network, task.validation.codes)
     return Check(
         epoch=epoch + (piece + 1) / task.checks_per_epoch,
         loss=float(np.mean(losses)),
@@ -349,16 +331,11 @@ def _advance(task: _Task, state: _State) -> Check:
     )
 
 
-def _step(task: _Task, state: _State, rows: Tensor) -> float:
-    device = task.codes.device
-    rows = rows.to(device)
-    mixed = task.config.mixed_precision and device.type == "cuda"
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed):
-        logits = state.network(one_hot(task.codes[rows]))
-        loss = functional.cross_entropy(logits.float(), task.labels[rows])
-    loss.backward()  # type: ignore[no-untyped-call]
-    state.optimizer.step()
-    return loss.item()
+def network_of(wanted: Architecture, parameters: NDArray[np.float32]) -> Network:
+    """Make a network of flat parameters, float32 (p,), in evaluation mode on the CPU."""
+    network = Network(wanted)
+    network.load_state_dict(state_dict(wanted, parameters))
+    return network.eval()
 
 
 def _seed(stream: int, *counters: int) -> int:

@@ -435,6 +435,13 @@ def test_a_few_large_groups_fill_every_part(n_groups: int, seed: int) -> None:
     }
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_where_no_group_is_near_the_share_the_smallest_are_taken(seed: int) -> None:
+    dataset, groups = in_groups((20, 20), (60, 60), (25, 25))
+    data = split_by_group(dataset, groups, rng=np.random.default_rng(seed))
+    assert parts_of(groups, data) == {"train": {"b"}, "validation": {"c"}, "test": {"a"}}
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_random_part_is_near_its_share(seed: int) -> None:
     sizes = [(30, 30), (20, 20), (10, 10), *[(2, 2)] * 20]  # 100 and 100

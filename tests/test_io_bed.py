@@ -113,7 +113,7 @@ def test_genes_of_gff3_read_as_those_of_gtf(tmp_path: Path) -> None:
 def test_a_bed_file_of_nine_columns_is_not_gtf_even_if_its_names_are_numbers(
     tmp_path: Path,
 ) -> None:
-    text = "chr1\t10\t20\t17\t0\t+\t10\t20\t0\nchr2\t0\t5\t18\t0\t.\t.\t.\t.\n"
+    text = "chr1\t10\t20\t17\t18\t+\t.\t.\t.\nchr2\t0\t5\t18\t0\t.\t0\t5\t0\n"
     assert read_genes(put(tmp_path, text)).names() == SPANS
 
 

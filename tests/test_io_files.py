@@ -243,18 +243,6 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, name: str) -> None:
     assert only(tmp_path, name)
 
 
-def test_a_full_device_is_told() -> None:
-    message = r"^/dev/full: cannot be written \(No space left on device\)$"
-    with pytest.raises(FileError, match=message), writing(Path("/dev/full")) as stream:
-        stream.write(b"some")
-
-
-def test_a_device_is_written_as_is() -> None:
-    with writing(Path("/dev/null")) as stream:
-        stream.write(b"some")
-    assert Path("/dev/null").is_char_device()
-
-
 def test_a_pipe_is_written_as_is(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -265,6 +253,16 @@ def test_a_pipe_is_written_as_is(tmp_path: Path) -> None:
     reader.join()
     assert found == [b"through"]
     assert only(tmp_path, "pipe")
+
+
+def test_a_pipe_that_nobody_reads_on_is_told(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: os.close(os.open(pipe, os.O_RDONLY)))
+    reader.start()
+    with pytest.raises(FileError, match=r"pipe: cannot be written \(Broken pipe\)$"):
+        write_text(pipe, "more than a pipe holds" * 10_000)
+    reader.join()
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
@@ -280,16 +278,18 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_standard_output_that_is_a_file_is_written(tmp_path: Path) -> None:
+    standard_output = tmp_path / "stdout"  # as /dev/stdout, which a defect would replace
+    standard_output.symlink_to("/proc/self/fd/1")
     code = (
         "from pathlib import Path; from enhancer_core.io.files import write_text;"
-        " write_text(Path('/dev/stdout'), 'some')"
+        f" write_text(Path({str(standard_output)!r}), 'some')"
     )
     path = tmp_path / "redirected.txt"
     with path.open("wb") as stream:
         subprocess.run([sys.executable, "-c", code], stdout=stream, check=True, timeout=60)
     assert path.read_text() == "some"
-    assert Path("/dev/stdout").is_symlink()
-    assert only(tmp_path, "redirected.txt")
+    assert standard_output.is_symlink()
+    assert only(tmp_path, "redirected.txt", "stdout")
 
 
 def test_gzip_has_no_time_stamp_and_no_name(tmp_path: Path) -> None:

@@ -369,6 +369,14 @@ def test_an_index_that_does_not_fit_is_told_and_kept(tmp_path: Path, index: str)
     assert beside.read_text() == index
 
 
+def test_an_index_whose_sequence_begins_within_a_header_is_told(tmp_path: Path) -> None:
+    path = put(tmp_path, b">chr1 abc\nACGT\n")
+    (tmp_path / "genome.fa.fai").write_text("chr1\t8\t6\t8\t9\n")
+    message = r"fai does not fit this file; delete the index \(record 'chr1'\)$"
+    with pytest.raises(FileError, match=message), open_genome(path):
+        pass
+
+
 def test_an_index_of_the_same_layout_fits(tmp_path: Path) -> None:
     path = small(tmp_path)
     (tmp_path / "genome.fa.fai").write_text(WHOLE)

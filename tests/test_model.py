@@ -23,6 +23,7 @@ from enhancer_core.model import (
     ReverseComplementConvolution,
     architecture,
     architecture_from_dict,
+    dropout_mask,
     one_hot,
     shortest_length,
 )
@@ -142,12 +143,11 @@ def test_initial_weights_are_uniform_within_one_over_root_fan_in() -> None:
     assert weight.abs().max() > 0.99 * bound
 
 
-def test_weights_and_dropout_come_from_the_given_generator_alone() -> None:
-    x = one_hot(torch.from_numpy(random_codes(4, 30)))
+def test_weights_come_from_the_given_generator_alone() -> None:
     outputs = []
     for global_seed in (1, 2):
         torch.manual_seed(global_seed)
-        outputs.append(Network(SMALL, generator=generator(7)).train()(x))
+        outputs.append(Network(SMALL, generator=generator(7)).state_dict()["output.weight"])
     assert torch.equal(*outputs)
 
 
@@ -161,14 +161,22 @@ def test_the_first_layer_reads_both_strands_alike(seed: int) -> None:
     torch.testing.assert_close(one, other.flip(2))
 
 
-def test_dropout_keeps_its_share_in_training_and_all_in_evaluation() -> None:
-    network = Network(SMALL, generator=generator())
-    ones = torch.ones(1000, 4)
-    kept = network.train()._dropout(ones)
-    assert set(kept.flatten().tolist()) == {0.0, 2.0}  # what is kept is scaled by 1 / 0.5
+def test_dropout_keeps_its_share_of_the_last_units() -> None:
+    mask = dropout_mask(SMALL, 1000, rng=np.random.default_rng(0))
+    assert mask is not None
+    assert mask.shape == (1000, 4)
+    assert set(mask.flatten().tolist()) == {0.0, 2.0}  # what is kept is scaled by 1 / 0.5
     # 4,000 draws with probability 1/2: 5 standard errors of the mean
-    assert (kept > 0).float().mean().item() == pytest.approx(0.5, abs=5 * 0.5 / 4000**0.5)
-    assert torch.equal(network.eval()._dropout(ones), ones)
+    assert (mask > 0).mean() == pytest.approx(0.5, abs=5 * 0.5 / 4000**0.5)
+    assert dropout_mask(replace(SMALL, keep=1.0), 5, rng=np.random.default_rng(0)) is None
+
+
+def test_a_mask_multiplies_what_the_last_layer_reads() -> None:
+    network = Network(SMALL, generator=generator())
+    x = one_hot(torch.from_numpy(random_codes(3, 30)))
+    with torch.no_grad():
+        assert torch.equal(network(x, torch.ones(3, 4)), network(x))
+        assert torch.equal(network(x, torch.zeros(3, 4)), network.output.bias.expand(3, 2))
 
 
 def test_one_hot_on_a_device_equals_one_hot_in_numpy() -> None:

@@ -47,13 +47,6 @@ def test_threads_do_not_change_a_bit(network: Network) -> None:
     )
 
 
-def test_the_mode_of_the_network_is_left_as_it_was(network: Network) -> None:
-    for training in (True, False):
-        network.train(training)
-        probabilities(network, random_codes(2, 40))
-        assert network.training is training
-
-
 def test_no_sequences_give_no_probabilities(network: Network) -> None:
     assert probabilities(network, random_codes(0, 40)).shape == (0,)
 

@@ -180,8 +180,8 @@ def test_a_word_of_more_letters_than_a_machine_word_holds_is_still_one_vertex() 
     between = ["".join(chance.choices("ACGT", k=n)) for n in (25_000, 30_000, 45_000)]
     sequence = repeat.join(["", *between, ""])
     orders = {repeat.join(["", *order, ""]) for order in permutations(between)}
-    for k in (32, 33, 34, 40, 60, 61):
-        assert set(shuffled(sequence, k, n=60)) == orders
+    for k in (32, 33, 40, 61):
+        assert set(shuffled(sequence, k, n=90)) == orders  # 6 * (5 / 6) ** 90 < CHANCE
     assert set(shuffled(sequence, 62, n=2)) == {sequence}
 
 
@@ -204,6 +204,7 @@ CASES = [
     ("ACCGTTACGACTA", 2),  # starts and ends in A
     ("AACCGGTTAACCGGTA", 2),  # A again, and a loop at each letter
     ("ACTGACTGACCAGT", 2),
+    ("GCAGTGCTA", 2),  # A is left once and is the end, so that CA or TA may be last
     ("ACACACAGAGAGATAT", 2),  # every other letter is A: parallel edges
     ("AAAACAAAGAAAT", 2),
     ("AAAACAAAGAAAT", 3),  # AA has a loop, and is left six times

@@ -13,7 +13,7 @@ from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.metrics import roc_auc
 from enhancer_core.model import Architecture, Convolution
 from enhancer_core.predict import probabilities
-from enhancer_core.train import Check, TrainConfig, Trained, _Adam, train
+from enhancer_core.train import Check, TrainConfig, Trained, train
 
 SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), keep=0.8, length=60)
 SHORT = TrainConfig(restarts=3, epochs=4, batch=20)
@@ -105,22 +105,6 @@ def test_a_low_loss_ends_a_restart() -> None:
     (restart,) = train(planted(100), SMALL, config).restarts
     assert len(restart.checks) == 1
     assert restart.checks[0].loss < 10
-
-
-def test_adam_moves_as_the_one_of_torch_does() -> None:
-    chance = torch.Generator().manual_seed(0)
-    weights = [torch.randn(shape, generator=chance) for shape in ((5, 3), (3,))]
-    ours = [torch.nn.Parameter(w.clone()) for w in weights]
-    theirs = [torch.nn.Parameter(w.clone()) for w in weights]
-    adam, oracle = _Adam(ours, 1e-2), torch.optim.Adam(theirs, lr=1e-2)
-    for step in range(20):
-        for mine, other in zip(ours, theirs, strict=True):
-            mine.grad = torch.randn(mine.shape, generator=chance) * 10.0 ** (step % 5 - 3)
-            other.grad = mine.grad.clone()
-        adam.step()
-        oracle.step()
-    for mine, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
 
 
 class KilledError(Exception):

@@ -293,7 +293,7 @@ def _read_index(
     for name, entry in entries.items():
         if entry.rlen == 0:
             raise FileError(f"{path}: record '{name}' has a header without sequence")
-        if entry.rlen < 0 or entry.lenc < 1:
+        if entry.lenc < 1:
             raise FileError(f"{path}: {misfit} (record '{name}')")
     return entries
 

@@ -1,0 +1,232 @@
+"""Predict: convolutions one sequence at a time, near in the cache; dense layers all together."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.dna import Codes
+from enhancer_core.engine.plan import LETTERS, WORDS, Layer, Layers, table_row, tables
+from enhancer_core.engine.vectors import (
+    COLUMNS,
+    LANES,
+    ROWS,
+    Floats,
+    add,
+    compiled,
+    load,
+    load_tile,
+    outer_add,
+    spread,
+    store,
+    store_tile,
+    where_greater,
+    whole,
+)
+
+Words: TypeAlias = NDArray[np.int64]  # (L,): at each position, where its word's row begins
+
+
+@compiled
+def forward(  # noqa: PLR0913
+    codes: Codes,
+    layers: Layers,
+    convolutions: int,
+    packed: Floats,
+    memory: Floats,
+    words: Words,
+    scores: Floats,
+    chosen: Floats | None,
+    mask: Floats | None,
+) -> None:
+    """Compute every layer's output for sequences (n, L); `words` and `scores` are to write on.
+
+    In training `chosen`, laid out as memory, receives what `pool` and `read_dna` say, and `mask`
+    (n, units) multiplies what the last layer reads, in PyTorch's order; else both are None.
+    """
+    for i in range(len(codes)):
+        read(codes[i], i, layers, convolutions, packed, memory, words, scores, chosen)
+    for index in range(convolutions, len(layers)):
+        if mask is not None and index == len(layers) - 1:
+            drop(mask, layers[index - 1], memory)
+        dense(len(codes), layers, index, packed, memory)
+
+
+@compiled
+def read(  # noqa: PLR0913
+    codes: Codes,
+    i: int,
+    layers: Layers,
+    convolutions: int,
+    packed: Floats,
+    memory: Floats,
+    words: Words,
+    scores: Floats,
+    chosen: Floats | None,
+) -> None:
+    """Compute the convolutions of one sequence (L,), as number i in memory."""
+    spell(codes, layers[0], words)
+    place = layers[0].output + i * layers[0].stride
+    read_dna(words, layers[0], 0, layers[0].outputs, packed, memory, place, chosen)
+    for index in range(1, convolutions):
+        layer = layers[index]
+        convolve(layer, 0, layer.outputs, packed, memory, place, scores)
+        place = layer.output + i * layer.stride
+        pool(layer, 0, layer.outputs, scores, memory, place, chosen)
+
+
+@compiled
+def spell(codes: Codes, layer: Layer, words: Words) -> None:
+    """Find each position's word; letters beyond the end are read as A, and count nowhere."""
+    length, row = len(codes), table_row(layer)
+    first = second = 0
+    for p in range(length - 1, -1, -1):
+        words[p] = (codes[p] * 25 + first * 5 + second) * row
+        first, second = codes[p], first
+
+
+@compiled
+def read_dna(
+    words: Words,
+    layer: Layer,
+    start: int,
+    stop: int,
+    packed: Floats,
+    memory: Floats,
+    place: int,
+    chosen: Floats | None,
+) -> None:
+    """Compute outputs start to stop of the first layer, each pool on its better strand.
+
+    `chosen` receives the first of the best: twice the position in the pool, 1 more on the reverse
+    strand.
+    """
+    # Local, since LLVM must take it that a store to memory changes what a record holds.
+    filters, size, n_tables = layer.filters, layer.pool, tables(layer)
+    base, bias, table = layer.packed, layer.packed_bias, WORDS * table_row(layer)
+    for q in range(start, stop):
+        for f in range(0, filters, LANES):
+            best, which = spread(-np.inf), spread(0.0)
+            for p in range(size):
+                position = q * size + p
+                row = base + whole(words, position) + 2 * f
+                forward, reverse = load(packed, row), load(packed, row + LANES)
+                for t in range(1, n_tables):
+                    row = base + t * table + whole(words, position + t * LETTERS) + 2 * f
+                    forward = add(forward, load(packed, row))
+                    reverse = add(reverse, load(packed, row + LANES))
+                if chosen is not None:
+                    which = where_greater(forward, best, spread(2 * p), which)
+                best = where_greater(forward, best, forward, best)
+                if chosen is not None:
+                    which = where_greater(reverse, best, spread(2 * p + 1), which)
+                best = where_greater(reverse, best, reverse, best)
+            best = add(best, load(packed, bias + f))
+            output = place + q * filters + f
+            store(memory, output, where_greater(best, spread(0.0), best, spread(0.0)))
+            if chosen is not None:
+                store(chosen, output, which)
+
+
+@compiled
+def convolve(
+    layer: Layer, start: int, stop: int, packed: Floats, memory: Floats, source: int, scores: Floats
+) -> None:
+    """Score the positions of outputs start to stop, from the activations at `source`."""
+    multiply(
+        memory, source + start * layer.pool * layer.channels, layer.channels, 1, layer.depth,
+        packed, layer.packed, layer.columns, layer.columns,
+        packed, layer.packed_bias, 0,
+        scores, 0, layer.columns, (stop - start) * layer.pool,
+    )  # fmt: skip
+
+
+@compiled
+def pool(
+    layer: Layer,
+    start: int,
+    stop: int,
+    scores: Floats,
+    memory: Floats,
+    place: int,
+    chosen: Floats | None,
+) -> None:
+    """Pool scores into outputs start to stop; `chosen` receives the first best of each pool."""
+    row = 0
+    for q in range(start, stop):
+        for f in range(0, layer.filters, LANES):
+            best, which = load(scores, row + f), spread(0.0)
+            for p in range(1, layer.pool):
+                score = load(scores, row + p * layer.columns + f)
+                if chosen is not None:
+                    which = where_greater(score, best, spread(p), which)
+                best = where_greater(score, best, score, best)
+            output = place + q * layer.filters + f
+            store(memory, output, where_greater(best, spread(0.0), best, spread(0.0)))
+            if chosen is not None:
+                store(chosen, output, which)
+        row += layer.pool * layer.columns
+
+
+@compiled
+def dense(n: int, layers: Layers, index: int, packed: Floats, memory: Floats) -> None:
+    """Compute a dense layer for n sequences; its ReLU too, unless it gives the logits."""
+    layer, source = layers[index], layers[index - 1]
+    multiply(
+        memory, source.output, source.stride, 1, layer.depth,
+        packed, layer.packed, layer.columns, layer.columns,
+        packed, layer.packed_bias, 0,
+        memory, layer.output, layer.stride, n,
+    )  # fmt: skip
+    for i in range(n if index < len(layers) - 1 else 0):
+        place = layer.output + i * layer.stride
+        for f in range(place, place + layer.filters, LANES):
+            values = load(memory, f)
+            store(memory, f, where_greater(values, spread(0.0), values, spread(0.0)))
+
+
+@compiled
+def drop(mask: Floats, layer: Layer, values: Floats) -> None:
+    """Multiply a layer's output, or its slopes, by the mask of dropout."""
+    for i in range(len(mask)):
+        place = layer.output + i * layer.stride
+        for f in range(layer.filters):
+            for q in range(layer.outputs):
+                values[place + q * layer.filters + f] *= mask[i, f * layer.outputs + q]
+
+
+@compiled
+def multiply(  # noqa: PLR0913 -- three matrices, each an array, a place and strides
+    x: Floats,
+    x_place: int,
+    x_row: int,
+    x_step: int,
+    depth: int,
+    w: Floats,
+    w_place: int,
+    w_row: int,
+    columns: int,
+    add_to: Floats,
+    add_place: int,
+    add_row: int,
+    out: Floats,
+    out_place: int,
+    out_row: int,
+    rows: int,
+) -> None:
+    """Write out = add_to + x w, for x (rows, depth) and w (depth, columns).
+
+    Columns are a whole number of tiles; rows are taken up to one, so that `x` must have something
+    to read there, and `out` room to write.
+    """
+    for row in range(0, rows, ROWS):
+        for column in range(0, columns, COLUMNS):
+            tile = load_tile(add_to, add_place + row * add_row + column, add_row)
+            x_index, w_index = x_place + row * x_row, w_place + column
+            for _ in range(depth):
+                tile = outer_add(tile, x, x_index, x_row, w, w_index)
+                x_index += x_step
+                w_index += w_row
+            store_tile(out, out_place + row * out_row + column, out_row, tile)

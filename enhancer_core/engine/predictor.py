@@ -1,0 +1,140 @@
+"""Predict with a compiled network."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from enhancer_core.dna import N_CODE, Codes, check_codes
+from enhancer_core.engine.forward import forward
+from enhancer_core.engine.plan import aligned, flat_parameters, pack, plan
+from enhancer_core.engine.substitutions import substitute
+from enhancer_core.engine.vectors import Floats
+from enhancer_core.errors import SequenceError
+from enhancer_core.model import CLASSES, Network
+
+_BLOCK = 48  # sequences whose dense layers are computed together: whole tiles, within the cache
+
+
+class Predictor:
+    """A network as it was when compiled here; later changes of its weights are not seen.
+
+    Examples
+    --------
+    >>> from enhancer_core.dna import encode
+    >>> from enhancer_core.model import Architecture, Convolution, Network
+    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
+    >>> Predictor(Network(wanted)).logits(encode(["ACGTAC", "NNNNNN"])).shape
+    (2, 2)
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.architecture = network.architecture
+        self._plan = plan(self.architecture, sequences=_BLOCK, keep=False)
+        self._packed = aligned(self._plan.packed)
+        pack(self._plan.layers, flat_parameters(network), self._packed)
+
+    def logits(self, codes: Codes) -> Floats:
+        """Compute the two logits of each sequence, on one core; threads may call side by side.
+
+        Parameters
+        ----------
+        codes
+            uint8, shape (n, L), values 0-4, with the length L that the network reads.
+
+        Returns
+        -------
+        float32, shape (n, 2)
+            Positives second. A row depends on its sequence only, to the last bit.
+
+        Raises
+        ------
+        SequenceError
+            If L is not the network's, or a code is above 4.
+        """
+        check_length(codes, self.architecture.length)
+        layers, memory = self._plan.layers, aligned(self._plan.memory)
+        scores, words = aligned(self._plan.scores), np.empty(codes.shape[1], np.int64)
+        found = np.empty((len(codes), CLASSES), np.float32)
+        for start in range(0, len(codes), _BLOCK):
+            some = np.ascontiguousarray(codes[start : start + _BLOCK])
+            forward(
+                some, layers, self._plan.convolutions, self._packed, memory, words, scores,
+                None, None,
+            )  # fmt: skip
+            found[start : start + _BLOCK] = self._last(memory, len(some))
+        return found
+
+    def substituted_logits(
+        self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
+    ) -> Floats:
+        """Compute the logits of sequences with one base changed, on one core.
+
+        Parameters
+        ----------
+        codes
+            uint8, shape (n, L), values 0-4, with the length L that the network reads.
+        rows, positions, bases
+            Integers, shape (m,): the sequence, the position from 0, and the code 0-4 it gets.
+            Changes of one sequence are best next to each other: it is then read once.
+
+        Returns
+        -------
+        float32, shape (m, 2)
+            Positives second.
+
+        Raises
+        ------
+        SequenceError
+            As `logits`, or if a row, a position or a base does not exist.
+
+        Examples
+        --------
+        >>> from enhancer_core.dna import encode
+        >>> from enhancer_core.model import Architecture, Convolution, Network
+        >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
+        >>> predictor = Predictor(Network(wanted))
+        >>> changed = predictor.substituted_logits(encode(["ACGTAC"]), [0], [1], [3])
+        >>> bool((changed == predictor.logits(encode(["ATGTAC"]))).all())
+        True
+        """
+        check_length(codes, self.architecture.length)
+        changes = np.stack([rows, positions, bases], axis=1).astype(np.int64)
+        sizes = {"row": len(codes), "position": codes.shape[1], "base": N_CODE + 1}
+        for (name, count), each in zip(sizes.items(), changes.T, strict=True):
+            if ((each < 0) | (each >= count)).any():
+                wrong = each[(each < 0) | (each >= count)][0]
+                raise SequenceError(f"{name} {wrong} does not exist; allowed are 0 to {count - 1}")
+        layers, memory = self._plan.layers, aligned(self._plan.memory)
+        original, codes = aligned(self._plan.memory), np.ascontiguousarray(codes)
+        scores, words = aligned(self._plan.scores), np.empty(codes.shape[1], np.int64)
+        found = np.empty((len(changes), CLASSES), np.float32)
+        for start in range(0, len(found), _BLOCK):
+            some = changes[start : start + _BLOCK]
+            substitute(
+                codes, some, layers, self._plan.convolutions, self._packed, memory, original,
+                words, scores,
+            )  # fmt: skip
+            found[start : start + _BLOCK] = self._last(memory, len(some))
+        return found
+
+    def _last(self, memory: Floats, n: int) -> Floats:
+        place, stride = (int(self._plan.layers[-1][name]) for name in ("output", "stride"))
+        return memory[place : place + n * stride].reshape(n, stride)[:, :CLASSES]
+
+
+def check_length(codes: Codes, length: int) -> None:
+    """Raise unless sequences are what a network reads.
+
+    Raises
+    ------
+    SequenceError
+        If their length is not `length`, or a code is above 4.
+
+    Examples
+    --------
+    >>> check_length(np.zeros((1, 500), np.uint8), 500)
+    """
+    if codes.shape[1] != length:
+        raise SequenceError(f"sequences of {codes.shape[1]} bp; the model reads {length} bp")
+    check_codes(codes)

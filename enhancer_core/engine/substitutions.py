@@ -1,0 +1,95 @@
+"""Predict single-base changes, and compute only what a change can reach.
+
+A base reaches the filters that cover it, their pools, the filters that cover those, and so on: in
+the paper's network at most 4 of 164, 3 of 40 and 2 of 9 positions, and then all dense units. The
+rest is taken from the unchanged sequence.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.dna import Codes
+from enhancer_core.engine.forward import Words, convolve, dense, pool, read, read_dna
+from enhancer_core.engine.plan import Layers, table_row
+from enhancer_core.engine.vectors import LANES, Floats, compiled
+
+Changes: TypeAlias = NDArray[np.int64]  # (m, 3): row, position, code of the base
+
+
+@compiled
+def substitute(  # noqa: PLR0913
+    codes: Codes,
+    changes: Changes,
+    layers: Layers,
+    convolutions: int,
+    packed: Floats,
+    memory: Floats,
+    original: Floats,
+    words: Words,
+    scores: Floats,
+) -> None:
+    """Compute every layer's output for some changes; `original` is as memory, to write on."""
+    last, row = layers[convolutions - 1], table_row(layers[0])
+    for i in range(len(changes)):
+        place = last.output + i * last.stride
+        sequence, position, base = changes[i]
+        if i == 0 or sequence != changes[i - 1, 0]:
+            read(codes[sequence], i, layers, convolutions, packed, memory, words, scores, None)
+            original[: last.output] = memory[: last.output]
+            original[last.output : last.output + last.stride] = memory[place : place + last.stride]
+        memory[place : place + last.stride] = original[last.output : last.output + last.stride]
+        change = (base - codes[sequence, position]) * row
+        _respell(words, position, change)
+        _read_near(position, i, layers, convolutions, packed, memory, original, words, scores)
+        _respell(words, position, -change)
+        memory[: last.output] = original[: last.output]
+    for index in range(convolutions, len(layers)):
+        dense(len(changes), layers, index, packed, memory)
+
+
+@compiled
+def _respell(words: Words, position: int, change: int) -> None:
+    """Change the words that a base is in, as their first, second or third letter."""
+    words[position] += 25 * change
+    if position >= 1:
+        words[position - 1] += 5 * change
+    if position >= 2:
+        words[position - 2] += change
+
+
+@compiled
+def _read_near(  # noqa: PLR0913
+    position: int,
+    i: int,
+    layers: Layers,
+    convolutions: int,
+    packed: Floats,
+    memory: Floats,
+    original: Floats,
+    words: Words,
+    scores: Floats,
+) -> None:
+    """Compute of change number i what its position reaches."""
+    start, stop, source = position, position + 1, 0
+    for index in range(convolutions):
+        layer = layers[index]
+        start = max(start - layer.width + 1, 0) // layer.pool
+        stop = min((stop - 1) // layer.pool + 1, layer.outputs)
+        if start >= stop:  # the pools end before the sequence does
+            return
+        place = layer.output + i * layer.stride
+        if index == 0:
+            read_dna(words, layer, start, stop, packed, memory, place, None)
+        else:
+            convolve(layer, start, stop, packed, memory, source, scores)
+            pool(layer, start, stop, scores, memory, place, None)
+        # The last vector reached into the next output.
+        end = stop * layer.filters
+        memory[place + end : place + end + LANES] = original[
+            layer.output + end : layer.output + end + LANES
+        ]
+        source = place
