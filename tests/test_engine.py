@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from torch.nn import functional
 
 from enhancer_core.dna import Codes, encode, reverse_complement
 from enhancer_core.engine import Learner, Predictor, flat_parameters, state_dict
-from enhancer_core.errors import SequenceError
+from enhancer_core.errors import DatasetError, SequenceError
 from enhancer_core.model import (
     NETWORKS,
     Architecture,
@@ -177,6 +178,16 @@ def test_changes_that_cannot_be_made_are_refused(
         Predictor(network(SMALL)).substituted_logits(random_codes(2, 30), *([i] for i in change))
 
 
+def test_labels_and_masks_that_do_not_fit_are_refused() -> None:
+    learner, codes = Learner(SMALL, flat_parameters(network(SMALL))), random_codes(2, 30)
+    with pytest.raises(DatasetError, match="labels of 2 sequences must be 2 numbers, each 0 or 1"):
+        learner.step(codes, np.array([0, 2]), rate=0.1)
+    with pytest.raises(DatasetError, match="labels of 2 sequences"):
+        learner.step(codes, np.array([0, 1, 0]), rate=0.1)
+    with pytest.raises(DatasetError, match=r"shape \(2, 3\), float32, .* needed is \(2, 4\)"):
+        learner.step(codes, np.array([0, 1]), rate=0.1, mask=np.ones((2, 3), np.float32))
+
+
 def exact_gradients(
     made: Network, codes: Codes, labels: NDArray[np.int64], mask: NDArray[np.float32]
 ) -> tuple[float, list[NDArray[np.float64]]]:
@@ -257,7 +268,7 @@ def test_flat_parameters_can_be_cut_apart_again(wanted: Architecture) -> None:
     assert all(torch.equal(cut[name], tensor) for name, tensor in made.state_dict().items())
 
 
-def test_processors_without_wide_vectors_get_the_same_numbers(tmp_path: object) -> None:
+def test_processors_without_wide_vectors_get_the_same_numbers(tmp_path: Path) -> None:
     script = """
 import numpy as np, torch
 from enhancer_core.engine import Learner, Predictor, flat_parameters

@@ -11,6 +11,7 @@ from enhancer_core.engine.forward import forward
 from enhancer_core.engine.plan import aligned, pack, plan
 from enhancer_core.engine.predictor import check_length
 from enhancer_core.engine.vectors import Floats
+from enhancer_core.errors import DatasetError
 from enhancer_core.model import Architecture
 
 _BLOCK = 48  # sequences whose activations are kept at once; larger mini-batches go in blocks
@@ -110,10 +111,14 @@ class Learner:
         ------
         SequenceError
             If L is not the network's, or a code is above 4.
+        DatasetError
+            If there is not one label a sequence, or one is neither 0 nor 1, or the mask has another
+            shape.
         """
         check_length(codes, self.architecture.length)
-        if mask is None:
-            mask = np.ones((len(codes), self._units), np.float32)
+        labels = np.asarray(labels, np.int64)
+        mask = np.ones((len(codes), self._units), np.float32) if mask is None else mask
+        self._check(len(codes), labels, mask)
         layers, convolutions, packed = self._plan.layers, self._plan.convolutions, self._packed
         memory, chosen, words = self._memory, self._chosen, self._words
         pack(layers, self.parameters, packed)
@@ -130,3 +135,13 @@ class Learner:
         gradients = np.zeros_like(self.parameters)
         unpack(layers, convolutions, self._gradients, gradients)
         return loss / len(codes), gradients
+
+    def _check(self, n: int, labels: NDArray[np.int64], mask: Floats) -> None:
+        """Check what the kernels take as it is."""
+        if labels.shape != (n,) or ((labels != 0) & (labels != 1)).any():
+            raise DatasetError(f"labels of {n} sequences must be {n} numbers, each 0 or 1")
+        if mask.shape != (n, self._units) or mask.dtype != np.float32:
+            raise DatasetError(
+                f"a mask of shape {mask.shape}, {mask.dtype}, is not allowed; needed is"
+                f" {(n, self._units)}, float32"
+            )
