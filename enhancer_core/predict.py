@@ -89,6 +89,56 @@ def log_odds(
         return np.concatenate([np.zeros(0, np.float32), *batches])
 
 
+def substituted_log_odds(
+    network: Network,
+    codes: Codes,
+    rows: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    bases: Codes,
+    *,
+    threads: int = 1,
+) -> NDArray[np.float32]:
+    """Predict natural log odds of sequences with one base changed.
+
+    On the CPU only what a change can reach is computed again, to the same bits.
+
+    Parameters
+    ----------
+    network, threads
+        As `probabilities`.
+    codes
+        uint8, shape (n, L), values 0-4.
+    rows, positions, bases
+        Shape (m,): the sequence, the position from 0, and the base code that it gets. Changes of
+        one sequence are best next to each other.
+
+    Returns
+    -------
+    float32, shape (m,)
+        The second logit less the first.
+
+    Raises
+    ------
+    SequenceError
+        If L is not the network's.
+    """
+    if next(network.parameters()).device.type != "cpu":
+        changed = codes[rows]
+        changed[np.arange(len(rows)), positions] = bases
+        return log_odds(network, changed, threads=threads)
+    predictor = Predictor(network)
+
+    def one_batch(start: int) -> NDArray[np.float32]:
+        some = slice(start, start + BATCH)
+        found = predictor.substituted_logits(codes, rows[some], positions[some], bases[some])
+        difference: NDArray[np.float32] = found[:, 1] - found[:, 0]
+        return difference
+
+    with one_core_each(threads) as pool:
+        batches = pool.map(one_batch, range(0, len(rows), BATCH))
+        return np.concatenate([np.zeros(0, np.float32), *batches])
+
+
 def _through_torch(network: Network) -> Callable[[Codes], NDArray[np.float32]]:
     device = next(network.parameters()).device
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from enhancer_core import dna
 from enhancer_core.errors import SequenceError
 from enhancer_core.model import Architecture, Convolution, Network, one_hot
-from enhancer_core.predict import BATCH, probabilities, track
+from enhancer_core.predict import BATCH, log_odds, probabilities, substituted_log_odds, track
 
 SMALL = Architecture(convolutions=(Convolution(4, 5, 3),), dense=(6,), keep=0.5, length=40)
 
@@ -110,3 +110,14 @@ def test_a_long_track_in_blocks_equals_one_in_pieces(network: Network) -> None:
 def test_a_stretch_of_n_alone_gives_nothing(network: Network) -> None:
     chromosome = np.full(100, dna.N_CODE, dtype=np.uint8)
     assert list(track(network, chromosome, start=0, end=100, step=10)) == []
+
+
+def test_changed_bases_give_what_the_changed_sequences_give(network: Network) -> None:
+    codes = random_codes(3, 40)
+    rows = np.repeat(np.arange(3), 40)
+    positions = np.tile(np.arange(40), 3)
+    bases = (codes[rows, positions] + 1) % 4
+    changed = codes[rows]
+    changed[np.arange(120), positions] = bases
+    found = substituted_log_odds(network, codes, rows, positions, bases, threads=2)
+    assert np.array_equal(found, log_odds(network, changed))

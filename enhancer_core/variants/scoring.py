@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from enhancer_core.dna import Codes, reverse_complement
 from enhancer_core.model import Network
-from enhancer_core.predict import log_odds
+from enhancer_core.predict import log_odds, substituted_log_odds
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,39 @@ def effects(
     >>> found.difference[0].item(), found.logit.shape
     (0.0, (2,))
     """
-    codes = np.concatenate([references, alternatives])
-    both = np.concatenate([codes, reverse_complement(codes)])
-    odds = log_odds(network, both, threads=threads).astype(np.float64).reshape(2, len(codes))
-    chances, odds = expit(odds).mean(axis=0), odds.mean(axis=0)
     own = np.asarray(rows, dtype=np.int64)
-    m = len(references)
-    return Effects(chances[own], chances[m:], odds[m:] - odds[own])
+    strands = [
+        _odds(network, read(references), read(alternatives), own, threads=threads)
+        for read in (np.asarray, reverse_complement)
+    ]
+    before, after = (np.stack(each) for each in zip(*strands, strict=True))
+    logit = (after - before[:, own]).mean(axis=0)
+    return Effects(expit(before).mean(axis=0)[own], expit(after).mean(axis=0), logit)
+
+
+def _odds(
+    network: Network,
+    references: Codes,
+    alternatives: Codes,
+    rows: NDArray[np.int64],
+    *,
+    threads: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the log odds of references (m,) and alternatives (n,), read as they are.
+
+    An alternative that differs at one base is computed from its reference.
+    """
+    differs = alternatives != references[rows]
+    single = differs.sum(axis=1) == 1
+    positions = differs[single].argmax(axis=1)
+    after = np.empty(len(alternatives), dtype=np.float64)
+    after[single] = substituted_log_odds(
+        network,
+        references,
+        rows[single],
+        positions,
+        alternatives[single, positions],
+        threads=threads,
+    )
+    after[~single] = log_odds(network, alternatives[~single], threads=threads)
+    return log_odds(network, references, threads=threads).astype(np.float64), after
