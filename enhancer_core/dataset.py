@@ -83,7 +83,7 @@ def read_dataset(positives: Sequence[Path], negatives: Sequence[Path]) -> Datase
     Parameters
     ----------
     positives, negatives
-        At least one file each; a record's file is known by its base name.
+        At least one file each; `file_names` says how a record's file is called.
 
     Raises
     ------
@@ -107,10 +107,23 @@ def read_dataset(positives: Sequence[Path], negatives: Sequence[Path]) -> Datase
                 )
             given[path.resolve()] = kind
     read = {path: read_sequences(path) for path in (*positives, *negatives)}
+    names = file_names([*positives, *negatives])
     return make_dataset(
-        [(path.name, read[path].names, read[path].codes) for path in positives],
-        [(path.name, read[path].names, read[path].codes) for path in negatives],
+        [(names[path], read[path].names, read[path].codes) for path in positives],
+        [(names[path], read[path].names, read[path].codes) for path in negatives],
     )
+
+
+def file_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Name files by their base names, or as they were given where two share one.
+
+    Examples
+    --------
+    >>> list(file_names([Path("human/p.fa"), Path("mouse/p.fa"), Path("mouse/n.fa")]).values())
+    ['human/p.fa', 'mouse/p.fa', 'n.fa']
+    """
+    base_names = [path.name for path in paths]
+    return {path: path.name if base_names.count(path.name) == 1 else str(path) for path in paths}
 
 
 def make_dataset(

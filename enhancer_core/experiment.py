@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 
 from enhancer_core import __version__, baseline, metrics, report
 from enhancer_core.checkpoint import MODEL_FILE, save_model
-from enhancer_core.dataset import PARTS, TEST, TRAIN, VALIDATION, Dataset, SplitDataset
+from enhancer_core.dataset import (
+    PARTS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Dataset,
+    SplitDataset,
+    file_names,
+)
 from enhancer_core.dna import gc_content
 from enhancer_core.interpret import filter_pfms
 from enhancer_core.io.files import sha256, write_text
@@ -142,7 +150,7 @@ def _scored(data: SplitDataset, name: str, found: NDArray[np.float32], *, seed: 
 
 
 def write_split(path: Path, data: SplitDataset) -> None:
-    """Write which part each record is in; `dataset.split_from_table` takes it back."""
+    """Write which part each record is in; `dataset.read_split` takes it back."""
     dataset = data.dataset
     labels = np.where(dataset.labels, "positive", "negative")
     names = [PARTS[part] for part in data.parts.tolist()]
@@ -231,13 +239,12 @@ def write_outcome(
 def _inputs(
     dataset: Dataset, positives: Sequence[Path], negatives: Sequence[Path]
 ) -> list[report.InputFile]:
+    names = file_names([*positives, *negatives])
     return [
         report.InputFile(
-            name=path.name,
+            name=names[path],
             label=label,
-            sequences=int(
-                ((dataset.files == path.name) & (dataset.labels == (label == "positives"))).sum()
-            ),
+            sequences=int((dataset.files == names[path]).sum()),
             sha256=sha256(path),
         )
         for label, paths in (("positives", positives), ("negatives", negatives))
