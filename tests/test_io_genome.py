@@ -209,7 +209,8 @@ def test_chr1_is_1_and_that_is_noted_once(tmp_path: Path, ours: str) -> None:
         assert matched.names() == [f"{ours}:0-5", f"{ours}:1-2", f"{ours.replace('1', '2')}:0-7"]
         assert notes == []
     assert notes == [
-        f"chromosome names matched by the rule chr1 = 1: {theirs} is {ours} in {path} (names so matched: 2)"
+        f"chromosome names matched by the rule chr1 = 1: {theirs} is {ours} in {path}"
+        " (names so matched: 2)"
     ]
 
 
