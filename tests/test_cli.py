@@ -45,7 +45,7 @@ def data(inputs: Path) -> list[object]:
 
 
 def training(inputs: Path) -> list[object]:
-    """A run that takes long enough to be interrupted, about a second."""
+    """A small run."""
     return ["train", *data(inputs), "--network", "tf", "--restarts", 2, "--epochs", 12]
 
 
@@ -535,32 +535,38 @@ def test_progress_is_a_bar_on_a_terminal(inputs: Path, tmp_path: Path) -> None:
 # Interruption
 
 
-def start_training(inputs: Path, output: Path, restart: int) -> subprocess.Popen[str]:
-    """Start a run of its own process, and wait until a restart's first state is saved."""
+def long_training(inputs: Path) -> list[object]:
+    """A run that takes long enough to be interrupted, a second or more."""
+    return [*training(inputs), "--epochs", 60, "--threads", 1]
+
+
+def start_training(inputs: Path, output: Path) -> subprocess.Popen[str]:
+    """Start a run of its own process, and wait until it has saved a state."""
+    started = time.time_ns()
     process = subprocess.Popen(
-        [sys.executable, "-m", "enhancer_core", *map(str, training(inputs)), "--threads", "1",
-         "--resume", "-o", str(output)],
+        [sys.executable, "-m", "enhancer_core", *map(str, long_training(inputs)), "--resume", "-o",
+         str(output)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    state = output / "restarts" / f"restart-{restart:04d}.safetensors"
-    while not state.exists():
+    states = output / "restarts"
+    while not any(s.stat().st_mtime_ns > started for s in states.glob("restart-*.safetensors")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.002)
     return process
 
 
 def test_a_run_killed_and_then_interrupted_resumes_to_the_same_bytes(
-    cli: Run, trained: Path, inputs: Path, tmp_path: Path
+    cli: Run, inputs: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "model"
-    process = start_training(inputs, output, restart=0)
+    process = start_training(inputs, output)
     time.sleep(random.uniform(0, 0.3))
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert (output / "restarts").is_dir()
 
-    process = start_training(inputs, output, restart=1)
+    process = start_training(inputs, output)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)  # a second or two where the machine is idle
     assert (process.returncode, out) == (130, "")
@@ -568,5 +574,7 @@ def test_a_run_killed_and_then_interrupted_resumes_to_the_same_bytes(
     assert "Traceback" not in err
     assert not list(output.rglob("*.partial"))
 
-    assert cli(*training(inputs), "--resume", "-o", output).status == 0
-    assert contents(output) == contents(trained)
+    assert cli(*long_training(inputs), "--resume", "-o", output).status == 0
+    whole = tmp_path / "uninterrupted"
+    assert cli(*long_training(inputs), "-o", whole).status == 0
+    assert contents(output) == contents(whole)
