@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,29 @@ def test_peaks_of_a_real_genome_become_a_track_over_a_region_that_was_held_out(
     assert 0 <= auc["low"] <= auc["value"] <= auc["high"] <= 1
     assert figures["baseline"]["test"]["positives"] == figures["test"]["positives"] > 0
     assert "<svg" in (tmp_path / "model/report.html").read_text()
+
+
+@pytest.mark.slow
+def test_training_on_28_000_sequences_stays_below_one_and_a_half_gigabytes(tmp_path: Path) -> None:
+    run("simulate", "--motif", "CEBPA", "-n", 14_000, "-o", tmp_path / "data")
+    arguments = [
+        *("train", "--positives", tmp_path / "data/positives.fa"),
+        *("--negatives", tmp_path / "data/background.fa"),
+        *("--restarts", 2, "--epochs", 1, "--threads", 2, "-o", tmp_path / "model"),
+    ]
+    script = (
+        "import resource, sys\n"
+        "from enhancer_core.cli import main\n"
+        "try:\n"
+        "    main(sys.argv[1:])\n"
+        "finally:\n"
+        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    peak = int(done.stdout) * 1024 / 1e9  # GB, of KiB
+    print(f"peak memory {peak:.2f} GB")
+    assert peak < 1.5
 
 
 @pytest.mark.slow
