@@ -338,7 +338,7 @@ def test_precision_in_a_genome_is_worked_out_from_the_calls() -> None:
         "50 % of the test part are positives; were it 1 in 100, 3.9 % of the"
         " network's calls at 0.5 would be right."
     )
-    assert "Homology groups were kept whole" in said[1]
+    assert "The groups given were kept whole" in said[1]
     assert "80.0 % of the positives and 20.0 % of the negatives" in sentences.calls(
         labels, probabilities
     )

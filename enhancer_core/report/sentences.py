@@ -109,7 +109,7 @@ def limits(labels: Labels, probabilities: NDArray[np.float64], *, grouped: bool)
     right = found * _PREVALENCE
     precise = right / (right + wrong_at_most * (1 - _PREVALENCE))
     homology = (
-        "Homology groups were kept whole in the split. Relatives that no group names may still"
+        "The groups given were kept whole in the split. Relatives in different groups may still"
         " stand in several parts, and flatter every figure."
         if grouped
         else "Homology was not controlled. Identical sequences stand in one part of the split only,"

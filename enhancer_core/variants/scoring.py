@@ -93,19 +93,25 @@ def _odds(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give the log odds of references (m,) and alternatives (n,), read as they are.
 
-    An alternative that differs at one base is computed from its reference.
+    An alternative that differs at one base is computed from its reference, and so is the reference
+    itself, as a change of a base to what it is: what both need is read once.
     """
-    differs = alternatives != references[rows]
-    single = differs.sum(axis=1) == 1
-    positions = differs[single].argmax(axis=1)
-    after = np.empty(len(alternatives), dtype=np.float64)
-    after[single] = substituted_log_odds(
+    single = (alternatives != references[rows]).sum(axis=1) == 1
+    near, own = alternatives[single], rows[single]
+    positions = (near != references[own]).argmax(axis=1)
+    m = len(references)
+    sequences = np.concatenate([np.arange(m), own])
+    order = np.argsort(sequences, kind="stable")  # changes of one reference next to each other
+    found = np.empty(len(sequences), dtype=np.float64)
+    found[order] = substituted_log_odds(
         network,
         references,
-        rows[single],
-        positions,
-        alternatives[single, positions],
+        sequences[order],
+        np.concatenate([np.zeros(m, np.int64), positions])[order],
+        np.concatenate([references[:, 0], near[np.arange(len(own)), positions]])[order],
         threads=threads,
     )
+    after = np.empty(len(alternatives), dtype=np.float64)
+    after[single] = found[m:]
     after[~single] = log_odds(network, alternatives[~single], threads=threads)
-    return log_odds(network, references, threads=threads).astype(np.float64), after
+    return found[:m], after
