@@ -2,7 +2,8 @@
 # make test   install, and run the tests (those of minutes: make test-slow)
 # make lint   format, style and types
 # make kipoi  install Kipoi's tools beside, and check every published model with them
-# make models train all published models anew from DATA, and publish them: hours
+# make models train all published models anew from DATA, and publish them: a quarter of an hour
+# make saturation  hold the human models against measured effects in DATA: docs/saturation.html
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,7 +16,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow lint kipoi models install debian clean
+.PHONY: demo test test-slow lint kipoi models saturation install debian clean
 
 demo: install
 	@$(BIN)/python training/demo.py $(DEMO)
@@ -36,6 +37,12 @@ kipoi: debian $(KIPOI)/.installed
 
 models: install
 	$(BIN)/python training/models.py $(DATA) kipoi_models
+
+HUMAN = human_liver_background human_liver_4shuffle human_promoters human_mouse_promoters
+saturation: install
+	$(BIN)/python training/saturation.py $(DATA) \
+	  $(foreach row,$(HUMAN),$(wildcard kipoi_models/EnhancerCNN/weights/$(row)-*.safetensors)) \
+	  -o docs/saturation.html
 
 install: debian $(INSTALLED)
 
