@@ -58,6 +58,8 @@ def normalise(edit: Edit, fetch: Fetch) -> Edit:
     (1, ['CA'])
     """
     reference, alternative = edit.reference, edit.alternative
+    if len(reference) == len(alternative) == 1 and reference[0] != alternative[0]:
+        return edit
     suffix = _shared(reference[::-1], alternative[::-1])
     reference = reference[: len(reference) - suffix]
     alternative = alternative[: len(alternative) - suffix]
@@ -125,7 +127,7 @@ def windows(edit: Edit, length: int, fetch: Fetch) -> tuple[Codes, Codes]:
     ['ACTT', 'AATT']
     """
     first = window_start(edit.start, len(edit.reference), length)
-    if len(edit.reference) == len(edit.alternative) <= length:  # most variants, at half the time
+    if len(edit.reference) == len(edit.alternative) < length:  # most variants, at half the time
         window = fetch(first, first + length)
         edited = window.copy()
         edited[edit.start - first :][: len(edit.alternative)] = edit.alternative

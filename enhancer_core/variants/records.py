@@ -191,11 +191,10 @@ def _fetch(genome: Genome, chrom: str, start: int, end: int, reach: int) -> Fetc
     limit = genome.lengths[chrom]
 
     def padded(start: int, end: int) -> Codes:
+        if 0 <= start <= end <= limit:
+            return genome.codes(chrom, start, end)
         inside = genome.codes(chrom, min(max(start, 0), limit), min(max(end, 0), limit))
-        before, after = max(-start, 0), max(end - limit, 0)
-        if not before and not after:
-            return inside
-        return np.pad(inside, (before, after), constant_values=N_CODE)
+        return np.pad(inside, (max(-start, 0), max(end - limit, 0)), constant_values=N_CODE)
 
     low, high = start - reach, end + reach
     around = padded(low, high)
