@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import cast
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from enhancer_core import dna
+from enhancer_core.cli import commands
 from enhancer_core.errors import ModelFileError, SequenceError
 from enhancer_core.model import (
     NETWORKS,
@@ -232,3 +234,9 @@ def test_an_architecture_with_a_wrong_field_is_refused(
 def test_layers_shrink_from_input_to_output() -> None:
     for wanted in (NETWORKS["enhancer"], NETWORKS["tf"]):
         assert all(a > b for a, b in pairwise(wanted.pooled_lengths()))
+
+
+def test_the_command_line_offers_each_published_network() -> None:
+    (option,) = (each for each in commands.commands["train"].params if each.name == "network")
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == list(NETWORKS)

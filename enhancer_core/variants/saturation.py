@@ -33,7 +33,7 @@ def mutagenesis(network: Network, codes: Codes, *, threads: int = 1) -> Mutation
     Parameters
     ----------
     network
-        On any device; its mode is left as it was.
+        On any device.
     codes
         uint8, shape (L,), values 0-4, L the length that the network reads.
     threads
