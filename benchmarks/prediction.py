@@ -26,9 +26,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from enhancer_core.architecture import architecture
 from enhancer_core.dna import Codes, one_hot
-from enhancer_core.engine import Predictor
-from enhancer_core.model import Network, architecture
+from enhancer_core.model import Network
 from enhancer_core.model import one_hot as one_hot_tensor
 
 TURNS, BATCH = 9, 256
@@ -80,7 +80,7 @@ def main(name: str = "enhancer", sequences: str = "2048") -> None:
     torch.set_num_threads(1)
     network = Network(architecture(name), generator=torch.Generator().manual_seed(0)).eval()
     codes = np.random.default_rng(0).integers(0, 4, (int(sequences), 500), dtype=np.uint8)
-    predictor = Predictor(network)
+    predictor = network.predictor()
     contenders = {"enhancer_core": predictor.logits, "PyTorch": pytorch(network)}
     peer = onnxruntime(network)
     if peer is None:

@@ -21,8 +21,9 @@ import torch
 from prediction import report
 from torch.nn import functional
 
-from enhancer_core.engine import Learner, flat_parameters
-from enhancer_core.model import Network, architecture, one_hot
+from enhancer_core.architecture import architecture
+from enhancer_core.engine import Learner
+from enhancer_core.model import Network, one_hot
 
 TURNS, STEPS, BATCH, RATE = 9, 10, 50, 1e-3
 
@@ -32,7 +33,7 @@ def main(name: str = "enhancer") -> None:
     torch.set_num_threads(1)
     wanted = replace(architecture(name), keep=1.0)  # so that losses can be compared
     network = Network(wanted, generator=torch.Generator().manual_seed(0))
-    learner = Learner(wanted, flat_parameters(network))
+    learner = Learner(wanted, network.flat_parameters())
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 4, (STEPS, BATCH, 500), dtype=np.uint8)

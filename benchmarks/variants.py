@@ -32,9 +32,10 @@ import torch
 from numpy.typing import NDArray
 from shuffle import cpu_model, release
 
+from enhancer_core.architecture import BASES
 from enhancer_core.checkpoint import load_model
 from enhancer_core.dna import ALPHABET, Codes, decode, reverse_complement
-from enhancer_core.model import BASES, Network, one_hot
+from enhancer_core.model import Network, one_hot
 from enhancer_core.publish import read_rows, weights_path
 from enhancer_core.variants import mutagenesis
 

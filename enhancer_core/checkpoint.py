@@ -11,16 +11,26 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
+from safetensors.numpy import save
 
+from enhancer_core.architecture import (
+    Architecture,
+    architecture_from_dict,
+    cut,
+    flatten,
+    shapes,
+)
+from enhancer_core.engine import Predictor
 from enhancer_core.errors import ModelFileError
 from enhancer_core.io.files import first_bytes, writing
-from enhancer_core.model import Network, architecture_from_dict
+
+if TYPE_CHECKING:
+    from enhancer_core.model import Network
 
 FORMAT_VERSION = 1
 MODEL_FILE = "model.safetensors"
@@ -33,16 +43,45 @@ _WRONG_KIND = {
     b"\x1f\x8b": "a gzip file",
 }
 
+Arrays = Mapping[str, NDArray[Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A trained network with its training record: a mapping of plain values."""
+    """A trained network as its file has it; it predicts on the CPU, without PyTorch."""
 
-    network: Network
-    training: Mapping[str, Any]
+    architecture: Architecture
+    weights: Mapping[str, NDArray[np.float32]]  # by the names of `architecture.shapes`
+    training: Mapping[str, Any]  # its training record: plain values
+
+    def flat_parameters(self) -> NDArray[np.float32]:
+        """Copy the weights end to end, float32 (p,)."""
+        return flatten(self.weights)
+
+    def predictor(self) -> Predictor:
+        """Lay the weights out for prediction."""
+        return Predictor(self.architecture, self.flat_parameters())
+
+    @property
+    def network(self) -> Network:
+        """Make the network in PyTorch, in evaluation mode on the CPU."""
+        from enhancer_core.model import network_of  # here, since PyTorch takes seconds to import
+
+        return network_of(self.architecture, self.flat_parameters())
 
 
-def save_model(path: Path, network: Network, training: Mapping[str, Any]) -> None:
+class Weighted(Protocol):
+    """What has weights to save: a `Model`, or a `model.Network`."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """What it is made of."""
+
+    def flat_parameters(self) -> NDArray[np.float32]:
+        """Copy the weights end to end, float32 (p,)."""
+
+
+def save_model(path: Path, network: Weighted, training: Mapping[str, Any]) -> None:
     """Write a model file, whole or not at all.
 
     Parameters
@@ -59,16 +98,16 @@ def save_model(path: Path, network: Network, training: Mapping[str, Any]) -> Non
     FileError
         If the file cannot be written.
     """
-    write_tensors(
+    write_arrays(
         path,
-        {name: tensor.float() for name, tensor in network.state_dict().items()},
+        cut(network.architecture, network.flat_parameters()),
         kind="model",
         record={"architecture": network.architecture.to_dict(), "training": dict(training)},
     )
 
 
 def load_model(path: Path) -> Model:
-    """Read a model file, or `model.safetensors` in a folder. The network is in evaluation mode.
+    """Read a model file, or `model.safetensors` in a folder.
 
     Raises
     ------
@@ -79,65 +118,56 @@ def load_model(path: Path) -> Model:
     """
     if path.is_dir():
         path = path / MODEL_FILE
-    tensors, record = read_tensors(path, kind="model")
+    arrays, record = read_arrays(path, kind="model")
     try:
-        network = Network(architecture_from_dict(record["architecture"]))
+        wanted = architecture_from_dict(record["architecture"])
         training = record["training"]
     except KeyError as error:
         raise ModelFileError(f"{path}: the header lacks {error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    load_weights(path, network, tensors)
-    return Model(network.eval(), training)
+    _check_weights(path, wanted, arrays)
+    return Model(wanted, {name: arrays[name] for name in shapes(wanted)}, training)
 
 
-def load_weights(path: Path, network: Network, tensors: Mapping[str, Tensor]) -> None:
-    """Put tensors into a network, which must have just these names and shapes.
-
-    Raises
-    ------
-    ModelFileError
-        If a tensor is missing, foreign, of another shape, or not finite.
-    """
-    wanted = network.state_dict()
-    if wanted.keys() != tensors.keys():
-        odd = min(wanted.keys() ^ tensors.keys())
-        what = "lacks" if odd in wanted else "has an unknown"
+def _check_weights(path: Path, wanted: Architecture, arrays: Arrays) -> None:
+    """Raise unless arrays have just the names and shapes of a network, and finite values."""
+    allowed = shapes(wanted)
+    if allowed.keys() != arrays.keys():
+        odd = min(allowed.keys() ^ arrays.keys())
+        what = "lacks" if odd in allowed else "has an unknown"
         raise ModelFileError(f"{path}: the file {what} tensor '{odd}'")
-    for name, tensor in tensors.items():
-        if tensor.shape != wanted[name].shape or tensor.dtype != wanted[name].dtype:
+    for name, array in arrays.items():
+        if array.shape != allowed[name] or array.dtype != np.float32:
             raise ModelFileError(
-                f"{path}: tensor '{name}' is {tensor.dtype} {tuple(tensor.shape)};"
-                f" the architecture needs {wanted[name].dtype} {tuple(wanted[name].shape)}"
+                f"{path}: tensor '{name}' is {array.dtype} {array.shape};"
+                f" the architecture needs float32 {allowed[name]}"
             )
-        if not torch.isfinite(tensor).all():
+        if not np.isfinite(array).all():
             raise ModelFileError(f"{path}: tensor '{name}' has values that are not finite")
-    network.load_state_dict(dict(tensors))
 
 
-def write_tensors(
-    path: Path, tensors: Mapping[str, Tensor], *, kind: str, record: Mapping[str, Any]
-) -> None:
-    """Write tensors under a header of `kind`, with a record of plain values.
+def write_arrays(path: Path, arrays: Arrays, *, kind: str, record: Mapping[str, Any]) -> None:
+    """Write arrays under a header of `kind`, with a record of plain values.
 
     Raises
     ------
     FileError
         If the file cannot be written.
     """
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {
         "format_version": FORMAT_VERSION,
         "kind": kind,
-        "sha256": _digest(plain, kind, record),
+        "sha256": _digest(arrays, kind, record),
         "record": record,
     }
+    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with writing(path) as stream:
         stream.write(save(plain, metadata={_KEY: json.dumps(header, sort_keys=True)}))
 
 
-def read_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `write_tensors` wrote: tensors and record.
+def read_arrays(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read what `write_arrays` wrote: arrays and record.
 
     Raises
     ------
@@ -148,9 +178,9 @@ def read_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str,
     """
     start = first_bytes(path)
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with safe_open(str(path), framework="np") as file:
             text = (file.metadata() or {}).get(_KEY)
-            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+            arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except SafetensorError as error:
         for magic, name in _WRONG_KIND.items():  # only now: a good file may begin with any byte
             if start.startswith(magic):
@@ -164,9 +194,9 @@ def read_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str,
     if header["kind"] != kind:
         raise ModelFileError(f"{path}: the file is of kind '{header['kind']}', not '{kind}'")
     record: dict[str, Any] = header["record"]
-    if header["sha256"] != _digest(tensors, kind, record):
+    if header["sha256"] != _digest(arrays, kind, record):
         raise ModelFileError(f"{path}: damaged; the content does not match the header's digest")
-    return tensors, record
+    return arrays, record
 
 
 def _header(path: Path, text: str) -> dict[str, Any]:
@@ -186,11 +216,12 @@ def _header(path: Path, text: str) -> dict[str, Any]:
     return header
 
 
-def _digest(tensors: Mapping[str, Tensor], kind: str, record: Mapping[str, Any]) -> str:
+def _digest(arrays: Arrays, kind: str, record: Mapping[str, Any]) -> str:
     content = {"format_version": FORMAT_VERSION, "kind": kind, "record": record}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+    for name in sorted(arrays):
+        array = arrays[name]
+        # The format spells types as PyTorch does.
+        digest.update(f"{name} torch.{array.dtype} {tuple(array.shape)};".encode())
+        digest.update(array.tobytes())
     return digest.hexdigest()

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core import __version__, baseline, metrics, report
+from enhancer_core.architecture import Architecture
 from enhancer_core.checkpoint import MODEL_FILE, save_model
 from enhancer_core.dataset import (
     PARTS,
@@ -32,7 +33,6 @@ from enhancer_core.dna import gc_content
 from enhancer_core.interpret import filter_pfms
 from enhancer_core.io.files import sha256, write_text
 from enhancer_core.io.tables import write_table
-from enhancer_core.model import Architecture
 from enhancer_core.motif import ppm
 from enhancer_core.predict import probabilities
 from enhancer_core.train import Check, TrainConfig, Trained, train

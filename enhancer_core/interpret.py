@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import numpy as np
@@ -9,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from enhancer_core.architecture import BASES
 from enhancer_core.dna import N_CODE, Codes
-from enhancer_core.model import BASES, Network, one_hot
-from enhancer_core.predict import one_core_each
+from enhancer_core.model import Network, one_hot
 
 _BATCH = 32  # sequences; all their sites are laid out at once
 ACTIVE = 0.5  # share of a filter's strongest activation from which a site counts, as in Basset
@@ -63,7 +64,8 @@ def filter_pfms(network: Network, codes: Codes, *, threads: int = 1) -> NDArray[
         return found
 
     starts = range(0, len(codes), _BATCH)
-    with one_core_each(threads) as pool:
+    # One core each: sums are then the same for any `threads`.
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         peaks = np.max(list(pool.map(strongest, starts)), axis=0).reshape(2, n_filters).max(axis=0)
         least = torch.from_numpy(np.tile(np.where(peaks > 0, peaks * ACTIVE, np.inf), 2))
         found: NDArray[np.int64] = np.sum(list(pool.map(count, starts)), axis=0)

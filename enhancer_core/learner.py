@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,8 +11,9 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 
+from enhancer_core.architecture import Architecture
 from enhancer_core.dna import Codes
-from enhancer_core.model import Architecture, Network, one_hot
+from enhancer_core.model import Network, one_hot
 
 
 class TorchLearner:
@@ -21,7 +24,7 @@ class TorchLearner:
     wanted
         The network.
     parameters
-        float32, shape (p,): its first weights, as `engine.flat_parameters` gives them.
+        float32, shape (p,): its first weights, end to end as `architecture.flatten` gives them.
     device
         A torch device.
     mixed_precision
@@ -51,6 +54,18 @@ class TorchLearner:
         self._network = Network(wanted).to(device)
         self._shapes = {name: p.shape for name, p in self._network.state_dict().items()}
         self._autocast = mixed_precision and self.parameters.is_cuda
+
+    def state(self) -> dict[str, NDArray[np.float32]]:
+        """Copy what is learned so far: the attributes that are tensors, as arrays by name."""
+        names = ("parameters", "mean", "square")
+        return {name: getattr(self, name).detach().cpu().numpy().copy() for name in names}
+
+    def restore(self, state: Mapping[str, NDArray[np.float32]], *, steps: int) -> None:
+        """Go on from a `state` after so many steps."""
+        with torch.no_grad():
+            for name, array in state.items():
+                getattr(self, name).copy_(torch.from_numpy(array))
+        self.steps = steps
 
     def loss_and_gradients(
         self,

@@ -1,166 +1,19 @@
-"""The networks: convolutions on one-hot DNA, the first reading both strands, then dense layers."""
+"""The networks in PyTorch: what draws first weights, what a GPU runs, and the engine's oracle."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from enhancer_core.errors import ModelFileError, SequenceError
-
-BASES = 4
-CLASSES = 2
-_MOST_UNITS = 1 << 20  # a damaged or hostile header must not ask for all memory
-
-
-@dataclass(frozen=True, slots=True)
-class Convolution:
-    """One convolution, ReLU and max-pool: F filters of `width` positions, pooled by `pool`."""
-
-    filters: int
-    width: int
-    pool: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Architecture:
-    """What a network is made of; `NETWORKS` holds the published ones."""
-
-    convolutions: tuple[Convolution, ...]
-    dense: tuple[int, ...]  # units of each dense layer before the two logits
-    keep: float = 1.0  # share of the last dense layer's units kept by dropout in training
-    length: int = 500  # bp read
-    # The two below reproduce bugs of the published code; see `original_code`.
-    chained: bool = True  # False: each convolution reads the first one's output; the last counts
-    kernel_width_in_init: bool = True  # False: weights drawn with std sqrt(2 / input channels)
-
-    def pooled_lengths(self) -> list[int]:
-        """Give the number of positions after each convolution and its pool.
-
-        Raises
-        ------
-        SequenceError
-            If `length` is too short for a layer.
-        """
-        lengths: list[int] = []
-        for index, layer in enumerate(self.convolutions):
-            before = self.length if not lengths else lengths[-1 if self.chained else 0]
-            lengths.append((before - layer.width + 1) // layer.pool)
-            if lengths[-1] < 1:
-                raise SequenceError(
-                    f"sequences of {self.length} bp are too short for convolution {index + 1} of"
-                    f" the network, which needs {shortest_length(self)} bp"
-                )
-        return lengths
-
-    @property
-    def last_units(self) -> int:
-        """Units that the last layer reads."""
-        return (
-            self.dense[-1]
-            if self.dense
-            else self.convolutions[-1].filters * self.pooled_lengths()[-1]
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the fields as plain values, for JSON."""
-        return asdict(self)
-
-
-NETWORKS: dict[str, Architecture] = {
-    # Cohn et al. 2018, Figure 1C; pool and dense sizes are from the published code.
-    "enhancer": Architecture(
-        convolutions=(Convolution(20, 9, 3), Convolution(30, 5, 4), Convolution(40, 3, 4)),
-        dense=(90, 45),
-        keep=0.85,
-    ),
-    # Cohn et al. 2018, section 3.1: the smaller network for one transcription factor.
-    "tf": Architecture(
-        convolutions=(Convolution(7, 9, 3), Convolution(50, 2, 3)), dense=(20, 20), keep=0.9
-    ),
-    # The published code as it runs: its layer loop discards convolution 2, dropout is never
-    # active, and the initial weights ignore the kernel's width.
-    "original_code": Architecture(
-        convolutions=(Convolution(20, 9, 3), Convolution(30, 5, 4), Convolution(40, 3, 4)),
-        dense=(90, 45),
-        chained=False,
-        kernel_width_in_init=False,
-    ),
-}
-
-
-def architecture(name: str, *, length: int = 500) -> Architecture:
-    """Look up a published network, for sequences of `length` bp.
-
-    Raises
-    ------
-    SequenceError
-        If the length is too short for the network.
-    ModelFileError
-        If no network has the name.
-
-    Examples
-    --------
-    >>> architecture("enhancer").pooled_lengths()
-    [164, 40, 9]
-    """
-    if name not in NETWORKS:
-        raise ModelFileError(f"network '{name}' is not known; known are {', '.join(NETWORKS)}")
-    found = replace(NETWORKS[name], length=length)
-    found.pooled_lengths()
-    return found
-
-
-def shortest_length(wanted: Architecture) -> int:
-    """Give the least length, in bp, that a network can read.
-
-    Examples
-    --------
-    >>> shortest_length(NETWORKS["enhancer"])
-    92
-    """
-    if wanted.chained:
-        need = 1
-        for layer in reversed(wanted.convolutions):
-            need = need * layer.pool + layer.width - 1
-        return need
-    first, *others = wanted.convolutions
-    need = max((layer.pool + layer.width - 1 for layer in others), default=1)
-    return need * first.pool + first.width - 1
-
-
-def architecture_from_dict(fields: Mapping[str, Any]) -> Architecture:
-    """Read back `Architecture.to_dict`, checking every field.
-
-    Raises
-    ------
-    ModelFileError
-        If a field is missing, unknown, or has a value no network has.
-    """
-    try:
-        layers = tuple(Convolution(**layer) for layer in fields["convolutions"])
-        found = Architecture(**{**fields, "convolutions": layers, "dense": tuple(fields["dense"])})
-    except (KeyError, TypeError) as error:
-        raise ModelFileError(f"architecture cannot be read ({error})") from error
-    sizes = [found.length, *found.dense]
-    for layer in layers:
-        sizes += [layer.filters, layer.width, layer.pool]
-    if not layers or not all(type(s) is int and 0 < s <= _MOST_UNITS for s in sizes):
-        raise ModelFileError("architecture cannot be read (a size is not a positive whole number)")
-    if not (isinstance(found.keep, float) and 0 < found.keep <= 1):
-        raise ModelFileError(f"architecture cannot be read (keep {found.keep} is not in 0 to 1)")
-    try:
-        found.pooled_lengths()
-    except SequenceError as error:
-        raise ModelFileError(f"architecture cannot be read ({error})") from error
-    return found
+from enhancer_core.architecture import BASES, CLASSES, Architecture, Convolution, cut, flatten
+from enhancer_core.dna import Codes
+from enhancer_core.engine import Predictor
 
 
 class ReverseComplementConvolution(nn.Conv1d):
@@ -259,26 +112,47 @@ class Network(nn.Module):
         logits: Tensor = self.output(x if mask is None else x * mask)
         return logits
 
+    def flat_parameters(self) -> NDArray[np.float32]:
+        """Copy the weights, float32 (p,), end to end in the order of the `state_dict`."""
+        weights = self.state_dict().items()
+        return flatten({name: tensor.detach().cpu().numpy() for name, tensor in weights})
 
-def dropout_mask(
-    wanted: Architecture, n: int, *, rng: np.random.Generator
-) -> NDArray[np.float32] | None:
-    """Draw what multiplies the last units of n sequences in training.
+    def predictor(self) -> Predictor | TorchPredictor:
+        """Make what predicts with the weights as they are: the engine on a CPU, else PyTorch."""
+        if self.output.weight.device.type == "cpu":
+            return Predictor(self.architecture, self.flat_parameters())
+        return TorchPredictor(self)
 
-    Returns
-    -------
-    float32, shape (n, units), or None
-        0, or 1 / keep with probability keep; None where all are kept.
 
-    Examples
-    --------
-    >>> dropout_mask(NETWORKS["enhancer"], 2, rng=np.random.default_rng(0)).shape
-    (2, 45)
-    """
-    if wanted.keep == 1:
-        return None
-    kept = rng.random((n, wanted.last_units), dtype=np.float32) < wanted.keep
-    return kept.astype(np.float32) / np.float32(wanted.keep)
+def network_of(wanted: Architecture, parameters: NDArray[np.float32]) -> Network:
+    """Make a network of flat parameters, float32 (p,), in evaluation mode on the CPU."""
+    network = Network(wanted)
+    weights = cut(wanted, parameters).items()
+    network.load_state_dict({name: torch.tensor(array) for name, array in weights})
+    return network.eval()
+
+
+class TorchPredictor:
+    """A network on its own device; predicts as `engine.Predictor` does."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._device = network.output.weight.device
+
+    def logits(self, codes: Codes) -> NDArray[np.float32]:
+        """Compute the two logits of each sequence: uint8 (n, L) -> float32 (n, 2)."""
+        with torch.inference_mode():
+            batch = one_hot(torch.from_numpy(codes).to(self._device))
+            found: NDArray[np.float32] = self._network(batch).cpu().numpy()
+        return found
+
+    def substituted_logits(
+        self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
+    ) -> NDArray[np.float32]:
+        """Compute the logits of sequences with one base changed: float32 (m, 2)."""
+        changed = codes[np.asarray(rows)]
+        changed[np.arange(len(changed)), np.asarray(positions)] = bases
+        return self.logits(changed)
 
 
 def one_hot(codes: Tensor) -> Tensor:

@@ -4,24 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from enhancer_core.architecture import Architecture
 from enhancer_core.dna import N_CODE, Codes
-from enhancer_core.engine import Predictor
 from enhancer_core.errors import SequenceError
-from enhancer_core.model import Network, one_hot
 
 BATCH = 256  # sequences predicted at once
 _TRACK_BLOCK = 4096  # windows laid out at once
 _MOST_N = 0.5  # share of a window
 
 
+class Predictor(Protocol):
+    """Computes logits, positives second; threads may call it side by side."""
+
+    def logits(self, codes: Codes) -> NDArray[np.float32]:
+        """Compute the logits of sequences: uint8 (n, L) -> float32 (n, 2)."""
+
+    def substituted_logits(
+        self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
+    ) -> NDArray[np.float32]:
+        """Compute the logits of sequences with one base changed: float32 (m, 2)."""
+
+
+class Scorer(Protocol):
+    """What can predict: a model as it was loaded, or a PyTorch network on any device."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """What it is made of."""
+
+    def predictor(self) -> Predictor:
+        """Lay out the weights for prediction."""
+
+
 def probabilities(
-    network: Network,
+    network: Scorer,
     codes: Codes,
     *,
     threads: int = 1,
@@ -32,7 +54,8 @@ def probabilities(
     Parameters
     ----------
     network
-        On any device; on the CPU the compiled engine computes it.
+        A `checkpoint.Model`, or a `model.Network` on any device. The compiled engine computes what
+        is on the CPU, PyTorch the rest.
     codes
         uint8, shape (n, L), values 0-4, with the length L that the network reads.
     threads
@@ -56,7 +79,7 @@ def probabilities(
 
 
 def log_odds(
-    network: Network,
+    network: Scorer,
     codes: Codes,
     *,
     threads: int = 1,
@@ -74,23 +97,22 @@ def log_odds(
     wanted = network.architecture.length
     if codes.shape[1] != wanted:
         raise SequenceError(f"sequences of {codes.shape[1]} bp; the model reads {wanted} bp")
-    device = next(network.parameters()).device
-    logits = Predictor(network).logits if device.type == "cpu" else _through_torch(network)
+    predictor = network.predictor()
 
     def one_batch(start: int) -> NDArray[np.float32]:
-        found = logits(codes[start : start + BATCH])
+        found = predictor.logits(codes[start : start + BATCH])
         if progress is not None:
             progress(len(found))
         difference: NDArray[np.float32] = found[:, 1] - found[:, 0]
         return difference
 
-    with one_core_each(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         batches = pool.map(one_batch, range(0, len(codes), BATCH))
         return np.concatenate([np.zeros(0, np.float32), *batches])
 
 
 def substituted_log_odds(
-    network: Network,
+    network: Scorer,
     codes: Codes,
     rows: NDArray[np.int64],
     positions: NDArray[np.int64],
@@ -122,11 +144,7 @@ def substituted_log_odds(
     SequenceError
         If L is not the network's.
     """
-    if next(network.parameters()).device.type != "cpu":
-        changed = codes[rows]
-        changed[np.arange(len(rows)), positions] = bases
-        return log_odds(network, changed, threads=threads)
-    predictor = Predictor(network)
+    predictor = network.predictor()
 
     def one_batch(start: int) -> NDArray[np.float32]:
         some = slice(start, start + BATCH)
@@ -134,30 +152,13 @@ def substituted_log_odds(
         difference: NDArray[np.float32] = found[:, 1] - found[:, 0]
         return difference
 
-    with one_core_each(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         batches = pool.map(one_batch, range(0, len(rows), BATCH))
         return np.concatenate([np.zeros(0, np.float32), *batches])
 
 
-def _through_torch(network: Network) -> Callable[[Codes], NDArray[np.float32]]:
-    device = next(network.parameters()).device
-
-    def logits(codes: Codes) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            batch = one_hot(torch.from_numpy(codes).to(device))
-            found: NDArray[np.float32] = network(batch).cpu().numpy()
-        return found
-
-    return logits
-
-
-def one_core_each(threads: int) -> ThreadPoolExecutor:
-    """Make workers that each compute on one core: sums are then the same for any `threads`."""
-    return ThreadPoolExecutor(max_workers=threads, initializer=torch.set_num_threads, initargs=(1,))
-
-
 def track(
-    network: Network,
+    network: Scorer,
     codes: Codes,
     *,
     start: int,

@@ -21,18 +21,18 @@ import torch
 from numpy.typing import NDArray
 
 from enhancer_core import metrics
-from enhancer_core.checkpoint import read_tensors, write_tensors
+from enhancer_core.architecture import Architecture, dropout_mask
+from enhancer_core.checkpoint import read_arrays, write_arrays
 from enhancer_core.dataset import Dataset, SplitDataset
 from enhancer_core.dna import Codes
-from enhancer_core.engine import Learner, flat_parameters, state_dict
+from enhancer_core.engine import Learner
 from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.learner import TorchLearner
-from enhancer_core.model import Architecture, Network, dropout_mask
-from enhancer_core.predict import one_core_each, probabilities
+from enhancer_core.model import Network, network_of
+from enhancer_core.predict import probabilities
 
 _LARGE = 100_000  # training sequences from which an epoch is checked more than once
 _STATE_KIND = "restart"
-_LEARNED = ("parameters", "mean", "square")  # of a learner, float32 (p,)
 _INIT, _ORDER, _DROPOUT = 1, 2, 3  # independent streams of random numbers
 
 
@@ -174,7 +174,7 @@ def train(
         stop=threading.Event(),
     )
     workers = threads if device == "cpu" else 1
-    with one_core_each(workers) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         done = _run_all(task, pool, progress)
     best = max(range(len(done)), key=lambda index: done[index][0].auc)
     return Trained(network_of(wanted, done[best][1]), [restart for restart, _ in done], best)
@@ -210,7 +210,7 @@ class _State:
     def __init__(self, task: _Task, index: int) -> None:
         self.index = index
         generator = torch.Generator().manual_seed(_seed(_INIT, task.seed, index))
-        first = flat_parameters(Network(task.wanted, generator=generator))
+        first = Network(task.wanted, generator=generator).flat_parameters()
         self.learner = (
             Learner(task.wanted, first)
             if task.device == "cpu"
@@ -226,17 +226,13 @@ class _State:
         self.kept_parameters = first
         self.ended = False
 
-    def parameters(self) -> NDArray[np.float32]:
-        """Copy the weights as they are now."""
-        return torch.as_tensor(self.learner.parameters).detach().cpu().numpy().copy()
-
     def path(self, folder: Path) -> Path:
         return folder / f"restart-{self.index:04d}.safetensors"
 
     def save(self, task: _Task) -> None:
         if task.folder is None:
             return
-        tensors = {name: torch.as_tensor(getattr(self.learner, name)) for name in _LEARNED}
+        arrays = self.learner.state()
         record = {
             "fingerprint": task.fingerprint,
             "checks": [asdict(check) for check in self.checks],
@@ -244,24 +240,21 @@ class _State:
             "ended": self.ended,
             "steps": self.learner.steps,
         }
-        tensors["kept"] = torch.from_numpy(self.kept_parameters)
-        write_tensors(self.path(task.folder), tensors, kind=_STATE_KIND, record=record)
+        arrays["kept"] = self.kept_parameters
+        write_arrays(self.path(task.folder), arrays, kind=_STATE_KIND, record=record)
 
     def restore(self, task: _Task) -> None:
         if task.folder is None or not self.path(task.folder).exists():
             return
         path = self.path(task.folder)
-        tensors, record = read_tensors(path, kind=_STATE_KIND)
+        arrays, record = read_arrays(path, kind=_STATE_KIND)
         if record["fingerprint"] != task.fingerprint:
             raise ModelFileError(
                 f"{path}: saved by a run with other data or settings; give back the same ones, or"
                 " choose another output folder"
             )
-        with torch.no_grad():
-            for name in _LEARNED:
-                getattr(self.learner, name)[:] = tensors[name]
-        self.learner.steps = record["steps"]
-        self.kept_parameters = tensors["kept"].numpy()
+        self.kept_parameters = arrays.pop("kept")
+        self.learner.restore(arrays, steps=record["steps"])
         self.checks = [Check(**check) for check in record["checks"]]
         self.kept, self.ended = record["kept"], record["ended"]
 
@@ -290,7 +283,7 @@ def _train_restart(
         better = check.auc > state.checks[state.kept].auc or len(state.checks) == 1
         if better or task.config.keep == "last":
             state.kept = len(state.checks) - 1
-            state.kept_parameters = state.parameters()
+            state.kept_parameters = state.learner.state()["parameters"]
         state.save(task)
         if progress is not None:
             progress(index, check)
@@ -321,7 +314,7 @@ def _advance(task: _Task, state: _State) -> Check:
         if loss < task.config.stop_below_loss:
             state.ended = True
             break
-    network = network_of(task.wanted, state.parameters()).to(task.device)
+    network = network_of(task.wanted, state.learner.state()["parameters"]).to(task.device)
     found = probabilities(network, task.validation.codes)
     return Check(
         epoch=epoch + (piece + 1) / task.checks_per_epoch,
@@ -329,13 +322,6 @@ def _advance(task: _Task, state: _State) -> Check:
         auc=metrics.roc_auc(task.validation.labels, found),
         accuracy=float(np.mean((found >= 0.5) == task.validation.labels)),
     )
-
-
-def network_of(wanted: Architecture, parameters: NDArray[np.float32]) -> Network:
-    """Make a network of flat parameters, float32 (p,), in evaluation mode on the CPU."""
-    network = Network(wanted)
-    network.load_state_dict(state_dict(wanted, parameters))
-    return network.eval()
 
 
 def _seed(stream: int, *counters: int) -> int:

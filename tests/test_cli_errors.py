@@ -18,8 +18,9 @@ from conftest import Ran
 from safetensors.torch import save_file
 
 from enhancer_core import experiment
+from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.checkpoint import MODEL_FILE, save_model
-from enhancer_core.model import Architecture, Convolution, Network
+from enhancer_core.model import Network
 
 Run = Callable[..., Ran]
 Refuse = Callable[..., None]

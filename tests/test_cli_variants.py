@@ -12,9 +12,10 @@ import torch
 from conftest import Ran
 from test_variants import word_network
 
+from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.checkpoint import load_model, save_model
 from enhancer_core.dna import encode
-from enhancer_core.model import Architecture, Convolution, Network
+from enhancer_core.model import Network
 from enhancer_core.variants import mutagenesis
 
 Run = Callable[..., Ran]

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.checkpoint import load_model
 from enhancer_core.dataset import TEST, SplitDataset, read_dataset, read_split, split
 from enhancer_core.dna import encode
 from enhancer_core.experiment import Experiment, Outcome, run, score_baseline, write_outcome
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.io.tables import read_table
-from enhancer_core.model import Architecture, Convolution
 from enhancer_core.predict import probabilities
 from enhancer_core.train import TrainConfig
 

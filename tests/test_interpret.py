@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.dna import encode, reverse_complement
 from enhancer_core.interpret import filter_pfms
-from enhancer_core.model import Architecture, Convolution, Network
+from enhancer_core.model import Network
 
 LENGTH = 30
 

@@ -19,11 +19,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A folder is one module: inside it, its files may import each other.
 LAYERS = (
     {"__init__", "errors"},
-    {"dna", "intervals", "motif"},
+    {"dna", "intervals", "motif", "architecture"},
     {"io", "shuffle", "background", "simulate", "pssm", "metrics"},
     {"dataset", "baseline"},
+    {"engine"},
     {"model"},
-    {"checkpoint", "engine", "learner", "plant"},
+    {"checkpoint", "learner", "plant"},
     {"predict"},
     {"train", "interpret", "variants"},
     {"report", "publish", "kipoi"},
@@ -155,3 +156,8 @@ def test_every_command_says_what_it_does() -> None:
         assert isinstance(command, click.Command)
         assert command.help, name
         assert f"enhancer-core {name}" in command.help, f"{name} has no example"
+
+
+def test_prediction_on_a_cpu_does_without_pytorch() -> None:
+    needed = "enhancer_core.checkpoint, enhancer_core.predict, enhancer_core.variants"
+    assert "torch" not in loaded_by(f"import {needed}")

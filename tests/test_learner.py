@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from enhancer_core.engine import Learner, flat_parameters
+from enhancer_core.architecture import Architecture, Convolution, dropout_mask
+from enhancer_core.engine import Learner
 from enhancer_core.learner import TorchLearner
-from enhancer_core.model import Architecture, Convolution, Network, dropout_mask, one_hot
+from enhancer_core.model import Network, one_hot
 
 SMALL = Architecture(
     convolutions=(Convolution(6, 7, 4), Convolution(5, 3, 2)), dense=(8,), keep=0.5, length=60
@@ -14,7 +15,7 @@ SMALL = Architecture(
 
 
 def first_weights() -> np.typing.NDArray[np.float32]:
-    return flat_parameters(Network(SMALL, generator=torch.Generator().manual_seed(0)))
+    return Network(SMALL, generator=torch.Generator().manual_seed(0)).flat_parameters()
 
 
 def test_steps_are_those_of_torch_with_its_own_adam() -> None:
@@ -34,7 +35,7 @@ def test_steps_are_those_of_torch_with_its_own_adam() -> None:
         adam.step()
         assert learner.step(codes, labels, rate=1e-2, mask=mask) == pytest.approx(loss.item(), 1e-4)
     np.testing.assert_allclose(
-        learner.parameters.detach().numpy(), flat_parameters(network), rtol=1e-3, atol=1e-5
+        learner.parameters.detach().numpy(), network.flat_parameters(), rtol=1e-3, atol=1e-5
     )
 
 

@@ -1,48 +1,28 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from itertools import pairwise
 from typing import cast
 
-import click
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from test_architecture import architectures
 from torch import nn
 
 from enhancer_core import dna
-from enhancer_core.cli import commands
-from enhancer_core.errors import ModelFileError, SequenceError
-from enhancer_core.model import (
+from enhancer_core.architecture import (
     NETWORKS,
     Architecture,
     Convolution,
-    Network,
-    ReverseComplementConvolution,
-    architecture,
-    architecture_from_dict,
-    dropout_mask,
-    one_hot,
-    shortest_length,
 )
+from enhancer_core.model import Network, ReverseComplementConvolution, one_hot
 
 SMALL = Architecture(
     convolutions=(Convolution(3, 4, 2), Convolution(5, 3, 2)), dense=(6, 4), keep=0.5, length=30
 )
-
-layers = st.builds(Convolution, st.integers(1, 4), st.integers(1, 6), st.integers(1, 4))
-architectures = st.builds(
-    Architecture,
-    convolutions=st.lists(layers, min_size=1, max_size=3).map(tuple),
-    dense=st.lists(st.integers(1, 5), max_size=2).map(tuple),
-    keep=st.just(1.0),
-    chained=st.booleans(),
-    length=st.just(1),
-).map(lambda wanted: replace(wanted, length=shortest_length(wanted)))
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -163,16 +143,6 @@ def test_the_first_layer_reads_both_strands_alike(seed: int) -> None:
     torch.testing.assert_close(one, other.flip(2))
 
 
-def test_dropout_keeps_its_share_of_the_last_units() -> None:
-    mask = dropout_mask(SMALL, 1000, rng=np.random.default_rng(0))
-    assert mask is not None
-    assert mask.shape == (1000, 4)
-    assert set(mask.flatten().tolist()) == {0.0, 2.0}  # what is kept is scaled by 1 / 0.5
-    # 4,000 draws with probability 1/2: 5 standard errors of the mean
-    assert (mask > 0).mean() == pytest.approx(0.5, abs=5 * 0.5 / 4000**0.5)
-    assert dropout_mask(replace(SMALL, keep=1.0), 5, rng=np.random.default_rng(0)) is None
-
-
 def test_a_mask_multiplies_what_the_last_layer_reads() -> None:
     network = Network(SMALL, generator=generator())
     x = one_hot(torch.from_numpy(random_codes(3, 30)))
@@ -184,59 +154,3 @@ def test_a_mask_multiplies_what_the_last_layer_reads() -> None:
 def test_one_hot_on_a_device_equals_one_hot_in_numpy() -> None:
     codes = random_codes(3, 11)
     np.testing.assert_array_equal(one_hot(torch.from_numpy(codes)).numpy(), dna.one_hot(codes))
-
-
-@given(architectures)
-def test_the_shortest_length_works_and_one_less_does_not(wanted: Architecture) -> None:
-    assert min(wanted.pooled_lengths()) >= 1
-    with pytest.raises(SequenceError, match=f"too short .* needs {wanted.length} bp"):
-        replace(wanted, length=wanted.length - 1).pooled_lengths()
-
-
-def test_a_network_for_shorter_sequences_is_refused_below_its_shortest_length() -> None:
-    assert architecture("enhancer", length=101).pooled_lengths() == [31, 6, 1]
-    with pytest.raises(SequenceError, match=r"91 bp are too short .* needs 92 bp"):
-        architecture("enhancer", length=91)
-
-
-def test_an_unknown_network_is_refused_with_those_known() -> None:
-    with pytest.raises(ModelFileError, match="network 'resnet' is not known; known are enhancer, "):
-        architecture("resnet")
-
-
-@given(architectures)
-def test_an_architecture_survives_json(wanted: Architecture) -> None:
-    assert architecture_from_dict(json.loads(json.dumps(wanted.to_dict()))) == wanted
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [
-        ("length", 10, "too short"),
-        ("length", 1 << 40, "size is not"),
-        ("length", True, "size is not"),
-        ("dense", [0], "size is not"),
-        ("dense", 3, "cannot be read"),
-        ("keep", 0.0, "keep 0.0"),
-        ("keep", "0.5", "keep 0.5"),
-        ("convolutions", [], "size is not"),
-        ("convolutions", [{"filters": 1}], "cannot be read"),
-        ("unknown", 1, "unexpected keyword argument 'unknown'"),
-    ],
-)
-def test_an_architecture_with_a_wrong_field_is_refused(
-    field: str, value: object, message: str
-) -> None:
-    with pytest.raises(ModelFileError, match=message):
-        architecture_from_dict({**SMALL.to_dict(), field: value})
-
-
-def test_layers_shrink_from_input_to_output() -> None:
-    for wanted in (NETWORKS["enhancer"], NETWORKS["tf"]):
-        assert all(a > b for a, b in pairwise(wanted.pooled_lengths()))
-
-
-def test_the_command_line_offers_each_published_network() -> None:
-    (option,) = (each for each in commands.commands["train"].params if each.name == "network")
-    assert isinstance(option.type, click.Choice)
-    assert list(option.type.choices) == list(NETWORKS)

@@ -8,11 +8,12 @@ import pytest
 import torch
 from test_variants import HIT, MISS, weak_base_network, word_network
 
+from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.dna import decode, encode
 from enhancer_core.errors import SequenceError
 from enhancer_core.io.genome import open_genome
 from enhancer_core.io.vcf import Record
-from enhancer_core.model import Architecture, Convolution, Network
+from enhancer_core.model import Network
 from enhancer_core.report.mutagenesis import mutation_plot
 from enhancer_core.variants import annotate, attributions, mutagenesis
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from enhancer_core.architecture import architecture
 from enhancer_core.dataset import SplitDataset, make_dataset, split
 from enhancer_core.interpret import filter_pfms
 from enhancer_core.metrics import roc_auc
-from enhancer_core.model import architecture
 from enhancer_core.motif import BUILTIN, Motif, similarity
 from enhancer_core.predict import probabilities
 from enhancer_core.simulate import simulate

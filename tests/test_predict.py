@@ -6,8 +6,9 @@ import torch
 from numpy.typing import NDArray
 
 from enhancer_core import dna
+from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.errors import SequenceError
-from enhancer_core.model import Architecture, Convolution, Network, one_hot
+from enhancer_core.model import Network, one_hot
 from enhancer_core.predict import BATCH, log_odds, probabilities, substituted_log_odds, track
 
 SMALL = Architecture(convolutions=(Convolution(4, 5, 3),), dense=(6,), keep=0.5, length=40)

@@ -15,11 +15,12 @@ import torch
 from conftest import Ran
 
 from enhancer_core import publish as publishing
+from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.checkpoint import load_model, save_model
 from enhancer_core.dna import encode
 from enhancer_core.errors import EnhancerError, FileError, ModelFileError
 from enhancer_core.io.fasta import read_records
-from enhancer_core.model import Architecture, Convolution, Network
+from enhancer_core.model import Network
 from enhancer_core.predict import probabilities
 from enhancer_core.publish import example_windows, publish, read_rows, spell, weights_path
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.dataset import TEST, SplitDataset, make_dataset, split
 from enhancer_core.dna import encode
 from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.metrics import roc_auc
-from enhancer_core.model import Architecture, Convolution
 from enhancer_core.predict import probabilities
 from enhancer_core.train import Check, TrainConfig, Trained, train
 

@@ -10,11 +10,12 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.dna import Codes, decode, encode, reverse_complement
 from enhancer_core.errors import FileError, SequenceError
 from enhancer_core.io.genome import open_genome
 from enhancer_core.io.vcf import Record
-from enhancer_core.model import Architecture, Convolution, Network
+from enhancer_core.model import Network
 from enhancer_core.predict import probabilities
 from enhancer_core.variants import Edit, annotate, effects, normalise, windows
 from enhancer_core.variants.edits import Fetch

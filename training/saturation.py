@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from enhancer_core import baseline
+from enhancer_core.architecture import BASES
 from enhancer_core.checkpoint import load_model
 from enhancer_core.dataset import read_dataset, split
 from enhancer_core.dna import ALPHABET, N_CODE, Codes
@@ -33,8 +34,7 @@ from enhancer_core.io.fasta import read_records
 from enhancer_core.io.files import check_output, read_lines, write_text
 from enhancer_core.io.tables import read_table, write_table
 from enhancer_core.metrics import Estimate, Floats
-from enhancer_core.model import BASES
-from enhancer_core.report import Figure, Highlight, Section, Table, render_page
+from enhancer_core.report import Figure, Highlight, Page, Section, Table, render_page
 from enhancer_core.report.plots import BASELINE, GUIDE, NETWORK
 from enhancer_core.variants import Edit, effects, normalise, windows
 
@@ -345,8 +345,8 @@ def page(
         for end in (one.low, one.high)
     ]
     regions = len({each.region for each in experiments})
-    return render_page(
-        "Measured effects of single-base changes",
+    page = Page(
+        title="Measured effects of single-base changes",
         lead=f"{len(experiments)} experiments measured what single-base changes do to {regions}"
         " human regulatory elements. Median Pearson correlation of the predicted with the measured"
         " effects: "
@@ -399,6 +399,7 @@ def page(
             _method(experiments, left_out),
         ],
     )
+    return render_page(page)
 
 
 def _tables(results: Results) -> list[Table]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
@@ -9,9 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from enhancer_core.predict import Scorer
 
 
 class Advance(Protocol):
@@ -100,20 +104,44 @@ class ListCommand(click.Command):
         return super().parse_args(ctx, spelled)
 
 
+def load_scorer(model: Path, device: str) -> Scorer:
+    """Load a model to predict with, on the device that `--device` says."""
+    from enhancer_core.checkpoint import load_model
+
+    loaded = load_model(model)
+    resolved = resolve_device(device)
+    return loaded if resolved == "cpu" else loaded.network.to(resolved)
+
+
 def resolve_device(device: str) -> str:
-    """Turn `auto` into what the machine has; ask torch, which takes seconds to import.
+    """Turn `auto` into what the machine has.
+
+    PyTorch, which takes seconds to import, is asked only where there is a driver to ask about.
 
     Raises
     ------
     click.UsageError
         If CUDA is asked for and is not there.
     """
-    import torch
-
-    found = torch.cuda.is_available()
+    found = device != "cpu" and _has_driver() and _torch_has_cuda()
     if device == "cuda" and not found:
         raise click.UsageError("--device cuda: this machine has no CUDA GPU that PyTorch can use")
-    return "cuda" if found and device != "cpu" else "cpu"
+    return "cuda" if found else "cpu"
+
+
+def _has_driver() -> bool:
+    """Say whether NVIDIA's driver is installed."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _torch_has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 class Talk:

@@ -15,6 +15,7 @@ from enhancer_core.cli.common import (
     Talk,
     device_option,
     list_option,
+    load_scorer,
     output_option,
     quiet_option,
     resolve_device,
@@ -161,10 +162,10 @@ def train(
       enhancer-core train --positives e.fa --negatives b.fa k4.fa --restarts 10 \\
           --groups chromosome --test-group chr1 --validation-group chr2 -o model
     """
+    from enhancer_core.architecture import architecture
     from enhancer_core.dataset import read_dataset
     from enhancer_core.experiment import Experiment, run, write_outcome
     from enhancer_core.io.files import make_folder, remove_partial
-    from enhancer_core.model import architecture
     from enhancer_core.train import Check, TrainConfig, discard_states
 
     talk = Talk(quiet)
@@ -259,7 +260,6 @@ def evaluate(
     import numpy as np
 
     from enhancer_core import metrics
-    from enhancer_core.checkpoint import load_model
     from enhancer_core.dataset import read_dataset
     from enhancer_core.experiment import write_json
     from enhancer_core.io.files import check_output
@@ -267,7 +267,7 @@ def evaluate(
 
     talk = Talk(quiet)
     check_output(output)
-    network = load_model(model).network.to(resolve_device(device))
+    network = load_scorer(model, device)
     dataset = read_dataset(positives, negatives)
     with talk.progress("sequences predicted", len(dataset)) as advance:
         found = probabilities(network, dataset.codes, threads=threads, progress=advance)

@@ -12,9 +12,9 @@ from enhancer_core.cli.common import (
     PATH,
     Talk,
     device_option,
+    load_scorer,
     output_option,
     quiet_option,
-    resolve_device,
     threads_option,
 )
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from enhancer_core.intervals import Intervals
     from enhancer_core.io.genome import Genome
     from enhancer_core.io.tracks import Stretch
-    from enhancer_core.model import Network
+    from enhancer_core.predict import Scorer
 
 _BLOCK = 16_384  # sequences held at once
 
@@ -71,11 +71,10 @@ def predict(
         raise click.UsageError("give either IN.fa or --genome GENOME")
     if regions is not None and genome is None:
         raise click.UsageError("--regions needs --genome")
-    from enhancer_core.checkpoint import load_model
     from enhancer_core.io.files import check_output
 
     check_output(output)
-    network = load_model(model).network.to(resolve_device(device))
+    network = load_scorer(model, device)
     talk = Talk(quiet)
     if source is not None:
         _predict_sequences(network, source, output, threads=threads, talk=talk)
@@ -84,7 +83,7 @@ def predict(
 
 
 def _predict_sequences(
-    network: Network, source: Path, output: Path, *, threads: int, talk: Talk
+    network: Scorer, source: Path, output: Path, *, threads: int, talk: Talk
 ) -> None:
     from enhancer_core.io.fasta import read_blocks
     from enhancer_core.io.files import writing
@@ -102,7 +101,7 @@ def _predict_sequences(
 
 
 def _predict_track(
-    network: Network,
+    network: Scorer,
     genome: Path,
     regions: Path | None,
     output: Path,
@@ -142,7 +141,7 @@ def _predict_track(
 
 
 def _stretches(
-    network: Network,
+    network: Scorer,
     genome: Genome,
     wanted: Intervals,
     *,

@@ -13,9 +13,9 @@ from enhancer_core.cli.common import (
     PATH,
     Talk,
     device_option,
+    load_scorer,
     output_option,
     quiet_option,
-    resolve_device,
     threads_option,
 )
 
@@ -28,6 +28,7 @@ _COLUMNS = (
 )  # fmt: skip
 _UNSAFE = re.compile(r"[^\w.:+-]", re.ASCII)  # in a file's name
 _LONGEST_NAME = 100
+_SHOWN = 20  # sequences in a report, so that it can be read
 
 
 @click.command(short_help="Score the variants of a VCF: SNVs, indels, every ALT.")
@@ -66,7 +67,6 @@ def variants(
       enhancer-core variants model --genome genome.fa --vcf variants.vcf.gz \\
           -o scored.vcf.gz
     """
-    from enhancer_core.checkpoint import load_model
     from enhancer_core.io.genome import open_genome
     from enhancer_core.io.vcf import (
         header_with,
@@ -79,7 +79,7 @@ def variants(
     from enhancer_core.variants import FIELDS, PREFIX, annotate
 
     talk = Talk(quiet)
-    network = load_model(model).network.to(resolve_device(device))
+    network = load_scorer(model, device)
     records = skipped = 0
     with (
         open_genome(genome, note=talk.say) as opened,
@@ -115,12 +115,25 @@ def variants(
     show_default=True,
     help="Sequences to draw, the first N; the table has all.",
 )
+@click.option(
+    "--markdown",
+    is_flag=True,
+    help=f"Write a report as Markdown too: report.md, with images of the first {_SHOWN} drawn in"
+    " the folder figures.",
+)
 @threads_option
 @device_option
 @quiet_option
 @output_option("Folder for effects.tsv and a plot, SVG, of each sequence.")
 def mutagenesis(
-    model: Path, source: Path, plots: int, threads: int, device: str, quiet: bool, output: Path
+    model: Path,
+    source: Path,
+    plots: int,
+    markdown: bool,
+    threads: int,
+    device: str,
+    quiet: bool,
+    output: Path,
 ) -> None:
     """Score every single-base change of each sequence, on both strands.
 
@@ -132,17 +145,18 @@ def mutagenesis(
     \b
       enhancer-core mutagenesis model enhancers.fa -o mutagenesis
     """
-    from enhancer_core.checkpoint import load_model
     from enhancer_core.io.fasta import read_sequences
-    from enhancer_core.io.files import make_folder, write_text, writing
-    from enhancer_core.report.mutagenesis import mutation_plot
+    from enhancer_core.io.files import make_folder, write_files, write_text, writing
+    from enhancer_core.report import Page, render_markdown
+    from enhancer_core.report.mutagenesis import mutation_plot, mutation_section
     from enhancer_core.variants import mutagenesis as mutate
 
     talk = Talk(quiet)
-    network = load_model(model).network.to(resolve_device(device))
+    network = load_scorer(model, device)
     # All at once, so that bad input stops before there is output.
     sequences = read_sequences(source, length=network.architecture.length)
     make_folder(output)
+    sections = []
     with (
         writing(output / "effects.tsv") as stream,
         talk.progress("sequences scored", len(sequences)) as advance,
@@ -154,7 +168,13 @@ def mutagenesis(
             if index < plots:
                 plot = output / f"{index + 1:04d}_{_UNSAFE.sub('_', name)[:_LONGEST_NAME]}.svg"
                 write_text(plot, mutation_plot(name, codes, found))
+            if markdown and index < min(plots, _SHOWN):
+                sections.append(mutation_section(name[:_LONGEST_NAME], codes, found))
             advance(1)
+    if markdown:
+        lead = f"{len(sequences):,} sequences were scored; shown are the first {len(sections):,}."
+        page = Page(title="Every single-base change", lead=lead, sections=sections)
+        write_files(output, render_markdown(page))
     if len(sequences) > plots:
         talk.say(f"{plots:,} of {len(sequences):,} sequences are drawn, the first; see --plots")
     talk.say(f"{len(sequences):,} sequences scored: {output}")

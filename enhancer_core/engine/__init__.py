@@ -8,7 +8,6 @@ Python's lock, so that threads work side by side, each on one core.
 """
 
 from enhancer_core.engine.learner import Learner
-from enhancer_core.engine.plan import flat_parameters, state_dict
 from enhancer_core.engine.predictor import Predictor
 
-__all__ = ["Learner", "Predictor", "flat_parameters", "state_dict"]
+__all__ = ["Learner", "Predictor"]

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from enhancer_core.architecture import BASES
 from enhancer_core.dna import Codes
 from enhancer_core.engine.forward import Words, drop, multiply, spell
 from enhancer_core.engine.plan import LETTERS, WORDS, Layer, Layers, table_row, tables
@@ -32,7 +33,6 @@ from enhancer_core.engine.vectors import (
     where_greater,
     whole,
 )
-from enhancer_core.model import BASES
 
 Labels: TypeAlias = NDArray[np.int64]
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of Adam

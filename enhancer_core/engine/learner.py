@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
+from enhancer_core.architecture import Architecture
 from enhancer_core.dna import Codes
 from enhancer_core.engine.backward import adam, backward, unpack
 from enhancer_core.engine.forward import forward
@@ -12,7 +15,6 @@ from enhancer_core.engine.plan import aligned, pack, plan
 from enhancer_core.engine.predictor import check_length
 from enhancer_core.engine.vectors import Floats
 from enhancer_core.errors import DatasetError
-from enhancer_core.model import Architecture
 
 _BLOCK = 48  # sequences whose activations are kept at once; larger mini-batches go in blocks
 
@@ -25,7 +27,8 @@ class Learner:
     wanted
         The network.
     parameters
-        float32, shape (p,): its first weights, as `flat_parameters` gives them; copied.
+        float32, shape (p,): its first weights, end to end as `architecture.flatten` gives
+        them; copied.
 
     Attributes
     ----------
@@ -38,10 +41,10 @@ class Learner:
     Examples
     --------
     >>> from enhancer_core.dna import encode
-    >>> from enhancer_core.engine import flat_parameters
-    >>> from enhancer_core.model import Architecture, Convolution, Network
+    >>> from enhancer_core.architecture import Architecture, Convolution
+    >>> from enhancer_core.model import Network
     >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-    >>> learner = Learner(wanted, flat_parameters(Network(wanted)))
+    >>> learner = Learner(wanted, Network(wanted).flat_parameters())
     >>> codes, labels = encode(["ACGTAC", "GGGTTT"]), np.array([0, 1])
     >>> before = learner.step(codes, labels, rate=0.01)
     >>> learner.step(codes, labels, rate=0.01) < before
@@ -62,6 +65,16 @@ class Learner:
         self._live = np.empty(layers["filters"].max() + 1, np.int64)
         self._nothing = aligned(int(layers["stretch"].max()))
         self._units = int(layers[-1]["depth"])
+
+    def state(self) -> dict[str, Floats]:
+        """Copy what is learned so far: the attributes that are arrays, by name."""
+        return {name: getattr(self, name).copy() for name in ("parameters", "mean", "square")}
+
+    def restore(self, state: Mapping[str, Floats], *, steps: int) -> None:
+        """Go on from a `state` after so many steps."""
+        for name, array in state.items():
+            getattr(self, name)[:] = array
+        self.steps = steps
 
     def step(
         self, codes: Codes, labels: NDArray[np.int64], *, rate: float, mask: Floats | None = None

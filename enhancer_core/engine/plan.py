@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
+from enhancer_core.architecture import BASES, CLASSES, Architecture
 from enhancer_core.engine.vectors import COLUMNS, LANES, ROWS, STRIP, Floats, compiled, padded
-from enhancer_core.model import BASES, CLASSES, Architecture, Network
 
 Layers: TypeAlias = NDArray[np.void]  # (layers,) of LAYER
 Layer: TypeAlias = Any  # one of them
@@ -153,25 +152,6 @@ def aligned(count: int) -> Floats:
     raw = np.zeros(count + _LINE, np.float32)
     start = -raw.ctypes.data // raw.itemsize % _LINE
     return raw[start : start + count]
-
-
-def flat_parameters(network: Network) -> Floats:
-    """Copy a network's parameters, end to end in the order of its `state_dict`."""
-    return np.concatenate(
-        [np.asarray(p.detach().cpu(), np.float32).ravel() for p in network.state_dict().values()]
-    )
-
-
-def state_dict(wanted: Architecture, parameters: Floats) -> dict[str, torch.Tensor]:
-    """Cut a network's parameters apart again: copies, by name."""
-    with torch.device("meta"):
-        shapes = {name: p.shape for name, p in Network(wanted).state_dict().items()}
-    ends = np.cumsum([shape.numel() for shape in shapes.values()])
-    pieces = np.split(parameters, ends[:-1])
-    return {
-        name: torch.from_numpy(piece.copy()).reshape(shape)
-        for (name, shape), piece in zip(shapes.items(), pieces, strict=True)
-    }
 
 
 @compiled

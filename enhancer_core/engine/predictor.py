@@ -5,34 +5,42 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from enhancer_core.architecture import CLASSES, Architecture
 from enhancer_core.dna import N_CODE, Codes, check_codes
 from enhancer_core.engine.forward import forward
-from enhancer_core.engine.plan import aligned, flat_parameters, pack, plan
+from enhancer_core.engine.plan import aligned, pack, plan
 from enhancer_core.engine.substitutions import substitute
 from enhancer_core.engine.vectors import Floats
 from enhancer_core.errors import SequenceError
-from enhancer_core.model import CLASSES, Network
 
 _BLOCK = 48  # sequences whose dense layers are computed together: whole tiles, within the cache
 
 
 class Predictor:
-    """A network as it was when compiled here; later changes of its weights are not seen.
+    """A network as it is laid out here; later changes of its weights are not seen.
+
+    Parameters
+    ----------
+    wanted
+        The network.
+    parameters
+        float32, shape (p,): its weights, end to end as `architecture.flatten` gives them.
 
     Examples
     --------
     >>> from enhancer_core.dna import encode
-    >>> from enhancer_core.model import Architecture, Convolution, Network
+    >>> from enhancer_core.architecture import Architecture, Convolution
+    >>> from enhancer_core.model import Network
     >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-    >>> Predictor(Network(wanted)).logits(encode(["ACGTAC", "NNNNNN"])).shape
+    >>> Network(wanted).predictor().logits(encode(["ACGTAC", "NNNNNN"])).shape
     (2, 2)
     """
 
-    def __init__(self, network: Network) -> None:
-        self.architecture = network.architecture
+    def __init__(self, wanted: Architecture, parameters: Floats) -> None:
+        self.architecture = wanted
         self._plan = plan(self.architecture, sequences=_BLOCK, keep=False)
         self._packed = aligned(self._plan.packed)
-        pack(self._plan.layers, flat_parameters(network), self._packed)
+        pack(self._plan.layers, parameters, self._packed)
 
     def logits(self, codes: Codes) -> Floats:
         """Compute the two logits of each sequence, on one core; threads may call side by side.
@@ -91,9 +99,10 @@ class Predictor:
         Examples
         --------
         >>> from enhancer_core.dna import encode
-        >>> from enhancer_core.model import Architecture, Convolution, Network
+        >>> from enhancer_core.architecture import Architecture, Convolution
+        >>> from enhancer_core.model import Network
         >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-        >>> predictor = Predictor(Network(wanted))
+        >>> predictor = Network(wanted).predictor()
         >>> changed = predictor.substituted_logits(encode(["ACGTAC"]), [0], [1], [3])
         >>> bool((changed == predictor.logits(encode(["ATGTAC"]))).all())
         True

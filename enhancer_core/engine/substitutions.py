@@ -43,6 +43,8 @@ def substitute(  # noqa: PLR0913
             original[last.output : last.output + last.stride] = memory[place : place + last.stride]
         memory[place : place + last.stride] = original[last.output : last.output + last.stride]
         change = (base - codes[sequence, position]) * row
+        if change == 0:
+            continue
         _respell(words, position, change)
         _read_near(position, i, layers, convolutions, packed, memory, original, words, scores)
         _respell(words, position, -change)

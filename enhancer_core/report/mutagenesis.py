@@ -13,8 +13,9 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from enhancer_core.architecture import BASES
 from enhancer_core.dna import ALPHABET, N_CODE, Codes
-from enhancer_core.model import BASES
+from enhancer_core.report.page import Figure, Section
 from enhancer_core.report.plots import BASELINE, GUIDE, LETTERS, NETWORK
 from enhancer_core.variants import Mutations, attributions
 
@@ -47,7 +48,8 @@ def mutation_plot(name: str, codes: Codes, mutations: Mutations) -> Markup:
 
     Examples
     --------
-    >>> from enhancer_core.model import Architecture, Convolution, Network
+    >>> from enhancer_core.architecture import Architecture, Convolution
+    >>> from enhancer_core.model import Network
     >>> from enhancer_core.variants import mutagenesis
     >>> network = Network(Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3))
     >>> codes = np.array([1, 0, 3], dtype=np.uint8)
@@ -85,6 +87,34 @@ def mutation_plot(name: str, codes: Codes, mutations: Mutations) -> Markup:
         f' viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12" fill="#1c2127">'
         f'<defs>{"".join(letters)}</defs><rect width="100%" height="100%" fill="white"/>'
         f"{''.join(drawn)}</svg>\n"
+    )
+
+
+def mutation_section(name: str, codes: Codes, mutations: Mutations) -> Section:
+    """Say which changes of a sequence do most, above its `mutation_plot`, as part of a page."""
+    scored = mutations.effects
+    text = "It has no base that is known."
+    if len(scored.logit):
+        text = (
+            f"Its probability is {scored.reference[0]:.3g}, mean of both strands."
+            f" {_change('lowers', mutations, int(scored.logit.argmin()))}"
+            f" {_change('raises', mutations, int(scored.logit.argmax()))}"
+        )
+    plot = mutation_plot(name, codes, mutations)
+    return Section(
+        title=name, text=[text], figures=[Figure(svg=plot, alt=f"Effects of changes of {name}")]
+    )
+
+
+def _change(does: str, mutations: Mutations, index: int) -> str:
+    scored = mutations.effects
+    reference, alternative = (
+        ALPHABET[codes[index]] for codes in (mutations.references, mutations.alternatives)
+    )
+    return (
+        f"What {does} it most is {reference} to {alternative} at position"
+        f" {mutations.positions[index]}, to {scored.alternative[index]:.3g}"
+        f" (log odds {_signed(scored.logit[index])})."
     )
 
 

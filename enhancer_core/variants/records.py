@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -11,7 +12,7 @@ from enhancer_core.dna import CODE_OF_LETTER, N_CODE, Codes, decode
 from enhancer_core.errors import FileError, IntervalError
 from enhancer_core.io.genome import Genome
 from enhancer_core.io.vcf import Field, Record, why_unscorable
-from enhancer_core.model import Network
+from enhancer_core.predict import Scorer
 from enhancer_core.variants.edits import Edit, Fetch, normalise, windows
 from enhancer_core.variants.scoring import effects
 
@@ -53,7 +54,7 @@ _SHOWN = 20  # letters of an allele in a message
 
 def annotate(
     records: Iterable[Record],
-    network: Network,
+    network: Scorer,
     genome: Genome,
     *,
     skip_mismatch: bool = False,
@@ -178,6 +179,7 @@ def _checked_reference(record: Record, genome: Genome, fetch: Fetch) -> Codes:
     return reference
 
 
+@lru_cache  # most alleles are one of four
 def _codes(allele: str) -> Codes:
     return CODE_OF_LETTER[np.frombuffer(allele.encode(), dtype=np.uint8)]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from enhancer_core.architecture import BASES
 from enhancer_core.dna import N_CODE, Codes
-from enhancer_core.model import BASES, Network
+from enhancer_core.predict import Scorer
 from enhancer_core.variants.scoring import Effects, effects
 
 
@@ -25,7 +26,7 @@ class Mutations:
     effects: Effects
 
 
-def mutagenesis(network: Network, codes: Codes, *, threads: int = 1) -> Mutations:
+def mutagenesis(network: Scorer, codes: Codes, *, threads: int = 1) -> Mutations:
     """Change each base of a sequence to the three others, and score it on both strands.
 
     An SNV at this place of this window has the same effect in `annotate`.
@@ -52,7 +53,8 @@ def mutagenesis(network: Network, codes: Codes, *, threads: int = 1) -> Mutation
     Examples
     --------
     >>> from enhancer_core.dna import decode, encode
-    >>> from enhancer_core.model import Architecture, Convolution
+    >>> from enhancer_core.architecture import Architecture, Convolution
+    >>> from enhancer_core.model import Network
     >>> network = Network(Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3))
     >>> found = mutagenesis(network, encode(["CNT"])[0])
     >>> found.positions.tolist(), decode(found.alternatives)

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from enhancer_core.dna import Codes, reverse_complement
-from enhancer_core.model import Network
-from enhancer_core.predict import log_odds, substituted_log_odds
+from enhancer_core.predict import Scorer, log_odds, substituted_log_odds
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Effects:
 
 
 def effects(
-    network: Network,
+    network: Scorer,
     references: Codes,
     alternatives: Codes,
     rows: Sequence[int] | NDArray[np.int64],
@@ -67,7 +66,8 @@ def effects(
     Examples
     --------
     >>> from enhancer_core.dna import encode
-    >>> from enhancer_core.model import Architecture, Convolution
+    >>> from enhancer_core.architecture import Architecture, Convolution
+    >>> from enhancer_core.model import Network
     >>> network = Network(Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3))
     >>> found = effects(network, encode(["CAT"]), encode(["CAT", "GAT"]), [0, 0])
     >>> found.difference[0].item(), found.logit.shape
@@ -84,7 +84,7 @@ def effects(
 
 
 def _odds(
-    network: Network,
+    network: Scorer,
     references: Codes,
     alternatives: Codes,
     rows: NDArray[np.int64],

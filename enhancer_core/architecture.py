@@ -1,0 +1,230 @@
+"""What the networks are made of: convolutions on DNA, the first reading both strands, then dense.
+
+Sizes and names only: `engine` computes with them on a CPU, `model` in PyTorch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.errors import ModelFileError, SequenceError
+
+BASES = 4
+CLASSES = 2
+_MOST_UNITS = 1 << 20  # a damaged or hostile header must not ask for all memory
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """One convolution, ReLU and max-pool: F filters of `width` positions, pooled by `pool`."""
+
+    filters: int
+    width: int
+    pool: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Architecture:
+    """What a network is made of; `NETWORKS` holds the published ones."""
+
+    convolutions: tuple[Convolution, ...]
+    dense: tuple[int, ...]  # units of each dense layer before the two logits
+    keep: float = 1.0  # share of the last dense layer's units kept by dropout in training
+    length: int = 500  # bp read
+    # The two below reproduce bugs of the published code; see `original_code`.
+    chained: bool = True  # False: each convolution reads the first one's output; the last counts
+    kernel_width_in_init: bool = True  # False: weights drawn with std sqrt(2 / input channels)
+
+    def pooled_lengths(self) -> list[int]:
+        """Give the number of positions after each convolution and its pool.
+
+        Raises
+        ------
+        SequenceError
+            If `length` is too short for a layer.
+        """
+        lengths: list[int] = []
+        for index, layer in enumerate(self.convolutions):
+            before = self.length if not lengths else lengths[-1 if self.chained else 0]
+            lengths.append((before - layer.width + 1) // layer.pool)
+            if lengths[-1] < 1:
+                raise SequenceError(
+                    f"sequences of {self.length} bp are too short for convolution {index + 1} of"
+                    f" the network, which needs {shortest_length(self)} bp"
+                )
+        return lengths
+
+    @property
+    def last_units(self) -> int:
+        """Units that the last layer reads."""
+        return (
+            self.dense[-1]
+            if self.dense
+            else self.convolutions[-1].filters * self.pooled_lengths()[-1]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields as plain values, for JSON."""
+        return asdict(self)
+
+
+NETWORKS: dict[str, Architecture] = {
+    # Cohn et al. 2018, Figure 1C; pool and dense sizes are from the published code.
+    "enhancer": Architecture(
+        convolutions=(Convolution(20, 9, 3), Convolution(30, 5, 4), Convolution(40, 3, 4)),
+        dense=(90, 45),
+        keep=0.85,
+    ),
+    # Cohn et al. 2018, section 3.1: the smaller network for one transcription factor.
+    "tf": Architecture(
+        convolutions=(Convolution(7, 9, 3), Convolution(50, 2, 3)), dense=(20, 20), keep=0.9
+    ),
+    # The published code as it runs: its layer loop discards convolution 2, dropout is never
+    # active, and the initial weights ignore the kernel's width.
+    "original_code": Architecture(
+        convolutions=(Convolution(20, 9, 3), Convolution(30, 5, 4), Convolution(40, 3, 4)),
+        dense=(90, 45),
+        chained=False,
+        kernel_width_in_init=False,
+    ),
+}
+
+
+def architecture(name: str, *, length: int = 500) -> Architecture:
+    """Look up a published network, for sequences of `length` bp.
+
+    Raises
+    ------
+    SequenceError
+        If the length is too short for the network.
+    ModelFileError
+        If no network has the name.
+
+    Examples
+    --------
+    >>> architecture("enhancer").pooled_lengths()
+    [164, 40, 9]
+    """
+    if name not in NETWORKS:
+        raise ModelFileError(f"network '{name}' is not known; known are {', '.join(NETWORKS)}")
+    found = replace(NETWORKS[name], length=length)
+    found.pooled_lengths()
+    return found
+
+
+def shortest_length(wanted: Architecture) -> int:
+    """Give the least length, in bp, that a network can read.
+
+    Examples
+    --------
+    >>> shortest_length(NETWORKS["enhancer"])
+    92
+    """
+    if wanted.chained:
+        need = 1
+        for layer in reversed(wanted.convolutions):
+            need = need * layer.pool + layer.width - 1
+        return need
+    first, *others = wanted.convolutions
+    need = max((layer.pool + layer.width - 1 for layer in others), default=1)
+    return need * first.pool + first.width - 1
+
+
+def architecture_from_dict(fields: Mapping[str, Any]) -> Architecture:
+    """Read back `Architecture.to_dict`, checking every field.
+
+    Raises
+    ------
+    ModelFileError
+        If a field is missing, unknown, or has a value no network has.
+    """
+    try:
+        layers = tuple(Convolution(**layer) for layer in fields["convolutions"])
+        found = Architecture(**{**fields, "convolutions": layers, "dense": tuple(fields["dense"])})
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(f"architecture cannot be read ({error})") from error
+    sizes = [found.length, *found.dense]
+    for layer in layers:
+        sizes += [layer.filters, layer.width, layer.pool]
+    if not layers or not all(type(s) is int and 0 < s <= _MOST_UNITS for s in sizes):
+        raise ModelFileError("architecture cannot be read (a size is not a positive whole number)")
+    if not (isinstance(found.keep, float) and 0 < found.keep <= 1):
+        raise ModelFileError(f"architecture cannot be read (keep {found.keep} is not in 0 to 1)")
+    try:
+        found.pooled_lengths()
+    except SequenceError as error:
+        raise ModelFileError(f"architecture cannot be read ({error})") from error
+    return found
+
+
+def shapes(wanted: Architecture) -> dict[str, tuple[int, ...]]:
+    """Give the shape of each array of weights by its name, in the order of PyTorch's `state_dict`.
+
+    Examples
+    --------
+    >>> shapes(Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6))
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'convolutions.0.weight': (2, 4, 3), 'convolutions.0.bias': (2,),
+     'output.weight': (2, 4), 'output.bias': (2,)}
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    channels = BASES
+    for index, layer in enumerate(wanted.convolutions):
+        found[f"convolutions.{index}.weight"] = (layer.filters, channels, layer.width)
+        found[f"convolutions.{index}.bias"] = (layer.filters,)
+        channels = wanted.convolutions[index if wanted.chained else 0].filters
+    units = wanted.convolutions[-1].filters * wanted.pooled_lengths()[-1]
+    names = [f"dense.{index}" for index in range(len(wanted.dense))]
+    for name, size in zip([*names, "output"], [*wanted.dense, CLASSES], strict=True):
+        found[f"{name}.weight"], found[f"{name}.bias"] = (size, units), (size,)
+        units = size
+    return found
+
+
+def flatten(weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Copy arrays of weights end to end, float32 (p,); `cut` takes them apart again.
+
+    Examples
+    --------
+    >>> flatten({"a": np.ones((1, 2), np.float32), "b": np.zeros(1, np.float32)})
+    array([1., 1., 0.], dtype=float32)
+    """
+    return np.concatenate([np.asarray(array, np.float32).ravel() for array in weights.values()])
+
+
+def cut(wanted: Architecture, parameters: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """Cut a network's flat parameters, float32 (p,), into the arrays of `shapes`: views."""
+    sizes = shapes(wanted)
+    ends = np.cumsum([math.prod(shape) for shape in sizes.values()])
+    pieces = np.split(parameters, ends[:-1])
+    return {
+        name: piece.reshape(shape)
+        for (name, shape), piece in zip(sizes.items(), pieces, strict=True)
+    }
+
+
+def dropout_mask(
+    wanted: Architecture, n: int, *, rng: np.random.Generator
+) -> NDArray[np.float32] | None:
+    """Draw what multiplies the last units of n sequences in training.
+
+    Returns
+    -------
+    float32, shape (n, units), or None
+        0, or 1 / keep with probability keep; None where all are kept.
+
+    Examples
+    --------
+    >>> dropout_mask(NETWORKS["enhancer"], 2, rng=np.random.default_rng(0)).shape
+    (2, 45)
+    """
+    if wanted.keep == 1:
+        return None
+    kept = rng.random((n, wanted.last_units), dtype=np.float32) < wanted.keep
+    return kept.astype(np.float32) / np.float32(wanted.keep)

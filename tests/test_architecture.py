@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import click
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enhancer_core.architecture import (
+    NETWORKS,
+    Architecture,
+    Convolution,
+    architecture,
+    architecture_from_dict,
+    cut,
+    dropout_mask,
+    flatten,
+    shapes,
+    shortest_length,
+)
+from enhancer_core.cli import commands
+from enhancer_core.errors import ModelFileError, SequenceError
+
+SMALL = Architecture(
+    convolutions=(Convolution(3, 4, 2), Convolution(5, 3, 2)), dense=(6, 4), keep=0.5, length=30
+)
+
+layers = st.builds(Convolution, st.integers(1, 4), st.integers(1, 6), st.integers(1, 4))
+architectures = st.builds(
+    Architecture,
+    convolutions=st.lists(layers, min_size=1, max_size=3).map(tuple),
+    dense=st.lists(st.integers(1, 5), max_size=2).map(tuple),
+    keep=st.just(1.0),
+    chained=st.booleans(),
+    length=st.just(1),
+).map(lambda wanted: replace(wanted, length=shortest_length(wanted)))
+
+
+def test_dropout_keeps_its_share_of_the_last_units() -> None:
+    mask = dropout_mask(SMALL, 1000, rng=np.random.default_rng(0))
+    assert mask is not None
+    assert mask.shape == (1000, 4)
+    assert set(mask.flatten().tolist()) == {0.0, 2.0}  # what is kept is scaled by 1 / 0.5
+    # 4,000 draws with probability 1/2: 5 standard errors of the mean
+    assert (mask > 0).mean() == pytest.approx(0.5, abs=5 * 0.5 / 4000**0.5)
+    assert dropout_mask(replace(SMALL, keep=1.0), 5, rng=np.random.default_rng(0)) is None
+
+
+@given(architectures)
+def test_the_shortest_length_works_and_one_less_does_not(wanted: Architecture) -> None:
+    assert min(wanted.pooled_lengths()) >= 1
+    with pytest.raises(SequenceError, match=f"too short .* needs {wanted.length} bp"):
+        replace(wanted, length=wanted.length - 1).pooled_lengths()
+
+
+def test_a_network_for_shorter_sequences_is_refused_below_its_shortest_length() -> None:
+    assert architecture("enhancer", length=101).pooled_lengths() == [31, 6, 1]
+    with pytest.raises(SequenceError, match=r"91 bp are too short .* needs 92 bp"):
+        architecture("enhancer", length=91)
+
+
+def test_an_unknown_network_is_refused_with_those_known() -> None:
+    with pytest.raises(ModelFileError, match="network 'resnet' is not known; known are enhancer, "):
+        architecture("resnet")
+
+
+@given(architectures)
+def test_an_architecture_survives_json(wanted: Architecture) -> None:
+    assert architecture_from_dict(json.loads(json.dumps(wanted.to_dict()))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("length", 10, "too short"),
+        ("length", 1 << 40, "size is not"),
+        ("length", True, "size is not"),
+        ("dense", [0], "size is not"),
+        ("dense", 3, "cannot be read"),
+        ("keep", 0.0, "keep 0.0"),
+        ("keep", "0.5", "keep 0.5"),
+        ("convolutions", [], "size is not"),
+        ("convolutions", [{"filters": 1}], "cannot be read"),
+        ("unknown", 1, "unexpected keyword argument 'unknown'"),
+    ],
+)
+def test_an_architecture_with_a_wrong_field_is_refused(
+    field: str, value: object, message: str
+) -> None:
+    with pytest.raises(ModelFileError, match=message):
+        architecture_from_dict({**SMALL.to_dict(), field: value})
+
+
+def test_layers_shrink_from_input_to_output() -> None:
+    for wanted in (NETWORKS["enhancer"], NETWORKS["tf"]):
+        assert all(a > b for a, b in pairwise(wanted.pooled_lengths()))
+
+
+def test_the_command_line_offers_each_published_network() -> None:
+    (option,) = (each for each in commands.commands["train"].params if each.name == "network")
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == list(NETWORKS)
+
+
+@given(architectures)
+def test_flat_parameters_are_cut_into_arrays_of_the_shapes_and_back(wanted: Architecture) -> None:
+    sizes = {name: int(np.prod(shape)) for name, shape in shapes(wanted).items()}
+    parameters = np.arange(sum(sizes.values()), dtype=np.float32)
+    pieces = cut(wanted, parameters)
+    assert {name: array.shape for name, array in pieces.items()} == shapes(wanted)
+    np.testing.assert_array_equal(flatten(pieces), parameters)
