@@ -3,6 +3,7 @@
 # make lint   format, style and types
 # make kipoi  install Kipoi's tools beside, and check every published model with them
 # make models train all published models anew from DATA, and publish them: a quarter of an hour
+# make bench  install the peers beside, and run every benchmark: benchmarks/RESULTS.md, half an hour
 # make saturation  hold the human models against measured effects in DATA: docs/saturation.html
 
 PYTHON ?= python3
@@ -11,12 +12,13 @@ TORCH ?= torch==2.13.0
 DEMO ?= demo
 DATA ?= ../shared/data
 KIPOI ?= .venv-kipoi
+BENCH ?= .venv-bench
 
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow lint kipoi models saturation install debian clean
+.PHONY: demo test test-slow lint kipoi models bench saturation install debian clean
 
 demo: install
 	@$(BIN)/python training/demo.py $(DEMO)
@@ -37,6 +39,9 @@ kipoi: debian $(KIPOI)/.installed
 
 models: install
 	$(BIN)/python training/models.py $(DATA) kipoi_models
+
+bench: debian $(BENCH)/.installed
+	$(BENCH)/bin/python benchmarks/run.py
 
 HUMAN = human_liver_background human_liver_4shuffle human_promoters human_mouse_promoters
 saturation: install
@@ -64,6 +69,13 @@ $(KIPOI)/.installed: setup.cfg pyproject.toml kipoi_models/requirements.txt
 	$(KIPOI)/bin/pip install --quiet --no-deps kipoi_veff==0.3.1
 	@touch $@
 
+$(BENCH)/.installed: setup.cfg pyproject.toml benchmarks/requirements.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install --quiet --upgrade pip
+	$(BENCH)/bin/pip install --quiet "$(TORCH)"
+	$(BENCH)/bin/pip install --quiet "$(TORCH)" --requirement benchmarks/requirements.txt --editable .
+	@touch $@
+
 $(VENV)/.linters: $(INSTALLED)
 	$(BIN)/pip install --quiet "$(TORCH)" --editable ".[lint]"
 	@touch $@
@@ -77,4 +89,4 @@ debian:
 	else echo "to install:  sudo apt-get install$$missing"; fi
 
 clean:
-	rm -rf $(VENV) $(KIPOI) $(DEMO) build *.egg-info
+	rm -rf $(VENV) $(KIPOI) $(BENCH) $(DEMO) build *.egg-info

@@ -1,23 +1,16 @@
 """Prediction on one core, beside PyTorch and, where installed, onnxruntime.
 
-Sequences of 500 bp from base codes; then the 1,500 single-base changes of one sequence, which the
-peers predict as 1,500 sequences.
+    python benchmarks/prediction.py [SEQUENCES]
 
-    python benchmarks/prediction.py [network] [sequences]
-
-Contenders take turns; each line is a median of processor time, its ratio to ours, and the lowest
-and the highest ratio of a turn. Fails if a peer's logits are not ours to 1e-4.
+100,000 sequences of 500 bp, or so many as given, from a FASTA file to probabilities: the peers are
+given the reading of ours, which is faster than what they come with, and then compute. Fails if a
+peer's logits are not ours to 1e-4.
 """
 
 from __future__ import annotations
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = "1"  # before the libraries that read it
-
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,14 +18,59 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from turns import machine, one_core, report, take_turns
 
 from enhancer_core.architecture import architecture
 from enhancer_core.dna import Codes, one_hot
+from enhancer_core.io.fasta import read_blocks, write_fasta
 from enhancer_core.model import Network
 from enhancer_core.model import one_hot as one_hot_tensor
 
-TURNS, BATCH = 9, 256
+TURNS, BATCH, LENGTH = 3, 256, 500
 Predict = Callable[[Codes], NDArray[np.float32]]
+
+
+def main(sequences: str = "100000") -> None:
+    """Predict in turns."""
+    torch.set_num_threads(1)
+    print(machine(("numpy", "numba", "torch", "onnxruntime")))
+    network = Network(architecture("enhancer"), generator=torch.Generator().manual_seed(0)).eval()
+    codes = np.random.default_rng(0).integers(0, 4, (int(sequences), LENGTH), dtype=np.uint8)
+    predicts = {"enhancer_core": network.predictor().logits, "PyTorch eager": pytorch(network)}
+    peer = onnxruntime(network)
+    if peer is None:
+        print("onnxruntime: not measured, since it or `onnx` is not installed")
+    else:
+        predicts["onnxruntime"] = peer
+    check(predicts, codes[:1000])
+    with tempfile.TemporaryDirectory(prefix="enhancer-core-") as folder:
+        fasta = Path(folder) / "sequences.fa"
+        write_fasta(fasta, [f"sequence_{index}" for index in range(len(codes))], codes)
+        report(
+            "prediction from FASTA",
+            take_turns(
+                {who: end_to_end(fasta, each) for who, each in predicts.items()}, turns=TURNS
+            ),
+            unit="us a sequence",
+            per=len(codes) / 1e6,
+            bars={"onnxruntime": 2},
+        )
+
+
+def end_to_end(fasta: Path, predict: Predict) -> Callable[[], object]:
+    """Make a function that reads the file a block at a time, and predicts."""
+    return lambda: [
+        predict(block.codes) for block in read_blocks(fasta, size=16_384, length=LENGTH)
+    ]
+
+
+def check(predicts: dict[str, Predict], codes: Codes) -> None:
+    """Stop unless all give the same logits."""
+    ours, *others = (predict(codes) for predict in predicts.values())
+    for who, logits in zip(list(predicts)[1:], others, strict=True):
+        worst = np.abs(logits - ours).max()
+        if worst > 1e-4:
+            sys.exit(f"{who}: logits differ by {worst}")
 
 
 def pytorch(network: Network) -> Predict:
@@ -49,7 +87,7 @@ def pytorch(network: Network) -> Predict:
 def onnxruntime(network: Network) -> Predict | None:
     """Predict in onnxruntime; None where it, or what writes its files, is not installed."""
     try:
-        import onnxruntime as ort  # type: ignore[import-not-found]
+        import onnxruntime as ort
     except ImportError:
         return None
     options = ort.SessionOptions()
@@ -75,60 +113,6 @@ def onnxruntime(network: Network) -> Predict | None:
     return predict
 
 
-def main(name: str = "enhancer", sequences: str = "2048") -> None:
-    """Take turns and print the table."""
-    torch.set_num_threads(1)
-    network = Network(architecture(name), generator=torch.Generator().manual_seed(0)).eval()
-    codes = np.random.default_rng(0).integers(0, 4, (int(sequences), 500), dtype=np.uint8)
-    predictor = network.predictor()
-    contenders = {"enhancer_core": predictor.logits, "PyTorch": pytorch(network)}
-    peer = onnxruntime(network)
-    if peer is None:
-        print("onnxruntime: not measured, since it or `onnx` is not installed")
-    else:
-        contenders["onnxruntime"] = peer
-    _compare(contenders, codes, "us a sequence")
-    changed, changes = every_change(codes[0])
-    ours = contenders["enhancer_core"]
-    near = {"enhancer_core": lambda _: predictor.substituted_logits(codes[:1], *changes)}
-    print("all changes of one sequence:")
-    _compare({**contenders, **near, "ours, whole": ours}, changed, "us a change")
-
-
-def every_change(codes: Codes) -> tuple[Codes, tuple[NDArray[np.int64], ...]]:
-    """Give the three other bases at each position of a sequence (L,), as sequences and changes."""
-    positions = np.repeat(np.arange(len(codes)), 3)
-    bases = (codes[positions] + np.tile([1, 2, 3], len(codes))) % 4
-    changed = np.tile(codes, (len(positions), 1))
-    changed[np.arange(len(positions)), positions] = bases
-    return changed, (np.zeros_like(positions), positions, bases.astype(np.int64))
-
-
-def _compare(contenders: dict[str, Predict], codes: Codes, unit: str) -> None:
-    results = {who: predict(codes) for who, predict in contenders.items()}
-    for who, logits in results.items():
-        worst = np.abs(logits - results["enhancer_core"]).max()
-        if worst > 1e-4:
-            sys.exit(f"{who}: logits differ by {worst}")
-    times: dict[str, list[float]] = {who: [] for who in contenders}
-    for _ in range(TURNS):
-        for who, predict in contenders.items():
-            start = time.process_time()
-            predict(codes)
-            times[who].append((time.process_time() - start) / len(codes) * 1e6)
-    report(times, unit)
-
-
-def report(times: dict[str, list[float]], unit: str) -> None:
-    """Print each contender's median, and how many times as long it takes as the first."""
-    first = np.array(next(iter(times.values())))
-    for who, each in times.items():
-        ratios = np.array(each) / first
-        print(
-            f"{who:16} {np.median(each):8.2f} {unit}   {np.median(ratios):5.2f} x"
-            f"   ({ratios.min():.2f} to {ratios.max():.2f})"
-        )
-
-
 if __name__ == "__main__":
+    one_core()
     main(*sys.argv[1:])

@@ -11,26 +11,21 @@ batches. Fails if effects differ: by 1e-5 from kipoi-veff's, by 1e-4 in log odds
 
 from __future__ import annotations
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = "1"  # before the libraries that read it
-
 import json
-import platform
-import resource
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from shuffle import cpu_model, release
+from turns import cpu_seconds, machine, one_core, report, take_turns
 
 from enhancer_core.architecture import BASES
 from enhancer_core.checkpoint import load_model
@@ -72,7 +67,7 @@ class Commands:
         )
 
     def _run(self, program: str, *options: str) -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before = cpu_seconds()
         done = subprocess.run(
             [str(Path(sys.executable).with_name(program)), *options],
             cwd=self.folder,
@@ -81,16 +76,14 @@ class Commands:
             capture_output=True,
             check=False,
         )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode:
             sys.exit(f"{program} failed\n{done.stdout}{done.stderr}")
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return cpu_seconds() - before
 
 
 def main(model: str = "EnhancerCNN/human_liver_background") -> None:
     """Print the machine, the versions and both tables."""
-    packages = ("numpy", "numba", "torch", "kipoi", "kipoi_veff")
-    print(f"{cpu_model()}; Python {platform.python_version()}", *map(release, packages), sep=", ")
+    print(machine(("numpy", "numba", "torch", "kipoi", "kipoi_veff")))
     group, name = model.split("/")
     weights = weights_path(SOURCE / group, read_rows(SOURCE / group)[name])
     torch.set_num_threads(1)
@@ -133,12 +126,10 @@ def compare_commands(commands: Commands) -> None:
     programs = {"enhancer_core": commands.ours, "kipoi-veff": commands.theirs}
     for program in programs.values():  # makes the genome's index, and the compiled code's cache
         program("one.vcf")
-    times = np.array(
-        [
-            [[program(vcf) for vcf in ("snvs.vcf", "one.vcf")] for program in programs.values()]
-            for _ in range(COMMAND_TURNS)
-        ]
-    )  # (turns, programs, whole or start)
+    whole, start = (
+        take_turns({who: partial(run, vcf) for who, run in programs.items()}, turns=COMMAND_TURNS)
+        for vcf in ("snvs.vcf", "one.vcf")
+    )
     worst = 0.0
     for field in ("DIFF", "LOGIT"):
         ours, theirs = (
@@ -147,9 +138,10 @@ def compare_commands(commands: Commands) -> None:
         worst = max(worst, float(np.abs(ours - theirs).max()))
     if len(ours) != SNVS or worst > 1e-5:
         sys.exit(f"effects of {len(ours):,} SNVs differ by {worst}")
-    print(f"{SNVS:,} SNVs, effects equal to {worst:.0e}; CPU seconds, of {COMMAND_TURNS} turns:")
-    report("whole commands", times[:, :, 0], list(programs))
-    report("less the start", times[:, :, 0] - times[:, :, 1], list(programs))
+    print(f"{SNVS:,} SNVs, effects equal to {worst:.0e}")
+    report("5,000 SNVs, whole commands", whole)
+    scoring = {who: whole[who] - np.median(start[who]) for who in whole}
+    report("5,000 SNVs, less the start", scoring, bars={"kipoi-veff": 10})
 
 
 def read_info(vcf: Path, field: str) -> Values:
@@ -169,14 +161,7 @@ def compare_mutagenesis(network: Network, rng: np.random.Generator) -> None:
     worst = np.abs(ours - theirs).max()
     if worst > 1e-4:
         sys.exit(f"log odds of mutants differ by {worst}")
-    times = np.empty((TURNS, len(contenders)))
-    for turn in times:
-        for place, contender in enumerate(contenders.values()):
-            start = time.process_time()
-            contender()
-            turn[place] = time.process_time() - start
-    print(f"every change of {len(codes)} bp, equal to {worst:.0e}; CPU seconds, of {TURNS} turns:")
-    report("mutagenesis", times, list(contenders))
+    report("mutagenesis, naive", take_turns(contenders, turns=TURNS), bars={"PyTorch": 5})
 
 
 def naive_mutagenesis(network: Network, codes: Codes) -> Values:
@@ -195,15 +180,6 @@ def naive_mutagenesis(network: Network, codes: Codes) -> Values:
     return effects
 
 
-def report(what: str, times: Values, programs: Sequence[str]) -> None:
-    """Print medians of times (turns, 2), and theirs over ours: median and spread over turns."""
-    ours, theirs = np.median(times, axis=0)
-    ratios = times[:, 1] / times[:, 0]
-    print(
-        f"{what:16}{programs[0]} {ours:.3f}   {programs[1]} {theirs:.3f}"
-        f"   {np.median(ratios):.1f} x ({ratios.min():.1f} to {ratios.max():.1f})"
-    )
-
-
 if __name__ == "__main__":
+    one_core()
     main(*sys.argv[1:])
