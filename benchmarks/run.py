@@ -23,7 +23,7 @@ SCRIPTS = (
     "training.py", "prediction.py", "scanning.py", "mutagenesis.py", "shuffle.py", "extraction.py",
     "motifs.py", "restarts.py", "growth.py",
 )  # fmt: skip
-KIPOI = HERE.parent / ".venv-kipoi" / "bin" / "python"  # of `make kipoi`; its peers live there
+KIPOI = HERE.parent / ".venv-kipoi" / "bin" / "python"  # of `make kipoi`
 PACKAGES = (
     "numpy", "numba", "torch", "tensorflow_cpu", "onnxruntime", "seqpro", "tangermeme", "memelite",
 )  # fmt: skip
@@ -33,7 +33,7 @@ def main() -> None:
     """Run the benchmarks one after another, and write the page."""
     runs = [(sys.executable, script) for script in SCRIPTS]
     if KIPOI.exists():
-        runs.append((str(KIPOI), "variants.py"))
+        runs.append((str(KIPOI), "kipoi_tools.py"))
     else:
         print("kipoi-veff, kipoi predict: not measured; `make kipoi` installs them")
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as folder:

@@ -1,12 +1,11 @@
-"""Variant effects on one core: 5,000 SNVs beside kipoi-veff, then mutagenesis beside PyTorch.
+"""Commands beside Kipoi's on one core: 100,000 windows predicted, and 5,000 SNVs scored.
 
-    .venv-kipoi/bin/python benchmarks/variants.py [MODEL]
+    .venv-kipoi/bin/python benchmarks/kipoi_tools.py [MODEL]
 
-MODEL is a row of `kipoi_models/`; the environment is that of `make kipoi`. Genome and SNVs are
-drawn from a seed. Both programs run as commands, in turns, and score both strands; their times are
-CPU times, user and system, of all their processes. A run on one SNV, the time to start, is also
-taken away. Mutagenesis of one 500 bp sequence runs in this process, beside all 1,500 mutants in
-batches. Fails if effects differ: by 1e-5 from kipoi-veff's, by 1e-4 in log odds from PyTorch's.
+MODEL is a row of `kipoi_models/`; the environment is that of `make kipoi`. Genome, windows and SNVs
+are drawn from a seed. All run as commands; their times are CPU times, user and system, of all their
+processes. For SNVs the time to start, that of a run on one SNV, is also taken away. Fails if
+probabilities differ by 1e-6, or effects by 1e-5.
 """
 
 from __future__ import annotations
@@ -17,26 +16,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from turns import cpu_seconds, machine, one_core, report, take_turns
+from turns import machine, one_core, report, take_turns
 
-from enhancer_core.architecture import BASES
-from enhancer_core.checkpoint import load_model
-from enhancer_core.dna import ALPHABET, Codes, decode, reverse_complement
-from enhancer_core.model import Network, one_hot
+from enhancer_core.dna import ALPHABET, decode
 from enhancer_core.publish import read_rows, weights_path
-from enhancer_core.variants import mutagenesis
 
 SOURCE = Path(__file__).parents[1] / "kipoi_models"
-CHROMOSOMES, LENGTH, SNVS = 4, 1_000_000, 5000
-COMMAND_TURNS, TURNS, BATCH = 3, 9, 256
+CHROMOSOMES, LENGTH = 4, 1_000_000
+WINDOWS, WIDTH, SNVS = 100_000, 500, 5000
+COMMAND_TURNS, BATCH = 3, 256
 HEADER = "##fileformat=VCFv4.2\n{}#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 Values = NDArray[np.float64]
@@ -50,24 +44,40 @@ class Commands:
     model: str
     weights: Path
 
-    def ours(self, vcf: str) -> float:
-        """Score with `enhancer-core variants`; give the seconds of CPU time."""
-        return self._run(
+    def our_windows(self) -> None:
+        """Extract and predict with `enhancer-core`."""
+        genome, windows = ("genome.fa", "windows.bed")
+        self._run("enhancer-core", "extract", genome, windows, "--quiet", "-o", "windows.fa")
+        self._run(
+            *("enhancer-core", "predict", str(self.weights), "windows.fa"),
+            *("--threads", "1", "--device", "cpu", "--quiet", "-o", "our_windows.tsv"),
+        )
+
+    def their_windows(self) -> None:
+        """Predict with Kipoi, in batches that suit it."""
+        files = {"fasta_file": "genome.fa", "intervals_file": "windows.bed"}
+        self._run(
+            *("kipoi", "predict", self.model, "--source", "enhancer", "--batch_size", str(BATCH)),
+            *("--dataloader_args", json.dumps(files), "-o", "their_windows.tsv"),
+        )
+
+    def our_snvs(self, vcf: str) -> None:
+        """Score with `enhancer-core variants`."""
+        self._run(
             *("enhancer-core", "variants", str(self.weights), "--genome", "genome.fa"),
             *("--vcf", vcf, "--threads", "1", "--device", "cpu", "--quiet"),
-            *("-o", f"ours_{vcf}"),
+            *("-o", f"our_{vcf}"),
         )
 
-    def theirs(self, vcf: str) -> float:
-        """Score with kipoi-veff, in batches that suit it; give the seconds of CPU time."""
-        return self._run(
+    def their_snvs(self, vcf: str) -> None:
+        """Score with kipoi-veff, in batches that suit it."""
+        self._run(
             *("enhancer-core-veff", "score_variants", self.model, "--source", "enhancer"),
             *("--dataloader_args", '{"fasta_file": "genome.fa"}', "--batch_size", str(BATCH)),
-            *("-i", vcf, "-o", f"theirs_{vcf}", "-s", "diff", "logit"),
+            *("-i", vcf, "-o", f"their_{vcf}", "-s", "diff", "logit"),
         )
 
-    def _run(self, program: str, *options: str) -> float:
-        before = cpu_seconds()
+    def _run(self, program: str, *options: str) -> None:
         done = subprocess.run(
             [str(Path(sys.executable).with_name(program)), *options],
             cwd=self.folder,
@@ -78,7 +88,6 @@ class Commands:
         )
         if done.returncode:
             sys.exit(f"{program} failed\n{done.stdout}{done.stderr}")
-        return cpu_seconds() - before
 
 
 def main(model: str = "EnhancerCNN/human_liver_background") -> None:
@@ -86,16 +95,15 @@ def main(model: str = "EnhancerCNN/human_liver_background") -> None:
     print(machine(("numpy", "numba", "torch", "kipoi", "kipoi_veff")))
     group, name = model.split("/")
     weights = weights_path(SOURCE / group, read_rows(SOURCE / group)[name])
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as folder:
         commands = Commands(Path(folder), model, weights)
         make_inputs(commands.folder, np.random.default_rng(0))
-        compare_commands(commands)
-    compare_mutagenesis(load_model(weights).network, np.random.default_rng(1))
+        compare_windows(commands)
+        compare_snvs(commands)
 
 
 def make_inputs(folder: Path, rng: np.random.Generator) -> None:
-    """Write a genome, a VCF of SNVs, its first one alone, and a home in which Kipoi has a source.
+    """Write a genome, windows, SNVs, the first one alone, and a home where Kipoi has a source.
 
     The source is a copy, since Kipoi writes into it.
     """
@@ -103,6 +111,14 @@ def make_inputs(folder: Path, rng: np.random.Generator) -> None:
     names = [f"chr{number + 1}" for number in range(CHROMOSOMES)]
     records = zip(names, decode(genome), strict=True)
     (folder / "genome.fa").write_text("".join(f">{name}\n{bases}\n" for name, bases in records))
+    spaced = np.linspace(WIDTH, LENGTH - WIDTH, WINDOWS // CHROMOSOMES, dtype=np.int64)
+    (folder / "windows.bed").write_text(
+        "".join(
+            f"{name}\t{centre - WIDTH // 2}\t{centre + WIDTH // 2}\n"
+            for name in names
+            for centre in spaced.tolist()
+        )
+    )
     places = np.sort(rng.choice(genome.size, SNVS, replace=False))
     references = genome.ravel()[places]
     alternatives = (references + rng.integers(1, 4, SNVS)) % 4
@@ -121,11 +137,22 @@ def make_inputs(folder: Path, rng: np.random.Generator) -> None:
     (folder / ".kipoi" / "config.yaml").write_text(json.dumps({"model_sources": sources}))
 
 
-def compare_commands(commands: Commands) -> None:
-    """Take turns on the SNVs and on one SNV; compare all effects, and print the times."""
-    programs = {"enhancer_core": commands.ours, "kipoi-veff": commands.theirs}
-    for program in programs.values():  # makes the genome's index, and the compiled code's cache
-        program("one.vcf")
+def compare_windows(commands: Commands) -> None:
+    """Take turns on the windows, and compare all probabilities."""
+    contenders = {"enhancer_core": commands.our_windows, "kipoi predict": commands.their_windows}
+    times = take_turns(contenders, turns=COMMAND_TURNS)
+    ours, theirs = (
+        read_last_column(commands.folder / f"{whose}_windows.tsv") for whose in ("our", "their")
+    )
+    worst = np.abs(ours - theirs).max()
+    if len(ours) != WINDOWS or worst > 1e-6:
+        sys.exit(f"probabilities of {len(ours):,} windows differ by {worst}")
+    report("windows of a genome, whole commands", times, bars={"kipoi predict": 10})
+
+
+def compare_snvs(commands: Commands) -> None:
+    """Take turns on the SNVs and on one SNV, and compare all effects."""
+    programs = {"enhancer_core": commands.our_snvs, "kipoi-veff": commands.their_snvs}
     whole, start = (
         take_turns({who: partial(run, vcf) for who, run in programs.items()}, turns=COMMAND_TURNS)
         for vcf in ("snvs.vcf", "one.vcf")
@@ -133,51 +160,25 @@ def compare_commands(commands: Commands) -> None:
     worst = 0.0
     for field in ("DIFF", "LOGIT"):
         ours, theirs = (
-            read_info(commands.folder / f"{whose}_snvs.vcf", field) for whose in ("ours", "theirs")
+            read_info(commands.folder / f"{whose}_snvs.vcf", field) for whose in ("our", "their")
         )
         worst = max(worst, float(np.abs(ours - theirs).max()))
     if len(ours) != SNVS or worst > 1e-5:
         sys.exit(f"effects of {len(ours):,} SNVs differ by {worst}")
-    print(f"{SNVS:,} SNVs, effects equal to {worst:.0e}")
-    report("5,000 SNVs, whole commands", whole)
+    report("SNVs, whole commands", whole)
     scoring = {who: whole[who] - np.median(start[who]) for who in whole}
-    report("5,000 SNVs, less the start", scoring, bars={"kipoi-veff": 10})
+    report("SNVs, less the start", scoring, bars={"kipoi-veff": 10})
+
+
+def read_last_column(table: Path) -> Values:
+    """Read the last column of a table with a header."""
+    return np.array([float(line.split("\t")[-1]) for line in table.read_text().splitlines()[1:]])
 
 
 def read_info(vcf: Path, field: str) -> Values:
     """Read a number of INFO from each record, whatever stands before its name."""
     records = [line for line in vcf.read_text().splitlines() if not line.startswith("#")]
     return np.array([float(line.split(f"{field}=")[1].split(";")[0]) for line in records])
-
-
-def compare_mutagenesis(network: Network, rng: np.random.Generator) -> None:
-    """Take turns on every change of a sequence; compare log odds, and print the times."""
-    codes = rng.integers(0, 4, network.architecture.length, dtype=np.uint8)
-    contenders: dict[str, Callable[[], Values]] = {
-        "enhancer_core": lambda: mutagenesis(network, codes).effects.logit,
-        "PyTorch": lambda: naive_mutagenesis(network, codes),
-    }
-    ours, theirs = (contender() for contender in contenders.values())  # warms up, too
-    worst = np.abs(ours - theirs).max()
-    if worst > 1e-4:
-        sys.exit(f"log odds of mutants differ by {worst}")
-    report("mutagenesis, naive", take_turns(contenders, turns=TURNS), bars={"PyTorch": 5})
-
-
-def naive_mutagenesis(network: Network, codes: Codes) -> Values:
-    """Predict the sequence and all its mutants whole, on both strands, in batches."""
-    places, bases = np.arange(len(codes)), np.arange(BASES)
-    changed = np.tile(codes, (len(codes), BASES, 1))
-    changed[places, :, places] = bases
-    sequences = np.concatenate([codes[np.newaxis], changed[bases != codes[:, np.newaxis]]])
-    odds = np.zeros(len(sequences))
-    with torch.inference_mode():
-        for strand in (sequences, reverse_complement(sequences)):
-            batches = torch.split(torch.from_numpy(np.ascontiguousarray(strand)), BATCH)
-            logits = torch.cat([network(one_hot(batch)) for batch in batches]).numpy()
-            odds += (logits[:, 1] - logits[:, 0]) / 2
-    effects: Values = odds[1:] - odds[0]
-    return effects
 
 
 if __name__ == "__main__":
