@@ -2,6 +2,9 @@
 # make test   install, and run the tests (those of minutes: make test-slow)
 # make lint   format, style and types
 # make kipoi  install Kipoi's tools beside, and check every published model with them
+# make galaxy  start a Galaxy server on this machine with the tools; Ctrl-C stops it. Options:
+#              GENOMES="hg38=/data/hg38.fa ..." to offer, PORT=8080 (otherwise a free one)
+# make test-galaxy  test every tool and workflow on such a server and in a browser
 # make models train all published models anew from DATA, and publish them: a quarter of an hour
 # make bench  install the peers beside, and run every benchmark: benchmarks/RESULTS.md, half an hour
 # make saturation  hold the human models against measured effects in DATA: docs/saturation.html
@@ -12,13 +15,16 @@ TORCH ?= torch==2.13.0
 DEMO ?= demo
 DATA ?= ../shared/data
 KIPOI ?= .venv-kipoi
+GALAXY ?= .venv-galaxy
+GALAXY_DATA ?= galaxy-data
+GALAXY_RESULTS ?= galaxy-results
 BENCH ?= .venv-bench
 
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow lint kipoi models bench saturation install debian clean
+.PHONY: demo test test-slow lint kipoi galaxy test-galaxy models bench saturation install debian clean
 
 demo: install
 	@$(BIN)/python training/demo.py $(DEMO)
@@ -36,6 +42,14 @@ lint: $(VENV)/.linters
 
 kipoi: debian $(KIPOI)/.installed
 	@$(KIPOI)/bin/python kipoi_models/check.py
+
+galaxy: install $(GALAXY)/.installed
+	@$(GALAXY)/bin/python galaxy_tools/serve.py $(GALAXY_DATA) --command $(BIN)/enhancer-core \
+	  $(addprefix --port ,$(PORT)) $(addprefix --genome ,$(GENOMES))
+
+test-galaxy: PROGRAMS += chromium
+test-galaxy: install $(GALAXY)/.installed
+	@$(GALAXY)/bin/python galaxy_tools/check.py $(GALAXY_RESULTS) --command $(BIN)/enhancer-core
 
 models: install
 	$(BIN)/python training/models.py $(DATA) kipoi_models
@@ -76,17 +90,26 @@ $(BENCH)/.installed: setup.cfg pyproject.toml benchmarks/requirements.txt
 	$(BENCH)/bin/pip install --quiet "$(TORCH)" --requirement benchmarks/requirements.txt --editable .
 	@touch $@
 
+# Galaxy's three hundred packages stay apart from ours.
+$(GALAXY)/.installed: galaxy_tools/requirements.txt galaxy_tools/constraints.txt
+	$(PYTHON) -m venv $(GALAXY)
+	$(GALAXY)/bin/pip install --quiet --upgrade pip
+	$(GALAXY)/bin/pip install --quiet --requirement galaxy_tools/requirements.txt
+	@touch $@
+
 $(VENV)/.linters: $(INSTALLED)
 	$(BIN)/pip install --quiet "$(TORCH)" --editable ".[lint]"
 	@touch $@
 
 # bedtools draws background windows; tabix indexes variants. All else runs without them.
+PROGRAMS = bedtools tabix
 debian:
 	@missing=; \
-	for program in bedtools tabix; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	if [ -z "$$missing" ]; then :; \
-	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -qq -y $$missing >/dev/null; \
+	elif [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
 	else echo "to install:  sudo apt-get install$$missing"; fi
 
 clean:
-	rm -rf $(VENV) $(KIPOI) $(BENCH) $(DEMO) build *.egg-info
+	rm -rf $(VENV) $(KIPOI) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) build *.egg-info

@@ -3,6 +3,7 @@
     python benchmarks/growth.py
 
 1 is linear. Sizes double three times, from one at which a run takes a tenth of a second or more.
+`scanning.py` tells how a track grows.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from enhancer_core.dna import Codes, decode
 from enhancer_core.intervals import from_rows
 from enhancer_core.io.genome import open_genome
 from enhancer_core.model import Network
-from enhancer_core.predict import probabilities, track
+from enhancer_core.predict import probabilities
 from enhancer_core.shuffle import k_shuffle
 from enhancer_core.train import TrainConfig, train
 
@@ -40,7 +41,6 @@ def main() -> None:
         "4-shuffle, sequences": (4000, shuffles),
         "training, sequences": (1000, lambda n: trains(n, 1)),
         "training, restarts": (1, lambda n: trains(1000, n)),
-        "track, bp": (200_000, lambda n: tracks(network, n)),
         "extraction from a genome, windows": (5000, extracts),
     }
     for name, (least, make) in tasks.items():
@@ -87,12 +87,6 @@ def trains(n: int, restarts: int) -> Callable[[], object]:
     )
     config = TrainConfig(restarts=restarts, epochs=1)
     return lambda: train(data, WANTED, config)
-
-
-def tracks(network: Network, bp: int) -> Callable[[], object]:
-    """Prepare to predict along bp of a chromosome."""
-    codes = np.random.default_rng(0).integers(0, 4, bp, dtype=np.uint8)
-    return lambda: list(track(network, codes, start=0, end=bp, step=50))
 
 
 def extracts(n: int) -> Callable[[], object]:

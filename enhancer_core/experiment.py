@@ -31,7 +31,7 @@ from enhancer_core.dataset import (
 )
 from enhancer_core.dna import gc_content
 from enhancer_core.interpret import filter_pfms
-from enhancer_core.io.files import sha256, write_text
+from enhancer_core.io.files import sha256, write_files, write_text
 from enhancer_core.io.tables import write_table
 from enhancer_core.motif import ppm
 from enhancer_core.predict import probabilities
@@ -179,6 +179,7 @@ def write_outcome(
     positives: Sequence[Path],
     negatives: Sequence[Path],
     threads: int = 1,
+    markdown: bool = False,
 ) -> None:
     """Write the results of a run into a folder; the model last, so that with it all is there.
 
@@ -192,6 +193,8 @@ def write_outcome(
         The files that the data set was read from.
     threads
         Cores to use.
+    markdown
+        Whether to write the report as Markdown too.
 
     Raises
     ------
@@ -230,8 +233,10 @@ def write_outcome(
         data,
         {"probability": outcome.network, "baseline_probability": outcome.baseline},
     )
-    page = report.render_report(_content(experiment, outcome, inputs, threads=threads))
-    write_text(folder / "report.html", page)
+    page = report.report_page(_content(experiment, outcome, inputs, threads=threads))
+    write_text(folder / "report.html", report.render_page(page))
+    if markdown:
+        write_files(folder, report.render_markdown(page))
     write_json(folder / "metrics.json", figures)
     save_model(folder / MODEL_FILE, outcome.trained.network, training)
 

@@ -70,3 +70,19 @@ def filter_pfms(network: Network, codes: Codes, *, threads: int = 1) -> NDArray[
         least = torch.from_numpy(np.tile(np.where(peaks > 0, peaks * ACTIVE, np.inf), 2))
         found: NDArray[np.int64] = np.sum(list(pool.map(count, starts)), axis=0)
     return found
+
+
+def weight_ppms(network: Network) -> NDArray[np.float64]:
+    """Read the weights of first-layer filters as motifs, without sequences.
+
+    A position's weights are taken for log odds in nats, up to a constant. That is what Cohn et al.
+    2018 compared with databases; what a filter responds to, and how often, does not show in it.
+
+    Returns
+    -------
+    float64, shape (F, 4, W)
+        Each position sums to 1.
+    """
+    weights = network.first_layer.weight.detach().cpu().double()
+    found: NDArray[np.float64] = functional.softmax(weights, dim=1).numpy()
+    return found

@@ -15,6 +15,8 @@ from enhancer_core.architecture import BASES, CLASSES, Architecture, Convolution
 from enhancer_core.dna import Codes
 from enhancer_core.engine import Predictor
 
+_BATCH = 256  # windows laid out at once
+
 
 class ReverseComplementConvolution(nn.Conv1d):
     """First layer: each filter reads both strands and keeps the better match of every pool.
@@ -153,6 +155,13 @@ class TorchPredictor:
         changed = codes[np.asarray(rows)]
         changed[np.arange(len(changed)), np.asarray(positions)] = bases
         return self.logits(changed)
+
+    def scanned_logits(self, codes: Codes, starts: ArrayLike) -> NDArray[np.float32]:
+        """Compute the logits of windows of codes (C,), whose starts ascend: float32 (n, 2)."""
+        begins = np.asarray(starts)
+        windows = np.lib.stride_tricks.sliding_window_view(codes, self._network.architecture.length)
+        batches = [windows[begins[i : i + _BATCH]] for i in range(0, len(begins), _BATCH)]
+        return np.concatenate([np.zeros((0, CLASSES), np.float32), *map(self.logits, batches)])
 
 
 def one_hot(codes: Tensor) -> Tensor:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from enhancer_core.architecture import Architecture
-from enhancer_core.dna import N_CODE, Codes
+from enhancer_core.dna import N_CODE, Codes, reverse_complement
 from enhancer_core.errors import SequenceError
 
+if TYPE_CHECKING:  # what they need takes a tenth of a second to import
+    from enhancer_core.intervals import Intervals
+    from enhancer_core.io.genome import Genome
+    from enhancer_core.io.tracks import Stretch
+
+Floats: TypeAlias = NDArray[np.float32]
+Starts: TypeAlias = NDArray[np.int64]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 BATCH = 256  # sequences predicted at once
-_TRACK_BLOCK = 4096  # windows laid out at once
+_BINS, _REACH = 4096, 1 << 20  # of a track predicted at once: bins, bp
 _MOST_N = 0.5  # share of a window
 
 
@@ -29,6 +40,9 @@ class Predictor(Protocol):
         self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
     ) -> NDArray[np.float32]:
         """Compute the logits of sequences with one base changed: float32 (m, 2)."""
+
+    def scanned_logits(self, codes: Codes, starts: ArrayLike) -> NDArray[np.float32]:
+        """Compute the logits of windows of codes (C,), whose starts ascend: float32 (n, 2)."""
 
 
 class Scorer(Protocol):
@@ -46,6 +60,7 @@ def probabilities(
     network: Scorer,
     codes: Codes,
     *,
+    both_strands: bool = False,
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> NDArray[np.float32]:
@@ -58,6 +73,8 @@ def probabilities(
         is on the CPU, PyTorch the rest.
     codes
         uint8, shape (n, L), values 0-4, with the length L that the network reads.
+    both_strands
+        Give the mean of a sequence's probability and its reverse complement's.
     threads
         Batches predicted side by side; the result does not depend on it.
     progress
@@ -73,9 +90,13 @@ def probabilities(
     SequenceError
         If L is not the network's.
     """
-    odds = log_odds(network, codes, threads=threads, progress=progress)
-    found: NDArray[np.float32] = expit(odds)
-    return found
+    predictor = network.predictor()
+
+    def predict(some: Codes) -> Floats:
+        strands = (some, reverse_complement(some)) if both_strands else (some,)
+        return _mean_probability(predictor.logits(each) for each in strands)
+
+    return _in_batches(predict, network, codes, threads, progress)
 
 
 def log_odds(
@@ -94,21 +115,40 @@ def log_odds(
     float32, shape (n,)
         The second logit less the first.
     """
+    predictor = network.predictor()
+    return _in_batches(
+        lambda some: _odds(predictor.logits(some)), network, codes, threads, progress
+    )
+
+
+def _in_batches(
+    predict: Callable[[Codes], Floats],
+    network: Scorer,
+    codes: Codes,
+    threads: int,
+    progress: Callable[[int], None] | None,
+) -> Floats:
     wanted = network.architecture.length
     if codes.shape[1] != wanted:
         raise SequenceError(f"sequences of {codes.shape[1]} bp; the model reads {wanted} bp")
-    predictor = network.predictor()
-
-    def one_batch(start: int) -> NDArray[np.float32]:
-        found = predictor.logits(codes[start : start + BATCH])
+    batches = (codes[start : start + BATCH] for start in range(0, len(codes), BATCH))
+    found = [np.zeros(0, np.float32)]
+    for some in in_order(predict, batches, threads=threads):
+        found.append(some)
         if progress is not None:
-            progress(len(found))
-        difference: NDArray[np.float32] = found[:, 1] - found[:, 0]
-        return difference
+            progress(len(some))
+    return np.concatenate(found)
 
-    with ThreadPoolExecutor(threads) as pool:
-        batches = pool.map(one_batch, range(0, len(codes), BATCH))
-        return np.concatenate([np.zeros(0, np.float32), *batches])
+
+def _odds(logits: Floats) -> Floats:
+    difference: Floats = logits[:, 1] - logits[:, 0]
+    return difference
+
+
+def _mean_probability(strands: Iterable[Floats]) -> Floats:
+    """Average over strands, whose logits are (n, 2) each."""
+    mean: Floats = np.mean([expit(_odds(logits)) for logits in strands], axis=0)
+    return mean
 
 
 def substituted_log_odds(
@@ -146,68 +186,105 @@ def substituted_log_odds(
     """
     predictor = network.predictor()
 
-    def one_batch(start: int) -> NDArray[np.float32]:
+    def predict(start: int) -> Floats:
         some = slice(start, start + BATCH)
-        found = predictor.substituted_logits(codes, rows[some], positions[some], bases[some])
-        difference: NDArray[np.float32] = found[:, 1] - found[:, 0]
-        return difference
+        return _odds(predictor.substituted_logits(codes, rows[some], positions[some], bases[some]))
 
-    with ThreadPoolExecutor(threads) as pool:
-        batches = pool.map(one_batch, range(0, len(rows), BATCH))
-        return np.concatenate([np.zeros(0, np.float32), *batches])
+    batches = in_order(predict, range(0, len(rows), BATCH), threads=threads)
+    return np.concatenate([np.zeros(0, np.float32), *batches])
 
 
 def track(
     network: Scorer,
-    codes: Codes,
+    genome: Genome,
+    regions: Intervals,
     *,
-    start: int,
-    end: int,
     step: int,
+    both_strands: bool = False,
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Predict along a stretch of a chromosome.
+) -> Iterator[Stretch]:
+    """Predict along regions of a genome.
 
-    The stretch is cut into bins of `step` bp, the last perhaps shorter. A bin's value is the
+    A region is cut into bins of `step` bp, the last perhaps shorter. A bin's value is the
     probability of the window around its middle, (start + end) // 2. Beyond the chromosome's ends a
     window holds N, as the Kipoi data loader pads; bins whose window is more than half N have no
     value.
 
     Parameters
     ----------
-    network
+    network, both_strands, threads
         As `probabilities`.
-    codes
-        uint8, shape (C,): the whole chromosome.
-    start, end
-        The stretch, 0-based and half-open, inside the chromosome.
+    genome
+        Read a stretch at a time, ahead of what is predicted.
+    regions
+        Inside the genome's chromosomes, in the genome's names.
     step
         Bin, in bp, at least 1.
+    progress
+        Called with the number of bins done since the last call.
 
     Yields
     ------
-    tuple of int64 (m,) and float32 (m,)
-        Starts of the bins that have a value, and the values, a block at a time in order.
+    tuple of str, int64 (m,), int64 (m,) and float32 (m,)
+        Chromosome, and the starts, ends and values of the bins that have one, in order.
     """
-    length = network.architecture.length
-    bins = np.arange(start, end, step)
-    for some in np.split(bins, range(_TRACK_BLOCK, len(bins), _TRACK_BLOCK)):
-        firsts = (some + np.minimum(some + step, end)) // 2 - length // 2
-        stretch = _padded(codes, int(firsts[0]), int(firsts[-1]) + length)
-        windows = np.lib.stride_tricks.sliding_window_view(stretch, length)[firsts - firsts[0]]
-        known = (windows == N_CODE).mean(axis=1) <= _MOST_N
-        found = probabilities(network, np.ascontiguousarray(windows[known]), threads=threads)
+    predictor, length = network.predictor(), network.architecture.length
+
+    def predict(block: _Block) -> tuple[int, Stretch]:
+        chrom, bins, ends, windows, codes = block
+        unknown = np.cumsum(np.concatenate([[False], codes == N_CODE]))
+        known = unknown[windows + length] - unknown[windows] <= _MOST_N * length
+        strands = [predictor.scanned_logits(codes, windows[known])]
+        if both_strands:
+            starts = len(codes) - length - windows[known][::-1]
+            strands.append(predictor.scanned_logits(reverse_complement(codes), starts)[::-1])
+        return len(bins), (chrom, bins[known], ends[known], _mean_probability(strands))
+
+    for done, stretch in in_order(predict, _read(genome, regions, step, length), threads=threads):
         if progress is not None:
-            progress(len(some))
-        if len(found):
-            yield some[known], found
+            progress(done)
+        if len(stretch[-1]):
+            yield stretch
 
 
-def _padded(codes: Codes, start: int, end: int) -> Codes:
-    """Cut a stretch out of a chromosome, with N where it reaches over an end."""
-    stretch = np.full(end - start, N_CODE, dtype=np.uint8)
-    inside = codes[max(start, 0) : end]
-    offset = max(-start, 0)
-    stretch[offset : offset + len(inside)] = inside
-    return stretch
+# Chromosome, starts and ends of bins, the codes that their windows read, and where each begins.
+_Block: TypeAlias = tuple[str, Starts, Starts, Starts, Codes]
+
+
+def _read(genome: Genome, regions: Intervals, step: int, length: int) -> Iterator[_Block]:
+    most = step * min(_BINS, max(_REACH // step, 1))
+    rows = zip(regions.chroms.tolist(), regions.starts.tolist(), regions.ends.tolist(), strict=True)
+    for chrom, start, end in rows:
+        for first in range(start, end, most):
+            bins = np.arange(first, min(first + most, end), step)
+            ends = np.minimum(bins + step, end)
+            windows = (bins + ends) // 2 - length // 2
+            begin, stop, limit = int(windows[0]), int(windows[-1]) + length, genome.lengths[chrom]
+            inside = genome.codes(chrom, max(begin, 0), min(stop, limit))
+            beyond = max(-begin, 0), max(stop - limit, 0)
+            codes = np.pad(inside, beyond, constant_values=N_CODE)
+            yield chrom, bins, ends, windows - begin, codes
+
+
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int
+) -> Iterator[Result]:
+    """Apply a function to items side by side, and give the results in order.
+
+    Items are taken ahead, but no more than two for each thread: what makes them works while they
+    are computed, and memory is bounded.
+
+    Examples
+    --------
+    >>> list(in_order(lambda x: 2 * x, iter([1, 2, 3]), threads=2))
+    [2, 4, 6]
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

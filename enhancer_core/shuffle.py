@@ -22,21 +22,19 @@ Wilson D. (1996). STOC '96, 296-303.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from enhancer_core.compiled import compiled
 from enhancer_core.dna import N_CODE, Codes
 from enhancer_core.errors import SequenceError
 
 Positions: TypeAlias = NDArray[np.int64]
 Numbers: TypeAlias = NDArray[np.uint64]
 Flags: TypeAlias = NDArray[np.bool_]
-F = TypeVar("F", bound=Callable[..., Any])
 
 LONGEST = 2**31 - 1  # letters of a sequence: a position times 32 random bits must fit in 63
 
@@ -167,19 +165,7 @@ def _check(codes: Codes, lengths: Positions, ends: Positions, k: int) -> None:
         )
 
 
-def _compiled(function: F) -> F:
-    return cast("F", njit(nogil=True)(function))
-
-
-def _cached(function: F) -> F:
-    """Compile, and keep the machine code for later processes where there is a place to write."""
-    try:
-        return cast("F", njit(nogil=True, cache=True)(function))
-    except RuntimeError:  # neither NUMBA_CACHE_DIR, this folder nor the user's cache can be written
-        return _compiled(function)
-
-
-@_cached
+@compiled
 def _shuffle_runs(
     codes: Codes, starts: Positions, stops: Positions, seeds: Numbers, k: int
 ) -> None:
@@ -193,7 +179,7 @@ def _shuffle_runs(
         _walk(run, words[at], at + k - 1, first, segments, letters)
 
 
-@_compiled
+@compiled
 def _words(run: Codes, width: int) -> tuple[Numbers, int]:
     """Give each word of `width` letters along a run its number; all numbers are below the count."""
     span = min(width, 31)  # letters that fit in 62 bits
@@ -219,7 +205,7 @@ def _words(run: Codes, width: int) -> tuple[Numbers, int]:
     return words, count
 
 
-@_compiled
+@compiled
 def _number(words: Numbers) -> int:
     """Replace words, in place, by numbers from 0 in order of appearance; return the count."""
     bits = 1
@@ -244,7 +230,7 @@ def _number(words: Numbers) -> int:
     return count
 
 
-@_compiled
+@compiled
 def _forks(words: Numbers, count: int) -> tuple[Numbers, Flags]:
     """Return where the list of each vertex begins, and which have no choice and are settled."""
     first = np.zeros(count + 1, np.uint64)
@@ -262,7 +248,7 @@ def _forks(words: Numbers, count: int) -> tuple[Numbers, Flags]:
     return first, settled
 
 
-@_compiled
+@compiled
 def _segments(
     run: Codes, words: Numbers, first: Numbers, settled: Flags, state: np.uint64
 ) -> tuple[Numbers, Codes, int, np.uint64]:
@@ -305,7 +291,7 @@ def _segments(
     return segments, letters, at, state
 
 
-@_compiled
+@compiled
 def _grow_tree(
     segments: Numbers, first: Numbers, settled: Flags, root: np.uint64, state: np.uint64
 ) -> None:
@@ -333,7 +319,7 @@ def _grow_tree(
             fork = leaving >> 32
 
 
-@_compiled
+@compiled
 def _draw(state: np.uint64, low: np.uint64, high: np.uint64) -> tuple[np.uint64, np.uint64]:
     """Draw a whole number from low to high - 1; return the generator's new state, and it.
 
@@ -351,7 +337,7 @@ def _draw(state: np.uint64, low: np.uint64, high: np.uint64) -> tuple[np.uint64,
             return state, low + np.uint64(product >> 32)
 
 
-@_compiled
+@compiled
 def _walk(
     run: Codes, fork: np.uint64, at: int, first: Numbers, segments: Numbers, letters: Codes
 ) -> None:

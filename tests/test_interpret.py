@@ -5,7 +5,7 @@ import torch
 
 from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.dna import encode, reverse_complement
-from enhancer_core.interpret import filter_pfms
+from enhancer_core.interpret import filter_pfms, weight_ppms
 from enhancer_core.model import Network
 
 LENGTH = 30
@@ -52,3 +52,15 @@ def test_threads_do_not_change_the_counts() -> None:
     one, two = (filter_pfms(network, codes, threads=threads) for threads in (1, 2))
     assert one.sum() > 0
     assert np.array_equal(one, two)
+
+
+def test_weights_are_read_as_log_odds() -> None:
+    network = network_that_reads("GC", bias=0.0)
+    with torch.no_grad():
+        network.first_layer.weight[0, :, 1] = torch.tensor([0.0, np.log(2), np.log(4), np.log(8)])
+    ppms = weight_ppms(network)
+    assert ppms.shape == (1, 4, 2)
+    share = 1 / (np.e + 3)
+    np.testing.assert_allclose(ppms[0, :, 0], [share, share, np.e * share, share])
+    np.testing.assert_allclose(ppms[0, :, 1], np.array([1, 2, 4, 8]) / 15, rtol=1e-6)
+    assert network.first_layer.weight.requires_grad

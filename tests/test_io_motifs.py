@@ -13,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from enhancer_core.errors import EnhancerError, FileError, MotifError
-from enhancer_core.io.motifs import read_motif, read_motifs
-from enhancer_core.motif import BUILTIN, ppm
+from enhancer_core.io.motifs import read_motif, read_motifs, write_meme
+from enhancer_core.motif import BUILTIN, Motif, ppm
 
 # One motif of three positions in every format: counts A 1 2 3, C 4 5 6, G 7 8 9, T 8 5 2.
 COUNTS = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9], [8, 5, 2]]) * 1.0
@@ -72,6 +72,21 @@ def test_motifs_come_in_the_order_of_the_file(tmp_path: Path, text: str) -> None
     motifs = read_motifs(write(tmp_path, text + second.replace("ALPHABET= ACGT\n", "")))
     names = ["TF1/made-up", "TF2/made-up"] if text == HOMER else ["MA1.1", "MA2.1"]
     assert [motif.name for motif in motifs] == names
+
+
+def test_written_motifs_are_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "out.meme"
+    motifs = [*BUILTIN.values(), Motif("no_alias", np.array([[3], [0], [0], [1]]))]
+    write_meme(path, motifs)
+    again = read_motifs(path)
+    assert [(m.name, m.alias) for m in again] == [(m.name, m.alias) for m in motifs]
+    for one, other in zip(motifs, again, strict=True):
+        np.testing.assert_allclose(ppm(one.pfm), other.pfm, atol=5e-7)
+    text = path.read_text()
+    assert text.startswith("MEME version 4\n\nALPHABET= ACGT\n")
+    assert "MOTIF MA0102.2 CEBPA\nletter-probability matrix: alength= 4 w= 9 nsites= 18\n" in text
+    assert text.endswith("MOTIF no_alias\nletter-probability matrix: alength= 4 w= 1 nsites= 4\n"
+                         " 0.750000 0.000000 0.000000 0.250000\n")  # fmt: skip
 
 
 @pytest.mark.parametrize("rows", [JASPAR, JASPAR_BARE])

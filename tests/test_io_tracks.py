@@ -112,6 +112,23 @@ def test_bedgraph_and_bigwig_hold_the_same(stretches: list[Stretch]) -> None:
     np.testing.assert_allclose([row[3] for row in rows], [row[3] for row in other], rtol=5e-6)
 
 
+def test_even_bins_take_less_room_in_a_bigwig_and_hold_the_same(tmp_path: Path) -> None:
+    # the same bins, in one stretch, and in stretches with the gap between them inside
+    rows = [(start, start + 10, start / 4000) for start in range(0, 4000, 10) if start != 2000]
+    stretches = {
+        "even.bw": [stretch("a", *rows[:200]), stretch("a", *rows[200:])],
+        "uneven.bw": [stretch("a", *rows)],
+        "mixed.bw": [stretch("a", *rows[:150]), stretch("a", *rows[150:])],
+    }
+    for name, each in stretches.items():
+        write_track(tmp_path / name, each, {"a": 4000})
+    found = [bigwig_rows(tmp_path / name) for name in stretches]
+    assert found[0] == found[1] == found[2]
+    assert [row[1:3] for row in found[0]] == [row[:2] for row in rows]
+    even, uneven, _ = ((tmp_path / name).stat().st_size for name in stretches)
+    assert even < uneven
+
+
 def test_a_track_of_nothing_is_a_whole_file(tmp_path: Path) -> None:
     for name in ("some.bedgraph", "some.bw"):
         write_track(tmp_path / name, [], LENGTHS)

@@ -21,6 +21,7 @@ from enhancer_core.report import (
     Filter,
     InputFile,
     ModelResult,
+    Page,
     Part,
     ReportContent,
     Restart,
@@ -28,14 +29,14 @@ from enhancer_core.report import (
     Table,
     plots,
     render_page,
-    render_report,
+    report_page,
     sentences,
 )
 
 NASTY = "<script>alert('1')</script> & \"Ünïcode\" $x_1$.fa"
 
 
-class Page(HTMLParser):
+class Browsed(HTMLParser):
     """What a browser would read: text, tags in order, attributes."""
 
     def __init__(self, html: str) -> None:
@@ -54,6 +55,10 @@ class Page(HTMLParser):
 
     def of(self, attribute: str) -> list[str]:
         return [value for name, value in self.attributes if name == attribute]
+
+
+def render_report(content: ReportContent) -> str:
+    return render_page(report_page(content))
 
 
 def model(name: str, shift: float, *, n: int = 300) -> ModelResult:
@@ -145,7 +150,7 @@ def test_a_report_holds_every_section_in_order(content: ReportContent) -> None:
 
 
 def test_a_report_shows_the_figures_it_was_given(content: ReportContent) -> None:
-    text = Page(render_report(content)).text
+    text = Browsed(render_report(content)).text
     for shown in (
         f"{content.network.test.auc.value:.3f}",
         f"{content.baseline.test.average_precision.value:.3f}",
@@ -177,21 +182,21 @@ def test_a_report_does_not_depend_on_the_user_s_matplotlib_settings(content: Rep
 
 
 def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing(content: ReportContent) -> None:
-    page = Page(render_report(content))
+    page = Browsed(render_report(content))
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
     assert page.of("src") == []
     assert all(target.startswith("#") for target in page.of("href") + page.of("xlink:href"))
 
 
 def test_ids_in_a_page_are_unique_and_links_find_them(content: ReportContent) -> None:
-    page = Page(render_report(content))
+    page = Browsed(render_report(content))
     ids = page.of("id")
     assert len(ids) == len(set(ids))
     assert {target[1:] for target in page.of("href") + page.of("xlink:href")} <= set(ids)
 
 
 def test_every_figure_tells_a_reader_who_cannot_see_it_what_it_is(content: ReportContent) -> None:
-    page = Page(render_report(content))
+    page = Browsed(render_report(content))
     assert page.of("role").count("img") == page.tags.count("figure") == 10
     assert "Logo of sharp, consensus ACGT" in page.of("aria-label")
 
@@ -223,16 +228,16 @@ def test_names_are_escaped_wherever_they_stand(content: ReportContent) -> None:
             )
         ],
     )
-    page = Page(render_report(nasty))
+    page = Browsed(render_report(nasty))
     assert "script" not in page.tags
     assert page.text.count(NASTY) >= 25
     assert NASTY in page.of("aria-label")
-    assert Page(render_report(content)).tags.count("svg") == page.tags.count("svg")
+    assert Browsed(render_report(content)).tags.count("svg") == page.tags.count("svg")
 
 
 @given(st.text())
 def test_a_page_shows_any_text_as_it_is(text: str) -> None:
-    page = Page(render_page("title", sections=[Section(title="s", text=[text])]))
+    page = Browsed(render_page(Page(title="title", sections=[Section(title="s", text=[text])])))
     assert text in page.text
 
 

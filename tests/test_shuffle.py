@@ -6,10 +6,9 @@ import gzip
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise, permutations, product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, ks_2samp
 
 from enhancer_core import shuffle
-from enhancer_core.dna import Codes, decode, encode
+from enhancer_core.dna import decode, encode
 from enhancer_core.errors import SequenceError
 from enhancer_core.shuffle import k_shuffle, k_shuffle_ragged
 
@@ -375,17 +374,3 @@ def test_lengths_that_do_not_add_up_are_refused(rng: np.random.Generator) -> Non
 def test_a_sequence_too_long_for_its_positions_is_refused(rng: np.random.Generator) -> None:
     with pytest.raises(SequenceError, match=r"^sequence 1: 2147483648 bp are too many; allowed ar"):
         k_shuffle_ragged(encode(["ACGT"])[0], [4, 2**31], k=2, rng=rng)
-
-
-def test_a_place_for_compiled_code_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def njit(**options: bool) -> Callable[[Any], Any]:
-        if "cache" in options:
-            raise RuntimeError("cannot cache function: no locator available")
-        return lambda function: function
-
-    monkeypatch.setattr(shuffle, "njit", njit)
-
-    def double(codes: Codes) -> Codes:
-        return 2 * codes
-
-    assert shuffle._cached(double) is double

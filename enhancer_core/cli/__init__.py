@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from enhancer_core import __version__
-from enhancer_core.cli import data, learn, publish, score, variants
+from enhancer_core.cli import data, learn, motifs, publish, score, variants
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
@@ -61,9 +61,11 @@ for command in (
     learn.train,
     learn.evaluate,
     learn.baseline,
+    motifs.pssm,
     score.predict,
     variants.variants,
     variants.mutagenesis,
+    motifs.motifs,
     publish.publish,
 ):
     commands.add_command(command)

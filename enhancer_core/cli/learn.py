@@ -119,6 +119,11 @@ def data_options(function: Function) -> Function:
     help="Which epoch of a restart is kept: best by validation AUC, or last, as published.",
 )
 @click.option(
+    "--markdown",
+    is_flag=True,
+    help="Write the report as Markdown too: report.md, with its images in the folder figures.",
+)
+@click.option(
     "--resume", is_flag=True, help="Continue the unfinished run in the output folder, if any."
 )
 @seed_option
@@ -140,6 +145,7 @@ def train(
     learning_rate: float,
     stop_below_loss: float,
     keep: str,
+    markdown: bool,
     resume: bool,
     seed: int,
     threads: int,
@@ -221,11 +227,17 @@ def train(
             progress=progress,
         )
     write_outcome(
-        output, experiment, outcome, positives=positives, negatives=negatives, threads=threads
+        output,
+        experiment,
+        outcome,
+        positives=positives,
+        negatives=negatives,
+        threads=threads,
+        markdown=markdown,
     )
     discard_states(state)
-    talk.say(f"network:  test AUC {_interval(outcome.network.test.auc)}")
-    talk.say(f"baseline: test AUC {_interval(outcome.baseline.test.auc)} ({outcome.baseline.name})")
+    talk.say(f"network:  test AUC {interval(outcome.network.test.auc)}")
+    talk.say(f"baseline: test AUC {interval(outcome.baseline.test.auc)} ({outcome.baseline.name})")
     talk.say(f"model and report: {output}")
 
 
@@ -273,7 +285,7 @@ def evaluate(
         found = probabilities(network, dataset.codes, threads=threads, progress=advance)
     figures = metrics.evaluate(dataset.labels, found, rng=np.random.default_rng(seed))
     write_json(output, figures.to_dict())
-    talk.say(f"AUC {_interval(figures.auc)}: {output}")
+    talk.say(f"AUC {interval(figures.auc)}: {output}")
     if figures.auc.high < 0.5:
         talk.say("the network ranks negatives above positives: are the two swapped?")
 
@@ -332,7 +344,7 @@ def baseline(
     write_split(output / "split.tsv", data)
     write_predictions(output / "test_predictions.tsv", data, {"probability": scored})
     write_json(output / "metrics.json", {"name": scored.name, **scored.to_dict()})
-    talk.say(f"{scored.name}: test AUC {_interval(scored.test.auc)}: {output}")
+    talk.say(f"{scored.name}: test AUC {interval(scored.test.auc)}: {output}")
 
 
 def split_data(
@@ -383,5 +395,6 @@ def _describe(data: SplitDataset) -> str:
     return f"positives + negatives: {counts}"
 
 
-def _interval(estimate: Estimate) -> str:
+def interval(estimate: Estimate) -> str:
+    """Spell a figure with its interval."""
     return f"{estimate.value:.3f} (95% interval {estimate.low:.3f} to {estimate.high:.3f})"

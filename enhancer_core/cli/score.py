@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,11 @@ from enhancer_core.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from enhancer_core.intervals import Intervals
-    from enhancer_core.io.genome import Genome
+    from enhancer_core.io.fasta import Sequences
     from enhancer_core.io.tracks import Stretch
     from enhancer_core.predict import Scorer
 
-_BLOCK = 16_384  # sequences held at once
+_BLOCK = 4096  # sequences read at once
 
 
 @click.command(short_help="Predict probabilities for sequences, or a track along a genome.")
@@ -40,6 +39,11 @@ _BLOCK = 16_384  # sequences held at once
     show_default=True,
     help="Length of a track's bins.",
 )
+@click.option(
+    "--both-strands",
+    is_flag=True,
+    help="Average each sequence's or window's probability with its reverse complement's.",
+)
 @threads_option
 @device_option
 @quiet_option
@@ -50,6 +54,7 @@ def predict(
     genome: Path | None,
     regions: Path | None,
     step: int,
+    both_strands: bool,
     threads: int,
     device: str,
     quiet: bool,
@@ -77,26 +82,35 @@ def predict(
     network = load_scorer(model, device)
     talk = Talk(quiet)
     if source is not None:
-        _predict_sequences(network, source, output, threads=threads, talk=talk)
+        _predict_sequences(
+            network, source, output, both_strands=both_strands, threads=threads, talk=talk
+        )
     elif genome is not None:
-        _predict_track(network, genome, regions, output, step=step, threads=threads, talk=talk)
+        _predict_track(
+            network, genome, regions, output,
+            step=step, both_strands=both_strands, threads=threads, talk=talk,
+        )  # fmt: skip
 
 
 def _predict_sequences(
-    network: Scorer, source: Path, output: Path, *, threads: int, talk: Talk
+    network: Scorer, source: Path, output: Path, *, both_strands: bool, threads: int, talk: Talk
 ) -> None:
     from enhancer_core.io.fasta import read_blocks
     from enhancer_core.io.files import writing
-    from enhancer_core.predict import probabilities
+    from enhancer_core.predict import in_order, probabilities
+
+    def predict(block: Sequences) -> list[tuple[str, float]]:
+        found = probabilities(network, block.codes, both_strands=both_strands)
+        return list(zip(block.names, found.tolist(), strict=True))
 
     done = 0
     with writing(output) as stream, talk.progress("sequences predicted", None) as advance:
         stream.write(b"name\tprobability\n")
-        for block in read_blocks(source, size=_BLOCK, length=network.architecture.length):
-            found = probabilities(network, block.codes, threads=threads, progress=advance)
-            rows = zip(block.names, found.tolist(), strict=True)
+        blocks = read_blocks(source, size=_BLOCK, length=network.architecture.length)
+        for rows in in_order(predict, blocks, threads=threads):
             stream.write("".join(f"{name}\t{value:.6g}\n" for name, value in rows).encode())
-            done += len(block)
+            advance(len(rows))
+            done += len(rows)
     talk.say(f"{done:,} sequences predicted: {output}")
 
 
@@ -107,6 +121,7 @@ def _predict_track(
     output: Path,
     *,
     step: int,
+    both_strands: bool,
     threads: int,
     talk: Talk,
 ) -> None:
@@ -114,6 +129,7 @@ def _predict_track(
     from enhancer_core.io.bed import read_bed
     from enhancer_core.io.genome import open_genome
     from enhancer_core.io.tracks import write_track
+    from enhancer_core.predict import track
 
     with open_genome(genome, note=talk.say) as opened:
         if regions is None:
@@ -124,9 +140,10 @@ def _predict_track(
         bins = int((-(-(wanted.ends - wanted.starts) // step)).sum())
         known = 0
         with talk.progress("bins predicted", bins) as advance:
-            stretches = _stretches(
-                network, opened, wanted, step=step, threads=threads, progress=advance
-            )
+            stretches = track(
+                network, opened, wanted,
+                step=step, both_strands=both_strands, threads=threads, progress=advance,
+            )  # fmt: skip
 
             def counted() -> Iterator[Stretch]:
                 nonlocal known
@@ -138,27 +155,3 @@ def _predict_track(
     if known < bins:
         talk.say(f"{bins - known:,} bins have no value: their window is mostly N")
     talk.say(f"{known:,} bins of {step} bp in {len(wanted):,} regions predicted: {output}")
-
-
-def _stretches(
-    network: Scorer,
-    genome: Genome,
-    wanted: Intervals,
-    *,
-    step: int,
-    threads: int,
-    progress: Callable[[int], None],
-) -> Iterator[Stretch]:
-    import numpy as np
-
-    from enhancer_core.predict import track
-
-    chrom_now, codes = "", np.zeros(0, dtype=np.uint8)
-    rows = zip(wanted.chroms.tolist(), wanted.starts.tolist(), wanted.ends.tolist(), strict=True)
-    for chrom, start, end in rows:
-        if chrom != chrom_now:
-            chrom_now, codes = chrom, genome.codes(chrom)
-        for starts, values in track(
-            network, codes, start=start, end=end, step=step, threads=threads, progress=progress
-        ):
-            yield chrom, starts, np.minimum(starts + step, end), values

@@ -147,8 +147,8 @@ def mutagenesis(
     """
     from enhancer_core.io.fasta import read_sequences
     from enhancer_core.io.files import make_folder, write_files, write_text, writing
-    from enhancer_core.report import Page, render_markdown
-    from enhancer_core.report.mutagenesis import mutation_plot, mutation_section
+    from enhancer_core.report import render_markdown
+    from enhancer_core.report.mutagenesis import mutation_page, mutation_plot, mutation_section
     from enhancer_core.variants import mutagenesis as mutate
 
     talk = Talk(quiet)
@@ -172,9 +172,7 @@ def mutagenesis(
                 sections.append(mutation_section(name[:_LONGEST_NAME], codes, found))
             advance(1)
     if markdown:
-        lead = f"{len(sequences):,} sequences were scored; shown are the first {len(sections):,}."
-        page = Page(title="Every single-base change", lead=lead, sections=sections)
-        write_files(output, render_markdown(page))
+        write_files(output, render_markdown(mutation_page(sections, scored=len(sequences))))
     if len(sequences) > plots:
         talk.say(f"{plots:,} of {len(sequences):,} sequences are drawn, the first; see --plots")
     talk.say(f"{len(sequences):,} sequences scored: {output}")

@@ -70,7 +70,23 @@ def read(  # noqa: PLR0913
     spell(codes, layers[0], words)
     place = layers[0].output + i * layers[0].stride
     read_dna(words, layers[0], 0, layers[0].outputs, packed, memory, place, chosen)
-    for index in range(1, convolutions):
+    read_on(1, i, layers, convolutions, packed, memory, place, scores, chosen)
+
+
+@compiled
+def read_on(  # noqa: PLR0913
+    first: int,
+    i: int,
+    layers: Layers,
+    convolutions: int,
+    packed: Floats,
+    memory: Floats,
+    place: int,
+    scores: Floats,
+    chosen: Floats | None,
+) -> None:
+    """Compute the convolutions of sequence i from number `first` on, which reads at `place`."""
+    for index in range(first, convolutions):
         layer = layers[index]
         convolve(layer, 0, layer.outputs, packed, memory, place, scores)
         place = layer.output + i * layer.stride
@@ -106,8 +122,10 @@ def read_dna(
     # Local, since LLVM must take it that a store to memory changes what a record holds.
     filters, size, n_tables = layer.filters, layer.pool, tables(layer)
     base, bias, table = layer.packed, layer.packed_bias, WORDS * table_row(layer)
-    for q in range(start, stop):
-        for f in range(0, filters, LANES):
+    # Filters outside, so that the tables of eight stay in the nearest cache; the last first, since
+    # a vector that is not full reaches into the next output.
+    for f in range((filters - 1) // LANES * LANES, -1, -LANES):
+        for q in range(start, stop):
             best, which = spread(-np.inf), spread(0.0)
             for p in range(size):
                 position = q * size + p
@@ -154,20 +172,20 @@ def pool(
     chosen: Floats | None,
 ) -> None:
     """Pool scores into outputs start to stop; `chosen` receives the first best of each pool."""
-    row = 0
+    filters, size, columns = layer.filters, layer.pool, layer.columns  # local, as in `read_dna`
     for q in range(start, stop):
-        for f in range(0, layer.filters, LANES):
+        row = (q - start) * size * columns
+        for f in range(0, filters, LANES):
             best, which = load(scores, row + f), spread(0.0)
-            for p in range(1, layer.pool):
-                score = load(scores, row + p * layer.columns + f)
+            for p in range(1, size):
+                score = load(scores, row + p * columns + f)
                 if chosen is not None:
                     which = where_greater(score, best, spread(p), which)
                 best = where_greater(score, best, score, best)
-            output = place + q * layer.filters + f
+            output = place + q * filters + f
             store(memory, output, where_greater(best, spread(0.0), best, spread(0.0)))
             if chosen is not None:
                 store(chosen, output, which)
-        row += layer.pool * layer.columns
 
 
 @compiled

@@ -9,6 +9,7 @@ from enhancer_core.architecture import CLASSES, Architecture
 from enhancer_core.dna import N_CODE, Codes, check_codes
 from enhancer_core.engine.forward import forward
 from enhancer_core.engine.plan import aligned, pack, plan
+from enhancer_core.engine.scanning import scan
 from enhancer_core.engine.substitutions import substitute
 from enhancer_core.engine.vectors import Floats
 from enhancer_core.errors import SequenceError
@@ -126,6 +127,51 @@ class Predictor:
             )  # fmt: skip
             found[start : start + _BLOCK] = self._last(memory, len(some))
         return found
+
+    def scanned_logits(self, codes: Codes, starts: ArrayLike) -> Floats:
+        """Compute the logits of windows along a stretch of DNA, on one core.
+
+        What windows that overlap share is computed once, to the same bits as by `logits`.
+
+        Parameters
+        ----------
+        codes
+            uint8, shape (C,), values 0-4: the stretch.
+        starts
+            Integers, shape (n,), in ascending order: where windows begin, all inside.
+
+        Returns
+        -------
+        float32, shape (n, 2)
+            Positives second.
+
+        Raises
+        ------
+        SequenceError
+            If starts do not ascend, a window is not inside, or a code is above 4.
+
+        Examples
+        --------
+        >>> from enhancer_core.dna import encode
+        >>> from enhancer_core.architecture import Architecture, Convolution
+        >>> from enhancer_core.model import Network
+        >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
+        >>> predictor = Network(wanted).predictor()
+        >>> found = predictor.scanned_logits(encode(["ACGTACGG"])[0], [0, 2])
+        >>> bool((found == predictor.logits(encode(["ACGTAC", "GTACGG"]))).all())
+        True
+        """
+        check_codes(codes)
+        begins = np.asarray(starts, np.int64)
+        if (np.diff(begins) < 0).any():
+            raise SequenceError("starts of windows must ascend")
+        length = self.architecture.length
+        for start in begins[:1], begins[-1:]:
+            if ((start < 0) | (start + length > len(codes))).any():
+                raise SequenceError(
+                    f"window {start[0]}-{start[0] + length} is not inside the {len(codes)} bp"
+                )
+        return scan(self._plan, self._packed, np.ascontiguousarray(codes), begins, length)
 
     def _last(self, memory: Floats, n: int) -> Floats:
         place, stride = (int(self._plan.layers[-1][name]) for name in ("output", "stride"))

@@ -14,6 +14,8 @@ from enhancer_core.dna import CODE_OF_LETTER, NOT_DNA, Codes, Letters, decode, d
 from enhancer_core.errors import FileError, SequenceError
 from enhancer_core.io.files import reading, writing
 
+_CODES = CODE_OF_LETTER.tobytes()
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -90,14 +92,14 @@ def _name(path: Path, header: bytes, number: int) -> str:
 
 
 def _record(path: Path, name: str, parts: list[bytes], start: int) -> Record:
-    letters = np.frombuffer(b"".join(parts), dtype=np.uint8)
-    if not letters.size:
+    # Not by indexing a table, which takes ten times as long.
+    codes = bytearray().join(parts).translate(_CODES)
+    if not codes:
         raise FileError(f"{path} line {start}: record '{name}' has a header without sequence")
-    codes = CODE_OF_LETTER[letters]
-    if (codes == NOT_DNA).any():
+    if NOT_DNA in codes:
         number, part = _line_of_bad_letter(parts, start)
         raise SequenceError(f"{path} line {number}: record '{name}': {describe_bad_letter(part)}")
-    return Record(name, codes, start)
+    return Record(name, np.frombuffer(codes, dtype=np.uint8), start)
 
 
 def _line_of_bad_letter(parts: list[bytes], start: int) -> tuple[int, Letters]:

@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -185,6 +185,20 @@ def write_text(path: Path, text: str) -> None:
     """
     with writing(path) as stream:
         stream.write(text.encode())
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files by their names in a folder, each whole or not at all; a/b makes the folder a.
+
+    Raises
+    ------
+    FileError
+        If a folder is missing or not writable, or the disk is full.
+    """
+    for name, content in files.items():
+        make_folder((folder / name).parent)
+        with writing(folder / name) as stream:
+            stream.write(content)
 
 
 def check_output(path: Path) -> None:

@@ -23,7 +23,7 @@ _BLANK = 32  # line ends, tabs and blanks: bytes up to here are no letters
 _BLANKS = bytes(range(_BLANK + 1))
 _CODES = CODE_OF_GENOME_LETTER.tobytes()
 _BLOCK = 256  # windows decoded at once, within the cache
-_SHORT, _LARGE = 1 << 14, 1 << 24  # bytes read at once
+_SHORT, _LARGE = 1 << 14, 1 << 17  # bytes read at once
 
 
 class Genome:

@@ -1,4 +1,4 @@
-"""Motifs in files: MEME, JASPAR, HOMER, and counts with one row a position (.pfm)."""
+"""Motifs in files: MEME, JASPAR, HOMER, and counts with one row a position (.pfm); MEME out."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.errors import FileError, MotifError
-from enhancer_core.io.files import read_lines
-from enhancer_core.motif import BUILTIN, Motif
+from enhancer_core.io.files import read_lines, write_text
+from enhancer_core.motif import BUILTIN, Motif, ppm
 
 Line: TypeAlias = tuple[int, str]  # its number in the file, its text without blanks around it
 Table: TypeAlias = NDArray[np.float64]  # rows of numbers, as in the file
@@ -22,6 +22,15 @@ _BASES = "ACGT"
 _FORMATS = "allowed are MEME ('MEME version 4'), JASPAR, HOMER and .pfm ('>name', rows of numbers)"
 _LABELLED_ROW = re.compile(r"([ACGT])\b\s*\[?([^\[\]]*)\]?")  # A [ 4 19 0 ]
 _ROW_SUM_TOLERANCE = 0.02  # MEME writers round to as few as two decimals
+_MEME_HEADER = """MEME version 4
+
+ALPHABET= ACGT
+
+strands: + -
+
+Background letter frequencies
+A 0.25 C 0.25 G 0.25 T 0.25
+"""
 
 
 class _Block(NamedTuple):
@@ -117,6 +126,35 @@ def read_motifs(path: Path) -> list[Motif]:
             *lines,
         ]
     return _read_tables(path, _blocks(lines, ">"))
+
+
+def write_meme(path: Path, motifs: Sequence[Motif]) -> None:
+    """Write motifs as MEME, which tools for motifs read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    motifs
+        Probabilities are written with six decimals; the counts at the first position, rounded, are
+        the number of sites.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    """
+    blocks = [_MEME_HEADER]
+    for motif in motifs:
+        rows = "".join(
+            f" {' '.join(f'{share:.6f}' for share in position)}\n" for position in ppm(motif.pfm).T
+        )
+        blocks.append(
+            f"MOTIF {' '.join([motif.name, motif.alias]).strip()}\n"
+            f"letter-probability matrix: alength= 4 w= {motif.width}"
+            f" nsites= {round(motif.pfm[:, 0].sum())}\n{rows}"
+        )
+    write_text(path, "\n".join(blocks))
 
 
 def _blocks(lines: Sequence[Line], marker: str) -> list[_Block]:

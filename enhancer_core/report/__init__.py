@@ -1,7 +1,7 @@
-"""Write reports as HTML pages that need nothing but a browser.
+"""Write reports as HTML that needs nothing but a browser, or as Markdown with PNG images.
 
-`render_report` makes the report of a training run out of a `ReportContent`; `render_page` lays out
-any `Section`s. Both are pure functions: the same content gives the same bytes.
+`report_page` composes the report of a training run out of a `ReportContent`; `render_page` and
+`render_markdown` write any `Page`. All are pure functions: the same content gives the same bytes.
 """
 
 from enhancer_core.report.content import (
@@ -14,8 +14,9 @@ from enhancer_core.report.content import (
     ReportContent,
     Restart,
 )
-from enhancer_core.report.page import Figure, Highlight, Section, Table, render_page
-from enhancer_core.report.training import render_report
+from enhancer_core.report.markdown import render_markdown
+from enhancer_core.report.page import Figure, Highlight, Page, Section, Table, render_page
+from enhancer_core.report.training import report_page
 
 __all__ = [
     "Composition",
@@ -25,11 +26,13 @@ __all__ = [
     "Highlight",
     "InputFile",
     "ModelResult",
+    "Page",
     "Part",
     "ReportContent",
     "Restart",
     "Section",
     "Table",
+    "render_markdown",
     "render_page",
-    "render_report",
+    "report_page",
 ]

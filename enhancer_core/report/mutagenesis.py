@@ -7,7 +7,7 @@ it the sequence as a logo, each letter as high as its loss costs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from enhancer_core.architecture import BASES
 from enhancer_core.dna import ALPHABET, N_CODE, Codes
-from enhancer_core.report.page import Figure, Section
+from enhancer_core.report.page import Figure, Page, Section
 from enhancer_core.report.plots import BASELINE, GUIDE, LETTERS, NETWORK
 from enhancer_core.variants import Mutations, attributions
 
@@ -87,6 +87,18 @@ def mutation_plot(name: str, codes: Codes, mutations: Mutations) -> Markup:
         f' viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12" fill="#1c2127">'
         f'<defs>{"".join(letters)}</defs><rect width="100%" height="100%" fill="white"/>'
         f"{''.join(drawn)}</svg>\n"
+    )
+
+
+def mutation_page(sections: Sequence[Section], *, scored: int) -> Page:
+    """Compose the report of a run: the sections of the first of `scored` sequences."""
+    first = "" if len(sections) == scored else f"; drawn here: {len(sections):,}, the first"
+    return Page(
+        title="Every single-base change",
+        lead=f"Sequences scored: {scored:,}{first}. A cell of a map is blue where the change"
+        " makes an enhancer less likely, orange where it makes one more likely. Below, a letter is"
+        " as high as the log odds that its loss costs on average.",
+        sections=sections,
     )
 
 

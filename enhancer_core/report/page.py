@@ -64,25 +64,26 @@ class Highlight:
     colour: str = "inherit"
 
 
-def render_page(
-    title: str,
-    *,
-    sections: Sequence[Section],
-    lead: str = "",
-    highlights: Sequence[Highlight] = (),
-) -> str:
-    """Lay out sections as one self-contained HTML page.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """What a page says, before it is HTML or Markdown.
+
+    `title` is also the browser tab's, `lead` one or two sentences that say what was found.
+    """
+
+    title: str
+    sections: Sequence[Section]  # each with an entry in the contents
+    lead: str = ""
+    highlights: Sequence[Highlight] = ()  # set large under the lead
+
+
+def render_page(page: Page) -> str:
+    """Lay out a page as one self-contained HTML file.
 
     Parameters
     ----------
-    title
-        Of the page and of the browser's tab.
-    sections
-        In order; each gets an entry in the contents.
-    lead
-        One or two sentences that say what was found.
-    highlights
-        Figures set large under the lead.
+    page
+        What to lay out.
 
     Returns
     -------
@@ -91,10 +92,10 @@ def render_page(
 
     Examples
     --------
-    >>> page = render_page("AUC < 1", sections=[Section(title="Data", text=["3 & 4"])])
-    >>> "<h1>AUC &lt; 1</h1>" in page, "<p>3 &amp; 4</p>" in page
+    >>> page = Page(title="AUC < 1", sections=[Section(title="Data", text=["3 & 4"])])
+    >>> "<h1>AUC &lt; 1</h1>" in render_page(page), "<p>3 &amp; 4</p>" in render_page(page)
     (True, True)
     """
     return _TEMPLATES.get_template("template.html.j2").render(
-        title=title, lead=lead, highlights=highlights, sections=sections
+        title=page.title, lead=page.lead, highlights=page.highlights, sections=page.sections
     )

@@ -61,7 +61,7 @@ LETTERS = (
     ("#f7b32b", "M1 .179A.57.5 0 1 0 1 .821V.46H.58V.62H.8V.758A.37.33 0 1 1 .853.288Z"),
     ("#d62839", "M0 0H1V.18H.6V1H.4V.18H0Z"),
 )
-_LETTER_WIDTH, _LOGO_HEIGHT = 20, 60
+LETTER_WIDTH, LOGO_HEIGHT = 20, 60
 _SHORTEST = 0.02  # bits; a lower letter would be half a point high
 
 # Over matplotlib's own defaults, never a user's settings, which would show in the bytes.
@@ -184,8 +184,8 @@ def logo(ppm: NDArray[np.float64]) -> Markup:
     >>> logo(np.eye(4)).count("<path")  # the letters A, C, G, T and the line they stand on
     5
     """
-    width = _LETTER_WIDTH * ppm.shape[1]
-    drawn = [f'<path d="M0 {_LOGO_HEIGHT + 0.5}H{width}" stroke="{GUIDE}"/>']
+    width = LETTER_WIDTH * ppm.shape[1]
+    drawn = [f'<path d="M0 {LOGO_HEIGHT + 0.5}H{width}" stroke="{GUIDE}"/>']
     for position, heights in enumerate((ppm * information_content(ppm)).T):
         top = 0.0
         for base in np.argsort(heights, kind="stable"):
@@ -193,13 +193,13 @@ def logo(ppm: NDArray[np.float64]) -> Markup:
             if heights[base] < _SHORTEST:
                 continue
             colour, outline = LETTERS[base]
-            place = f"{position * _LETTER_WIDTH} {_LOGO_HEIGHT * (1 - top / 2):.2f}"
-            scale = f"{_LETTER_WIDTH} {_LOGO_HEIGHT * heights[base] / 2:.2f}"
+            place = f"{position * LETTER_WIDTH} {LOGO_HEIGHT * (1 - top / 2):.2f}"
+            scale = f"{LETTER_WIDTH} {LOGO_HEIGHT * heights[base] / 2:.2f}"
             drawn.append(
                 f'<path transform="translate({place})scale({scale})" fill="{colour}"'
                 f' fill-rule="evenodd" d="{outline}"/>'
             )
-    box = f"0 0 {width} {_LOGO_HEIGHT + 1}"
+    box = f"0 0 {width} {LOGO_HEIGHT + 1}"
     return Markup(f'<svg viewBox="{box}" xmlns="http://www.w3.org/2000/svg">{"".join(drawn)}</svg>')
 
 

@@ -11,13 +11,13 @@ from enhancer_core.metrics import Estimate, calibration
 from enhancer_core.motif import information_content
 from enhancer_core.report import plots, sentences
 from enhancer_core.report.content import Composition, Filter, ReportContent
-from enhancer_core.report.page import Figure, Highlight, Section, Table, render_page
+from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
 
 _CLASS_KEY = ((plots.POSITIVES, "positives"), (plots.NEGATIVES, "negatives"))
 
 
-def render_report(content: ReportContent) -> str:
-    """Write the report of a training run as one HTML page.
+def report_page(content: ReportContent) -> Page:
+    """Compose the report of a training run.
 
     Parameters
     ----------
@@ -26,14 +26,13 @@ def render_report(content: ReportContent) -> str:
 
     Returns
     -------
-    str
-        HTML without scripts or outside resources. It holds no date, so the same content gives the
-        same bytes.
+    Page
+        It holds no date, so the same content gives the same page.
     """
     network, baseline = content.network, content.baseline
     difference = content.auc_difference
-    return render_page(
-        content.title,
+    return Page(
+        title=content.title,
         lead=sentences.headline(network, baseline, difference),
         highlights=(
             Highlight(
@@ -97,7 +96,7 @@ def _results(content: ReportContent) -> Section:
             Table(
                 head=("Part", "Model", "AUC", "Average precision", "Accuracy"),
                 rows=rows,
-                caption=f"Below each figure its {100 * test.confidence:g} % interval"
+                caption=f"With each figure its {100 * test.confidence:g} % interval"
                 f" ({test.resamples:,} bootstrap resamples, stratified by class).",
                 text_columns=2,
             )
