@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core import __version__, baseline, metrics, report
+from enhancer_core import __version__, baseline, gapped, metrics, report
 from enhancer_core.architecture import Architecture
 from enhancer_core.checkpoint import MODEL_FILE, save_model
 from enhancer_core.dataset import (
@@ -139,6 +139,20 @@ def score_baseline(data: SplitDataset, k: int, *, seed: int) -> Scored:
     fitted = baseline.fit(learn.codes, learn.labels, check.codes, check.labels, k=k)
     found = fitted.probabilities(data.dataset.codes)
     return _scored(data, f"{k}-mer logistic regression", found, seed=seed)
+
+
+def score_gapped(data: SplitDataset, *, seed: int) -> Scored:
+    """Fit gapped k-mers on the training part, and score every sequence with them.
+
+    Raises
+    ------
+    SequenceError
+        If sequences are too short.
+    """
+    learn, check = data.train, data.validation
+    fitted = gapped.fit(learn.codes, learn.labels, check.codes, check.labels)
+    found = fitted.probabilities(data.dataset.codes)
+    return _scored(data, f"gapped {gapped.K}-mer logistic regression", found, seed=seed)
 
 
 def _scored(data: SplitDataset, name: str, found: NDArray[np.float32], *, seed: int) -> Scored:

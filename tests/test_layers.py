@@ -21,7 +21,7 @@ LAYERS = (
     {"__init__", "errors"},
     {"dna", "intervals", "motif", "architecture", "compiled"},
     {"io", "shuffle", "background", "simulate", "pssm", "matching", "metrics"},
-    {"dataset", "baseline"},
+    {"dataset", "baseline", "gapped"},
     {"engine"},
     {"model"},
     {"checkpoint", "learner", "plant"},

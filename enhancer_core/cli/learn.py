@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from enhancer_core.cli.common import (
     PATH,
@@ -295,12 +296,19 @@ def evaluate(
 )
 @data_options
 @click.option(
+    "--kind",
+    type=click.Choice(["kmer", "gkm"]),
+    default="kmer",
+    show_default=True,
+    help="Whole k-mers, or gapped ones: any 6 letters of 10, which takes a minute or more.",
+)
+@click.option(
     "-k",
     type=click.IntRange(1, 8),
     metavar="N",
     default=5,
     show_default=True,
-    help="Length of the k-mers, in bp.",
+    help="Length of whole k-mers, in bp.",
 )
 @seed_option
 @quiet_option
@@ -312,6 +320,7 @@ def baseline(
     groups: str | None,
     test_group: tuple[str, ...],
     validation_group: tuple[str, ...],
+    kind: str,
     k: int,
     seed: int,
     quiet: bool,
@@ -325,8 +334,17 @@ def baseline(
       enhancer-core baseline --positives enhancers.fa \\
           --negatives background.fa -o baseline
     """
+    given = click.get_current_context().get_parameter_source("k")
+    if kind == "gkm" and given is ParameterSource.COMMANDLINE:
+        raise click.UsageError("-k is for --kind kmer; gapped k-mers have 6 letters of 10")
     from enhancer_core.dataset import read_dataset
-    from enhancer_core.experiment import score_baseline, write_json, write_predictions, write_split
+    from enhancer_core.experiment import (
+        score_baseline,
+        score_gapped,
+        write_json,
+        write_predictions,
+        write_split,
+    )
     from enhancer_core.io.files import make_folder
 
     talk = Talk(quiet)
@@ -339,7 +357,8 @@ def baseline(
         seed=seed,
         talk=talk,
     )
-    scored = score_baseline(data, k, seed=seed)
+    is_gapped = kind == "gkm"
+    scored = score_gapped(data, seed=seed) if is_gapped else score_baseline(data, k, seed=seed)
     make_folder(output)
     write_split(output / "split.tsv", data)
     write_predictions(output / "test_predictions.tsv", data, {"probability": scored})

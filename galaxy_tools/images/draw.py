@@ -10,9 +10,10 @@ import numpy as np
 from enhancer_core.checkpoint import load_model
 from enhancer_core.dna import decode, encode
 from enhancer_core.io.fasta import read_sequences
+from enhancer_core.motif import BUILTIN, ppm
 from enhancer_core.report.markdown import png
 from enhancer_core.report.mutagenesis import mutation_plot
-from enhancer_core.report.plots import BASELINE, GUIDE, LETTERS, NEGATIVES, NETWORK, POSITIVES
+from enhancer_core.report.plots import BASELINE, GUIDE, LETTERS, NEGATIVES, NETWORK, POSITIVES, logo
 from enhancer_core.shuffle import k_shuffle
 from enhancer_core.variants import mutagenesis
 
@@ -204,6 +205,18 @@ def variants() -> list[str]:
     return drawn
 
 
+def motifs() -> list[str]:
+    """Draw a filter's motif above a known one."""
+    known = BUILTIN["CEBPA"]
+    drawn = [text(20, 52, "filter"), text(20, 122, "most similar")]
+    blurred = 0.75 * ppm(known.pfm)[:, 1:10] + 0.25 / 4
+    for x, y, matrix in ((180.0, 10, blurred), (150.0, 80, ppm(known.pfm))):
+        size = f'width="{30 * matrix.shape[1]}" height="61" preserveAspectRatio="none"'
+        drawn.append(f'<svg x="{x}" y="{y}" {size}{logo(matrix).removeprefix("<svg")}')
+    drawn.append(text(445, 132, known.alias, colour=NETWORK))
+    return drawn
+
+
 def mutated() -> str:
     """Draw a sequence of the tests by its model."""
     record = read_sequences(DATA / "three.fa")
@@ -230,6 +243,7 @@ def main() -> None:
         "evaluate": picture(judged("AUC", NETWORK, ["model"]), 130),
         "baseline": picture(judged("AUC", BASELINE, ["counts of 5-mers,", "weighed"]), 130),
         "pssm": picture(judged("AUC", INK, ["best place for", "the motif"]), 130),
+        "motifs": picture(motifs(), 150),
         "predict": picture(predict(), 130),
         "variants": picture(variants(), 135),
         "mutagenesis": mutated(),
