@@ -6,7 +6,6 @@ are chosen on the validation part, and are reported on the test part once.
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -31,7 +30,7 @@ from enhancer_core.dataset import (
 )
 from enhancer_core.dna import gc_content
 from enhancer_core.interpret import filter_pfms
-from enhancer_core.io.files import sha256, write_files, write_text
+from enhancer_core.io.files import sha256, write_files, write_json, write_text
 from enhancer_core.io.tables import write_table
 from enhancer_core.motif import ppm
 from enhancer_core.predict import probabilities
@@ -178,11 +177,6 @@ def write_predictions(path: Path, data: SplitDataset, scored: Mapping[str, Score
     columns = [each.probabilities[data.parts == TEST].tolist() for each in scored.values()]
     rows = zip(test.names, test.files, test.labels.astype(int), *columns, strict=True)
     write_table(path, ["name", "file", "label", *scored], rows)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain values as JSON, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_outcome(

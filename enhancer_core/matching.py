@@ -236,7 +236,7 @@ def _p_values(
         first, last = np.maximum(0, -offsets), np.minimum(width, target_width - offsets)
         below = 2 * null[first, last].sum(axis=0)  # reversed, the same spans occur again
         chosen = widths == target_width
-        p[chosen] = -np.expm1(below[best[chosen] + width * _STEPS])
+        p[chosen] = 0.0 - np.expm1(below[best[chosen] + width * _STEPS])  # never -0
     return p
 
 

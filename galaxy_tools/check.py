@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,20 +48,19 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command that runs, beside others."""
+    """A program that runs, beside others."""
 
     name: str
     process: subprocess.Popen[bytes]
+    seconds: Future[float]
     log: Path
-    started: float
 
     def finish(self, read: Callable[..., Found] | None = None, *arguments: object) -> Outcome:
         """Wait for its end, read what it found, and show what it said if something is wrong."""
-        status = self.process.wait()
-        seconds = time.monotonic() - self.started
+        seconds = self.seconds.result()
         passed, problems = read(*arguments) if read else (0, [])
-        if status and not problems:
-            problems.append(f"FAILED {self.name}: exit status {status}")
+        if self.process.returncode and not problems:
+            problems.append(f"FAILED {self.name}: exit status {self.process.returncode}")
         if problems:
             say(self.log.read_text(errors="replace")[-20_000:])
         say("\n".join([f"== {self.name}: {passed} passed, {seconds:.0f} s", *problems]))
@@ -73,6 +73,7 @@ class Steps:
 
     results: Path
     stack: ExitStack
+    pool: ThreadPoolExecutor
 
     def start(
         self,
@@ -84,6 +85,7 @@ class Steps:
         """Start a program that is installed beside Galaxy."""
         log = self.results / f"{name}.log"
         path = os.pathsep.join([str(PROGRAMS), os.environ["PATH"]])
+        started = time.monotonic()
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [PROGRAMS / str(words[0]), *map(str, words[1:])],
@@ -94,11 +96,16 @@ class Steps:
                 stderr=subprocess.STDOUT,
             )
         self.stack.callback(process.kill)
-        return Step(name, process, log, time.monotonic())
+
+        def lasted() -> float:
+            process.wait()
+            return time.monotonic() - started
+
+        return Step(name, process, self.pool.submit(lasted), log)
 
 
 def check(steps: Steps, root: Path, command: Path) -> list[Outcome]:
-    """Run every step; some beside others, since a Galaxy test mostly waits."""
+    """Run every step; the tests beside each other, since much of a Galaxy test is waiting."""
     tools, workflows = tool_files(), sorted(WORKFLOWS.rglob("*.gxwf.yml"))
     lint = ("--fail_level", "warn")
     lints = [
@@ -109,9 +116,19 @@ def check(steps: Steps, root: Path, command: Path) -> list[Outcome]:
     with serving(root, command=command, tables=[TEST_TABLES]) as server:
         say(f"== server at {server.url}")
         outcomes = [step.finish() for step in lints]
-        live, report = "server tests", steps.results / "server tests.xml"
-        ours = steps.start(
-            *(live, "python", "-m", "pytest", "--durations", 10, "--junitxml", report),
+        planemo = {}
+        for name, files in (("tool tests", tools), ("workflow tests", workflows)):
+            report = steps.results / f"{name}.json"
+            step = steps.start(
+                *(name, "planemo", "test", "--engine", "external_galaxy", "--no_shed_install"),
+                *("--galaxy_url", server.url, "--galaxy_admin_key", server.key),
+                *("--test_output", report.with_suffix(".html"), "--test_output_json", report),
+                *files,
+            )
+            planemo[step] = (report, files)
+        report = steps.results / "server tests.xml"
+        step = steps.start(
+            *("server tests", "python", "-m", "pytest", "--durations", 10, "--junitxml", report),
             folder=SERVER_TESTS,
             environment={
                 "GALAXY_URL": server.url,
@@ -121,16 +138,8 @@ def check(steps: Steps, root: Path, command: Path) -> list[Outcome]:
                 "ENHANCER_CORE": str(command.absolute()),
             },
         )
-        for name, files in (("tool tests", tools), ("workflow tests", workflows)):
-            found = steps.results / f"{name}.json"
-            theirs = steps.start(
-                *(name, "planemo", "test", "--engine", "external_galaxy", "--no_shed_install"),
-                *("--galaxy_url", server.url, "--galaxy_admin_key", server.key),
-                *("--test_output", found.with_suffix(".html"), "--test_output_json", found),
-                *files,
-            )
-            outcomes.append(theirs.finish(read_planemo, found, files))
-        return [*outcomes, ours.finish(read_pytest, report)]
+        outcomes += [each.finish(read_planemo, *found) for each, found in planemo.items()]
+        return [*outcomes, step.finish(read_pytest, report)]
 
 
 def read_planemo(report: Path, files: Sequence[Path]) -> Found:
@@ -155,9 +164,8 @@ def why(data: dict[str, Any]) -> str:
     """Say what was wrong with a test: in planemo's words, and in the job's."""
     job = data.get("job") or {}
     told = [data.get("execution_problem"), *(data.get("output_problems") or [])]
-    return "\n".join(
-        str(each) for each in [*told, job.get("command_line"), job.get("stderr")] if each
-    )
+    told += [job.get("command_line"), job.get("stderr")]
+    return "\n".join(str(each)[:2000] for each in told if each)
 
 
 def read_pytest(report: Path) -> Found:
@@ -189,7 +197,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="galaxy-") as folder, ExitStack() as stack:
         started = time.monotonic()
         stack.callback(shutil.copytree, Path(folder, "log"), results / "log")
-        outcomes = check(Steps(results, stack), Path(folder), options.command)
+        pool = stack.enter_context(ThreadPoolExecutor())
+        outcomes = check(Steps(results, stack, pool), Path(folder), options.command)
     rows = [(each.step, each.seconds) for each in outcomes]
     for name, seconds in [*rows, ("together", time.monotonic() - started)]:
         say(f"{name:20}{seconds:6.0f} s")

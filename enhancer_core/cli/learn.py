@@ -274,8 +274,7 @@ def evaluate(
 
     from enhancer_core import metrics
     from enhancer_core.dataset import read_dataset
-    from enhancer_core.experiment import write_json
-    from enhancer_core.io.files import check_output
+    from enhancer_core.io.files import check_output, write_json
     from enhancer_core.predict import probabilities
 
     talk = Talk(quiet)
@@ -341,11 +340,10 @@ def baseline(
     from enhancer_core.experiment import (
         score_baseline,
         score_gapped,
-        write_json,
         write_predictions,
         write_split,
     )
-    from enhancer_core.io.files import make_folder
+    from enhancer_core.io.files import make_folder, write_json
 
     talk = Talk(quiet)
     data = split_data(

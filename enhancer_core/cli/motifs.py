@@ -112,8 +112,7 @@ def pssm(
           --pseudocount 0 -o oracle.json
     """
     from enhancer_core.dataset import read_dataset
-    from enhancer_core.experiment import write_json
-    from enhancer_core.io.files import check_output
+    from enhancer_core.io.files import check_output, write_json
     from enhancer_core.io.motifs import read_motif
     from enhancer_core.motif import ppm, pwm, site_prior
     from enhancer_core.pssm import best_hits, log_likelihood_ratios

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.architecture import BASES
+from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
 from enhancer_core.engine.forward import Words, drop, multiply, spell
 from enhancer_core.engine.plan import LETTERS, WORDS, Layer, Layers, table_row, tables
@@ -22,7 +23,6 @@ from enhancer_core.engine.vectors import (
     Floats,
     add,
     add_scaled,
-    compiled,
     load,
     load_strip,
     number,

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
 from enhancer_core.engine.plan import LETTERS, WORDS, Layer, Layers, table_row, tables
 from enhancer_core.engine.vectors import (
@@ -15,7 +16,6 @@ from enhancer_core.engine.vectors import (
     ROWS,
     Floats,
     add,
-    compiled,
     load,
     load_tile,
     outer_add,

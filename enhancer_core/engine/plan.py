@@ -17,7 +17,8 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from enhancer_core.architecture import BASES, CLASSES, Architecture
-from enhancer_core.engine.vectors import COLUMNS, LANES, ROWS, STRIP, Floats, compiled, padded
+from enhancer_core.compiled import compiled
+from enhancer_core.engine.vectors import COLUMNS, LANES, ROWS, STRIP, Floats, padded
 
 Layers: TypeAlias = NDArray[np.void]  # (layers,) of LAYER
 Layer: TypeAlias = Any  # one of them

@@ -19,6 +19,7 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from enhancer_core.architecture import CLASSES
+from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
 from enhancer_core.engine.forward import (
     Words,
@@ -31,7 +32,7 @@ from enhancer_core.engine.forward import (
     spell,
 )
 from enhancer_core.engine.plan import LETTERS, Layer, Layers, Plan, aligned, table_row, tables
-from enhancer_core.engine.vectors import COLUMNS, LANES, ROWS, Floats, compiled, load, padded, store
+from enhancer_core.engine.vectors import COLUMNS, LANES, ROWS, Floats, load, padded, store
 
 Numbers: TypeAlias = NDArray[np.int64]
 Fragments: TypeAlias = NDArray[np.void]  # (m,) of FRAGMENT

@@ -12,10 +12,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
 from enhancer_core.engine.forward import Words, convolve, dense, pool, read, read_dna
 from enhancer_core.engine.plan import Layers, table_row
-from enhancer_core.engine.vectors import LANES, Floats, compiled
+from enhancer_core.engine.vectors import LANES, Floats
 
 Changes: TypeAlias = NDArray[np.int64]  # (m, 3): row, position, code of the base
 

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_jitable, register_model
 from numpy.typing import NDArray
@@ -35,16 +35,6 @@ COLUMNS = 2 * LANES
 STRIP = 4 * LANES  # numbers of a strip
 
 _FLOAT, _LANES = ir.FloatType(), ir.VectorType(ir.FloatType(), LANES)
-
-
-def compiled(function: F) -> F:
-    """Compile; keep the machine code for later processes where there is a place to write."""
-    # numpy's error model: no check of each divisor.
-    try:
-        made = njit(nogil=True, error_model="numpy", cache=True)(function)
-    except RuntimeError:  # neither NUMBA_CACHE_DIR, this folder nor the user's cache can be written
-        made = njit(nogil=True, error_model="numpy")(function)
-    return cast("F", made)
 
 
 @register_jitable

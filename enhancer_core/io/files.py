@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import os
 import re
 import tempfile
@@ -12,7 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from enhancer_core.errors import FileError
 
@@ -185,6 +186,17 @@ def write_text(path: Path, text: str) -> None:
     """
     with writing(path) as stream:
         stream.write(text.encode())
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write plain values as JSON, whole or not at all.
+
+    Raises
+    ------
+    FileError
+        As `writing`.
+    """
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -20,7 +20,7 @@ URL = os.environ["GALAXY_URL"]
 COMMAND = os.environ["ENHANCER_CORE"]
 DATA = Path(os.environ["GALAXY_DATA"])  # the server's own
 RESULTS = Path(os.environ["GALAXY_RESULTS"])  # what a person looks at after the tests
-PATIENCE = 300  # seconds a job may take
+PATIENCE = 600  # seconds a job may take
 FORMATS = {".fa": "fasta", ".bed": "bed", ".vcf": "vcf", ".safetensors": "safetensors"}
 
 Dataset = dict[str, str]  # {"src": "hda", "id": ...}, as tools take it

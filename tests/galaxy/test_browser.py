@@ -13,8 +13,9 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 FOLDER = Path(__file__).parents[2] / "galaxy_tools" / "workflows"
 WORKFLOWS = {path.name.partition(".")[0]: path for path in FOLDER.rglob("*.gxwf.yml")}
-WAIT = 1000 * PATIENCE  # ms a page may take, or a job
-WIDTH, HEIGHT = 1500, 1000  # of the window
+WAIT = 120_000  # ms a page may take
+WIDTH, HEIGHT = 1500, 1000  # of the window, in pixels
+TALL = 3000  # of one that shows a whole page
 OUTPUTS = ("model", "report", "report for download", "metrics", "test predictions", "split")
 
 
@@ -51,17 +52,17 @@ def trained(page: Page, opened: History, inputs: Path) -> Page:
     """The page after the form of the tool that trains was filled, run, and its job had ended."""
     for name in ("positives.fa", "negatives.fa"):
         opened.upload(inputs / name)
-    expect(item(page, "negatives.fa")).to_have_attribute("data-state", "ok")
+    finish(page, "negatives.fa")
     page.goto(f"{URL}/?tool_id=enhancer_core_train")
     choose(page, "Positives", "1: positives.fa")
     choose(page, "Negatives", "2: negatives.fa")
     choose(page, "Network", "For one transcription factor, smaller")
     fill(page, "Restarts", 3)
     fill(page, "Epochs", 5)
-    keep(page, "1-form")
+    keep(page, "1-form", height=TALL)
     page.locator("#execute").first.click()
     for output in OUTPUTS:
-        expect(item(page, f": {output}")).to_have_attribute("data-state", "ok")
+        finish(page, f": {output}")
     keep(page, "2-history")
     return page
 
@@ -80,6 +81,11 @@ def workflows(person: Person) -> dict[str, str]:
 def item(page: Page, name: str) -> Locator:
     """Find a dataset of the history panel by how its name ends."""
     return page.locator(".content-item").filter(has_text=re.compile(rf"{re.escape(name)}\s*$"))
+
+
+def finish(page: Page, name: str) -> None:
+    """Wait until a dataset is there, and see that its job succeeded."""
+    expect(item(page, name)).to_have_attribute("data-state", "ok", timeout=1000 * PATIENCE)
 
 
 def choose(page: Page, label: str, option: str) -> None:
@@ -104,6 +110,18 @@ def keep(page: Page, name: str, *, height: int = HEIGHT) -> None:
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
 
+def test_the_form_of_each_tool_opens_with_its_help_and_picture(page: Page, person: Person) -> None:
+    tools = [tool["id"] for tool in person.galaxy.tools.get_tools()]
+    ours = [tool for tool in tools if tool.startswith("enhancer_core_")]
+    assert len(ours) >= 10
+    for tool in ours:
+        page.goto(f"{URL}/?tool_id={tool}")
+        picture = page.locator(".form-help img")
+        expect(picture).to_be_visible()
+        keep(page, f"0-{tool}", height=TALL)
+        assert picture.evaluate("image => image.naturalWidth") > 0
+
+
 def pictures_and_tables(page: Page) -> tuple[int, int]:
     """Count the pictures of the page's middle, all of which must have rendered, and its tables."""
     middle = page.locator("#center")
@@ -118,7 +136,7 @@ def pictures_and_tables(page: Page) -> tuple[int, int]:
 def test_the_report_renders_its_plots_and_tables(trained: Page) -> None:
     item(trained, ": report").locator(".display-btn").click()
     pictures, tables = pictures_and_tables(trained)
-    keep(trained, "3-report", height=3500)
+    keep(trained, "3-report", height=TALL)
     assert pictures >= 5
     assert tables >= 5
 
@@ -127,6 +145,7 @@ def test_a_model_that_was_downloaded_by_click_predicts(
     trained: Page, inputs: Path, tmp_path: Path
 ) -> None:
     item(trained, ": model").locator(".content-title").click()
+    expect(trained.locator(".download-btn")).to_be_visible()
     keep(trained, "4-model")
     with trained.expect_download() as download:
         trained.locator(".download-btn").click()
@@ -139,13 +158,16 @@ def test_a_model_that_was_downloaded_by_click_predicts(
 
 
 @pytest.mark.parametrize("name", sorted(WORKFLOWS))
-def test_the_editor_shows_a_workflow_with_every_step(
+def test_a_workflow_opens_in_the_editor_and_is_ready_to_run(
     page: Page, person: Person, workflows: dict[str, str], name: str
 ) -> None:
     steps = person.galaxy.workflows.show_workflow(workflows[name])["steps"]
     page.goto(f"{URL}/workflows/edit?id={workflows[name]}")
     expect(page.locator(".workflow-node")).to_have_count(len(steps))
     keep(page, f"5-editor-{name}")
+    page.goto(f"{URL}/workflows/run?id={workflows[name]}")
+    expect(page.locator("#run-workflow")).to_be_visible()  # not: tools have changed, review them
+    keep(page, f"6-run-{name}")
 
 
 def test_a_workflow_runs_by_click_and_reports(
@@ -156,12 +178,12 @@ def test_a_workflow_runs_by_click_and_reports(
     choose(page, "Sequences", "enhancers.fa")
     fill(page, "Restarts", 2)
     fill(page, "Epochs", 3)
-    keep(page, "6-run")
+    keep(page, "7-run")
     page.locator("#run-workflow").click()
-    expect(item(page, "Predictions")).to_have_attribute("data-state", "ok")
-    keep(page, "7-invocation")
+    finish(page, "Predictions")
+    keep(page, "8-invocation")
     page.locator("#center").get_by_text("Report", exact=True).first.click()
     pictures, tables = pictures_and_tables(page)
-    keep(page, "8-workflow-report", height=3500)
+    keep(page, "9-workflow-report", height=TALL)
     assert pictures >= 3
     assert tables >= 1
