@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -25,8 +26,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
+from bioblend.galaxy import GalaxyInstance
 from configuration import TOOLS, tool_files
-from serve import COMMAND, STOPS, serving
+from serve import COMMAND, STOPS, Server, say, serving
 
 WORKFLOWS = TOOLS / "workflows"
 SERVER_TESTS = TOOLS.parent / "tests" / "galaxy"
@@ -122,6 +124,7 @@ def check(steps: Steps, root: Path, command: Path) -> list[Outcome]:
             step = steps.start(
                 *(name, "planemo", "test", "--engine", "external_galaxy", "--no_shed_install"),
                 *("--galaxy_url", server.url, "--galaxy_admin_key", server.key),
+                *("--galaxy_user_key", register(server, name.replace(" ", "-"))),
                 *("--test_output", report.with_suffix(".html"), "--test_output_json", report),
                 *files,
             )
@@ -140,6 +143,13 @@ def check(steps: Steps, root: Path, command: Path) -> list[Outcome]:
         )
         outcomes += [each.finish(read_planemo, *found) for each, found in planemo.items()]
         return [*outcomes, step.finish(read_pytest, report)]
+
+
+def register(server: Server, name: str) -> str:
+    """Register a user, and give its key: planemo's own user bears one planemo at a time."""
+    users = GalaxyInstance(server.url, server.key).users
+    user = users.create_local_user(name, f"{name}@example.org", secrets.token_hex(8))
+    return str(users.create_user_apikey(user["id"]))
 
 
 def read_planemo(report: Path, files: Sequence[Path]) -> Found:
@@ -175,12 +185,6 @@ def read_pytest(report: Path) -> Found:
     cases = list(Xml.parse(report).getroot().iter("testcase"))
     bad = [case.attrib["name"] for case in cases if len(case.findall("properties")) < len(case)]
     return len(cases) - len(bad), [f"FAILED {name}" for name in bad]
-
-
-def say(text: str) -> None:
-    """Print now."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def main() -> None:

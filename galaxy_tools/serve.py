@@ -9,6 +9,7 @@ alone, keeps all its data in one folder, fetches nothing, and leaves no process 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import secrets
@@ -31,6 +32,13 @@ COMMAND = Path(__file__).resolve().parents[1] / ".venv" / "bin" / "enhancer-core
 HOST = "127.0.0.1"
 PATIENCE = 300  # seconds a server may take to start
 GRACE = 10  # seconds its processes may take to end
+GREETING = """
+Galaxy {version} with {tools} tools of enhancer_core:
+
+    {server.url}
+
+Open it in a browser of this machine. It asks for no password: whoever can log in to this machine is
+its user, and its admin. Data are kept in {server.root}. Ctrl-C stops it."""
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -48,7 +56,7 @@ def serving(
     root: Path,
     *,
     command: Path = COMMAND,
-    port: int | None = None,
+    port: int = 0,
     single_user: bool = False,
     jobs: int = 2,
     slots: int = 1,
@@ -64,7 +72,7 @@ def serving(
     command
         The program `enhancer-core` that jobs run.
     port
-        Of 127.0.0.1; a free one if not given.
+        Of 127.0.0.1; 0 is any that is free.
     single_user
         Whoever reaches the port is its one user, and its admin.
     jobs
@@ -79,23 +87,24 @@ def serving(
     Raises
     ------
     RuntimeError
-        If it does not start; the message ends with the end of its log.
+        If another server has these data or the port, or this one does not start; the message then
+        ends with the end of its log.
     """
     root, key = root.resolve(), secrets.token_hex(16)
-    config = write_configuration(
-        root,
-        command=command,
-        key=key,
-        single_user=single_user,
-        jobs=jobs,
-        slots=slots,
-        genomes=genomes,
-        tables=tables,
-    )
-    address = f"{HOST}:{free_port() if port is None else port}"
+    root.mkdir(parents=True, exist_ok=True)
+    address = f"{HOST}:{free_port(port)}"
     url = f"http://{address}"
-    started: list[Program] = []
-    try:
+    with alone_in(root), ending() as started:
+        config = write_configuration(
+            root,
+            command=command,
+            key=key,
+            single_user=single_user,
+            jobs=jobs,
+            slots=slots,
+            genomes=genomes,
+            tables=tables,
+        )
         started.append(web := start("galaxy-web", "--bind", address, config=config))
         wait(lambda: version(url) is not None, web)
         # After the web server, which makes the database.
@@ -108,8 +117,17 @@ def serving(
         started.append(worker)
         wait(lambda: " ready." in worker.said(), worker)
         yield Server(url, key, root)
-    finally:
-        end(started)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other servers out of a folder."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"a server runs in {folder} already") from None
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,23 +174,29 @@ def wait(ready: Callable[[], bool], program: Program) -> None:
         time.sleep(0.5)
 
 
-def end(programs: Sequence[Program]) -> None:
-    """End programs and all of their sessions: Galaxy's jobs have process groups of their own."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # a second Ctrl-C must wait
-    leaders = [program.process for program in programs]
-    for leader in leaders:
-        leader.terminate()
-    late = time.monotonic() + GRACE
-    while time.monotonic() < late and any(leader.poll() is None for leader in leaders):
-        time.sleep(0.1)
-    while left := members({leader.pid for leader in leaders}):
-        for pid in left:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.1)
-    for leader in leaders:
-        leader.wait()
-    signal.pthread_sigmask(signal.SIG_SETMASK, held)
+@contextmanager
+def ending() -> Iterator[list[Program]]:
+    """Give a list, and end the programs in it, with all of their sessions."""
+    programs: list[Program] = []
+    try:
+        yield programs
+    finally:
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # a second Ctrl-C must wait
+        leaders = [program.process for program in programs]
+        for leader in leaders:
+            leader.terminate()
+        late = time.monotonic() + GRACE
+        while time.monotonic() < late and any(leader.poll() is None for leader in leaders):
+            time.sleep(0.1)
+        # Galaxy's jobs have process groups of their own, but its session.
+        while left := members({leader.pid for leader in leaders}):
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
+        for leader in leaders:
+            leader.wait()
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def members(sessions: Container[int]) -> list[int]:
@@ -185,12 +209,16 @@ def members(sessions: Container[int]) -> list[int]:
     return found
 
 
-def free_port() -> int:
-    """Find a port of this machine that nothing listens to."""
+def free_port(port: int) -> int:
+    """Give a port of this machine that nothing listens to: this one, or any if it is 0."""
     with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError as error:
+            raise RuntimeError(f"port {port}: {error.strerror}") from None
+        found: int = listener.getsockname()[1]
+        return found
 
 
 def version(url: str) -> str | None:
@@ -209,11 +237,17 @@ def name_and_file(text: str) -> tuple[str, Path]:
     return name, Path(file)
 
 
+def say(text: str) -> None:
+    """Print now."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Serve one user until Ctrl-C."""
     parser = argparse.ArgumentParser(description="Run a Galaxy with the tools of enhancer_core.")
     parser.add_argument("folder", type=Path, help="where its data are kept")
-    parser.add_argument("--port", type=int, help="a free one if not given")
+    parser.add_argument("--port", type=int, default=0, help="any that is free if not given")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--slots", type=int, default=max(1, cores // 2), help="cores of a job")
     parser.add_argument("--command", type=Path, default=COMMAND, help="the enhancer-core to run")
@@ -229,17 +263,16 @@ def main() -> None:
     options = vars(parser.parse_args())
     for number in STOPS:
         signal.signal(number, signal.default_int_handler)
-    served = serving(options.pop("folder"), single_user=True, **options)
-    with suppress(KeyboardInterrupt), served as server:
-        sys.stdout.write(
-            f"Galaxy {version(server.url)} with {len(tool_files())} tools of enhancer_core:\n\n"
-            f"    {server.url}\n\n"
-            "Open it in a browser of this machine. It asks for no password: whoever can log in to\n"
-            "this machine is its user, and its admin.\n"
-            f"Data are kept in {server.root}. Ctrl-C stops it.\n"
-        )
-        sys.stdout.flush()
-        signal.pause()
+    say("Galaxy starts, which takes half a minute.")
+    try:
+        with serving(options.pop("folder"), single_user=True, **options) as server:
+            tools = len(tool_files())
+            say(GREETING.format(server=server, version=version(server.url), tools=tools))
+            signal.pause()
+    except KeyboardInterrupt:
+        pass
+    except RuntimeError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 import subprocess
 import sys
@@ -41,13 +40,23 @@ def start_a_job(url: str) -> str:
         return str(user["email"])
 
 
+def refusal(*options: str) -> str:
+    """Start a server that cannot be, and give what it says of that."""
+    command = [sys.executable, str(SERVE), *options, "--command", COMMAND]
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    assert done.returncode == 1
+    return done.stderr.strip()
+
+
 def test_ctrl_c_ends_the_server_and_the_job_that_runs(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     command = [sys.executable, str(SERVE), str(folder), "--command", COMMAND]
     with subprocess.Popen(command, text=True, stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         url = next(line.strip() for line in server.stdout if "http://" in line)
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
+        port = url.removeprefix("http://127.0.0.1:")
+        assert refusal(str(folder)) == f"a server runs in {folder} already"
+        assert refusal(str(tmp_path / "other"), "--port", port).startswith(f"port {port}: ")
         assert start_a_job(url) == "you@localhost.local"
         late = time.monotonic() + PATIENCE
         while not any("simulate" in words for words in processes_of(folder)):
