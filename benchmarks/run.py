@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from turns import RECORD, machine
 HERE = Path(__file__).parent
 SCRIPTS = (
     "training.py", "prediction.py", "scanning.py", "mutagenesis.py", "shuffle.py", "extraction.py",
-    "motifs.py", "restarts.py", "growth.py",
+    "motifs.py", "restarts.py", "growth.py", "gpu.py",
 )  # fmt: skip
+GPU = "GPU"  # how the name of a task that ran on one begins
 KIPOI = HERE.parent / ".venv-kipoi" / "bin" / "python"  # of `make kipoi`
 PACKAGES = (
     "numpy", "numba", "torch", "tensorflow_cpu", "onnxruntime", "seqpro", "tangermeme", "memelite",
@@ -31,34 +33,39 @@ PACKAGES = (
 
 def main() -> None:
     """Run the benchmarks one after another, and write the page."""
-    runs = [(sys.executable, script) for script in SCRIPTS]
+    began = time.monotonic()
+    runs = [(sys.executable, script) for script in SCRIPTS if (HERE / script).exists()]
     if KIPOI.exists():
         runs.append((str(KIPOI), "kipoi_tools.py"))
     else:
         print("kipoi-veff, kipoi predict: not measured; `make kipoi` installs them")
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as folder:
         found = Path(folder) / "results.jsonl"
-        for python, script in runs:
-            print(f"== {script}", flush=True)
-            environment = {**os.environ, RECORD: str(found)}
+        for number, (python, script) in enumerate(runs, start=1):
+            minutes = (time.monotonic() - began) / 60
+            print(f"== {script} ({number} of {len(runs)}, {minutes:.1f} min so far)", flush=True)
+            environment = {**os.environ, RECORD: str(found), "PYTHONUNBUFFERED": "1"}
             subprocess.run([python, str(HERE / script)], check=True, env=environment)
         lines = [json.loads(line) for line in found.read_text().splitlines()]
     results = [each for line in lines for each in line.get("results", [])]
     growth = [line["growth"] for line in lines if "growth" in line]
     (HERE / "RESULTS.md").write_text(page(results, growth))
-    below = [each for each in results if each["bar"] is not None and each["ratio"] < each["bar"]]
-    print(f"{len(results)} comparisons, {len(below)} below the bar: benchmarks/RESULTS.md")
+    below = [each for each in results if verdict(each).endswith("not met")]
+    minutes = (time.monotonic() - began) / 60
+    print(
+        f"{len(results)} comparisons, {len(below)} below the bar, {minutes:.0f} min:"
+        " benchmarks/RESULTS.md"
+    )
 
 
 def page(results: list[dict[str, Any]], growth: list[dict[str, Any]]) -> str:
     """Lay out what was measured as Markdown."""
-    rows = [
-        f"| {each['task']} | {each['ours']:.3g} {each['unit']} | {each['peer']}"
-        f" | {each['peers']:.3g} {each['unit']} | **{each['ratio']:.2f}**"
-        f" | {each['lowest']:.2f} to {each['highest']:.2f} | {verdict(each)} |"
-        for each in results
+    on_gpu = [each for each in results if each["task"].startswith(GPU)]
+    on_cpu = [each for each in results if not each["task"].startswith(GPU)]
+    grown = [
+        f"| {each['task']} | {each['exponent']:.2f} | {each['times']} | {each['memory']} |"
+        for each in growth
     ]
-    grown = [f"| {each['task']} | {each['exponent']:.2f} | {each['shown']} |" for each in growth]
     return "\n".join(
         [
             "# How fast, beside the peers",
@@ -69,24 +76,37 @@ def page(results: list[dict[str, Any]], growth: list[dict[str, Any]]) -> str:
             "",
             machine(PACKAGES) + ".",
             "",
-            "| task | ours | peer | its time | ratio | spread | bar |",
-            "|---|---|---|---|---|---|---|",
-            *rows,
+            *table(on_cpu),
             "",
             "## Growth",
             "",
-            "The exponent of a power fitted to the times at four sizes; 1 is linear.",
+            "The exponent of a power fitted to the CPU times at four sizes (1 is linear), and a",
+            "line fitted to the memory held at most, what is always there included.",
             "",
-            "| task | exponent | times |",
-            "|---|---|---|",
+            "| task | exponent | times | memory |",
+            "|---|---|---|---|",
             *grown,
             "",
             "## On a GPU",
             "",
-            "Not measured: no CUDA GPU was at hand.",
+            *(table(on_gpu) if on_gpu else ["Not measured: no CUDA GPU was at hand."]),
             "",
         ]
     )
+
+
+def table(results: list[dict[str, Any]]) -> list[str]:
+    """Lay out comparisons, a row each."""
+    return [
+        "| task | ours | peer | its time | ratio | spread | bar |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {each['task']} | {each['ours']:.3g} {each['unit']} | {each['peer']}"
+            f" | {each['peers']:.3g} {each['unit']} | **{each['ratio']:.2f}**"
+            f" | {each['lowest']:.2f} to {each['highest']:.2f} | {verdict(each)} |"
+            for each in results
+        ),
+    ]
 
 
 def verdict(result: dict[str, Any]) -> str:
