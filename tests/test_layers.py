@@ -22,7 +22,7 @@ LAYERS = (
     {"dna", "intervals", "motif", "architecture", "compiled"},
     {"io", "shuffle", "background", "simulate", "pssm", "matching", "metrics"},
     {"dataset", "baseline", "gapped"},
-    {"engine"},
+    {"engine", "batched"},
     {"model"},
     {"checkpoint", "learner", "plant"},
     {"predict"},
