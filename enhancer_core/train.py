@@ -11,24 +11,25 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from enhancer_core import metrics
+from enhancer_core import batched, metrics
 from enhancer_core.architecture import Architecture, dropout_mask
-from enhancer_core.augment import augment
+from enhancer_core.augment import augment, draw_moves
+from enhancer_core.batched import Look, Program, Visit, at_once
 from enhancer_core.checkpoint import read_arrays, write_arrays
 from enhancer_core.dataset import Dataset, SplitDataset
 from enhancer_core.dna import Codes
 from enhancer_core.engine import Learner
 from enhancer_core.errors import DatasetError, ModelFileError
-from enhancer_core.learner import TorchLearner
 from enhancer_core.model import Network, network_of
 from enhancer_core.predict import probabilities
 from enhancer_core.protocol import TrainConfig
@@ -73,7 +74,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What all restarts share."""
+    """What all restarts on one data set share."""
 
     codes: Codes  # training sequences, uint8 (n, L)
     labels: NDArray[np.int64]  # (n,)
@@ -81,15 +82,23 @@ class _Task:
     wanted: Architecture
     config: TrainConfig
     seed: int
-    device: str
     fingerprint: str
     folder: Path | None
+    progress: Callable[[int, Check], None] | None
     stop: threading.Event
 
     @property
     def checks_per_epoch(self) -> int:
         large = 4 if len(self.labels) >= _LARGE else 1
         return large if self.config.checks_per_epoch is None else self.config.checks_per_epoch
+
+    @property
+    def checks(self) -> int:
+        return self.config.epochs * self.checks_per_epoch
+
+    def tell(self, index: int, check: Check) -> None:
+        if self.progress is not None:
+            self.progress(index, check)
 
 
 def train(
@@ -116,9 +125,10 @@ def train(
     seed
         Any whole number from 0; the same gives the same bytes on one machine's CPU.
     threads
-        Restarts trained side by side, one core each.
+        Restarts trained side by side, one core each; on a GPU, cores that prepare their steps.
     device
-        A torch device; on other than the CPU restarts run one after another.
+        A torch device. On other than "cpu" all restarts are one program, in as few groups as its
+        memory allows; they see the same sequences in the same order as on the CPU.
     folder
         An existing folder where each restart's state is saved at every check. States of the same
         run that are there already are continued.
@@ -137,6 +147,54 @@ def train(
     ModelFileError
         If a saved state is damaged, or belongs to another run.
     """
+    work = [Work(data, folder=folder, progress=progress)]
+    return train_all(work, wanted, config, seed=seed, threads=threads, device=device)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One of several data sets to train on; the fields are `train`'s."""
+
+    data: SplitDataset
+    folder: Path | None = None
+    progress: Callable[[int, Check], None] | None = None
+
+
+def train_all(
+    works: Sequence[Work],
+    wanted: Architecture,
+    config: TrainConfig,
+    *,
+    seed: int = 0,
+    threads: int = 1,
+    device: str = "cpu",
+) -> list[Trained]:
+    """Train on several data sets, all restarts of all of them side by side.
+
+    Each gives what `train` gives of it alone; on a GPU to within rounding. Arguments and errors are
+    those of `train`.
+    """
+    tasks = [_task(work, wanted, config, seed=seed) for work in works]
+    with ThreadPoolExecutor(threads) as pool:
+        states = [_State(task, index) for task in tasks for index in range(task.config.restarts)]
+        try:
+            if device == "cpu":
+                for future in [pool.submit(_train_restart, state) for state in states]:
+                    future.result()
+            else:
+                size = _group_size(tasks, device=device)
+                for first in range(0, len(states), size):
+                    _train_group(states[first : first + size], pool, device=device)
+        except BaseException:  # an interrupt too must not wait for what no one will read
+            for task in tasks:
+                task.stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [_best([state for state in states if state.task is task]) for task in tasks]
+
+
+def _task(work: Work, wanted: Architecture, config: TrainConfig, *, seed: int) -> _Task:
+    data = work.data
     length = data.dataset.codes.shape[1]
     if length != wanted.length:
         raise DatasetError(f"sequences of {length} bp; the network reads {wanted.length} bp")
@@ -145,37 +203,24 @@ def train(
             f"shift of {config.shift} bp is not allowed; at most {length - 1} for {length} bp"
         )
     learn = data.train
-    task = _Task(
+    return _Task(
         codes=learn.codes,
         labels=learn.labels.astype(np.int64),
         validation=data.validation,
         wanted=wanted,
         config=config,
         seed=seed,
-        device=device,
         fingerprint=fingerprint(data, wanted, config, seed),
-        folder=folder,
+        folder=work.folder,
+        progress=work.progress,
         stop=threading.Event(),
     )
-    workers = threads if device == "cpu" else 1
-    with ThreadPoolExecutor(workers) as pool:
-        done = _run_all(task, pool, progress)
-    best = max(range(len(done)), key=lambda index: done[index][0].auc)
-    return Trained(network_of(wanted, done[best][1]), [restart for restart, _ in done], best)
 
 
-def _run_all(
-    task: _Task, pool: ThreadPoolExecutor, progress: Callable[[int, Check], None] | None
-) -> list[tuple[Restart, NDArray[np.float32]]]:
-    futures = [
-        pool.submit(_train_restart, task, index, progress) for index in range(task.config.restarts)
-    ]
-    try:
-        return [future.result() for future in futures]
-    except BaseException:  # an interrupt too must not wait for restarts that no one will read
-        task.stop.set()
-        pool.shutdown(cancel_futures=True)
-        raise
+def _best(states: list[_State]) -> Trained:
+    restarts = [Restart(state.index, state.checks, state.kept) for state in states]
+    best = max(range(len(restarts)), key=lambda index: restarts[index].auc)
+    return Trained(network_of(states[0].task.wanted, states[best].kept_parameters), restarts, best)
 
 
 def fingerprint(data: SplitDataset, wanted: Architecture, config: TrainConfig, seed: int) -> str:
@@ -189,61 +234,71 @@ def fingerprint(data: SplitDataset, wanted: Architecture, config: TrainConfig, s
 
 
 class _State:
-    """A restart under way: its learner, its history and the weights of its best check."""
+    """A restart under way: its learner's state, its history and the weights of its best check."""
 
     def __init__(self, task: _Task, index: int) -> None:
-        self.index = index
+        self.task, self.index = task, index
         generator = torch.Generator().manual_seed(_seed(_INIT, task.seed, index))
         first = Network(task.wanted, generator=generator).flat_parameters()
-        config = task.config
-        self.learner = (
-            Learner(task.wanted, first, weight_decay=config.weight_decay, average=config.average)
-            if task.device == "cpu"
-            else TorchLearner(
-                task.wanted,
-                first,
-                device=task.device,
-                mixed_precision=config.mixed_precision,
-                weight_decay=config.weight_decay,
-                average=config.average,
-            )
-        )
+        zeros = np.zeros_like(first)
+        self.arrays = {"parameters": first, "mean": zeros, "square": zeros}
+        if task.config.average:
+            self.arrays["averaged"] = first
+        self.steps = 0
         self.checks: list[Check] = []
         self.kept = 0
         self.kept_parameters = first
         self.ended = False
+        self._restore()
 
-    def path(self, folder: Path) -> Path:
-        return folder / f"restart-{self.index:04d}.safetensors"
+    @property
+    def done(self) -> bool:
+        return self.done_at(len(self.checks))
 
-    def save(self, task: _Task) -> None:
-        if task.folder is None:
+    def done_at(self, number: int) -> bool:
+        """Tell whether nothing is left to do once so many checks are done."""
+        return self.ended or number == self.task.checks
+
+    def note(
+        self, check: Check, arrays: dict[str, NDArray[np.float32]], *, steps: int, ended: bool
+    ) -> None:
+        """Take in a check and the learner's state at it, and save them."""
+        self.arrays, self.steps, self.ended = arrays, steps, ended
+        self.checks.append(check)
+        better = check.auc > self.checks[self.kept].auc or len(self.checks) == 1
+        if better or self.task.config.keep == "last":
+            self.kept = len(self.checks) - 1
+            self.kept_parameters = arrays.get("averaged", arrays["parameters"])
+        if self.task.folder is None:
             return
-        arrays = self.learner.state()
         record = {
-            "fingerprint": task.fingerprint,
+            "fingerprint": self.task.fingerprint,
             "checks": [asdict(check) for check in self.checks],
             "kept": self.kept,
-            "ended": self.ended,
-            "steps": self.learner.steps,
+            "ended": self.done,
+            "steps": steps,
         }
-        arrays["kept"] = self.kept_parameters
-        write_arrays(self.path(task.folder), arrays, kind=_STATE_KIND, record=record)
+        kept = {"kept": self.kept_parameters}
+        write_arrays(self._path(self.task.folder), arrays | kept, kind=_STATE_KIND, record=record)
 
-    def restore(self, task: _Task) -> None:
-        if task.folder is None or not self.path(task.folder).exists():
+    def _restore(self) -> None:
+        folder = self.task.folder
+        if folder is None or not self._path(folder).exists():
             return
-        path = self.path(task.folder)
+        path = self._path(folder)
         arrays, record = read_arrays(path, kind=_STATE_KIND)
-        if record["fingerprint"] != task.fingerprint:
+        if record["fingerprint"] != self.task.fingerprint:
             raise ModelFileError(
                 f"{path}: saved by a run with other data or settings; give back the same ones, or"
                 " choose another output folder"
             )
         self.kept_parameters = arrays.pop("kept")
-        self.learner.restore(arrays, steps=record["steps"])
+        self.arrays, self.steps = arrays, record["steps"]
         self.checks = [Check(**check) for check in record["checks"]]
         self.kept, self.ended = record["kept"], record["ended"]
+
+    def _path(self, folder: Path) -> Path:
+        return folder / f"restart-{self.index:04d}.safetensors"
 
 
 def discard_states(folder: Path) -> None:
@@ -254,65 +309,182 @@ def discard_states(folder: Path) -> None:
         folder.rmdir()
 
 
-def _train_restart(
-    task: _Task, index: int, progress: Callable[[int, Check], None] | None
-) -> tuple[Restart, NDArray[np.float32]]:
-    state = _State(task, index)
-    state.restore(task)
-    if progress is not None:
+def _train_restart(state: _State) -> None:
+    """Train a restart on one core, from wherever it is to the end."""
+    task, config = state.task, state.task.config
+    learner = Learner(
+        task.wanted,
+        state.arrays["parameters"],
+        weight_decay=config.weight_decay,
+        average=config.average,
+    )
+    learner.restore(state.arrays, steps=state.steps)
+    for check in state.checks:
+        task.tell(state.index, check)
+    while not state.done:
+        losses: list[float] = []
+        for visit in _visits(state, len(state.checks)):
+            if task.stop.is_set():
+                raise InterruptedError("another restart failed, or the run was interrupted")
+            codes = augment(task.codes[visit.rows], visit.moves, visit.turned)
+            labels = task.labels[visit.rows]
+            losses.append(learner.step(codes, labels, rate=visit.rate, mask=visit.mask))
+            if losses[-1] < config.stop_below_loss:
+                break
+        found = probabilities(network_of(task.wanted, learner.learned()), task.validation.codes)
+        check = _check(task, len(state.checks), float(np.mean(losses)), found)
+        ended = losses[-1] < config.stop_below_loss
+        state.note(check, learner.state(), steps=learner.steps, ended=ended)
+        task.tell(state.index, check)
+
+
+def _train_group(states: list[_State], pool: ThreadPoolExecutor, *, device: str) -> None:
+    """Train restarts as one program, each from wherever it is to the end.
+
+    The device is hardly ever waited for: while it takes steps, the next ones are drawn here, and
+    what came of those before is judged and saved.
+    """
+    for state in states:
         for check in state.checks:
-            progress(index, check)
-    total = task.config.epochs * task.checks_per_epoch
-    while len(state.checks) < total and not state.ended:
-        check = _advance(task, state)
-        state.checks.append(check)
-        state.ended |= len(state.checks) == total
-        better = check.auc > state.checks[state.kept].auc or len(state.checks) == 1
-        if better or task.config.keep == "last":
-            state.kept = len(state.checks) - 1
-            state.kept_parameters = state.learner.learned()
-        state.save(task)
-        if progress is not None:
-            progress(index, check)
-    return Restart(index, state.checks, state.kept), state.kept_parameters
+            state.task.tell(state.index, check)
+    program, firsts = _program(states, device=device)
+    rows = _validation_rows(states, firsts)
+    numbers = [len(state.checks) for state in states]  # of the checks that are begun
+    before: tuple[Look, list[int]] | None = None
+    while turn := [i for i, state in enumerate(states) if not state.done_at(numbers[i])]:
+        sources = {i: _visits(states[i], numbers[i]) for i in turn}
+
+        def draw(i: int) -> list[Visit]:
+            visits = islice(sources.get(i, iter(())), program.most_steps)  # noqa: B023
+            return [replace(visit, rows=visit.rows + firsts[i]) for visit in visits]
+
+        while any(some := list(pool.map(draw, range(len(states))))):
+            program.run(program.side_by_side(some))
+        now = program.look(rows), turn
+        if before is not None:
+            _judge(states, *before, pool)
+        before = now
+        for i in turn:
+            numbers[i] += 1
+    if before is not None:
+        _judge(states, *before, pool)
 
 
-def _advance(task: _Task, state: _State) -> Check:
-    """Learn up to the next check, and look at the validation set."""
-    epoch, piece = divmod(len(state.checks), task.checks_per_epoch)
+def _judge(states: list[_State], look: Look, turn: list[int], pool: ThreadPoolExecutor) -> None:
+    """Note what came of the restarts that took steps."""
+    found = look.wait()
+
+    def judge(i: int) -> None:
+        state = states[i]
+        mean = float(found["sum"][i] / found["count"][i])
+        probabilities = found["probabilities"][i, : len(state.task.validation.labels)]
+        state.note(
+            _check(state.task, len(state.checks), mean, probabilities),
+            {name: found[name][i].copy() for name in state.arrays},
+            steps=int(found["steps"][i]),
+            ended=bool(found["ended"][i]),
+        )
+
+    going = [i for i in turn if not states[i].ended]  # that one has ended is known a check later
+    for i, _ in zip(going, pool.map(judge, going), strict=True):
+        states[i].task.tell(states[i].index, states[i].checks[-1])
+
+
+def _program(states: list[_State], *, device: str) -> tuple[Program, list[int]]:
+    """Bring restarts and their sequences to a device; give the first row of each one's data."""
+    config, wanted = states[0].task.config, states[0].task.wanted
+    stacked = {
+        name: np.stack([state.arrays[name] for state in states]) for name in states[0].arrays
+    }
+    learner = batched.Learner(
+        wanted,
+        stacked["parameters"],
+        device=device,
+        dtype=_dtype(config, device),
+        stop_below_loss=config.stop_below_loss,
+        weight_decay=config.weight_decay,
+        average=config.average,
+    )
+    learner.restore(stacked, steps=[state.steps for state in states])
+    codes: list[Codes] = []
+    labels: list[NDArray[np.int64]] = []
+    firsts: dict[str, int] = {}
+    for task in {state.task.fingerprint: state.task for state in states}.values():
+        firsts[task.fingerprint] = sum(map(len, labels))
+        codes += [task.codes, task.validation.codes]
+        labels += [task.labels, task.validation.labels.astype(np.int64)]
+    program = Program(
+        learner,
+        np.concatenate(codes),
+        np.concatenate(labels),
+        batch=config.batch,
+        augmented=config.shift > 0 or config.flip,
+    )
+    return program, [firsts[state.task.fingerprint] for state in states]
+
+
+def _validation_rows(states: list[_State], firsts: list[int]) -> NDArray[np.int64]:
+    """Say where each restart's validation part lies, (R, m); fill up the shorter."""
+    sizes = [len(state.task.validation.labels) for state in states]
+    rows = np.zeros((len(states), max(sizes)), np.int64)
+    for row, state, first, size in zip(rows, states, firsts, sizes, strict=True):
+        row[:size] = first + len(state.task.labels) + np.arange(size)
+    return rows
+
+
+def _dtype(config: TrainConfig, device: str) -> torch.dtype:
+    """Choose what convolutions compute in."""
+    half = (
+        config.mixed_precision
+        and torch.device(device).type == "cuda"
+        and torch.cuda.is_bf16_supported()
+    )
+    return torch.bfloat16 if half else torch.float32
+
+
+def _group_size(tasks: Sequence[_Task], *, device: str) -> int:
+    """Choose how many restarts are one program."""
+    config, restarts = tasks[0].config, sum(task.config.restarts for task in tasks)
+    if torch.device(device).type != "cuda":
+        return restarts
+    free, _ = torch.cuda.mem_get_info(torch.device(device))
+    resident = sum(task.codes.nbytes + task.validation.codes.nbytes for task in tasks)
+    half = _dtype(config, device) == torch.bfloat16
+    return at_once(tasks[0].wanted, restarts, batch=config.batch, free=free - resident, half=half)
+
+
+def _visits(state: _State, number: int) -> Iterator[Visit]:
+    """Draw the mini-batches up to the check of a number, from 0."""
+    task, config = state.task, state.task.config
+    epoch, piece = divmod(number, task.checks_per_epoch)
     order = np.random.default_rng(_seed(_ORDER, task.seed, state.index, epoch)).permutation(
         len(task.labels)
     )
-    batches = np.split(order, range(task.config.batch, len(order), task.config.batch))
+    batches = np.split(order, range(config.batch, len(order), config.batch))
     mine = np.array_split(np.arange(len(batches)), task.checks_per_epoch)[piece]
     dropout, augmenting = (
         np.random.default_rng(_seed(stream, task.seed, state.index, epoch, piece))
         for stream in (_DROPOUT, _AUGMENT)
     )
-    config, total = task.config, task.config.epochs * len(batches)
-    losses = []
-    for number in mine:
-        if task.stop.is_set():
-            raise InterruptedError("another restart failed, or the run was interrupted")
-        rows = batches[number]
-        codes = augment(task.codes[rows], shift=config.shift, flip=config.flip, rng=augmenting)
-        loss = state.learner.step(
-            codes,
-            task.labels[rows],
-            rate=config.rate(state.learner.steps, total=total),
+    for step in mine.tolist():
+        rows = batches[step]
+        moves, turned = draw_moves(len(rows), shift=config.shift, flip=config.flip, rng=augmenting)
+        yield Visit(
+            rows=rows,
+            rate=config.rate(epoch * len(batches) + step, total=config.epochs * len(batches)),
             mask=dropout_mask(task.wanted, len(rows), rng=dropout),
+            moves=moves,
+            turned=turned,
         )
-        losses.append(loss)
-        if loss < config.stop_below_loss:
-            state.ended = True
-            break
-    network = network_of(task.wanted, state.learner.learned()).to(task.device)
-    found = probabilities(network, task.validation.codes)
+
+
+def _check(task: _Task, number: int, loss: float, found: NDArray[np.float32]) -> Check:
+    labels, (epoch, piece) = task.validation.labels, divmod(number, task.checks_per_epoch)
     return Check(
         epoch=epoch + (piece + 1) / task.checks_per_epoch,
-        loss=float(np.mean(losses)),
-        auc=metrics.roc_auc(task.validation.labels, found),
-        accuracy=float(np.mean((found >= 0.5) == task.validation.labels)),
+        loss=loss,
+        auc=metrics.roc_auc(labels, found),
+        accuracy=float(np.mean((found >= 0.5) == labels)),
     )
 
 

@@ -76,37 +76,72 @@ def visits(wanted: Architecture, counts: list[int], *, n: int, seed: int = 0) ->
 
     def visit() -> Visit:
         mask = dropout_mask(wanted, n, rng=rng)
-        kept = None if mask is None else mask > 0
-        return Visit(rows=rng.permutation(40)[:n], rate=1e-3, kept=kept)
+        return Visit(rows=rng.permutation(40)[:n], rate=1e-3, mask=mask)
 
     return [[visit() for _ in range(count)] for count in counts]
 
 
-def program(count: int, *, batch: int = 12, stop_below_loss: float = 0.0) -> Program:
-    learner = Learner(SMALL, flat(networks(SMALL, count)), stop_below_loss=stop_below_loss)
+def program(
+    count: int, *, stop_below_loss: float = 0.0, weight_decay: float = 0.0, average: float = 0.0
+) -> Program:
+    learner = Learner(
+        SMALL,
+        flat(networks(SMALL, count)),
+        stop_below_loss=stop_below_loss,
+        weight_decay=weight_decay,
+        average=average,
+    )
     labels = np.random.default_rng(1).integers(0, 2, 40)
-    return Program(learner, random_codes(40, 60), labels, batch=batch)
+    return Program(learner, random_codes(40, 60), labels, batch=12)
 
 
-def test_steps_are_those_of_the_compiled_engine_for_each_network_alone() -> None:
+@pytest.mark.parametrize(("weight_decay", "average"), [(0, 0), (0.5, 0.6)])
+def test_steps_are_those_of_the_compiled_engine_for_each_network_alone(
+    weight_decay: float, average: float
+) -> None:
     codes, labels = random_codes(40, 60), np.random.default_rng(1).integers(0, 2, 40)
-    together, wanted = program(3), visits(SMALL, [10, 7, 0], n=10)
+    together = program(3, weight_decay=weight_decay, average=average)
+    wanted = visits(SMALL, [10, 7, 0], n=10)
     together.run(together.side_by_side(wanted))
     found = together.look(np.zeros((3, 1), np.int64)).wait()
     assert found["steps"].tolist() == found["count"].tolist() == [10, 7, 0]
     for index, each in enumerate(wanted):
-        alone = CompiledLearner(SMALL, networks(SMALL, 3)[index].flat_parameters())
+        first = networks(SMALL, 3)[index].flat_parameters()
+        alone = CompiledLearner(SMALL, first, weight_decay=weight_decay, average=average)
         losses = []
         for visit in each:
-            assert visit.kept is not None
-            mask = visit.kept.astype(np.float32) / np.float32(SMALL.keep)
             rows = visit.rows
-            losses.append(alone.step(codes[rows], labels[rows], rate=visit.rate, mask=mask))
+            losses.append(alone.step(codes[rows], labels[rows], rate=visit.rate, mask=visit.mask))
         assert found["sum"][index] == pytest.approx(sum(losses), rel=1e-4)
-        for name in ("parameters", "mean", "square"):
-            np.testing.assert_allclose(
-                found[name][index], getattr(alone, name), rtol=1e-2, atol=1e-5
-            )
+        for name, array in alone.state().items():
+            np.testing.assert_allclose(found[name][index], array, rtol=1e-2, atol=1e-5)
+
+
+def test_what_is_held_stays_to_the_bit_and_the_rest_moves() -> None:
+    some = program(2, weight_decay=0.5)
+    first = some.learner.parameters.detach().clone()
+    held = np.random.default_rng(1).random(first.shape) < 0.5
+    some.learner.hold(held)
+    some.run(some.side_by_side(visits(SMALL, [5, 5], n=10)))
+    still = some.learner.parameters.detach() == first
+    assert still[torch.from_numpy(held)].all()
+    assert still[torch.from_numpy(~held)].float().mean() < 0.1  # a unit never on has no slope
+    some.learner.hold(np.zeros_like(held))
+    some.run(some.side_by_side(visits(SMALL, [1, 0], n=10)))
+    still = some.learner.parameters.detach() == first
+    assert still[0, torch.from_numpy(held[0])].float().mean() < 0.1
+    assert still[1, torch.from_numpy(held[1])].all()
+
+
+def test_a_state_has_all_that_the_next_steps_need() -> None:
+    whole, rest = (program(2, weight_decay=0.5, average=0.9) for _ in range(2))
+    whole.run(whole.side_by_side(visits(SMALL, [3, 2], n=10)))
+    state = {name: each.detach().numpy() for name, each in whole.learner.state().items()}
+    rest.learner.restore(state, steps=[3, 2])
+    for each in (whole, rest):
+        each.run(each.side_by_side(visits(SMALL, [2, 2], n=10, seed=1)))
+    for name, found in rest.learner.state().items():
+        assert torch.equal(found, whole.learner.state()[name])
 
 
 def test_a_network_learns_the_same_whoever_is_beside_it() -> None:

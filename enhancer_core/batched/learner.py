@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from enhancer_core.architecture import Architecture
+from enhancer_core.architecture import Architecture, weight_mask
 from enhancer_core.batched.layers import logits
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
+_WARM_UP = 10  # steps, of the running mean, as in `engine.averaging_share`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,12 +49,16 @@ class Learner:
         What the convolutions compute in; all else is float32.
     stop_below_loss
         A network whose loss falls below takes that step and no other, nats.
+    weight_decay, average
+        As in `engine.Learner`.
 
     Attributes
     ----------
     parameters, mean, square
         float32 tensors, shape (R, p), on the device: the weights, and Adam's averages of gradients
         and of their squares.
+    averaged
+        The running mean of the weights, likewise; None where none is kept.
     steps
         int64 tensor, shape (R,): steps taken.
     ended
@@ -82,16 +88,48 @@ class Learner:
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
         stop_below_loss: float = 0.0,
+        weight_decay: float = 0.0,
+        average: float = 0.0,
     ) -> None:
         self.architecture = wanted
         self.parameters = torch.tensor(parameters, device=device, requires_grad=True)
         self.mean = torch.zeros_like(self.parameters, requires_grad=False)
         self.square = torch.zeros_like(self.mean)
+        self.averaged = self.parameters.detach().clone() if average else None
         count = len(parameters)
         self.steps = torch.zeros(count, dtype=torch.int64, device=device)
         self.ended = torch.zeros(count, dtype=torch.bool, device=device)
         self.losses = torch.zeros(2, count, dtype=torch.float64, device=device)
         self._dtype, self._stop = dtype, stop_below_loss
+        self._average, self._decay = average, None
+        if weight_decay:
+            weights = torch.tensor(weight_mask(wanted), device=device)
+            self._decay = weight_decay * weights.double()
+        # 0 where a weight is held, which costs nothing until one is.
+        self._moving: Tensor | None = None
+
+    def state(self) -> dict[str, Tensor]:
+        """Name what a checkpoint needs besides the steps: tensors (R, p), as they are."""
+        tensors = {"parameters": self.parameters, "mean": self.mean, "square": self.square}
+        return tensors if self.averaged is None else {**tensors, "averaged": self.averaged}
+
+    def restore(self, state: Mapping[str, NDArray[np.float32]], *, steps: Sequence[int]) -> None:
+        """Go on from a `state`, arrays (R, p), each network after so many steps."""
+        with torch.no_grad():
+            for name, array in state.items():
+                self.state()[name].copy_(torch.from_numpy(array))
+            self.steps.copy_(torch.tensor(steps))
+
+    def hold(self, held: NDArray[np.bool_]) -> None:
+        """Hold weights where they are, bool (R, p), until told otherwise.
+
+        For a `Program` the first time must be before it is made, since it records a step.
+        """
+        moving = torch.from_numpy(~held).to(self.parameters)
+        if self._moving is None:
+            self._moving = moving
+        else:
+            self._moving.copy_(moving)
 
     def loss_and_gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute each network's mean cross-entropy (R,), in nats, and its gradient (R, p)."""
@@ -121,11 +159,18 @@ class Learner:
             move = going[:, None].float()  # where 0, nothing changes to the last bit
             self.mean.lerp_(gradients, move * (1 - _BETAS[0]))
             self.square.lerp_(gradients.square_(), move * (1 - _BETAS[1]))
-            taken = self.steps.clamp(min=1)
-            rates = batch.rates * going / (1 - _BETAS[0] ** taken)
-            scale = (1 - _BETAS[1] ** taken).rsqrt()
-            spread = (self.square.sqrt() * scale[:, None].float()).add_(_EPSILON)
-            self.parameters.addcdiv_(self.mean * -rates[:, None].float(), spread)
+            taken, rates = self.steps.clamp(min=1), (batch.rates * going)[:, None]
+            if self._moving is not None:
+                rates = rates * self._moving
+            if self._decay is not None:
+                self.parameters.mul_((1 - rates * self._decay).float())
+            scale = (1 - _BETAS[1] ** taken).rsqrt()[:, None].float()
+            spread = (self.square.sqrt() * scale).add_(_EPSILON)
+            pace = (rates / (1 - _BETAS[0] ** taken)[:, None]).float()
+            self.parameters.addcdiv_(self.mean * -pace, spread)
+            if self.averaged is not None:
+                decay = ((1 + taken) / (_WARM_UP + taken)).clamp(max=self._average)
+                self.averaged.lerp_(self.parameters, ((1 - decay) * going)[:, None].float())
             losses = losses * going
             self.losses += torch.stack([losses, going])
             self.ended |= going & (losses < self._stop)

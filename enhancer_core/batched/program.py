@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ class Visit:
 
     rows: NDArray[np.int64]  # (n,): which sequences
     rate: float  # learning rate
-    kept: NDArray[np.bool_] | None = None  # (n, units): what dropout keeps of the last units
+    mask: NDArray[np.float32] | None = None  # (n, units): `architecture.dropout_mask`'s
     moves: NDArray[np.int64] | None = None  # (n,): bp by which each is read further on
     turned: NDArray[np.bool_] | None = None  # (n,): which are then read on the other strand
 
@@ -74,9 +75,12 @@ def side_by_side(visits: Sequence[Sequence[Visit]], *, batch: int, units: int) -
             place, n = (step, restart), len(visit.rows)
             steps.rows[place][:n], steps.shares[place][:n] = visit.rows, 1 / n
             steps.rates[place] = visit.rate
-            for name in ("kept", "moves", "turned"):
-                if (array := getattr(visit, name)) is not None:
-                    getattr(steps, name)[place][:n] = array
+            if visit.mask is not None:
+                steps.kept[place][:n] = visit.mask > 0
+            if visit.moves is not None:
+                steps.moves[place][:n] = visit.moves
+            if visit.turned is not None:
+                steps.turned[place][:n] = visit.turned
     return steps
 
 
@@ -95,11 +99,11 @@ class Look:
         if self._ready is not None:
             self._ready.record()
 
-    def wait(self) -> dict[str, NDArray[np.generic]]:
+    def wait(self) -> dict[str, NDArray[Any]]:
         """Wait for the device, and give arrays by name, each with a row for each network.
 
-        Besides the attributes of `Learner`: float32 `probabilities`, (R, m), and of the losses
-        since the look before their float64 `sum` and `count`, (R,).
+        `Learner.state`, `steps` and `ended`; float32 `probabilities`, (R, m); and of the losses
+        since the look before, float64 (R,), their `sum` and `count`.
         """
         if self._ready is not None:
             self._ready.synchronize()
@@ -173,10 +177,14 @@ class Program:
             else:
                 self._graph.replay()
 
-    def look(self, rows: NDArray[np.int64], parameters: Tensor | None = None) -> Look:
-        """Predict sequences of each network, (R, m), in float32; fetch that and all the state."""
+    def look(self, rows: NDArray[np.int64]) -> Look:
+        """Predict sequences of each network, (R, m), in float32; fetch that and all the state.
+
+        Where the learner keeps a running mean of the weights, that predicts.
+        """
         learner, device = self.learner, self._codes.device
-        wanted, weights = learner.architecture, learner.parameters
+        wanted = learner.architecture
+        weights = learner.parameters if learner.averaged is None else learner.averaged
         together = max(self._batch, _LOOKED_AT)
         with torch.no_grad():
             found = [
@@ -186,9 +194,7 @@ class Program:
             total, count = learner.losses
             look = Look(
                 {
-                    "parameters": learner.parameters,
-                    "mean": learner.mean,
-                    "square": learner.square,
+                    **learner.state(),
                     "steps": learner.steps,
                     "ended": learner.ended,
                     "sum": total,
