@@ -24,7 +24,7 @@ LAYERS = (
     {"dataset", "baseline", "gapped"},
     {"engine", "batched"},
     {"model"},
-    {"checkpoint", "learner", "plant"},
+    {"checkpoint", "plant"},
     {"predict"},
     {"train", "interpret", "variants"},
     {"report", "publish", "kipoi"},
