@@ -13,7 +13,8 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from enhancer_core.protocol import TrainConfig
 
 _LARGE = 100_000  # training sequences from which an epoch is checked more than once
 _STATE_KIND = "restart"
+_MASKS = 1 << 17  # numbers of dropout masks drawn at once
 _INIT, _ORDER, _DROPOUT, _AUGMENT = 1, 2, 3, 4  # independent streams of random numbers
 
 
@@ -352,13 +354,10 @@ def _train_group(states: list[_State], pool: ThreadPoolExecutor, *, device: str)
     numbers = [len(state.checks) for state in states]  # of the checks that are begun
     before: tuple[Look, list[int]] | None = None
     while turn := [i for i, state in enumerate(states) if not state.done_at(numbers[i])]:
-        sources = {i: _visits(states[i], numbers[i]) for i in turn}
-
-        def draw(i: int) -> list[Visit]:
-            visits = islice(sources.get(i, iter(())), program.most_steps)  # noqa: B023
-            return [replace(visit, rows=visit.rows + firsts[i]) for visit in visits]
-
-        while any(some := list(pool.map(draw, range(len(states))))):
+        sources: list[Iterator[Visit]] = [iter(())] * len(states)
+        for i in turn:
+            sources[i] = _visits(states[i], numbers[i], first=firsts[i])
+        while any(some := list(pool.map(partial(_take, program.most_steps), sources))):
             program.run(program.side_by_side(some))
         now = program.look(rows), turn
         if before is not None:
@@ -368,6 +367,10 @@ def _train_group(states: list[_State], pool: ThreadPoolExecutor, *, device: str)
             numbers[i] += 1
     if before is not None:
         _judge(states, *before, pool)
+
+
+def _take(most: int, visits: Iterator[Visit]) -> list[Visit]:
+    return list(islice(visits, most))
 
 
 def _judge(states: list[_State], look: Look, turn: list[int], pool: ThreadPoolExecutor) -> None:
@@ -453,29 +456,38 @@ def _group_size(tasks: Sequence[_Task], *, device: str) -> int:
     return at_once(tasks[0].wanted, restarts, batch=config.batch, free=free - resident, half=half)
 
 
-def _visits(state: _State, number: int) -> Iterator[Visit]:
-    """Draw the mini-batches up to the check of a number, from 0."""
+def _visits(state: _State, number: int, *, first: int = 0) -> Iterator[Visit]:
+    """Draw the mini-batches up to the check of a number, from 0; `first` is the row of the data."""
     task, config = state.task, state.task.config
     epoch, piece = divmod(number, task.checks_per_epoch)
     order = np.random.default_rng(_seed(_ORDER, task.seed, state.index, epoch)).permutation(
         len(task.labels)
     )
-    batches = np.split(order, range(config.batch, len(order), config.batch))
-    mine = np.array_split(np.arange(len(batches)), task.checks_per_epoch)[piece]
+    batches = np.split(order + first, range(config.batch, len(order), config.batch))
+    mine = np.array_split(np.arange(len(batches)), task.checks_per_epoch)[piece].tolist()
     dropout, augmenting = (
         np.random.default_rng(_seed(stream, task.seed, state.index, epoch, piece))
         for stream in (_DROPOUT, _AUGMENT)
     )
-    for step in mine.tolist():
+    masks = _masks(task, [len(batches[step]) for step in mine], dropout)
+    for step, mask in zip(mine, masks, strict=True):
         rows = batches[step]
         moves, turned = draw_moves(len(rows), shift=config.shift, flip=config.flip, rng=augmenting)
-        yield Visit(
-            rows=rows,
-            rate=config.rate(epoch * len(batches) + step, total=config.epochs * len(batches)),
-            mask=dropout_mask(task.wanted, len(rows), rng=dropout),
-            moves=moves,
-            turned=turned,
-        )
+        rate = config.rate(epoch * len(batches) + step, total=config.epochs * len(batches))
+        yield Visit(rows=rows, rate=rate, mask=mask, moves=moves, turned=turned)
+
+
+def _masks(
+    task: _Task, sizes: list[int], rng: np.random.Generator
+) -> Iterator[NDArray[np.float32] | None]:
+    """Draw the dropout of mini-batches; many at once, which gives the same numbers sooner."""
+    together = max(_MASKS // (task.wanted.last_units * task.config.batch), 1)
+    for start in range(0, len(sizes), together):
+        some = sizes[start : start + together]
+        masks = dropout_mask(task.wanted, sum(some), rng=rng)
+        ends = np.cumsum(some).tolist()
+        for size, end in zip(some, ends, strict=True):
+            yield None if masks is None else masks[end - size : end]
 
 
 def _check(task: _Task, number: int, loss: float, found: NDArray[np.float32]) -> Check:

@@ -71,16 +71,17 @@ def side_by_side(visits: Sequence[Sequence[Visit]], *, batch: int, units: int) -
         turned=np.zeros((*size, batch), np.bool_),
     )
     for restart, each in enumerate(visits):
+        steps.rates[: len(each), restart] = [visit.rate for visit in each]
         for step, visit in enumerate(each):
-            place, n = (step, restart), len(visit.rows)
-            steps.rows[place][:n], steps.shares[place][:n] = visit.rows, 1 / n
-            steps.rates[place] = visit.rate
+            n = len(visit.rows)
+            place = step, restart, slice(n)
+            steps.rows[place], steps.shares[place] = visit.rows, 1 / n
             if visit.mask is not None:
-                steps.kept[place][:n] = visit.mask > 0
+                np.greater(visit.mask, 0, out=steps.kept[place])
             if visit.moves is not None:
-                steps.moves[place][:n] = visit.moves
+                steps.moves[place] = visit.moves
             if visit.turned is not None:
-                steps.turned[place][:n] = visit.turned
+                steps.turned[place] = visit.turned
     return steps
 
 
