@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +94,17 @@ NETWORKS: dict[str, Architecture] = {
         kernel_width_in_init=False,
     ),
 }
+
+
+class Weighted(Protocol):
+    """What has weights: a `checkpoint.Model`, a `model.Network` or a `model.Ensemble`."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """What each network is made of."""
+
+    def member_parameters(self) -> list[NDArray[np.float32]]:
+        """Copy the weights of each network, end to end, float32 (p,)."""
 
 
 def architecture(name: str, *, length: int = 500) -> Architecture:

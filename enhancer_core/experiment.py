@@ -212,7 +212,8 @@ def write_outcome(
     """
     data = experiment.data
     inputs = _inputs(data.dataset, positives, negatives)
-    restart = outcome.trained.restarts[outcome.trained.best]
+    trained = outcome.trained
+    restart = trained.restarts[trained.best]
     figures = {
         **outcome.network.to_dict(),
         "baseline": {"name": outcome.baseline.name, **outcome.baseline.to_dict()},
@@ -220,10 +221,12 @@ def write_outcome(
         "composition": {name: s.to_dict() for name, s in outcome.composition.items()},
         "restarts": [
             {"restart": r.index, "validation_auc": r.auc, "epoch": r.checks[r.kept].epoch}
-            for r in outcome.trained.restarts
+            for r in trained.restarts
         ],
-        "best_restart": outcome.trained.best,
+        "best_restart": trained.best,
     }
+    if len(trained.members) > 1:
+        figures["members"] = trained.members
     training = {
         "enhancer_core": __version__,
         "network": experiment.network,
@@ -236,6 +239,10 @@ def write_outcome(
         "baseline": figures["baseline"],
         "inputs": [asdict(each) for each in inputs],
     }
+    if len(trained.members) > 1:
+        training["members"] = [figures["restarts"][index] for index in trained.members]
+    if trained.calibration is not None:
+        training["calibration"] = asdict(trained.calibration)
     write_split(folder / "split.tsv", data)
     write_predictions(
         folder / "test_predictions.tsv",
@@ -247,7 +254,7 @@ def write_outcome(
     if markdown:
         write_files(folder, report.render_markdown(page))
     write_json(folder / "metrics.json", figures)
-    save_model(folder / MODEL_FILE, outcome.trained.network, training)
+    save_model(folder / MODEL_FILE, trained.network, training)
 
 
 def _inputs(
@@ -312,7 +319,7 @@ def _content(
             )
             for restart in outcome.trained.restarts
         ],
-        best_restart=outcome.trained.best,
+        kept_restarts=outcome.trained.members,
         composition=_composition(dataset, outcome),
         filters=[
             report.Filter(name=f"filter {index + 1}", ppm=ppm(pfm))

@@ -1,4 +1,4 @@
-"""Train networks: many restarts side by side, each at its best epoch, the best of them kept.
+"""Train networks: many restarts side by side, each at its best epoch, the best one or few kept.
 
 The protocol is Cohn et al. 2018, section 3.1.2, with what was measured since: PyTorch's initial
 weights, dropout that is active, the whole validation set at every check, and each restart's best
@@ -26,13 +26,14 @@ from enhancer_core import batched, metrics
 from enhancer_core.architecture import Architecture, dropout_mask
 from enhancer_core.augment import augment, draw_moves
 from enhancer_core.batched import Look, Program, Visit, at_once
+from enhancer_core.calibration import Platt, calibrated, fit_platt
 from enhancer_core.checkpoint import read_arrays, write_arrays
 from enhancer_core.dataset import Dataset, SplitDataset
 from enhancer_core.dna import Codes
 from enhancer_core.engine import Learner
 from enhancer_core.errors import DatasetError, ModelFileError
-from enhancer_core.model import Network, network_of
-from enhancer_core.predict import probabilities
+from enhancer_core.model import Ensemble, Network, network_of, network_of_members
+from enhancer_core.predict import log_odds, probabilities
 from enhancer_core.protocol import TrainConfig
 
 _LARGE = 100_000  # training sequences from which an epoch is checked more than once
@@ -67,11 +68,17 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The network kept, and every restart's history."""
+    """What is kept, and every restart's history."""
 
-    network: Network
+    network: Network | Ensemble
     restarts: list[Restart]
-    best: int  # index of the restart kept
+    members: list[int]  # indices of the restarts kept, the best by validation AUC first
+    calibration: Platt | None = None  # what was done to their log odds
+
+    @property
+    def best(self) -> int:
+        """Index of the best restart by validation AUC."""
+        return self.members[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,7 @@ def train(
     folder: Path | None = None,
     progress: Callable[[int, Check], None] | None = None,
 ) -> Trained:
-    """Train every restart on the training part, and keep the best by validation AUC.
+    """Train every restart on the training part, and keep the best one or few by validation AUC.
 
     Parameters
     ----------
@@ -192,7 +199,8 @@ def train_all(
                 task.stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    return [_best([state for state in states if state.task is task]) for task in tasks]
+    each = ([state for state in states if state.task is task] for task in tasks)
+    return [_outcome(some, threads=threads) for some in each]
 
 
 def _task(work: Work, wanted: Architecture, config: TrainConfig, *, seed: int) -> _Task:
@@ -219,16 +227,27 @@ def _task(work: Work, wanted: Architecture, config: TrainConfig, *, seed: int) -
     )
 
 
-def _best(states: list[_State]) -> Trained:
+def _outcome(states: list[_State], *, threads: int) -> Trained:
+    """Choose what is kept of the restarts on one data set."""
+    task = states[0].task
+    wanted, config, check = task.wanted, task.config, task.validation
     restarts = [Restart(state.index, state.checks, state.kept) for state in states]
-    best = max(range(len(restarts)), key=lambda index: restarts[index].auc)
-    return Trained(network_of(states[0].task.wanted, states[best].kept_parameters), restarts, best)
+    ranked = sorted(restarts, key=lambda restart: -restart.auc)  # the earlier one, of equals
+    members = [restart.index for restart in ranked[: config.ensemble]]
+    kept = [states[index].kept_parameters for index in members]
+    network = network_of_members(wanted, kept)
+    if not config.calibrate:
+        return Trained(network, restarts, members)
+    by = fit_platt(check.labels, log_odds(network, check.codes, threads=threads))
+    network = network_of_members(wanted, [calibrated(wanted, each, by) for each in kept])
+    return Trained(network, restarts, members, by)
 
 
 def fingerprint(data: SplitDataset, wanted: Architecture, config: TrainConfig, seed: int) -> str:
     """Digest all that determines a run's numbers, as 64 hexadecimal digits."""
     settings = {"architecture": wanted.to_dict(), "seed": seed, **config.to_dict()}
-    del settings["restarts"]  # each is independent of how many there are
+    for name in ("restarts", "ensemble", "calibrate"):  # no restart depends on them
+        settings.pop(name, None)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in (data.dataset.codes, data.dataset.labels, data.parts):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from enhancer_core.architecture import Architecture, Convolution
+from enhancer_core.calibration import fit_platt
 from enhancer_core.dataset import TEST, SplitDataset, make_dataset, split
 from enhancer_core.dna import encode
 from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.metrics import roc_auc
-from enhancer_core.predict import probabilities
+from enhancer_core.predict import log_odds, probabilities
 from enhancer_core.protocol import TrainConfig
 from enhancer_core.train import Check, Trained, train
 
@@ -86,6 +87,34 @@ def test_each_restart_keeps_its_best_check_and_the_run_its_best_restart() -> Non
         assert restart.auc == max(aucs)
     aucs = [restart.auc for restart in trained.restarts]
     assert trained.best == aucs.index(max(aucs))
+
+
+def test_an_ensemble_is_the_best_restarts_together_and_changes_none_of_them(
+    tmp_path: Path,
+) -> None:
+    data = planted(100)
+    one = train(data, SMALL, SHORT, folder=tmp_path)
+    two = train(data, SMALL, replace(SHORT, ensemble=2), folder=tmp_path)
+    assert two.restarts == one.restarts
+    aucs = [restart.auc for restart in one.restarts]
+    assert two.members == sorted(range(3), key=lambda index: (-aucs[index], index))[:2]
+    assert (one.members, two.best) == ([one.best], one.best)
+    best, _ = two.network.member_parameters()
+    assert [each.tobytes() for each in one.network.member_parameters()] == [best.tobytes()]
+
+
+@pytest.mark.parametrize("ensemble", [1, 2])
+def test_calibration_scales_log_odds_as_fitted_on_the_validation_part(ensemble: int) -> None:
+    data, config = planted(100), replace(SHORT, ensemble=ensemble)
+    plain, scaled = (train(data, SMALL, replace(config, calibrate=c)) for c in (False, True))
+    check = data.validation
+    before, after = (log_odds(each.network, check.codes) for each in (plain, scaled))
+    by = fit_platt(check.labels, before)
+    assert (plain.calibration, scaled.calibration) == (None, by)
+    np.testing.assert_allclose(after, by.scale * before + by.shift, rtol=1e-4, atol=1e-4)
+    test = data.test
+    aucs = [roc_auc(test.labels, log_odds(each.network, test.codes)) for each in (plain, scaled)]
+    assert aucs[0] == aucs[1]
 
 
 def test_the_kept_weights_give_the_validation_auc_that_was_noted() -> None:

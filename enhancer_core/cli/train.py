@@ -117,6 +117,20 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
     help="How the learning rate goes: cosine falls to 0 over all epochs.",
 )
 @click.option(
+    "--ensemble",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Keep the N best restarts in one model, which predicts with their mean log odds.",
+)
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Scale and shift log odds on the validation part, so that a probability means what it"
+    " says; the order of scores stays.",
+)
+@click.option(
     "--markdown",
     is_flag=True,
     help="Write the report as Markdown too: report.md, with its images in the folder figures.",
@@ -148,6 +162,8 @@ def train(
     weight_decay: float,
     average: float,
     schedule: str,
+    ensemble: int,
+    calibrate: bool,
     markdown: bool,
     resume: bool,
     seed: int,
@@ -171,7 +187,8 @@ def train(
       enhancer-core train --positives e.fa --negatives b.fa k4.fa --restarts 10 \\
           --groups chromosome --test-group chr1 --validation-group chr2 -o model
       enhancer-core train --positives e.fa --negatives b.fa --shift 10 --flip \\
-          --weight-decay 0.01 --average 0.995 --schedule cosine -o model
+          --weight-decay 0.01 --average 0.995 --schedule cosine \\
+          --ensemble 3 --calibrate -o model
     """
     from enhancer_core.architecture import architecture
     from enhancer_core.dataset import read_dataset
@@ -212,6 +229,8 @@ def train(
             weight_decay=weight_decay,
             average=average,
             schedule=schedule,
+            ensemble=ensemble,
+            calibrate=calibrate,
         ),
         seed=seed,
         grouped=groups is not None,
