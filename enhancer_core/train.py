@@ -191,7 +191,8 @@ def train_all(
                 for future in [pool.submit(_train_restart, state) for state in states]:
                     future.result()
             else:
-                size = _group_size(tasks, device=device)
+                sets = [work.data.dataset.codes for work in works]
+                size = _group_size(wanted, config, sets, device=device)
                 for first in range(0, len(states), size):
                     _train_group(states[first : first + size], pool, device=device)
         except BaseException:  # an interrupt too must not wait for what no one will read
@@ -201,6 +202,40 @@ def train_all(
             raise
     each = ([state for state in states if state.task is task] for task in tasks)
     return [_outcome(some, threads=threads) for some in each]
+
+
+def arrangement(
+    wanted: Architecture, config: TrainConfig, *, sets: Sequence[Codes], device: str
+) -> str:
+    """Say in a line how restarts on some sets of sequences are laid out on other than "cpu".
+
+    Examples
+    --------
+    >>> from enhancer_core.architecture import NETWORKS
+    >>> sets = [np.zeros((9, 500), np.uint8)] * 2
+    >>> arrangement(NETWORKS["tf"], TrainConfig(restarts=50), sets=sets, device="cpu:0")
+    '100 restarts as one program, float32'
+    """
+    restarts, size = config.restarts * len(sets), _group_size(wanted, config, sets, device=device)
+    groups = "as one program" if size == restarts else f"in programs of {size}"
+    line = f"{restarts} restarts {groups}, {str(_dtype(config, device)).removeprefix('torch.')}"
+    place = torch.device(device)
+    if place.type != "cuda":
+        return line
+    return f"{line}, recorded as a CUDA graph on {torch.cuda.get_device_name(place)}"
+
+
+def _group_size(
+    wanted: Architecture, config: TrainConfig, sets: Sequence[Codes], *, device: str
+) -> int:
+    """Choose how many restarts are one program."""
+    restarts, place = config.restarts * len(sets), torch.device(device)
+    if place.type != "cuda":
+        return restarts
+    free, _ = torch.cuda.mem_get_info(place)
+    free -= sum(codes.nbytes for codes in sets)
+    half = _dtype(config, device) == torch.bfloat16
+    return at_once(wanted, restarts, batch=config.batch, free=free, half=half)
 
 
 def _task(work: Work, wanted: Architecture, config: TrainConfig, *, seed: int) -> _Task:
@@ -462,17 +497,6 @@ def _dtype(config: TrainConfig, device: str) -> torch.dtype:
         and torch.cuda.is_bf16_supported()
     )
     return torch.bfloat16 if half else torch.float32
-
-
-def _group_size(tasks: Sequence[_Task], *, device: str) -> int:
-    """Choose how many restarts are one program."""
-    config, restarts = tasks[0].config, sum(task.config.restarts for task in tasks)
-    if torch.device(device).type != "cuda":
-        return restarts
-    free, _ = torch.cuda.mem_get_info(torch.device(device))
-    resident = sum(task.codes.nbytes + task.validation.codes.nbytes for task in tasks)
-    half = _dtype(config, device) == torch.bfloat16
-    return at_once(tasks[0].wanted, restarts, batch=config.batch, free=free - resident, half=half)
 
 
 def _visits(state: _State, number: int, *, first: int = 0) -> Iterator[Visit]:

@@ -195,7 +195,7 @@ def train(
     from enhancer_core.experiment import Experiment, run, write_outcome
     from enhancer_core.io.files import make_folder, remove_partial
     from enhancer_core.protocol import TrainConfig
-    from enhancer_core.train import Check, discard_states
+    from enhancer_core.train import Check, arrangement, discard_states
 
     talk = Talk(quiet)
     state = output / _UNFINISHED
@@ -239,6 +239,9 @@ def train(
         make_folder(folder)
         remove_partial(folder)
     talk.say(_describe(data))
+    if device != "cpu":
+        sets = [data.dataset.codes]
+        talk.say(arrangement(experiment.architecture, experiment.config, sets=sets, device=device))
     with talk.progress("epochs trained", restarts * epochs) as advance:
         done = dict.fromkeys(range(restarts), 0)
         best = 0.0
