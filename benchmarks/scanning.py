@@ -118,11 +118,11 @@ def chromosome(folder: Path, bp: int) -> Path:
     return path
 
 
-def scan(network: Scorer, genome: Path, output: Path) -> None:
-    """Predict a genome's track, as `enhancer-core predict --both-strands --threads 1` does."""
+def scan(network: Scorer, genome: Path, output: Path, *, threads: int = 1) -> None:
+    """Predict a genome's track, as `enhancer-core predict --both-strands --threads N` does."""
     with open_genome(genome) as opened:
         whole = from_rows((chrom, 0, bp) for chrom, bp in opened.lengths.items())
-        stretches = track(network, opened, whole, step=STEP, both_strands=True)
+        stretches = track(network, opened, whole, step=STEP, both_strands=True, threads=threads)
         write_track(output, stretches, opened.lengths)
 
 
