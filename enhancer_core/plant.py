@@ -1,4 +1,4 @@
-"""Plant what is known into a larger network: filters of trained networks, or motifs.
+"""Begin with what is known: filters of trained networks or motifs in a larger one, or all of one.
 
 Cohn et al. 2018, section 2.4.4.2: networks trained against k-shuffles give three quarters of the
 filters of a wider one, and the rest is random. Here filters and biases are copied exactly, and in
@@ -205,6 +205,52 @@ def plant_motifs(motifs: Sequence[Motif], wanted: Architecture, *, share: float 
         values["convolutions.0.weight"][row] = _filter(motif, first.width)
         planted["convolutions.0.weight"][row] = True
         planted["convolutions.0.bias"][row] = True
+    return _joined(values, planted)
+
+
+def start_from(model: Weighted, wanted: Architecture) -> Planted:
+    """Take all weights of a trained network of the same kind, to train it further.
+
+    Parameters
+    ----------
+    model
+        A trained network; of an ensemble the first member, the best.
+    wanted
+        The network to train.
+
+    Returns
+    -------
+    Planted
+        All weights; or those of the convolutions alone, where the two read sequences of other
+        lengths or have other dense layers.
+
+    Raises
+    ------
+    ModelFileError
+        If their convolutions differ.
+
+    Examples
+    --------
+    >>> from enhancer_core.architecture import NETWORKS
+    >>> from enhancer_core.model import Network
+    >>> shorter = replace(NETWORKS["tf"], length=300)
+    >>> found = start_from(Network(NETWORKS["tf"]), shorter)
+    >>> int(found.planted.sum()), found.planted.all()
+    (1009, np.False_)
+    """
+    made = model.architecture
+    if (made.convolutions, made.chained) != (wanted.convolutions, wanted.chained):
+        got, allowed = (
+            ", ".join(f"{f.filters} of {f.width} with pool {f.pool}" for f in each.convolutions)
+            for each in (made, wanted)
+        )
+        raise ModelFileError(f"convolutions are {got}; to start from they must be {allowed}")
+    given = cut(made, model.member_parameters()[0])
+    same = shapes(made) == shapes(wanted)
+    values, planted = _nothing(wanted)
+    for name in values:
+        if same or name.startswith("convolutions."):
+            values[name], planted[name][:] = given[name], True
     return _joined(values, planted)
 
 

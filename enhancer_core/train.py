@@ -151,15 +151,7 @@ def train(  # noqa: PLR0913
     ModelFileError
         If a saved state is damaged, or belongs to another run.
     """
-    length = data.dataset.codes.shape[1]
-    if length != wanted.length:
-        raise DatasetError(f"sequences of {length} bp; the network reads {wanted.length} bp")
-    if config.shift >= length:
-        raise DatasetError(
-            f"shift of {config.shift} bp is not allowed; at most {length - 1} for {length} bp"
-        )
-    if config.freeze and planted is None:
-        raise DatasetError(f"freeze of {config.freeze} epochs needs something that is planted")
+    check_run(data, wanted, config, planted=planted)
     learn = data.train
     task = _Task(
         codes=learn.codes,
@@ -188,6 +180,27 @@ def train(  # noqa: PLR0913
     by = fit_platt(check.labels, log_odds(network, check.codes, threads=threads))
     network = network_of_members(wanted, [calibrated(wanted, each, by) for each in kept])
     return Trained(network, restarts, members, by)
+
+
+def check_run(
+    data: SplitDataset, wanted: Architecture, config: TrainConfig, *, planted: Planted | None
+) -> None:
+    """Raise unless data, network, protocol and what is planted go together.
+
+    Raises
+    ------
+    DatasetError
+        As `train`.
+    """
+    length = data.dataset.codes.shape[1]
+    if length != wanted.length:
+        raise DatasetError(f"sequences of {length} bp; the network reads {wanted.length} bp")
+    if config.shift >= length:
+        raise DatasetError(
+            f"shift of {config.shift} bp is not allowed; at most {length - 1} for {length} bp"
+        )
+    if config.freeze and planted is None:
+        raise DatasetError(f"freeze of {config.freeze} epochs needs something that is planted")
 
 
 def _run_all(

@@ -36,7 +36,7 @@ LAYERS = (
     {"engine"},
     {"model"},
     {"checkpoint", "learner", "plant"},
-    {"predict"},
+    {"predict", "start"},
     {"train", "interpret", "variants"},
     {"report", "publish", "kipoi"},
     {"experiment"},
