@@ -36,7 +36,7 @@ LAYERS = (
     {"engine", "batched"},
     {"model"},
     {"checkpoint", "plant"},
-    {"predict"},
+    {"predict", "start"},
     {"train", "interpret", "variants"},
     {"report", "publish", "kipoi"},
     {"experiment"},

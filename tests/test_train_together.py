@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_train import OPTIONS, SHORT, SMALL, KilledError, planted, same_weights
+from test_train import (
+    OPTIONS,
+    SHORT,
+    SMALL,
+    KilledError,
+    half_planted,
+    planted,
+    same_weights,
+    weights_of,
+)
 
 from enhancer_core.metrics import roc_auc
 from enhancer_core.predict import probabilities
@@ -44,6 +53,16 @@ def test_all_options_mean_the_same_in_one_program() -> None:
     data, config = planted(100), replace(SHORT, **OPTIONS)
     together = train(data, SMALL, config, device=TOGETHER)
     alike(together.restarts, train(data, SMALL, config).restarts)
+
+
+def test_what_is_planted_and_frozen_stays_to_the_bit_in_a_program_and_then_learns() -> None:
+    data, planting, config = planted(100), half_planted(), replace(SHORT, restarts=2, freeze=4)
+    frozen = weights_of(train(data, SMALL, config, planted=planting, device=TOGETHER))
+    where = planting.planted
+    assert frozen[where].tobytes() == planting.parameters[where].tobytes()
+    config = replace(config, freeze=2)
+    together = train(data, SMALL, config, planted=planting, device=TOGETHER)
+    alike(together.restarts, train(data, SMALL, config, planted=planting).restarts)
 
 
 def test_a_restart_learns_the_same_whoever_is_beside_it() -> None:
