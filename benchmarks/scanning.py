@@ -28,11 +28,11 @@ from enhancer_core.dna import Codes, decode
 from enhancer_core.intervals import from_rows
 from enhancer_core.io.genome import open_genome
 from enhancer_core.io.tracks import write_track
-from enhancer_core.model import Network, TorchPredictor
-from enhancer_core.predict import Scorer, track
+from enhancer_core.model import Network, one_hot
+from enhancer_core.predict import BATCH, Scorer, track
 
 WANTED = architecture("enhancer")
-TURNS, STEP, LINE, BATCH = 3, 50, 60, 256
+TURNS, STEP, LINE = 3, 50, 60
 MB, PEERS = 10**6, (0.5, 1, 2)  # bp; Mb that the peer scans
 
 
@@ -42,7 +42,7 @@ def main(mb: str = "50") -> None:
     print(machine(("numpy", "numba", "torch")))
     whole = float(mb)
     network = Network(WANTED, generator=torch.Generator().manual_seed(0)).eval()
-    peer = Eager(network)
+    peer = WindowByWindow(network)
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as name:
         folder = Path(name)
         sizes = [round(size * MB) for size in PEERS]
@@ -75,8 +75,8 @@ def check(network: Network, peer: Scorer, genome: Path, folder: Path) -> None:
         sys.exit(f"PyTorch: probabilities differ by {worst}")
 
 
-class Eager:
-    """A network that PyTorch runs on the CPU."""
+class WindowByWindow:
+    """A network that PyTorch runs layer by layer, on windows laid out."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -87,19 +87,27 @@ class Eager:
         return self._network.architecture
 
     def predictor(self) -> WindowByWindow:
-        """Run it operation by operation."""
-        return WindowByWindow(self._network)
+        """Predict with what it is."""
+        return self
 
-
-class WindowByWindow(TorchPredictor):
-    """What shares nothing between windows."""
+    def logits(self, codes: Codes) -> NDArray[np.float32]:
+        """Compute the logits of sequences."""
+        with torch.inference_mode():
+            found: NDArray[np.float32] = self._network(one_hot(torch.from_numpy(codes))).numpy()
+        return found
 
     def scanned_logits(self, codes: Codes, starts: ArrayLike) -> NDArray[np.float32]:
-        """Lay out each window, a batch at a time."""
+        """Compute the logits of windows, each on its own."""
         begins = np.asarray(starts)
-        windows = np.lib.stride_tricks.sliding_window_view(codes, WANTED.length)
-        batches = [windows[begins[at : at + BATCH]] for at in range(0, len(begins), BATCH)]
-        return np.concatenate([self.logits(batch) for batch in batches])
+        windows = np.lib.stride_tricks.sliding_window_view(codes, self.architecture.length)
+        batches = [windows[begins[i : i + BATCH]] for i in range(0, len(begins), BATCH)]
+        return np.concatenate([np.zeros((0, 2), np.float32), *map(self.logits, batches)])
+
+    def substituted_logits(
+        self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
+    ) -> NDArray[np.float32]:
+        """Not needed to scan."""
+        raise NotImplementedError
 
 
 def chromosome(folder: Path, bp: int) -> Path:
@@ -115,11 +123,11 @@ def chromosome(folder: Path, bp: int) -> Path:
     return path
 
 
-def scan(network: Scorer, genome: Path, output: Path) -> None:
-    """Predict a genome's track, as `enhancer-core predict --both-strands --threads 1` does."""
+def scan(network: Scorer, genome: Path, output: Path, *, threads: int = 1) -> None:
+    """Predict a genome's track, as `enhancer-core predict --both-strands --threads N` does."""
     with open_genome(genome) as opened:
         whole = from_rows((chrom, 0, bp) for chrom, bp in opened.lengths.items())
-        stretches = track(network, opened, whole, step=STEP, both_strands=True)
+        stretches = track(network, opened, whole, step=STEP, both_strands=True, threads=threads)
         write_track(output, stretches, opened.lengths)
 
 

@@ -1,21 +1,20 @@
-"""The networks in PyTorch: what draws first weights, what a GPU runs, and the engine's oracle."""
+"""The networks in PyTorch, layer by layer: what draws first weights, and the oracle of the rest."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from enhancer_core import batched, engine
 from enhancer_core.architecture import BASES, CLASSES, Architecture, Convolution, cut, flatten
-from enhancer_core.dna import Codes
-from enhancer_core.engine import Predictor
-
-_BATCH = 256  # windows laid out at once
+from enhancer_core.ensemble import MeanPredictor
 
 
 class ReverseComplementConvolution(nn.Conv1d):
@@ -82,6 +81,10 @@ class Network(nn.Module):
         """The convolution that reads DNA, whose filters are motifs."""
         return cast("ReverseComplementConvolution", self.convolutions[0])
 
+    def filters(self) -> tuple[Tensor, Tensor]:
+        """Give the first layer's filters (F, 4, W) and their biases (F,)."""
+        return self.first_layer.weight.detach(), cast("Tensor", self.first_layer.bias).detach()
+
     def _draw_weights(self, generator: torch.Generator) -> None:
         """Draw as PyTorch does by default: uniform within 1 / sqrt(fan in), biases too."""
         for layer in self.modules():
@@ -119,11 +122,57 @@ class Network(nn.Module):
         weights = self.state_dict().items()
         return flatten({name: tensor.detach().cpu().numpy() for name, tensor in weights})
 
-    def predictor(self) -> Predictor | TorchPredictor:
+    def member_parameters(self) -> list[NDArray[np.float32]]:
+        """Copy the weights, as the one member that an ensemble has several of."""
+        return [self.flat_parameters()]
+
+    def predictor(self) -> engine.Predictor | batched.Predictor:
         """Make what predicts with the weights as they are: the engine on a CPU, else PyTorch."""
-        if self.output.weight.device.type == "cpu":
-            return Predictor(self.architecture, self.flat_parameters())
-        return TorchPredictor(self)
+        device, parameters = self.output.weight.device, self.flat_parameters()
+        if device.type == "cpu":
+            return engine.Predictor(self.architecture, parameters)
+        return batched.Predictor(self.architecture, parameters, device=str(device))
+
+
+class Ensemble(nn.Module):
+    """Networks of one architecture as one; the logits are the mean of theirs."""
+
+    def __init__(self, members: Sequence[Network]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    @property
+    def architecture(self) -> Architecture:
+        """What each member is made of."""
+        return self._networks()[0].architecture
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the logits of one-hot sequences: float32 (n, 4, L) -> (n, 2)."""
+        return torch.stack([member(x) for member in self.members]).mean(dim=0)
+
+    def filters(self) -> tuple[Tensor, Tensor]:
+        """Give the first layers' filters and biases, those of the first member first."""
+        weights, biases = zip(*(member.filters() for member in self._networks()), strict=True)
+        return torch.cat(weights), torch.cat(biases)
+
+    def member_parameters(self) -> list[NDArray[np.float32]]:
+        """Copy the weights of each member, float32 (p,)."""
+        return [member.flat_parameters() for member in self._networks()]
+
+    def predictor(self) -> MeanPredictor:
+        """Make what predicts with the weights as they are, as `Network.predictor`."""
+        return MeanPredictor([member.predictor() for member in self._networks()])
+
+    def _networks(self) -> list[Network]:
+        return cast("list[Network]", list(self.members))
+
+
+def network_of_members(
+    wanted: Architecture, members: Sequence[NDArray[np.float32]]
+) -> Network | Ensemble:
+    """Make a network of one member's flat parameters (p,), or an ensemble of several."""
+    networks = [network_of(wanted, parameters) for parameters in members]
+    return networks[0] if len(networks) == 1 else Ensemble(networks).eval()
 
 
 def network_of(wanted: Architecture, parameters: NDArray[np.float32]) -> Network:
@@ -132,36 +181,6 @@ def network_of(wanted: Architecture, parameters: NDArray[np.float32]) -> Network
     weights = cut(wanted, parameters).items()
     network.load_state_dict({name: torch.tensor(array) for name, array in weights})
     return network.eval()
-
-
-class TorchPredictor:
-    """A network on its own device; predicts as `engine.Predictor` does."""
-
-    def __init__(self, network: Network) -> None:
-        self._network = network
-        self._device = network.output.weight.device
-
-    def logits(self, codes: Codes) -> NDArray[np.float32]:
-        """Compute the two logits of each sequence: uint8 (n, L) -> float32 (n, 2)."""
-        with torch.inference_mode():
-            batch = one_hot(torch.from_numpy(codes).to(self._device))
-            found: NDArray[np.float32] = self._network(batch).cpu().numpy()
-        return found
-
-    def substituted_logits(
-        self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
-    ) -> NDArray[np.float32]:
-        """Compute the logits of sequences with one base changed: float32 (m, 2)."""
-        changed = codes[np.asarray(rows)]
-        changed[np.arange(len(changed)), np.asarray(positions)] = bases
-        return self.logits(changed)
-
-    def scanned_logits(self, codes: Codes, starts: ArrayLike) -> NDArray[np.float32]:
-        """Compute the logits of windows of codes (C,), whose starts ascend: float32 (n, 2)."""
-        begins = np.asarray(starts)
-        windows = np.lib.stride_tricks.sliding_window_view(codes, self._network.architecture.length)
-        batches = [windows[begins[i : i + _BATCH]] for i in range(0, len(begins), _BATCH)]
-        return np.concatenate([np.zeros((0, CLASSES), np.float32), *map(self.logits, batches)])
 
 
 def one_hot(codes: Tensor) -> Tensor:

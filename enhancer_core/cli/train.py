@@ -1,0 +1,369 @@
+"""The command that learns: train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from enhancer_core.cli.common import (
+    PATH,
+    ListCommand,
+    Talk,
+    device_option,
+    list_option,
+    output_option,
+    quiet_option,
+    resolve_device,
+    seed_option,
+    threads_option,
+)
+from enhancer_core.cli.learn import data_options, interval, split_data
+
+if TYPE_CHECKING:
+    from enhancer_core.architecture import Architecture
+    from enhancer_core.dataset import SplitDataset
+    from enhancer_core.start import Start
+
+_NETWORKS = ("enhancer", "tf", "original_code")  # model.NETWORKS, without importing torch
+_UNFINISHED = "restarts"  # the folder in the output folder where a run in progress keeps its state
+
+
+@click.command(cls=ListCommand)
+@data_options
+@click.option(
+    "--network",
+    type=click.Choice(_NETWORKS),
+    default="enhancer",
+    show_default=True,
+    help="The paper's network for enhancers, the smaller one for one transcription factor, or the"
+    " first with the bugs of the published code.",
+)
+@click.option(
+    "--restarts",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="Random starting weights to train from; the best network is kept.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="Passes over the training part, at most.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="Sequences in a mini-batch.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="RATE",
+    default=1e-3,
+    show_default=True,
+    help="Step size of the Adam optimiser.",
+)
+@click.option(
+    "--stop-below-loss",
+    type=click.FloatRange(min=0),
+    metavar="LOSS",
+    default=2e-4,
+    show_default=True,
+    help="End a restart when a mini-batch's mean cross-entropy is below this.",
+)
+@click.option(
+    "--keep",
+    type=click.Choice(["best", "last"]),
+    default="best",
+    show_default=True,
+    help="Which epoch of a restart is kept: best by validation AUC, or last, as published.",
+)
+@list_option("--plant", "Trained models whose filters are planted side by side in a wider network.")
+@click.option(
+    "--plant-motifs",
+    type=PATH,
+    metavar="FILE",
+    help="Motifs that become first-layer filters: MEME, JASPAR, HOMER or .pfm.",
+)
+@click.option(
+    "--plant-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="SHARE",
+    default=0.75,
+    show_default=True,
+    help="Share of filters that are planted; with --plant the network is made as wide as that"
+    " needs.",
+)
+@click.option(
+    "--initial",
+    type=PATH,
+    metavar="MODEL",
+    help="Train this model further: each restart starts from its weights, or its convolutions'"
+    " alone where the dense layers or the length differ.",
+)
+@click.option(
+    "--freeze",
+    type=click.IntRange(min=0),
+    metavar="EPOCHS",
+    default=0,
+    show_default=True,
+    help="Epochs for which what is planted, or started from, stays as it is.",
+)
+@click.option(
+    "--widen",
+    type=click.FloatRange(min=1),
+    metavar="TIMES",
+    default=1.0,
+    show_default=True,
+    help="So many times the filters in each convolution.",
+)
+@click.option(
+    "--first-filters",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Filters of the first convolution alone, to make room for motifs.",
+)
+@click.option(
+    "--shift",
+    type=click.IntRange(min=0),
+    metavar="BP",
+    default=0,
+    show_default=True,
+    help="Move a training sequence by up to so many bp, either way, each time it is read.",
+)
+@click.option("--flip", is_flag=True, help="Read a random strand of a training sequence each time.")
+@click.option(
+    "--weight-decay",
+    type=click.FloatRange(min=0),
+    metavar="DECAY",
+    default=0.0,
+    show_default=True,
+    help="Draw weights to 0 by this times the learning rate at each step, as AdamW does.",
+)
+@click.option(
+    "--average",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="DECAY",
+    default=0.0,
+    show_default=True,
+    help="Keep a running mean of the weights with this decay, for example 0.995, and judge it in"
+    " their place.",
+)
+@click.option(
+    "--schedule",
+    type=click.Choice(["constant", "cosine"]),
+    default="constant",
+    show_default=True,
+    help="How the learning rate goes: cosine falls to 0 over all epochs.",
+)
+@click.option(
+    "--ensemble",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Keep the N best restarts in one model, which predicts with their mean log odds.",
+)
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Scale and shift log odds on the validation part, so that a probability means what it"
+    " says; the order of scores stays.",
+)
+@click.option(
+    "--markdown",
+    is_flag=True,
+    help="Write the report as Markdown too: report.md, with its images in the folder figures.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Continue the unfinished run in the output folder, if any."
+)
+@seed_option
+@threads_option
+@device_option
+@quiet_option
+@output_option("Folder for the model, its figures and its report.")
+def train(
+    positives: tuple[Path, ...],
+    negatives: tuple[Path, ...],
+    split_table: Path | None,
+    groups: str | None,
+    test_group: tuple[str, ...],
+    validation_group: tuple[str, ...],
+    network: str,
+    restarts: int,
+    epochs: int,
+    batch: int,
+    learning_rate: float,
+    stop_below_loss: float,
+    keep: str,
+    plant: tuple[Path, ...],
+    plant_motifs: Path | None,
+    plant_share: float,
+    initial: Path | None,
+    freeze: int,
+    widen: float,
+    first_filters: int | None,
+    shift: int,
+    flip: bool,
+    weight_decay: float,
+    average: float,
+    schedule: str,
+    ensemble: int,
+    calibrate: bool,
+    markdown: bool,
+    resume: bool,
+    seed: int,
+    threads: int,
+    device: str,
+    quiet: bool,
+    output: Path,
+) -> None:
+    """Train a network on positives and negatives, and judge it.
+
+    The data are split first (80 / 10 / 10): identical sequences, records of one name, and
+    overlapping windows named chrom:start-end stay in one part. Several random restarts are
+    trained; the best by validation AUC is kept and judged once on the test part, beside a 5-mer
+    baseline. The folder gets model.safetensors, metrics.json, test_predictions.tsv, split.tsv and
+    report.html. A run that was killed continues with --resume, the other options the same, to the
+    same bytes.
+
+    \b
+      enhancer-core train --positives enhancers.fa --negatives background.fa \\
+          -o model
+      enhancer-core train --positives e.fa --negatives b.fa k4.fa --restarts 10 \\
+          --groups chromosome --test-group chr1 --validation-group chr2 -o model
+      enhancer-core train --positives e.fa --negatives b.fa --shift 10 --flip \\
+          --weight-decay 0.01 --average 0.995 --schedule cosine \\
+          --ensemble 3 --calibrate -o model
+      enhancer-core train --positives e.fa --negatives b.fa \\
+          --plant k2 k3 k4 -o wide
+    """
+    from enhancer_core.architecture import architecture, widened
+    from enhancer_core.dataset import read_dataset
+    from enhancer_core.experiment import Experiment, run, write_outcome
+    from enhancer_core.io.files import make_folder, remove_partial
+    from enhancer_core.protocol import TrainConfig
+    from enhancer_core.start import from_model, from_motifs, from_networks
+    from enhancer_core.train import Check, arrangement, discard_states
+
+    if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
+        raise click.UsageError("--plant, --plant-motifs and --initial exclude each other")
+    talk = Talk(quiet)
+    state = output / _UNFINISHED
+    if state.is_dir() and not resume:
+        raise click.UsageError(
+            f"{output} holds an unfinished run; continue it with --resume, or choose another folder"
+        )
+    device = resolve_device(device)
+    data = split_data(
+        read_dataset(positives, negatives),
+        split_table=split_table,
+        groups=groups,
+        test=test_group,
+        validation=validation_group,
+        seed=seed,
+        talk=talk,
+    )
+    wanted = architecture(network, length=data.dataset.codes.shape[1])
+    wanted = widened(wanted, widen, first=first_filters)
+    start = None
+    if plant:
+        wanted, start = from_networks(plant, wanted, share=plant_share)
+    elif plant_motifs is not None:
+        start = from_motifs(plant_motifs, wanted, share=plant_share)
+    elif initial is not None:
+        start = from_model(initial, wanted)
+    experiment = Experiment(
+        data=data,
+        network=network,
+        architecture=wanted,
+        start=start,
+        config=TrainConfig(
+            restarts=restarts,
+            epochs=epochs,
+            batch=batch,
+            learning_rate=learning_rate,
+            stop_below_loss=stop_below_loss,
+            keep=keep,
+            shift=shift,
+            flip=flip,
+            weight_decay=weight_decay,
+            average=average,
+            schedule=schedule,
+            freeze=freeze,
+            ensemble=ensemble,
+            calibrate=calibrate,
+        ),
+        seed=seed,
+        grouped=groups is not None,
+    )
+    for folder in (output, state):  # only now: bad input leaves no folder behind
+        make_folder(folder)
+        remove_partial(folder)
+    talk.say(_describe(data))
+    if start is not None:
+        talk.say(_describe_start(start, wanted))
+    if device != "cpu":
+        sets = [data.dataset.codes]
+        talk.say(arrangement(experiment.architecture, experiment.config, sets=sets, device=device))
+    with talk.progress("epochs trained", restarts * epochs) as advance:
+        done = dict.fromkeys(range(restarts), 0)
+        best = 0.0
+
+        def progress(restart: int, check: Check) -> None:
+            nonlocal best
+            best = max(best, check.auc)
+            advance(int(check.epoch) - done[restart], f"best validation AUC {best:.3f}")
+            done[restart] = int(check.epoch)
+
+        outcome = run(
+            experiment,
+            threads=threads,
+            device=device,
+            folder=state,
+            progress=progress,
+        )
+    write_outcome(
+        output,
+        experiment,
+        outcome,
+        positives=positives,
+        negatives=negatives,
+        threads=threads,
+        markdown=markdown,
+    )
+    discard_states(state)
+    talk.say(f"network:  test AUC {interval(outcome.network.test.auc)}")
+    talk.say(f"baseline: test AUC {interval(outcome.baseline.test.auc)} ({outcome.baseline.name})")
+    talk.say(f"model and report: {output}")
+
+
+def _describe_start(start: Start, wanted: Architecture) -> str:
+    names = ", ".join(start.names())
+    if start.kind != "start from":
+        filters = ", ".join(f"{layer.filters:,}" for layer in wanted.convolutions)
+        return f"{start.kind}: {names}; the convolutions have {filters} filters"
+    if start.planted.planted.all():
+        return f"all weights start from {names}"
+    return (
+        f"the convolutions start from {names}; the dense layers are drawn, since they or the length"
+        " differ"
+    )
+
+
+def _describe(data: SplitDataset) -> str:
+    parts = ((data.train, "to learn from"), (data.validation, "to choose"), (data.test, "to test"))
+    counts = ", ".join(
+        f"{part.labels.sum():,} + {(~part.labels).sum():,} {what}" for part, what in parts
+    )
+    return f"positives + negatives: {counts}"
