@@ -191,11 +191,26 @@ def pool(
 @compiled
 def dense(n: int, layers: Layers, index: int, packed: Floats, memory: Floats) -> None:
     """Compute a dense layer for n sequences; its ReLU too, unless it gives the logits."""
+    dense_from(0, packed, layers[index].packed_bias, n, layers, index, packed, memory)
+
+
+@compiled
+def dense_from(
+    known: int,
+    sums: Floats,
+    place: int,
+    n: int,
+    layers: Layers,
+    index: int,
+    packed: Floats,
+    memory: Floats,
+) -> None:
+    """Go on from the sums over the first `known` of what a dense layer reads, the same for all."""
     layer, source = layers[index], layers[index - 1]
     multiply(
-        memory, source.output, source.stride, 1, layer.depth,
-        packed, layer.packed, layer.columns, layer.columns,
-        packed, layer.packed_bias, 0,
+        memory, source.output + known, source.stride, 1, layer.depth - known,
+        packed, layer.packed + known * layer.columns, layer.columns, layer.columns,
+        sums, place, 0,
         memory, layer.output, layer.stride, n,
     )  # fmt: skip
     for i in range(n if index < len(layers) - 1 else 0):
