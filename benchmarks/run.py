@@ -54,8 +54,9 @@ def main() -> None:
         for gpu in (False, True)
     )
     growth = [line["growth"] for _, line in lines if "growth" in line]
+    limits = [line["limit"] for _, line in lines if "limit" in line]
     figures = [row for _, line in lines for row in line.get("gpu", [])]
-    (HERE / "RESULTS.md").write_text(page(results, growth, on_gpu, figures))
+    (HERE / "RESULTS.md").write_text(page(results, growth, limits, on_gpu, figures))
     below = [each for each in results + on_gpu if verdict(each).endswith("not met")]
     minutes = (time.monotonic() - began) / 60
     print(
@@ -77,6 +78,7 @@ def run(python: str, script: str) -> list[dict[str, Any]]:
 def page(
     results: list[dict[str, Any]],
     growth: list[dict[str, Any]],
+    limits: list[dict[str, Any]],
     on_gpu: list[dict[str, Any]],
     figures: list[tuple[str, str]],
 ) -> str:
@@ -109,6 +111,14 @@ def page(
             "| task | exponent | times | memory |",
             "|---|---|---|---|",
             *grown,
+            "",
+            "## Limits",
+            "",
+            "What one core could do in float32 if nothing but the arithmetic took time.",
+            "",
+            "| task | limit |",
+            "|---|---|",
+            *(f"| {each['task']} | {each['shown']} |" for each in limits),
             "",
             "## On a GPU",
             "",
