@@ -90,7 +90,7 @@ def page(
     gpu = ["Not measured: no CUDA GPU was at hand."]
     if on_gpu or figures:
         alone = ["| | |", "|---|---|", *(f"| {task} | {figure} |" for task, figure in figures)]
-        gpu = ["Wall-clock time.", "", *table(on_gpu), "", *alone]
+        gpu = ["Wall-clock time.", "", *(table(on_gpu) if on_gpu else []), "", *alone]
     return "\n".join(
         [
             "# How fast, beside the peers",
