@@ -16,7 +16,8 @@ from turns import machine, one_thread_each, report, take_turns
 
 from enhancer_core.architecture import architecture
 from enhancer_core.dataset import make_dataset, split
-from enhancer_core.train import TrainConfig, train
+from enhancer_core.protocol import TrainConfig
+from enhancer_core.train import train
 
 SEQUENCES, CONFIG = 4000, TrainConfig(restarts=8, epochs=2)
 

@@ -209,6 +209,20 @@ def cut(wanted: Architecture, parameters: NDArray[np.float32]) -> dict[str, NDAr
     }
 
 
+def weight_mask(wanted: Architecture) -> NDArray[np.bool_]:
+    """Tell weights from biases in a network's flat parameters: bool (p,), True for weights.
+
+    Examples
+    --------
+    >>> wanted = Architecture(convolutions=(Convolution(1, 3, 2),), dense=(), length=4)
+    >>> weight_mask(wanted).astype(int)
+    array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 0])
+    """
+    sizes = shapes(wanted)
+    counts = [math.prod(shape) for shape in sizes.values()]
+    return np.repeat([name.endswith(".weight") for name in sizes], counts)
+
+
 def dropout_mask(
     wanted: Architecture, n: int, *, rng: np.random.Generator
 ) -> NDArray[np.float32] | None:

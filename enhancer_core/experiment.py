@@ -34,7 +34,8 @@ from enhancer_core.io.files import sha256, write_files, write_json, write_text
 from enhancer_core.io.tables import write_table
 from enhancer_core.motif import ppm
 from enhancer_core.predict import probabilities
-from enhancer_core.train import Check, TrainConfig, Trained, train
+from enhancer_core.protocol import TrainConfig
+from enhancer_core.train import Check, Trained, train
 
 BASELINE_K = 5
 _COMPOSITION_K = (1, 2)  # k-mers so short that a model of them sees composition only
@@ -241,7 +242,7 @@ def write_outcome(
         "enhancer_core": __version__,
         "network": experiment.network,
         "seed": experiment.seed,
-        "config": asdict(experiment.config),
+        "config": experiment.config.to_dict(),
         "restart": restart.index,
         "epoch": restart.checks[restart.kept].epoch,
         "validation": outcome.network.validation.to_dict(),
@@ -296,7 +297,9 @@ def _content(
         configuration={
             "network": experiment.network,
             "length, bp": experiment.architecture.length,
-            **{name.replace("_", " "): value for name, value in asdict(experiment.config).items()},
+            **{
+                name.replace("_", " "): value for name, value in experiment.config.to_dict().items()
+            },
             "seed": experiment.seed,
         },
         inputs=inputs,

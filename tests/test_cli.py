@@ -290,6 +290,18 @@ def test_train_gives_the_same_bytes_for_any_threads_quiet_or_not(
     assert contents(tmp_path / "out") == contents(trained)
 
 
+def test_how_a_network_is_trained_is_recorded_with_it(
+    cli: Run, inputs: Path, tmp_path: Path
+) -> None:
+    options = ["--shift", 5, "--flip", "--weight-decay", 0.01, "--average", 0.9]
+    ran = cli(*training(inputs), *options, "--schedule", "cosine", "-q", "-o", tmp_path / "out")
+    assert ran == Ran(0, "", "")
+    config = load_model(tmp_path / "out").training["config"]
+    wanted = {"shift": 5, "flip": True, "weight_decay": 0.01, "average": 0.9, "schedule": "cosine"}
+    assert {name: config[name] for name in wanted} == wanted
+    assert "weight decay" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_train_takes_a_split_back_and_a_folder_that_is_there(
     cli: Run, trained: Path, inputs: Path, tmp_path: Path
 ) -> None:
