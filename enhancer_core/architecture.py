@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,17 @@ NETWORKS: dict[str, Architecture] = {
 }
 
 
+class Weighted(Protocol):
+    """What has weights: a `checkpoint.Model`, a `model.Network` or a `model.Ensemble`."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """What each network is made of."""
+
+    def member_parameters(self) -> list[NDArray[np.float32]]:
+        """Copy the weights of each network, end to end, float32 (p,)."""
+
+
 def architecture(name: str, *, length: int = 500) -> Architecture:
     """Look up a published network, for sequences of `length` bp.
 
@@ -134,6 +145,41 @@ def shortest_length(wanted: Architecture) -> int:
     first, *others = wanted.convolutions
     need = max((layer.pool + layer.width - 1 for layer in others), default=1)
     return need * first.pool + first.width - 1
+
+
+def widened(wanted: Architecture, times: float, *, first: int | None = None) -> Architecture:
+    """Give each convolution of a network so many times its filters, rounded up.
+
+    Parameters
+    ----------
+    wanted
+        The network.
+    times
+        1 or more.
+    first
+        Filters of the first convolution, whatever `times` says; None leaves it to that.
+
+    Raises
+    ------
+    ModelFileError
+        If a convolution would lose filters, or have more than a network may.
+
+    Examples
+    --------
+    >>> [layer.filters for layer in widened(NETWORKS["enhancer"], 4).convolutions]
+    [80, 120, 160]
+    """
+    layers = []
+    for index, layer in enumerate(wanted.convolutions):
+        filters = math.ceil(layer.filters * times - 1e-9)  # 1.1 * 10 is a little over 11 in binary
+        if index == 0 and first is not None:
+            filters = first
+        if filters < layer.filters:
+            raise ModelFileError(
+                f"convolution {index + 1} cannot have {filters} filters; {layer.filters} or more"
+            )
+        layers.append(replace(layer, filters=filters))
+    return architecture_from_dict(replace(wanted, convolutions=tuple(layers)).to_dict())
 
 
 def architecture_from_dict(fields: Mapping[str, Any]) -> Architecture:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core import __version__, baseline, gapped, metrics, report
-from enhancer_core.architecture import Architecture
+from enhancer_core.architecture import NETWORKS, Architecture
 from enhancer_core.checkpoint import MODEL_FILE, save_model
 from enhancer_core.dataset import (
     PARTS,
@@ -33,9 +33,11 @@ from enhancer_core.interpret import filter_pfms
 from enhancer_core.io.files import sha256, write_files, write_json, write_text
 from enhancer_core.io.tables import write_table
 from enhancer_core.motif import ppm
+from enhancer_core.plant import Planted
 from enhancer_core.predict import probabilities
 from enhancer_core.protocol import TrainConfig
-from enhancer_core.train import Check, Trained, train
+from enhancer_core.start import Start
+from enhancer_core.train import Check, Trained, check_run, train
 
 BASELINE_K = 5
 _COMPOSITION_K = (1, 2)  # k-mers so short that a model of them sees composition only
@@ -65,6 +67,16 @@ class Experiment:
     config: TrainConfig
     seed: int
     grouped: bool = False  # whether groups were kept whole
+    start: Start | None = None  # None draws all first weights
+
+    def __post_init__(self) -> None:
+        """Check that they go together, before anything is written."""
+        check_run(self.data, self.architecture, self.config, planted=self.planted)
+
+    @property
+    def planted(self) -> Planted | None:
+        """What every restart begins with."""
+        return None if self.start is None else self.start.planted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +124,7 @@ def run(
         data,
         experiment.architecture,
         experiment.config,
+        planted=experiment.planted,
         seed=seed,
         threads=threads,
         device=device,
@@ -226,7 +239,8 @@ def write_outcome(
     """
     data = experiment.data
     inputs = _inputs(data.dataset, positives, negatives)
-    restart = outcome.trained.restarts[outcome.trained.best]
+    trained = outcome.trained
+    restart = trained.restarts[trained.best]
     figures = {
         **outcome.network.to_dict(),
         "baseline": {"name": outcome.baseline.name, **outcome.baseline.to_dict()},
@@ -234,10 +248,12 @@ def write_outcome(
         "composition": {name: s.to_dict() for name, s in outcome.composition.items()},
         "restarts": [
             {"restart": r.index, "validation_auc": r.auc, "epoch": r.checks[r.kept].epoch}
-            for r in outcome.trained.restarts
+            for r in trained.restarts
         ],
-        "best_restart": outcome.trained.best,
+        "best_restart": trained.best,
     }
+    if len(trained.members) > 1:
+        figures["members"] = trained.members
     training = {
         "enhancer_core": __version__,
         "network": experiment.network,
@@ -250,6 +266,12 @@ def write_outcome(
         "baseline": figures["baseline"],
         "inputs": [asdict(each) for each in inputs],
     }
+    if experiment.start is not None:
+        training["start"] = experiment.start.to_dict()
+    if len(trained.members) > 1:
+        training["members"] = [figures["restarts"][index] for index in trained.members]
+    if trained.calibration is not None:
+        training["calibration"] = asdict(trained.calibration)
     write_split(folder / "split.tsv", data)
     write_predictions(
         folder / "test_predictions.tsv",
@@ -261,7 +283,7 @@ def write_outcome(
     if markdown:
         write_files(folder, report.render_markdown(page))
     write_json(folder / "metrics.json", figures)
-    save_model(folder / MODEL_FILE, outcome.trained.network, training)
+    save_model(folder / MODEL_FILE, trained.network, training)
 
 
 def _inputs(
@@ -297,6 +319,7 @@ def _content(
         configuration={
             "network": experiment.network,
             "length, bp": experiment.architecture.length,
+            **_first_weights(experiment),
             **{
                 name.replace("_", " "): value for name, value in experiment.config.to_dict().items()
             },
@@ -326,7 +349,7 @@ def _content(
             )
             for restart in outcome.trained.restarts
         ],
-        best_restart=outcome.trained.best,
+        kept_restarts=outcome.trained.members,
         composition=_composition(dataset, outcome),
         filters=[
             report.Filter(name=f"filter {index + 1}", ppm=ppm(pfm))
@@ -339,6 +362,17 @@ def _content(
             **{name: version(name) for name in ("torch", "numpy", "scikit-learn")},
         },
     )
+
+
+def _first_weights(experiment: Experiment) -> dict[str, object]:
+    """Say what is not as the network's name has it: its filters, and where it starts."""
+    said: dict[str, object] = {}
+    layers, named = experiment.architecture.convolutions, NETWORKS.get(experiment.network)
+    if named is not None and layers != named.convolutions:
+        said["filters"] = ", ".join(str(layer.filters) for layer in layers)
+    if experiment.start is not None:
+        said[experiment.start.kind] = ", ".join(experiment.start.names())
+    return said
 
 
 def _result(data: SplitDataset, scored: Scored, *, seed: int) -> report.ModelResult:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from enhancer_core.checkpoint import MODEL_FILE, load_model
+from enhancer_core.checkpoint import load_model, model_file
 from enhancer_core.dna import Codes
 from enhancer_core.errors import EnhancerError, FileError, ModelFileError, SequenceError
 from enhancer_core.intervals import centred_windows
@@ -76,7 +76,7 @@ def publish(
     SequenceError
         If the model reads longer windows than the example has.
     """
-    path = model / MODEL_FILE if model.is_dir() else model
+    path = model_file(model)
     folder = _group(source, group)
     _check_name(name)
     for key, value in facts.items():
@@ -88,12 +88,10 @@ def publish(
         "model": name,
         **{key: facts.get(key) or _known(rows.get(name), loaded.training, key) for key in FACTS},
         "network": str(loaded.training.get("network", NOT_STATED)),
-        "length": str(loaded.network.architecture.length),
+        "length": str(loaded.architecture.length),
         **_figures(path, loaded.training),
         "sha256": digest,
-        "expected": spell(
-            probabilities(loaded.network, example_windows(loaded.network.architecture.length))
-        ),
+        "expected": spell(probabilities(loaded, example_windows(loaded.architecture.length))),
     }
     old = rows.get(name, row)
     rows[name] = row

@@ -1,4 +1,4 @@
-"""Train networks: many restarts side by side, each at its best epoch, the best of them kept.
+"""Train networks: many restarts side by side, each at its best epoch, the best one or few kept.
 
 The protocol is Cohn et al. 2018, section 3.1.2, with what was measured since: PyTorch's initial
 weights, dropout that is active, the whole validation set at every check, and each restart's best
@@ -23,14 +23,16 @@ from numpy.typing import NDArray
 from enhancer_core import metrics
 from enhancer_core.architecture import Architecture, dropout_mask
 from enhancer_core.augment import augment
+from enhancer_core.calibration import Platt, calibrated, fit_platt
 from enhancer_core.checkpoint import read_arrays, write_arrays
 from enhancer_core.dataset import Dataset, SplitDataset
 from enhancer_core.dna import Codes
 from enhancer_core.engine import Learner
 from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.learner import TorchLearner
-from enhancer_core.model import Network, network_of
-from enhancer_core.predict import probabilities
+from enhancer_core.model import Ensemble, Network, network_of, network_of_members
+from enhancer_core.plant import Planted
+from enhancer_core.predict import log_odds, probabilities
 from enhancer_core.protocol import TrainConfig
 
 _LARGE = 100_000  # training sequences from which an epoch is checked more than once
@@ -64,11 +66,17 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The network kept, and every restart's history."""
+    """What is kept, and every restart's history."""
 
-    network: Network
+    network: Network | Ensemble
     restarts: list[Restart]
-    best: int  # index of the restart kept
+    members: list[int]  # indices of the restarts kept, the best by validation AUC first
+    calibration: Platt | None = None  # what was done to their log odds
+
+    @property
+    def best(self) -> int:
+        """Index of the best restart by validation AUC."""
+        return self.members[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,7 @@ class _Task:
     validation: Dataset
     wanted: Architecture
     config: TrainConfig
+    planted: Planted | None
     seed: int
     device: str
     fingerprint: str
@@ -92,18 +101,19 @@ class _Task:
         return large if self.config.checks_per_epoch is None else self.config.checks_per_epoch
 
 
-def train(
+def train(  # noqa: PLR0913
     data: SplitDataset,
     wanted: Architecture,
     config: TrainConfig,
     *,
+    planted: Planted | None = None,
     seed: int = 0,
     threads: int = 1,
     device: str = "cpu",
     folder: Path | None = None,
     progress: Callable[[int, Check], None] | None = None,
 ) -> Trained:
-    """Train every restart on the training part, and keep the best by validation AUC.
+    """Train every restart on the training part, and keep the best one or few by validation AUC.
 
     Parameters
     ----------
@@ -113,6 +123,9 @@ def train(
         The architecture; its length is the sequences'.
     config
         The protocol.
+    planted
+        Weights that every restart begins with in the place of those that it draws; they stay as
+        they are for the first `config.freeze` epochs. None draws all.
     seed
         Any whole number from 0; the same gives the same bytes on one machine's CPU.
     threads
@@ -133,9 +146,51 @@ def train(
     Raises
     ------
     DatasetError
-        If the sequences are not of the network's length, or not longer than the shift.
+        If the sequences are not of the network's length, or not longer than the shift, or
+        nothing is planted that could be frozen.
     ModelFileError
         If a saved state is damaged, or belongs to another run.
+    """
+    check_run(data, wanted, config, planted=planted)
+    learn = data.train
+    task = _Task(
+        codes=learn.codes,
+        labels=learn.labels.astype(np.int64),
+        validation=data.validation,
+        wanted=wanted,
+        config=config,
+        planted=planted,
+        seed=seed,
+        device=device,
+        fingerprint=fingerprint(data, wanted, config, planted=planted, seed=seed),
+        folder=folder,
+        stop=threading.Event(),
+    )
+    workers = threads if device == "cpu" else 1
+    with ThreadPoolExecutor(workers) as pool:
+        done = _run_all(task, pool, progress)
+    restarts = [restart for restart, _ in done]
+    ranked = sorted(restarts, key=lambda restart: -restart.auc)  # the earlier one, of equals
+    members = [restart.index for restart in ranked[: config.ensemble]]
+    kept = [done[index][1] for index in members]
+    network = network_of_members(wanted, kept)
+    if not config.calibrate:
+        return Trained(network, restarts, members)
+    check = data.validation
+    by = fit_platt(check.labels, log_odds(network, check.codes, threads=threads))
+    network = network_of_members(wanted, [calibrated(wanted, each, by) for each in kept])
+    return Trained(network, restarts, members, by)
+
+
+def check_run(
+    data: SplitDataset, wanted: Architecture, config: TrainConfig, *, planted: Planted | None
+) -> None:
+    """Raise unless data, network, protocol and what is planted go together.
+
+    Raises
+    ------
+    DatasetError
+        As `train`.
     """
     length = data.dataset.codes.shape[1]
     if length != wanted.length:
@@ -144,24 +199,8 @@ def train(
         raise DatasetError(
             f"shift of {config.shift} bp is not allowed; at most {length - 1} for {length} bp"
         )
-    learn = data.train
-    task = _Task(
-        codes=learn.codes,
-        labels=learn.labels.astype(np.int64),
-        validation=data.validation,
-        wanted=wanted,
-        config=config,
-        seed=seed,
-        device=device,
-        fingerprint=fingerprint(data, wanted, config, seed),
-        folder=folder,
-        stop=threading.Event(),
-    )
-    workers = threads if device == "cpu" else 1
-    with ThreadPoolExecutor(workers) as pool:
-        done = _run_all(task, pool, progress)
-    best = max(range(len(done)), key=lambda index: done[index][0].auc)
-    return Trained(network_of(wanted, done[best][1]), [restart for restart, _ in done], best)
+    if config.freeze and planted is None:
+        raise DatasetError(f"freeze of {config.freeze} epochs needs something that is planted")
 
 
 def _run_all(
@@ -178,12 +217,21 @@ def _run_all(
         raise
 
 
-def fingerprint(data: SplitDataset, wanted: Architecture, config: TrainConfig, seed: int) -> str:
+def fingerprint(
+    data: SplitDataset,
+    wanted: Architecture,
+    config: TrainConfig,
+    *,
+    planted: Planted | None,
+    seed: int,
+) -> str:
     """Digest all that determines a run's numbers, as 64 hexadecimal digits."""
     settings = {"architecture": wanted.to_dict(), "seed": seed, **config.to_dict()}
-    del settings["restarts"]  # each is independent of how many there are
+    for name in ("restarts", "ensemble", "calibrate"):  # no restart depends on them
+        settings.pop(name, None)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for array in (data.dataset.codes, data.dataset.labels, data.parts):
+    start = () if planted is None else (planted.parameters, planted.planted)
+    for array in (data.dataset.codes, data.dataset.labels, data.parts, *start):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
@@ -195,6 +243,8 @@ class _State:
         self.index = index
         generator = torch.Generator().manual_seed(_seed(_INIT, task.seed, index))
         first = Network(task.wanted, generator=generator).flat_parameters()
+        if task.planted is not None:
+            first = task.planted.into(first)
         config = task.config
         self.learner = (
             Learner(task.wanted, first, weight_decay=config.weight_decay, average=config.average)
@@ -290,6 +340,7 @@ def _advance(task: _Task, state: _State) -> Check:
         for stream in (_DROPOUT, _AUGMENT)
     )
     config, total = task.config, task.config.epochs * len(batches)
+    held = task.planted.planted if task.planted is not None and epoch < config.freeze else None
     losses = []
     for number in mine:
         if task.stop.is_set():
@@ -301,6 +352,7 @@ def _advance(task: _Task, state: _State) -> Check:
             task.labels[rows],
             rate=config.rate(state.learner.steps, total=total),
             mask=dropout_mask(task.wanted, len(rows), rng=dropout),
+            held=held,
         )
         losses.append(loss)
         if loss < config.stop_below_loss:

@@ -7,13 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from enhancer_core.architecture import Architecture, Convolution
+from enhancer_core.calibration import fit_platt
 from enhancer_core.dataset import TEST, SplitDataset, make_dataset, split
 from enhancer_core.dna import encode
 from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.metrics import roc_auc
-from enhancer_core.predict import probabilities
+from enhancer_core.model import Network
+from enhancer_core.plant import Planted
+from enhancer_core.predict import log_odds, probabilities
 from enhancer_core.protocol import TrainConfig
 from enhancer_core.train import Check, Trained, train
 
@@ -86,6 +90,34 @@ def test_each_restart_keeps_its_best_check_and_the_run_its_best_restart() -> Non
         assert restart.auc == max(aucs)
     aucs = [restart.auc for restart in trained.restarts]
     assert trained.best == aucs.index(max(aucs))
+
+
+def test_an_ensemble_is_the_best_restarts_together_and_changes_none_of_them(
+    tmp_path: Path,
+) -> None:
+    data = planted(100)
+    one = train(data, SMALL, SHORT, folder=tmp_path)
+    two = train(data, SMALL, replace(SHORT, ensemble=2), folder=tmp_path)
+    assert two.restarts == one.restarts
+    aucs = [restart.auc for restart in one.restarts]
+    assert two.members == sorted(range(3), key=lambda index: (-aucs[index], index))[:2]
+    assert (one.members, two.best) == ([one.best], one.best)
+    best, _ = two.network.member_parameters()
+    assert [each.tobytes() for each in one.network.member_parameters()] == [best.tobytes()]
+
+
+@pytest.mark.parametrize("ensemble", [1, 2])
+def test_calibration_scales_log_odds_as_fitted_on_the_validation_part(ensemble: int) -> None:
+    data, config = planted(100), replace(SHORT, ensemble=ensemble)
+    plain, scaled = (train(data, SMALL, replace(config, calibrate=c)) for c in (False, True))
+    check = data.validation
+    before, after = (log_odds(each.network, check.codes) for each in (plain, scaled))
+    by = fit_platt(check.labels, before)
+    assert (plain.calibration, scaled.calibration) == (None, by)
+    np.testing.assert_allclose(after, by.scale * before + by.shift, rtol=1e-4, atol=1e-4)
+    test = data.test
+    aucs = [roc_auc(test.labels, log_odds(each.network, test.codes)) for each in (plain, scaled)]
+    assert aucs[0] == aucs[1]
 
 
 def test_the_kept_weights_give_the_validation_auc_that_was_noted() -> None:
@@ -183,6 +215,60 @@ def test_what_is_kept_is_the_mean_of_the_weights_where_one_is_asked_for() -> Non
     assert not same_weights(plain, averaged)
     found = probabilities(averaged.network, data.validation.codes)
     assert roc_auc(data.validation.labels, found) == averaged.restarts[0].checks[-1].auc
+
+
+def half_planted() -> Planted:
+    """Plant a random half of the weights of a network of another seed."""
+    generator = torch.Generator().manual_seed(99)
+    parameters = Network(SMALL, generator=generator).flat_parameters()
+    return Planted(parameters, np.random.default_rng(0).random(len(parameters)) < 0.5)
+
+
+def weights_of(trained: Trained) -> NDArray[np.float32]:
+    (parameters,) = trained.network.member_parameters()
+    return parameters
+
+
+def test_what_is_planted_and_frozen_stays_to_the_bit_and_the_rest_learns() -> None:
+    data, planting = planted(100), half_planted()
+    config = replace(SHORT, restarts=1, epochs=2, keep="last", weight_decay=0.1, average=0.5)
+    frozen = weights_of(train(data, SMALL, replace(config, freeze=2), planted=planting))
+    where = planting.planted
+    assert frozen[where].tobytes() == planting.parameters[where].tobytes()
+    assert (frozen != planting.parameters)[~where].mean() > 0.9
+    let_go = weights_of(train(data, SMALL, replace(config, freeze=1), planted=planting))
+    assert (let_go != planting.parameters)[where].mean() > 0.9
+
+
+def test_each_restart_draws_its_own_weights_around_what_is_planted(tmp_path: Path) -> None:
+    config = replace(SHORT, restarts=2, epochs=1, keep="last", freeze=1, learning_rate=1e-12)
+    planting = half_planted()
+    trained = train(planted(20), SMALL, replace(config, ensemble=2), planted=planting)
+    one, two = trained.network.member_parameters()
+    assert np.array_equal(one == two, planting.planted)
+
+
+def test_a_planted_run_continues_to_the_same_bytes_and_not_as_another(tmp_path: Path) -> None:
+    data, planting = planted(100), half_planted()
+    config = replace(SHORT, restarts=1, epochs=3, freeze=2, average=0.9)
+
+    def interrupt(_: int, check: Check) -> None:
+        if check.epoch == 1:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(data, SMALL, config, planted=planting, folder=tmp_path, progress=interrupt)
+    other = replace(planting, parameters=planting.parameters + 1)
+    for start in (None, other):
+        with pytest.raises(ModelFileError, match="saved by a run with other data or settings"):
+            train(data, SMALL, replace(config, freeze=0), planted=start, folder=tmp_path)
+    again = train(data, SMALL, config, planted=planting, folder=tmp_path)
+    assert same_weights(again, train(data, SMALL, config, planted=planting))
+
+
+def test_freezing_needs_something_that_is_planted() -> None:
+    with pytest.raises(DatasetError, match="freeze of 3 epochs needs something that is planted"):
+        train(planted(20), SMALL, replace(SHORT, freeze=3))
 
 
 def test_a_finished_run_is_read_back_without_training(tmp_path: Path) -> None:
