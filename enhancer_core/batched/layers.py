@@ -144,7 +144,8 @@ def scores(weights: dict[str, Tensor], index: int, x: Tensor, *, pool: int) -> T
     beyond = (outputs - 1) * step + size - x.shape[2]
     x = functional.pad(x, (0, beyond)) if beyond > 0 else x
     windows = x.unfold(2, size, step).reshape(restarts, -1, size)
-    places = _at_each_place(strands.to(x.dtype), channels=channels, pool=pool, size=size)
+    # Slopes of a filter are summed over its places in the precision of the weights.
+    places = _at_each_place(strands, channels=channels, pool=pool, size=size).to(x.dtype)
     found = torch.bmm(windows, places.transpose(1, 2))
     return found.view(restarts, x.shape[1], outputs, -1, filters)
 
