@@ -114,8 +114,8 @@ def spell(codes: Tensor, dtype: torch.dtype) -> Tensor:
     >>> spell(torch.tensor([1, 4], dtype=torch.uint8), torch.float32).tolist()
     [0.0, 1.0, 0.0, 0.0, 0.25, 0.25, 0.25, 0.25]
     """
-    rows = torch.eye(BASES + 1, BASES, dtype=dtype, device=codes.device)
-    rows[BASES] = 1 / BASES
+    each = torch.eye(BASES, dtype=dtype, device=codes.device)
+    rows = torch.cat([each, torch.full_like(each[:1], 1 / BASES)])
     return functional.embedding(codes.int(), rows).flatten(-2)
 
 
