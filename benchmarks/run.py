@@ -21,7 +21,7 @@ from turns import RECORD, machine
 HERE = Path(__file__).parent
 SCRIPTS = (
     "training.py", "prediction.py", "scanning.py", "mutagenesis.py", "shuffle.py", "extraction.py",
-    "motifs.py", "restarts.py", "growth.py",
+    "motifs.py", "restarts.py", "growth.py", "gpu.py",
 )  # fmt: skip
 KIPOI = HERE.parent / ".venv-kipoi" / "bin" / "python"  # of `make kipoi`
 PACKAGES = (
@@ -45,12 +45,15 @@ def main() -> None:
         lines = [json.loads(line) for line in found.read_text().splitlines()]
     results = [each for line in lines for each in line.get("results", [])]
     growth = [line["growth"] for line in lines if "growth" in line]
-    (HERE / "RESULTS.md").write_text(page(results, growth))
+    gpu = [row for line in lines for row in line.get("gpu", [])]
+    (HERE / "RESULTS.md").write_text(page(results, growth, gpu))
     below = [each for each in results if each["bar"] is not None and each["ratio"] < each["bar"]]
     print(f"{len(results)} comparisons, {len(below)} below the bar: benchmarks/RESULTS.md")
 
 
-def page(results: list[dict[str, Any]], growth: list[dict[str, Any]]) -> str:
+def page(
+    results: list[dict[str, Any]], growth: list[dict[str, Any]], gpu: list[tuple[str, str]]
+) -> str:
     """Lay out what was measured as Markdown."""
     rows = [
         f"| {each['task']} | {each['ours']:.3g} {each['unit']} | {each['peer']}"
@@ -59,6 +62,9 @@ def page(results: list[dict[str, Any]], growth: list[dict[str, Any]]) -> str:
         for each in results
     ]
     grown = [f"| {each['task']} | {each['exponent']:.2f} | {each['shown']} |" for each in growth]
+    on_gpu = ["Not measured: no CUDA GPU was at hand."]
+    if gpu:
+        on_gpu = ["| | |", "|---|---|", *(f"| {task} | {figure} |" for task, figure in gpu)]
     return "\n".join(
         [
             "# How fast, beside the peers",
@@ -83,7 +89,7 @@ def page(results: list[dict[str, Any]], growth: list[dict[str, Any]]) -> str:
             "",
             "## On a GPU",
             "",
-            "Not measured: no CUDA GPU was at hand.",
+            *on_gpu,
             "",
         ]
     )

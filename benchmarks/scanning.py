@@ -18,16 +18,16 @@ from pathlib import Path
 import numpy as np
 import pyBigWig
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from turns import machine, one_core, record, report, take_turns
 
 from enhancer_core.architecture import Architecture, architecture
-from enhancer_core.dna import decode
+from enhancer_core.dna import Codes, decode
 from enhancer_core.intervals import from_rows
 from enhancer_core.io.genome import open_genome
 from enhancer_core.io.tracks import write_track
-from enhancer_core.model import Network, TorchPredictor
-from enhancer_core.predict import Scorer, track
+from enhancer_core.model import Network, one_hot
+from enhancer_core.predict import BATCH, Scorer, track
 
 TURNS, STEP, LINE = 3, 50, 60
 GROWTH = (1, 2, 4, 8)  # Mb
@@ -71,7 +71,7 @@ def main(bp: str = "5000000") -> None:
 
 
 class WindowByWindow:
-    """A network that PyTorch runs on the CPU, on windows laid out."""
+    """A network that PyTorch runs layer by layer, on windows laid out."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -81,9 +81,28 @@ class WindowByWindow:
         """What it is made of."""
         return self._network.architecture
 
-    def predictor(self) -> TorchPredictor:
-        """Run it as on a GPU."""
-        return TorchPredictor(self._network)
+    def predictor(self) -> WindowByWindow:
+        """Predict with what it is."""
+        return self
+
+    def logits(self, codes: Codes) -> NDArray[np.float32]:
+        """Compute the logits of sequences."""
+        with torch.inference_mode():
+            found: NDArray[np.float32] = self._network(one_hot(torch.from_numpy(codes))).numpy()
+        return found
+
+    def scanned_logits(self, codes: Codes, starts: ArrayLike) -> NDArray[np.float32]:
+        """Compute the logits of windows, each on its own."""
+        begins = np.asarray(starts)
+        windows = np.lib.stride_tricks.sliding_window_view(codes, self.architecture.length)
+        batches = [windows[begins[i : i + BATCH]] for i in range(0, len(begins), BATCH)]
+        return np.concatenate([np.zeros((0, 2), np.float32), *map(self.logits, batches)])
+
+    def substituted_logits(
+        self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
+    ) -> NDArray[np.float32]:
+        """Not needed to scan."""
+        raise NotImplementedError
 
 
 def chromosome(folder: Path, bp: int) -> Path:
@@ -99,11 +118,11 @@ def chromosome(folder: Path, bp: int) -> Path:
     return path
 
 
-def scan(network: Scorer, genome: Path, output: Path) -> None:
-    """Predict a genome's track, as `enhancer-core predict --both-strands --threads 1` does."""
+def scan(network: Scorer, genome: Path, output: Path, *, threads: int = 1) -> None:
+    """Predict a genome's track, as `enhancer-core predict --both-strands --threads N` does."""
     with open_genome(genome) as opened:
         whole = from_rows((chrom, 0, bp) for chrom, bp in opened.lengths.items())
-        stretches = track(network, opened, whole, step=STEP, both_strands=True)
+        stretches = track(network, opened, whole, step=STEP, both_strands=True, threads=threads)
         write_track(output, stretches, opened.lengths)
 
 

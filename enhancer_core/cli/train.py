@@ -258,7 +258,7 @@ def train(
     from enhancer_core.io.files import make_folder, remove_partial
     from enhancer_core.protocol import TrainConfig
     from enhancer_core.start import from_model, from_motifs, from_networks
-    from enhancer_core.train import Check, discard_states
+    from enhancer_core.train import Check, arrangement, discard_states
 
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
         raise click.UsageError("--plant, --plant-motifs and --initial exclude each other")
@@ -322,6 +322,9 @@ def train(
                 "note: a model trained on another split has seen some of what is tested on here;"
                 " give both the same --split"
             )
+    if device != "cpu":
+        sets = [data.dataset.codes]
+        talk.say(arrangement(experiment.architecture, experiment.config, sets=sets, device=device))
     with talk.progress("epochs trained", restarts * epochs) as advance:
         done = dict.fromkeys(range(restarts), 0)
         best = 0.0
