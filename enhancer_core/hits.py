@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from enhancer_core.compiled import compiled
 from enhancer_core.dna import ALPHABET, N_CODE, Codes, check_codes
 from enhancer_core.errors import MotifError
-from enhancer_core.motif import UNIFORM, Motif, ppm, pwm, reverse_complement
+from enhancer_core.motif import UNIFORM, Motif, ppm, pwm
 
 Steps: TypeAlias = NDArray[np.int32]
 
@@ -79,7 +79,8 @@ class Scanner:
             for shift in column.tolist():
                 longer[shift : shift + len(chances)] += UNIFORM * chances
             chances = longer
-        return np.minimum(chances[::-1].cumsum()[::-1], 1)
+        reached: NDArray[np.float64] = np.minimum(chances[::-1].cumsum()[::-1], 1)
+        return reached
 
     @cached_property
     def _lowest(self) -> int:
@@ -152,7 +153,7 @@ def _scores(codes: Codes, steps: Steps) -> Steps:
     places = max(len(codes) - len(steps) + 1, 0)
     scores = np.empty((2, places), np.int32)
     turned = np.full_like(steps, _NEVER)
-    turned[:, :N_CODE] = reverse_complement(steps[:, :N_CODE].T).T
+    turned[:, :N_CODE] = steps[::-1, N_CODE - 1 :: -1]  # the reverse complement
     for strand, table in enumerate((steps, turned)):
         _scan(codes, table, scores[strand])
     return scores

@@ -6,13 +6,16 @@ the product of what each adds when its best site is there, summed over all units
 counting by how strongly the next layer reads it. So no scale counts that a ReLU lets pass from one
 layer to the next.
 
-The weights are a hint only: the first layer keeps the better strand and forgets which it was, so
-they know no orientation and the distance to a pool's width only, and what later layers make of a
-unit does not show. The test is to plant. Of two sites in background DNA the interaction is the log
-odds with both, less those with either alone, plus those with none: 0 if what they tell just adds up
-(Avsec et al. 2021, in silico motif interactions). Scores are means of both strands, so a pair
-that is turned round as a whole is the same pair, and four things are told apart: on the strand of
-the first site, the second may stand before or behind it, on the same strand or the opposite one.
+The weights are a hint only: they know the distance to a pool's width, and nothing of what later
+layers make of a unit. The test is to plant. Of two sites in background DNA the interaction is the
+log odds with both, less those with either alone, plus those with none: 0 if what they tell just
+adds up (Avsec et al. 2021, in silico motif interactions). Scores are means of both strands, so a
+pair that is turned round as a whole is the same pair, and four things are told apart: on the strand
+of the first site, the second may stand before or behind it, on the same strand or the opposite one.
+
+That is what a genome may care about. A network of this kind can hardly: its first layer keeps the
+better strand and forgets which it was, so sites far enough apart count alike on either, and with
+both strands read, in either order. That its interaction is the same four times is a finding too.
 
 References
 ----------
@@ -55,7 +58,7 @@ class Joint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interactions:
-    """What planting two sites together adds, by spacing, orientation and background.
+    """What planting two sites does, by spacing, orientation and background.
 
     Parameters
     ----------
@@ -65,16 +68,23 @@ class Interactions:
         int64, shape (S,), bp: from the leftmost base of the first site, which is on the forward
         strand, to the leftmost of the second; below 0 where the second stands before the first.
     values
-        float64, shape (n, S, 2), log odds: of n backgrounds, with the second site on the same
-        strand and on the opposite one; nan where the two sites need one place.
+        float64, shape (n, S, 2), log odds: what both sites together add beyond the sum of each
+        alone, in n backgrounds, with the second site on the same strand and on the opposite one;
+        nan where the two need one place.
+    first
+        float64, shape (n,), log odds: what the first site adds alone.
+    second
+        float64, shape (n, S, 2), log odds: what the second adds alone; nan as in `values`.
     """
 
     joint: Joint
     spacings: NDArray[np.int64]
     values: Floats
+    first: Floats
+    second: Floats
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
     """The arrangement that half of the backgrounds chose, and what the other half says of it."""
 
@@ -84,7 +94,10 @@ class Finding:
     interaction: float  # log odds, mean of the other half
     low: float  # interval of the mean; those of all pairs hold together
     high: float
-    elsewhere: float  # mean of the other half over all other spacings and orientations
+    turned: float  # mean of the other half, with the second site turned round in its place
+    swapped: float  # likewise, as far on the other side of the first; nan where it does not fit
+    elsewhere: float  # likewise, over all other spacings and orientations
+    alone: tuple[float, float]  # log odds that each site adds alone, mean of the other half
 
 
 def second_layer(wanted: Architecture) -> int:
@@ -300,12 +313,14 @@ def interactions(
         strands = [
             log_odds(network, each, threads=threads) for each in (flat, reverse_complement(flat))
         ]
-        return np.mean(strands, axis=0, dtype=np.float64).reshape(codes.shape[:-1])
+        mean: Floats = np.stack(strands).mean(axis=0, dtype=np.float64)
+        return mean.reshape(codes.shape[:-1])
 
     first, second = sites[joint.first], sites[joint.second]
     with_first = _planted(backgrounds, first, starts)
-    rest = score(backgrounds) - score(with_first)
-    values = np.full((*places.shape, 2), np.nan)
+    none = score(backgrounds)
+    adds = score(with_first) - none
+    values, others = (np.full((*places.shape, 2), np.nan) for _ in range(2))
     for column, site in enumerate((second, reverse_complement(second))):
         fits = np.array([not _collide(first, site, spacing) for spacing in spacings.tolist()])
         at = places[:, fits]
@@ -313,8 +328,9 @@ def interactions(
             score(_planted(np.repeat(codes[:, np.newaxis], at.shape[1], axis=1), site, at))
             for codes in (with_first, backgrounds)
         )
-        values[:, fits, column] = both - alone + rest[:, np.newaxis]
-    return Interactions(joint, spacings, values)
+        values[:, fits, column] = both - alone - adds[:, np.newaxis]
+        others[:, fits, column] = alone - none[:, np.newaxis]
+    return Interactions(joint, spacings, values, adds, others)
 
 
 def _planted(codes: Codes, site: Codes, starts: NDArray[np.int64]) -> Codes:
@@ -354,7 +370,8 @@ def findings(tested: Sequence[Interactions]) -> list[Finding]:
     Examples
     --------
     >>> values = np.array([[[0.0, 1.0]], [[0.0, 3.0]], [[0.2, 1.9]], [[0.4, 2.1]]])
-    >>> found = findings([Interactions(Joint(0, 1, 1.0, 3), np.array([9]), values)])[0]
+    >>> alone = np.zeros(4), np.zeros((4, 1, 2))
+    >>> found = findings([Interactions(Joint(0, 1, 1.0, 3), np.array([9]), values, *alone)])[0]
     >>> found.spacing, found.same_strand, round(found.interaction, 2), round(found.elsewhere, 2)
     (9, False, 2.0, 0.3)
     """
@@ -366,14 +383,28 @@ def findings(tested: Sequence[Interactions]) -> list[Finding]:
         choosing = each.values[:half].mean(axis=0)
         if np.isnan(choosing).all():
             continue
-        place = np.unravel_index(np.nanargmax(choosing), choosing.shape)
+        row, column = divmod(int(np.nanargmax(choosing)), choosing.shape[1])
         judging = each.values[half:]
-        mean, low, high = mean_interval(judging[:, *place], shared_by=len(tested))
-        others = judging.mean(axis=0)
-        others[place] = np.nan
-        elsewhere = float(np.nanmean(others)) if not np.isnan(others).all() else np.nan
-        spacing = int(each.spacings[place[0]])
-        found.append(Finding(each.joint, spacing, bool(place[1] == 0), mean, low, high, elsewhere))
+        mean, low, high = mean_interval(judging[:, row, column], shared_by=len(tested))
+        means, spacing = judging.mean(axis=0), int(each.spacings[row])
+        swapped = means[each.spacings == -spacing, column]
+        others = np.delete(means.ravel(), row * means.shape[1] + column)
+        others = others[~np.isnan(others)]
+        alone = float(each.first[half:].mean()), float(each.second[half:, row, column].mean())
+        found.append(
+            Finding(
+                joint=each.joint,
+                spacing=spacing,
+                same_strand=column == 0,
+                interaction=mean,
+                low=low,
+                high=high,
+                turned=float(means[row, 1 - column]),
+                swapped=float(swapped[0]) if swapped.size else np.nan,
+                elsewhere=float(others.mean()) if others.size else np.nan,
+                alone=alone,
+            )
+        )
     return found
 
 

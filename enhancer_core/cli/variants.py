@@ -260,7 +260,9 @@ def mutagenesis(
     talk.say(f"{len(sequences):,} sequences scored: {output}")
 
 
-def _differentiator(model: Path, device: str) -> Callable[[Codes], tuple[Slopes, Slopes]]:
+def _differentiator(
+    model: Path, device: str
+) -> Callable[[Codes], tuple[Slopes, NDArray[np.float64]]]:
     """Give what computes a sequence's slopes (4, L), and (L,) those of the bases there."""
     from enhancer_core.checkpoint import load_model
     from enhancer_core.dna import one_hot
@@ -268,14 +270,16 @@ def _differentiator(model: Path, device: str) -> Callable[[Codes], tuple[Slopes,
 
     network = load_model(model).network.to(resolve_device(device))
 
-    def differentiate(codes: Codes) -> tuple[Slopes, Slopes]:
+    def differentiate(codes: Codes) -> tuple[Slopes, NDArray[np.float64]]:
         slopes = input_gradients(network, codes[None])[0]
-        return slopes, (slopes * one_hot(codes[None])[0]).sum(axis=0)
+        return slopes, (slopes * one_hot(codes[None])[0]).sum(axis=0, dtype=float)
 
     return differentiate
 
 
-def _slope_lines(name: str, codes: Codes, slopes: Slopes, contributions: Slopes) -> Iterator[bytes]:
+def _slope_lines(
+    name: str, codes: Codes, slopes: Slopes, contributions: NDArray[np.float64]
+) -> Iterator[bytes]:
     from enhancer_core.dna import ALPHABET
 
     for position, (code, values, own) in enumerate(

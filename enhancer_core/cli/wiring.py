@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "first", "second", "strength", "pools", "spacing", "strand", "interaction", "low", "high",
+    "first_alone", "second_alone",
 )  # fmt: skip
 _SHUFFLED_K = 2
 
@@ -167,4 +168,5 @@ def _rows(each: Interactions) -> Iterator[tuple[object, ...]]:
         for column, strand in enumerate(("same", "opposite")):
             values = each.values[:, row, column]
             if values[0] == values[0]:
-                yield (*pair, spacing, strand, *mean_interval(values))
+                alone = each.first.mean(), each.second[:, row, column].mean()
+                yield (*pair, spacing, strand, *mean_interval(values), *alone)

@@ -28,9 +28,10 @@ _LEFT, _RIGHT, _HEAD = 52, 16, 62
 _LOGO_TOP, _LOGO = BASES * _ROW + 12, 84
 _TICKS, _GAP = 14, 20  # below a logo; between lines
 _BAR = 20  # height of the bars with their names
-_LETTER = 5.2  # points: about the width of a letter of a name
+_LETTER, _FEWEST = 5.2, 3  # of a name: points a letter takes, letters that are worth it
 SHADES = 16  # of each of the two colours
 _TICK = 10  # bp
+_LOGOS = ("loss", "slope")
 _SHORTEST = 0.3  # points; a lower letter is not seen
 
 
@@ -100,6 +101,11 @@ def mutation_plot(
         for number, heights in enumerate(logos):
             logo_top = _LOGO_TOP + number * (_LOGO + _TICKS)
             drawn += _logo(codes[line], heights[line], _span(heights), logo_top)
+            if len(logos) > 1:
+                drawn.append(
+                    f'<text x="-6" y="{logo_top + _LOGO / 2:g}" font-size="9" text-anchor="end">'
+                    f"{_LOGOS[number]}</text>"
+                )
         drawn += _ticks(start, len(codes[line]), bottom)
         drawn += _bars(hits, start, len(codes[line]), bottom + 8)
         drawn.append("</g>")
@@ -244,8 +250,10 @@ def _bars(hits: Sequence[Hit], start: int, length: int, top: float) -> Iterator[
             f"<title>{escape(_label(hit))}, p {hit.p:.2g}</title></rect>"
         )
         arrow, name = "→" if hit.strand > 0 else "←", hit.motif.alias or hit.motif.name
-        short = escape(name[: int(wide / _LETTER) - 2])
-        yield f'<text x="{x + 1}" y="{top + 14}" font-size="8">{arrow} {short}</text>'
+        letters = int(wide / _LETTER) - 2
+        if letters >= _FEWEST:
+            short = escape(name[:letters])
+            yield f'<text x="{x + 1}" y="{top + 14}" font-size="8">{arrow} {short}</text>'
 
 
 def _label(hit: Hit) -> str:

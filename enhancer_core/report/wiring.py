@@ -17,8 +17,9 @@ from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
 from enhancer_core.report.plots import GUIDE, logo
 from enhancer_core.wiring import CONFIDENCE, Finding, Interactions
 
-_WIDTH, _LEFT, _TOP, _ROW = 900, 132, 40, 11  # pixels: of the map, its margins, a row's height
+_WIDTH, _LEFT, _TOP, _ROW = 440, 84, 40, 11  # pixels: of the map, its margins, a row's height
 _TICK = 10  # bp
+_SHORT = "+.2g"  # of log odds
 
 
 def wiring_page(
@@ -54,8 +55,8 @@ def wiring_page(
     joined = [each for each in found if each.low > 0]
     n = len(tested[0].values) if tested else 0
     lead = (
-        f"Of the {len(tested)} pairs of first-layer motifs that the second layer joins most"
-        f" strongly, {len(joined)} tell more together than apart where they are planted."
+        f"Pairs of motifs that the second layer joins most strongly, tested by planting:"
+        f" {len(tested)}. That tell more together than apart: {len(joined)}."
     )
     highlights = [
         Highlight(
@@ -122,8 +123,8 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
     Examples
     --------
     >>> from enhancer_core.wiring import Joint
-    >>> values = np.array([[[0.0, np.nan], [1.0, -1.0]]])
-    >>> tested = [Interactions(Joint(0, 6, 1.0, 3), np.array([8, 9]), values)]
+    >>> values, joint = np.array([[[0.0, np.nan], [1.0, -1.0]]]), Joint(0, 6, 1.0, 3)
+    >>> tested = [Interactions(joint, np.array([8, 9]), values, np.zeros(1), values)]
     >>> svg = interaction_map(tested, reach=9)
     >>> svg.count("1 + 7"), svg.count('fill="#cc7a29"'), svg.count('fill="#1f6fb2"')
     (1, 2, 2)
@@ -138,7 +139,7 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
     for row, each in enumerate(tested):
         y = 2 * row * _ROW
         name = f"{each.joint.first + 1} + {each.joint.second + 1}"
-        drawn.append(f'<text x="-24" y="{y + 15}" text-anchor="end">filters {name}</text>')
+        drawn.append(f'<text x="-24" y="{y + 15}" text-anchor="end">{name}</text>')
         drawn += (
             f'<text x="-6" y="{y + 9 + _ROW * at}" font-size="10" text-anchor="end">{sign}</text>'
             for at, sign in enumerate("=×")
@@ -149,7 +150,7 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
     for column, spacing in enumerate(spacings.tolist()):
         x = (column + 0.5) * cell
         if abs(spacing) == reach:
-            edge = x + np.sign(spacing) * cell / 2
+            edge = x + (cell if spacing > 0 else -cell) / 2
             drawn.append(f'<path d="M{edge:.2f} -4V{bottom + 4}" stroke="{GUIDE}"/>')
         if spacing % _TICK == 0:
             drawn.append(
@@ -179,10 +180,10 @@ def _cells(rows: NDArray[np.float64], cell: float, strongest: float) -> Iterator
 
 def _key(strongest: float) -> Iterator[str]:
     wide = 5
-    left = _WIDTH - (2 * SHADES + 1) * wide
+    left = float(_WIDTH - (2 * SHADES + 1) * wide)
     for step in range(-SHADES, SHADES + 1):
         x = left + (step + SHADES) * wide
-        yield f'<rect x="{x}" y="2" width="{wide}" height="10" fill="{shade(step)}"/>'
+        yield f'<rect x="{x:g}" y="2" width="{wide}" height="10" fill="{shade(step)}"/>'
     for x, anchor, text in (
         (left, "start", _signed(-strongest, "+.2g")),
         ((left + _WIDTH) / 2, "middle", "log odds"),
@@ -210,8 +211,8 @@ def _sentence(each: Finding, names: Sequence[str], reach: int) -> str:
     """Say what planting a pair showed, and no more."""
     arrangement = _arrangement(each, names)
     measured = (
-        f"{_signed(each.interaction, '+.2f')} ({_signed(each.low, '+.2f')} to"
-        f" {_signed(each.high, '+.2f')})"
+        f"{_signed(each.interaction, _SHORT)} ({_signed(each.low, _SHORT)} to"
+        f" {_signed(each.high, _SHORT)})"
     )
     if each.low <= 0:
         return (
@@ -229,12 +230,21 @@ def _sentence(each: Finding, names: Sequence[str], reach: int) -> str:
         if np.isnan(each.elsewhere)
         else (
             f" Averaged over all other spacings and orientations it is"
-            f" {_signed(each.elsewhere, '+.2f')}."
+            f" {_signed(each.elsewhere, _SHORT)}."
         )
     )
+    ways = [
+        f"{_signed(value, _SHORT)} {way}"
+        for value, way in (
+            (each.turned, "with the second site turned round in its place"),
+            (each.swapped, "as far on the other side of the first"),
+        )
+        if not np.isnan(value)
+    ]
+    others = f" It is {' and '.join(ways)}." if ways else ""
     return (
         f"{arrangement[0].upper()}{arrangement[1:]}: together they change the log odds by"
-        f" {measured} beyond the sum of what each does alone, {layer}.{rest}"
+        f" {measured} beyond the sum of what each does alone, {layer}.{others}{rest}"
     )
 
 
@@ -242,6 +252,8 @@ def _table(found: Sequence[Finding], names: Sequence[str]) -> Table:
     return Table(
         head=(
             "First", "Second", "Strand", "Spacing, bp", "Interaction", "Interval", "Elsewhere",
+            "First alone",
+            "Second alone",
             "Joined by weights",
         ),
         rows=[
@@ -250,9 +262,10 @@ def _table(found: Sequence[Finding], names: Sequence[str]) -> Table:
                 names[each.joint.second],
                 "same" if each.same_strand else "opposite",
                 _signed(each.spacing, "+d"),
-                _signed(each.interaction, "+.2f"),
-                f"{_signed(each.low, '+.2f')} to {_signed(each.high, '+.2f')}",
-                "" if np.isnan(each.elsewhere) else _signed(each.elsewhere, "+.2f"),
+                _signed(each.interaction, _SHORT),
+                f"{_signed(each.low, _SHORT)} to {_signed(each.high, _SHORT)}",
+                "" if np.isnan(each.elsewhere) else _signed(each.elsewhere, _SHORT),
+                *(_signed(value, _SHORT) for value in each.alone),
                 f"{each.joint.strength:.3g} at {each.joint.pools}",
             )
             for each in found
@@ -273,6 +286,9 @@ def _figure(each: FilterMotif, name: str, site: Codes) -> Figure:
 
 def _meanings(n: int) -> list[str]:
     return [
+        "The first layer keeps the better strand of a site and forgets which it was, and scores are"
+        " means of both strands. So where sites stand apart, such a network can hardly care on"
+        " which strand they are, or in which order.",
         "Two filters are joined by the weights if units of the second layer weigh both positively;"
         " how strongly is the product of what each adds when its best site is there, over all"
         " units. The figure after it is the distance, in places of the pooled first layer. The"
