@@ -240,25 +240,39 @@ def _activations(weights: Mapping[str, NDArray[np.float32]], sites: Codes) -> Fl
     return found
 
 
-def anchors(n: int, wanted: Architecture, *, rng: np.random.Generator) -> NDArray[np.int64]:
+def anchors(
+    n: int, wanted: Architecture, *, spacing: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
     """Draw where the first site begins in each of n backgrounds: near the middle, in any phase.
 
-    Pools read a site at one of their phases; over the pools of the first two layers all come up.
+    Pools read a site at one of their phases; over the pools of the first two layers all come up,
+    as far as a second site `spacing` bp before or behind the first has room.
 
     Returns
     -------
     int64, shape (n,)
         bp from the start.
 
+    Raises
+    ------
+    SequenceError
+        If there is no room.
+
     Examples
     --------
     >>> from enhancer_core.architecture import NETWORKS
-    >>> anchors(3, NETWORKS["enhancer"], rng=np.random.default_rng(0)).tolist()
-    [249, 246, 245]
+    >>> anchors(3, NETWORKS["enhancer"], spacing=30, rng=np.random.default_rng(0)).tolist()
+    [250, 247, 246]
     """
-    phases = wanted.convolutions[0].pool * wanted.convolutions[second_layer(wanted)].pool
-    first = (wanted.length - wanted.convolutions[0].width - phases) // 2
-    return first + rng.integers(phases, size=n)
+    last = wanted.length - wanted.convolutions[0].width
+    room = last - 2 * spacing + 1
+    if room < 1:
+        raise SequenceError(
+            f"spacings of -{spacing} to {spacing} bp do not fit sequences of {wanted.length} bp"
+        )
+    pools = wanted.convolutions[0].pool * wanted.convolutions[second_layer(wanted)].pool
+    phases = min(pools, room)
+    return (last - phases + 1) // 2 + rng.integers(phases, size=n)
 
 
 def interactions(

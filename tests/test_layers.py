@@ -20,7 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     {"__init__", "errors"},
     {"dna", "intervals", "motif", "architecture", "compiled"},
-    {"io", "shuffle", "background", "simulate", "pssm", "hits", "matching", "metrics"},
+    {"io", "shuffle", "background", "simulate", "pssm", "hits", "discovery", "matching", "metrics"},
     {"dataset", "baseline", "gapped"},
     {"engine"},
     {"model"},

@@ -193,8 +193,12 @@ def test_a_site_that_is_not_inside_is_refused() -> None:
 
 def test_anchors_come_in_every_phase_around_the_middle(rng: np.random.Generator) -> None:
     wanted = NETWORKS["enhancer"]
-    found = anchors(500, wanted, rng=rng)
-    assert set(found.tolist()) == set(range(239, 251))  # 12 phases, sites of 9 bp in 500
+    found = anchors(500, wanted, spacing=30, rng=rng)
+    assert set(found.tolist()) == set(range(240, 252))  # 12 phases, sites of 9 bp in 500
+    found = anchors(500, wanted, spacing=244, rng=rng)
+    assert set(found.tolist()) == set(range(244, 248))  # room for 4
+    with pytest.raises(SequenceError, match="spacings of -246 to 246 bp do not fit sequences of"):
+        anchors(1, wanted, spacing=246, rng=rng)
 
 
 def made(values: list[list[list[float]]]) -> Interactions:
@@ -280,7 +284,7 @@ def pair_of_words(
     ranked = [(each.first, each.second) for each in joints(READER, weights, sites)]
     rank = ranked.index((0, 1))
     backgrounds = k_shuffle(positives[:40], k=2, rng=rng)
-    starts = anchors(40, READER, rng=rng)
+    starts = anchors(40, READER, spacing=24, rng=rng)
     joint = joints(READER, weights, sites)[rank]
     tested = interactions(model, joint, sites, backgrounds, starts, spacings=np.arange(-24, 25))
     return rank, findings([tested])[0]

@@ -135,7 +135,7 @@ def wiring(
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(codes), size=backgrounds, replace=backgrounds > len(codes))
     shuffled = k_shuffle(codes[rows], k=_SHUFFLED_K, rng=rng, threads=threads)
-    starts = wired.anchors(backgrounds, wanted, rng=rng)
+    starts = wired.anchors(backgrounds, wanted, spacing=spacing, rng=rng)
     resolved = resolve_device(device)
     scorer = loaded if resolved == "cpu" else network.to(resolved)
     tested = []

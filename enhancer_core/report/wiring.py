@@ -63,14 +63,16 @@ def wiring_page(
             label="Pairs confirmed", value=f"{len(joined)} of {len(tested)}", note="by planting"
         )
     ]
+    meaning = Section(title="What the figures mean", text=_meanings(n))
     if not tested:
-        lead, highlights = "The second layer joins no two motifs.", []
+        lead = "The second layer joins no two motifs."
+        return Page(title=f"Wiring of {model}", lead=lead, sections=[meaning])
     shown = sorted({i for each in tested for i in (each.joint.first, each.joint.second)})
     sections = [
         Section(
             title="What is joined",
             text=[_sentence(each, names, reach) for each in found],
-            tables=[_table(found, names)] if found else [],
+            tables=[_table(found, names)],
         ),
         Section(
             title="Interaction by spacing",
@@ -86,22 +88,20 @@ def wiring_page(
                     svg=interaction_map(tested, reach=reach),
                     alt="Interaction of each pair by spacing and orientation",
                 )
-            ]
-            if tested
-            else [],
+            ],
         ),
         Section(
             title="The motifs",
             figures=[_figure(filters[i], names[i], sites[i]) for i in shown],
             small_figures=True,
         ),
-        Section(title="What the figures mean", text=_meanings(n)),
+        meaning,
     ]
     return Page(
         title=f"Wiring of {model}",
         lead=lead,
         highlights=highlights,
-        sections=[each for each in sections if each.text or each.figures],
+        sections=sections,
     )
 
 
