@@ -88,7 +88,7 @@ def test_the_page_counts_what_holds_and_shows_the_motifs_as_planted() -> None:
     assert "filter_1 (TF&lt;1&gt;)</b><br>planted: GATT·" in html
     assert "planted in 4 shuffles" in html
     row = made.sections[0].tables[0].rows[0]
-    assert row[2:] == ("opposite", "−9", "+2.5", "+2 to +3", "−0.25", "+1", "+0.5", "4 at 3")
+    assert row[2:] == ("opposite", "−9", "+2.5 (+2 to +3)", "−0.25", "+1, +0.5", "4 at 3")
 
 
 def test_a_network_that_joins_nothing_has_a_page_that_says_so() -> None:
@@ -100,7 +100,7 @@ def test_a_network_that_joins_nothing_has_a_page_that_says_so() -> None:
 
 def test_the_map_has_a_cell_for_each_spacing_and_grey_where_sites_collide() -> None:
     svg = interaction_map([planted([[0.0, 2.5], [-1.25, np.nan]])], reach=9)
-    cell = (440 - 84) / 2
+    cell = (440 - 84 - 14) / 2
     grey, blue, orange = (
         re.findall(rf'fill="{colour}" d="M([\d.]+) ([\d.]+)h', svg)
         for colour in ("#e6e9ec", "#8fb7d8", "#cc7a29")

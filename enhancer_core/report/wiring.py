@@ -17,7 +17,8 @@ from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
 from enhancer_core.report.plots import GUIDE, logo
 from enhancer_core.wiring import CONFIDENCE, Finding, Interactions
 
-_WIDTH, _LEFT, _TOP, _ROW = 440, 84, 40, 11  # pixels: of the map, its margins, a row's height
+_WIDTH, _LEFT, _RIGHT, _TOP = 440, 84, 14, 40  # pixels: of the map, and its margins
+_ROW = 11  # pixels: height of a row
 _TICK = 10  # bp
 _SHORT = "+.2g"  # of log odds
 
@@ -72,7 +73,7 @@ def wiring_page(
         Section(
             title="What is joined",
             text=[_sentence(each, names, reach) for each in found],
-            tables=[_table(found, names)],
+            tables=[_table(found, filters)],
         ),
         Section(
             title="Interaction by spacing",
@@ -132,7 +133,8 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
     means = np.array([each.values.mean(axis=0).T for each in tested])  # (P, 2, S)
     strongest = float(np.nanmax(np.abs(means), initial=0.0))
     rows, spacings = means.reshape(-1, means.shape[2]), tested[0].spacings
-    cell = (_WIDTH - _LEFT) / len(spacings)
+    inside = _WIDTH - _LEFT - _RIGHT
+    cell = inside / len(spacings)
     height = _TOP + _ROW * len(rows) + 34
     drawn = [*_key(strongest), f'<g transform="translate({_LEFT} {_TOP})">']
     drawn += _cells(rows, cell, strongest)
@@ -145,7 +147,7 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
             for at, sign in enumerate("=×")
         )
         if row:
-            drawn.append(f'<path d="M0 {y}h{_WIDTH - _LEFT}" stroke="white" stroke-width="2"/>')
+            drawn.append(f'<path d="M0 {y}h{inside}" stroke="white" stroke-width="2"/>')
     bottom = len(rows) * _ROW
     for column, spacing in enumerate(spacings.tolist()):
         x = (column + 0.5) * cell
@@ -157,9 +159,7 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
                 f'<text x="{x:.2f}" y="{bottom + 16}" font-size="10"'
                 f' text-anchor="middle">{_signed(spacing, "+d") if spacing else 0}</text>'
             )
-    drawn.append(
-        f'<text x="{_WIDTH - _LEFT}" y="{bottom + 30}" text-anchor="end">spacing, bp</text></g>'
-    )
+    drawn.append(f'<text x="{inside}" y="{bottom + 30}" text-anchor="end">spacing, bp</text></g>')
     return Markup(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}"'
         f' font-family="sans-serif" font-size="12" fill="#1c2127">{"".join(drawn)}</svg>'
@@ -180,14 +180,15 @@ def _cells(rows: NDArray[np.float64], cell: float, strongest: float) -> Iterator
 
 def _key(strongest: float) -> Iterator[str]:
     wide = 5
-    left = float(_WIDTH - (2 * SHADES + 1) * wide)
+    right = float(_WIDTH - _RIGHT)
+    left = right - (2 * SHADES + 1) * wide
     for step in range(-SHADES, SHADES + 1):
         x = left + (step + SHADES) * wide
         yield f'<rect x="{x:g}" y="2" width="{wide}" height="10" fill="{shade(step)}"/>'
     for x, anchor, text in (
         (left, "start", _signed(-strongest, "+.2g")),
-        ((left + _WIDTH) / 2, "middle", "log odds"),
-        (_WIDTH, "end", _signed(strongest, "+.2g")),
+        ((left + right) / 2, "middle", "log odds"),
+        (right, "end", _signed(strongest, "+.2g")),
     ):
         yield f'<text x="{x:g}" y="25" font-size="10" text-anchor="{anchor}">{text}</text>'
 
@@ -210,10 +211,7 @@ def _arrangement(each: Finding, names: Sequence[str]) -> str:
 def _sentence(each: Finding, names: Sequence[str], reach: int) -> str:
     """Say what planting a pair showed, and no more."""
     arrangement = _arrangement(each, names)
-    measured = (
-        f"{_signed(each.interaction, _SHORT)} ({_signed(each.low, _SHORT)} to"
-        f" {_signed(each.high, _SHORT)})"
-    )
+    measured = _measured(each)
     if each.low <= 0:
         return (
             f"{names[each.joint.first]} and {names[each.joint.second]}: no spacing or orientation"
@@ -248,30 +246,27 @@ def _sentence(each: Finding, names: Sequence[str], reach: int) -> str:
     )
 
 
-def _table(found: Sequence[Finding], names: Sequence[str]) -> Table:
-    return Table(
-        head=(
-            "First", "Second", "Strand", "Spacing, bp", "Interaction", "Interval", "Elsewhere",
-            "First alone",
-            "Second alone",
-            "Joined by weights",
-        ),
-        rows=[
-            (
-                names[each.joint.first],
-                names[each.joint.second],
-                "same" if each.same_strand else "opposite",
-                _signed(each.spacing, "+d"),
-                _signed(each.interaction, _SHORT),
-                f"{_signed(each.low, _SHORT)} to {_signed(each.high, _SHORT)}",
-                "" if np.isnan(each.elsewhere) else _signed(each.elsewhere, _SHORT),
-                *(_signed(value, _SHORT) for value in each.alone),
-                f"{each.joint.strength:.3g} at {each.joint.pools}",
-            )
-            for each in found
-        ],
-        text_columns=3,
-    )  # fmt: skip
+def _table(found: Sequence[Finding], filters: Sequence[FilterMotif]) -> Table:
+    rows = [
+        (
+            filters[each.joint.first].name,
+            filters[each.joint.second].name,
+            "same" if each.same_strand else "opposite",
+            _signed(each.spacing, "+d"),
+            _measured(each),
+            "" if np.isnan(each.elsewhere) else _signed(each.elsewhere, _SHORT),
+            ", ".join(_signed(value, _SHORT) for value in each.alone),
+            f"{each.joint.strength:.3g} at {each.joint.pools}",
+        )
+        for each in found
+    ]
+    head = ("First", "Second", "Strand", "Spacing, bp", "Interaction", "Elsewhere", "Alone")
+    return Table(head=(*head, "Joined by weights"), rows=rows, text_columns=3)
+
+
+def _measured(each: Finding) -> str:
+    interval = f"{_signed(each.low, _SHORT)} to {_signed(each.high, _SHORT)}"
+    return f"{_signed(each.interaction, _SHORT)} ({interval})"
 
 
 def _figure(each: FilterMotif, name: str, site: Codes) -> Figure:
