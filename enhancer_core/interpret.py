@@ -1,8 +1,9 @@
 """Read what a network learned: its first-layer filters as motifs, and slopes by each base.
 
-The slopes are PyTorch's own. captum and tangermeme, which compute them too, add DeepLIFT; its rules
-belong to layers that are modules, and there is none for the better of two strands. What DeepLIFT
-approximates, `variants.mutagenesis` computes exactly, in milliseconds.
+The slopes are PyTorch's own; those of captum 0.9 are the same to the bit. What captum and
+tangermeme add is DeepLIFT. Its rules hang on layers that are modules, and none is for the better of
+two strands: on five liver enhancers captum's attributions missed 2 to 21 % of what they must sum
+to. What DeepLIFT approximates, `variants.mutagenesis` computes exactly, and fast.
 
 References
 ----------

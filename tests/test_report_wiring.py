@@ -19,7 +19,7 @@ SITES = encode(["GATTN", "CCGTG"])
 JOINT = Joint(0, 1, 4.0, 3)
 FOUND = Finding(
     joint=JOINT, spacing=-9, same_strand=False, interaction=2.5, low=2.0, high=3.0, turned=2.4,
-    swapped=0.1, elsewhere=-0.25, alone=(1.0, 0.5),
+    swapped=2.2, elsewhere=-0.25, alone=(1.0, 0.5),
 )  # fmt: skip
 
 
@@ -54,9 +54,17 @@ def test_a_pair_that_holds_is_told_with_its_place_and_what_is_elsewhere() -> Non
         "Filter_2 9 bp before filter_1 (TF<1>), on the opposite strand: together they change the"
         " log odds by +2.5 (+2 to +3) beyond the sum of what each does alone, within the 14 bp that"
         " the second layer reaches. It is +2.4 with the second site turned round in its place and"
-        " +0.1 as far on the other side of the first. Averaged over all other spacings and"
+        " +2.2 as far on the other side of the first. Averaged over all other spacings and"
         " orientations it is −0.25."
     )
+
+
+def test_a_pair_whose_strand_or_order_matters_is_told_why_it_may() -> None:
+    why = "That this differs shows that other filters read these sites too, or across both"
+    assert why not in sentence(FOUND)
+    assert why in sentence(replace(FOUND, turned=1.0))
+    assert why in sentence(replace(FOUND, turned=np.nan, swapped=-1.0))
+    assert why not in sentence(replace(FOUND, turned=np.nan, swapped=np.nan))
 
 
 def test_what_cannot_be_known_is_left_out() -> None:

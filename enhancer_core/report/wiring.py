@@ -21,6 +21,7 @@ _WIDTH, _LEFT, _RIGHT, _TOP = 440, 84, 14, 40  # pixels: of the map, and its mar
 _ROW = 11  # pixels: height of a row
 _TICK = 10  # bp
 _SHORT = "+.2g"  # of log odds
+_ALIKE = 0.5  # share of an interaction from which another arrangement's is like it
 
 
 def wiring_page(
@@ -240,6 +241,11 @@ def _sentence(each: Finding, names: Sequence[str], reach: int) -> str:
         if not np.isnan(value)
     ]
     others = f" It is {' and '.join(ways)}." if ways else ""
+    if any(value < _ALIKE * each.interaction for value in (each.turned, each.swapped)):
+        others += (
+            " That this differs shows that other filters read these sites too, or across both:"
+            " the first layer by itself forgets strands."
+        )
     return (
         f"{arrangement[0].upper()}{arrangement[1:]}: together they change the log odds by"
         f" {measured} beyond the sum of what each does alone, {layer}.{others}{rest}"
@@ -283,7 +289,8 @@ def _meanings(n: int) -> list[str]:
     return [
         "The first layer keeps the better strand of a site and forgets which it was, and scores are"
         " means of both strands. So where sites stand apart, such a network can hardly care on"
-        " which strand they are, or in which order.",
+        " which strand they are, or in which order. Sites that touch may spell a third one across"
+        " the place where they meet: then strand and order matter.",
         "Two filters are joined by the weights if units of the second layer weigh both positively;"
         " how strongly is the product of what each adds when its best site is there, over all"
         " units. The figure after it is the distance, in places of the pooled first layer. The"
