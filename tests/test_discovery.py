@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,12 @@ from scipy.optimize import check_grad
 from enhancer_core.discovery import _Task, discover, enriched_words
 from enhancer_core.dna import Codes, encode, reverse_complement
 from enhancer_core.errors import DatasetError, MotifError
+from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.motifs import read_motifs
 from enhancer_core.metrics import roc_auc
 from enhancer_core.motif import BUILTIN, Prior, ppm, pwm, similarity, site_prior
 from enhancer_core.pssm import log_likelihood_ratios
+from enhancer_core.shuffle import k_shuffle
 from enhancer_core.simulate import simulate
 
 CEBPA = BUILTIN["CEBPA"]
@@ -110,3 +114,12 @@ def test_what_cannot_be_searched_is_refused() -> None:
         discover(codes, np.zeros(4, bool), width=8)
     with pytest.raises(MotifError, match="no word of 6 letters is in more positives than"):
         discover(codes, labels, width=8)
+
+
+def test_the_motif_of_foxa1_is_found_in_its_chip_seq_peaks(real_data: Path) -> None:
+    peaks = read_sequences(real_data / "chip_seq_101bp" / "FOXA1_HepG2.peaks.fa.gz").codes[:1000]
+    shuffled = k_shuffle(peaks, k=2, rng=np.random.default_rng(0))
+    found = discover(np.concatenate([peaks, shuffled]), np.arange(2000) < 1000)
+    known = read_motifs(real_data / "motifs" / "JASPAR2022_vertebrates.pfm")
+    best = known[int(similarity([found.motif], known).scores[0].argmax())]
+    assert "FOX" in f"{best.name} {best.alias}".upper()

@@ -132,7 +132,7 @@ def variants(
     "--motifs",
     type=PATH,
     metavar="FILE",
-    help="Mark the sites of these motifs, and list them in sites.tsv; MEME, JASPAR, HOMER or .pfm.",
+    help="Mark where these motifs fit, and list it in hits.tsv; MEME, JASPAR, HOMER or .pfm.",
 )
 @click.option(
     "--motif-p",
@@ -140,7 +140,7 @@ def variants(
     metavar="P",
     default=1e-4,
     show_default=True,
-    help="Largest p-value of a motif's site, as FIMO's: not corrected for places and motifs.",
+    help="Largest p-value of a hit, as FIMO's: not corrected for places and motifs.",
 )
 @click.option(
     "--plots",
@@ -159,7 +159,7 @@ def variants(
 @threads_option
 @device_option
 @quiet_option
-@output_option("Folder for effects.tsv and a plot, SVG, of each sequence.")
+@output_option("Folder for effects.tsv, other tables asked for, and a plot, SVG, each.")
 def mutagenesis(
     model: Path,
     source: Path,
@@ -182,7 +182,7 @@ def mutagenesis(
 
     With --gradients the slope of the log odds by each base, less its mean over the four, stands in
     gradients.tsv: A, C, G, T, and under contribution that of the base that is there. With --motifs
-    the sites of known motifs are listed, each with the sum of what its bases add, and marked; of
+    the hits of known motifs are listed, each with the sum of what its bases add, and marked; of
     those that overlap the plot shows the surest.
 
     \b
