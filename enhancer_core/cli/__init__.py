@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from enhancer_core import __version__
-from enhancer_core.cli import data, learn, motifs, publish, score, train, variants
+from enhancer_core.cli import data, learn, motifs, publish, score, train, variants, wiring
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
@@ -66,6 +66,7 @@ for command in (
     variants.variants,
     variants.mutagenesis,
     motifs.motifs,
+    wiring.wiring,
     publish.publish,
 ):
     commands.add_command(command)

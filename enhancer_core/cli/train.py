@@ -257,7 +257,6 @@ def train(
     from enhancer_core.experiment import Experiment, run, write_outcome
     from enhancer_core.io.files import make_folder, remove_partial
     from enhancer_core.protocol import TrainConfig
-    from enhancer_core.start import from_model, from_motifs, from_networks
     from enhancer_core.train import Check, arrangement, discard_states
 
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
@@ -280,13 +279,9 @@ def train(
     )
     wanted = architecture(network, length=data.dataset.codes.shape[1])
     wanted = widened(wanted, widen, first=first_filters)
-    start = None
-    if plant:
-        wanted, start = from_networks(plant, wanted, share=plant_share)
-    elif plant_motifs is not None:
-        start = from_motifs(plant_motifs, wanted, share=plant_share)
-    elif initial is not None:
-        start = from_model(initial, wanted)
+    wanted, start = _start(
+        wanted, plant=plant, plant_motifs=plant_motifs, initial=initial, share=plant_share
+    )
     experiment = Experiment(
         data=data,
         network=network,
@@ -355,6 +350,24 @@ def train(
     talk.say(f"network:  test AUC {interval(outcome.network.test.auc)}")
     talk.say(f"baseline: test AUC {interval(outcome.baseline.test.auc)} ({outcome.baseline.name})")
     talk.say(f"model and report: {output}")
+
+
+def _start(
+    wanted: Architecture,
+    *,
+    plant: tuple[Path, ...],
+    plant_motifs: Path | None,
+    initial: Path | None,
+    share: float,
+) -> tuple[Architecture, Start | None]:
+    """Give the network, which donors may widen, and what its first weights are."""
+    from enhancer_core.start import from_model, from_motifs, from_networks
+
+    if plant:
+        return from_networks(plant, wanted, share=share)
+    if plant_motifs is not None:
+        return wanted, from_motifs(plant_motifs, wanted, share=share)
+    return wanted, None if initial is None else from_model(initial, wanted)
 
 
 def _describe_start(start: Start, wanted: Architecture) -> str:
