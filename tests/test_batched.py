@@ -260,6 +260,14 @@ def test_windows_anywhere_have_the_logits_of_each_alone(
     np.testing.assert_allclose(found, made.predictor().logits(windows), rtol=1e-4, atol=2e-6)
 
 
+def test_sequences_that_may_not_be_written_to_are_read() -> None:
+    made, codes = networks(SMALL, 1)[0], random_codes(3, 60)
+    codes.flags.writeable = False
+    predictor = Predictor(SMALL, made.flat_parameters())
+    assert predictor.logits(codes).shape == (3, 2)
+    assert predictor.scanned_logits(codes[0], [0]).shape == (1, 2)
+
+
 def test_restarts_fall_into_even_groups_that_fit() -> None:
     wanted = NETWORKS["enhancer"]
     each = bytes_needed(wanted, batch=50, half=False)

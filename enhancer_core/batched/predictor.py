@@ -117,7 +117,7 @@ class Predictor:
         return dense(wanted, self._weights, join(wanted, units)[None])[0]
 
     def _upload(self, codes: Codes) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(codes)).to(self._parameters.device)
+        return torch.tensor(codes, device=self._parameters.device)  # read-only ones too
 
     def _from(self, firsts: NDArray[np.int64], count: int) -> Tensor:
         """Count up from each number: (m, count)."""

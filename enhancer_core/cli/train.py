@@ -24,6 +24,7 @@ from enhancer_core.cli.learn import data_options, interval, split_data
 if TYPE_CHECKING:
     from enhancer_core.architecture import Architecture
     from enhancer_core.dataset import SplitDataset
+    from enhancer_core.experiment import Experiment
     from enhancer_core.start import Start
 
 _NETWORKS = ("enhancer", "tf", "original_code")  # model.NETWORKS, without importing torch
@@ -257,7 +258,7 @@ def train(
     from enhancer_core.experiment import Experiment, run, write_outcome
     from enhancer_core.io.files import make_folder, remove_partial
     from enhancer_core.protocol import TrainConfig
-    from enhancer_core.train import Check, arrangement, discard_states
+    from enhancer_core.train import Check, discard_states
 
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
         raise click.UsageError("--plant, --plant-motifs and --initial exclude each other")
@@ -317,9 +318,7 @@ def train(
                 "note: a model trained on another split has seen some of what is tested on here;"
                 " give both the same --split"
             )
-    if device != "cpu":
-        sets = [data.dataset.codes]
-        talk.say(arrangement(experiment.architecture, experiment.config, sets=sets, device=device))
+    _say_arrangement(talk, experiment, device)
     with talk.progress("epochs trained", restarts * epochs) as advance:
         done = dict.fromkeys(range(restarts), 0)
         best = 0.0
@@ -381,6 +380,15 @@ def _describe_start(start: Start, wanted: Architecture) -> str:
         f"the convolutions start from {names}; the dense layers are drawn, since they or the length"
         " differ"
     )
+
+
+def _say_arrangement(talk: Talk, experiment: Experiment, device: str) -> None:
+    """Say how a GPU is used; threads on a CPU are as they were asked for."""
+    from enhancer_core.train import arrangement
+
+    if device != "cpu":
+        sets = [experiment.data.dataset.codes]
+        talk.say(arrangement(experiment.architecture, experiment.config, sets=sets, device=device))
 
 
 def _describe(data: SplitDataset) -> str:
