@@ -54,7 +54,7 @@ test-galaxy: install $(GALAXY)/.installed
 models: install
 	$(BIN)/python training/models.py $(DATA) kipoi_models
 
-bench: debian $(BENCH)/.installed
+bench: debian $(BENCH)/.installed $(KIPOI)/.installed
 	$(BENCH)/bin/python benchmarks/run.py
 
 HUMAN = human_liver_background human_liver_4shuffle human_promoters human_mouse_promoters

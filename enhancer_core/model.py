@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from enhancer_core import batched, engine
 from enhancer_core.architecture import BASES, CLASSES, Architecture, Convolution, cut, flatten
+from enhancer_core.compiled import OBSTACLE
 from enhancer_core.ensemble import MeanPredictor
 
 
@@ -127,9 +128,12 @@ class Network(nn.Module):
         return [self.flat_parameters()]
 
     def predictor(self) -> engine.Predictor | batched.Predictor:
-        """Make what predicts with the weights as they are: the engine on a CPU, else PyTorch."""
+        """Make what predicts with the weights as they are: the engine on a CPU, else PyTorch.
+
+        PyTorch too where the engine cannot be compiled.
+        """
         device, parameters = self.output.weight.device, self.flat_parameters()
-        if device.type == "cpu":
+        if device.type == "cpu" and OBSTACLE is None:
             return engine.Predictor(self.architecture, parameters)
         return batched.Predictor(self.architecture, parameters, device=str(device))
 

@@ -239,8 +239,9 @@ def multiply(  # noqa: PLR0913 -- three matrices, each an array, a place and str
     Columns are a whole number of tiles; rows are taken up to one, so that `x` must have something
     to read there, and `out` room to write.
     """
-    for row in range(0, rows, ROWS):
-        for column in range(0, columns, COLUMNS):
+    # Rows inside, so that a column of tiles of w, which may be large, comes near once.
+    for column in range(0, columns, COLUMNS):
+        for row in range(0, rows, ROWS):
             tile = load_tile(add_to, add_place + row * add_row + column, add_row)
             x_index, w_index = x_place + row * x_row, w_place + column
             for _ in range(depth):

@@ -13,6 +13,7 @@ import numpy as np
 from enhancer_core.architecture import Architecture
 from enhancer_core.augment import augment
 from enhancer_core.calibration import Platt, calibrated, fit_platt
+from enhancer_core.compiled import OBSTACLE
 from enhancer_core.dataset import SplitDataset
 from enhancer_core.engine import Learner
 from enhancer_core.errors import DatasetError
@@ -77,8 +78,9 @@ def train(  # noqa: PLR0913
     threads
         Restarts trained side by side, one core each; on a GPU, cores that prepare their steps.
     device
-        A torch device. On other than "cpu" all restarts are one program, in as few groups as its
-        memory allows; they see the same sequences in the same order as on the CPU.
+        A torch device. On other than "cpu", or where nothing can be compiled, all restarts are one
+        program, in as few groups as its memory allows; they see the same sequences in the same
+        order as on the CPU.
     folder
         An existing folder where each restart's state is saved at every check. States of the same
         run that are there already are continued.
@@ -130,7 +132,7 @@ def train_all(
     with ThreadPoolExecutor(threads) as pool:
         every = [(task, index) for task in tasks for index in range(config.restarts)]
         try:
-            if device == "cpu":
+            if device == "cpu" and OBSTACLE is None:
                 states = [each.result() for each in [pool.submit(_train_alone, *e) for e in every]]
             else:
                 states = [State(task, index) for task, index in every]
