@@ -201,7 +201,9 @@ def split(
     DatasetError
         If a part would hold no positive or no negative, or the shares are not allowed.
     """
-    parts = _fill(dataset.labels, linked_sets(dataset), rng=rng, fractions=fractions)
+    parts = split_strata(
+        dataset.labels.astype(np.int64), linked_sets(dataset), rng=rng, fractions=fractions
+    )
     _check_parts(dataset.labels, parts, f"{len(dataset)} sequences")
     return SplitDataset(dataset, parts)
 
@@ -256,7 +258,8 @@ def split_by_group(
         0.0 if test else fractions[2] / rest,
     )
     _, ids = np.unique(groups[free], return_inverse=True)
-    parts[free] = _fill(dataset.labels[free], ids, rng=rng, fractions=shares)
+    strata = dataset.labels[free].astype(np.int64)
+    parts[free] = split_strata(strata, ids, rng=rng, fractions=shares)
     _check_parts(dataset.labels, parts, f"{len(known)} groups")
     return SplitDataset(dataset, parts)
 
@@ -459,18 +462,47 @@ def _number(keys: Iterable[object]) -> NDArray[np.int64]:
     return np.array([ids.setdefault(key, len(ids)) for key in keys], dtype=np.int64)
 
 
-def _fill(
-    labels: NDArray[np.bool_],
+def split_strata(
+    strata: NDArray[np.int64],
     sets: NDArray[np.int64],
     *,
     rng: np.random.Generator,
-    fractions: tuple[float, float, float],
+    fractions: tuple[float, float, float] = FRACTIONS,
 ) -> NDArray[np.int64]:
+    """Share sets of records out to the parts, in the same proportions of each stratum.
+
+    Parameters
+    ----------
+    strata
+        int64, shape (n,): what a record is, from 0: its class, or its species and class.
+    sets
+        int64, shape (n,): the records of one number, from 0, stay together.
+    rng, fractions
+        As `split`.
+
+    Returns
+    -------
+    int64, shape (n,)
+        The part of each record: 0 train, 1 validation, 2 test.
+
+    Raises
+    ------
+    DatasetError
+        If the shares are not allowed.
+
+    Examples
+    --------
+    >>> strata, sets = np.repeat([0, 1], 10), np.arange(20)
+    >>> parts = split_strata(strata, sets, rng=np.random.default_rng(0))
+    >>> np.bincount(parts[:10]).tolist(), np.bincount(parts[10:]).tolist()
+    ([8, 1, 1], [8, 1, 1])
+    """
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
         raise DatasetError(f"shares of {fractions}; allowed are three of 0 to 1 that add up to 1")
     n_sets = int(sets.max()) + 1 if len(sets) else 0
+    kinds = range(int(strata.max()) + 1 if len(strata) else 0)
     sizes = np.stack(
-        [np.bincount(sets[labels == label], minlength=n_sets) for label in (False, True)], axis=1
+        [np.bincount(sets[strata == kind], minlength=n_sets) for kind in kinds], axis=1
     )
     shares = {part: np.rint(sizes.sum(axis=0) * fractions[part]) for part in (TEST, VALIDATION)}
     rooms = {part: share.copy() for part, share in shares.items()}
@@ -485,9 +517,9 @@ def _fill(
                 break
         if not any((room > 0).any() for room in rooms.values()):
             break
-    for part, label in product(rooms, range(len(CLASSES))):
-        if shares[part][label] and not sizes[part_of_set == part, label].any():
-            left = order[(part_of_set[order] == TRAIN) & (sizes[order, label] > 0)]
+    for part, kind in product(rooms, kinds):
+        if shares[part][kind] and not sizes[part_of_set == part, kind].any():
+            left = order[(part_of_set[order] == TRAIN) & (sizes[order, kind] > 0)]
             if left.size:
                 part_of_set[left[sizes[left].sum(axis=1).argmin()]] = part
     return part_of_set[sets]

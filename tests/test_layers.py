@@ -21,7 +21,8 @@ LAYERS = (
     {"__init__", "errors"},
     {"dna", "intervals", "motif", "architecture", "compiled"},
     {"io", "shuffle", "background", "simulate", "pssm", "matching", "metrics"},
-    {"dataset", "baseline", "gapped"},
+    {"dataset", "baseline", "gapped", "relatives"},
+    {"pool"},
     {"engine"},
     {"model"},
     {"checkpoint", "learner", "plant"},
@@ -29,6 +30,7 @@ LAYERS = (
     {"train", "interpret", "variants"},
     {"report", "publish", "kipoi"},
     {"experiment"},
+    {"study"},
     {"cli"},
     {"__main__"},
 )

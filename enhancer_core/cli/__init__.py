@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from enhancer_core import __version__
-from enhancer_core.cli import data, learn, motifs, publish, score, variants
+from enhancer_core.cli import data, learn, motifs, publish, score, study, variants
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
@@ -67,6 +67,7 @@ for command in (
     variants.mutagenesis,
     motifs.motifs,
     publish.publish,
+    study.study,
 ):
     commands.add_command(command)
 

@@ -1,0 +1,458 @@
+"""Recipes: what a study is made of, as TOML, read into values that are checked at the door.
+
+A recipe has data, runs and the sections of its report; or it includes other recipes. It says all
+that its results depend on, but for the seed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from enhancer_core.architecture import NETWORKS
+from enhancer_core.errors import EnhancerError
+from enhancer_core.pool import Mix
+from enhancer_core.simulate import DEFINITIONS
+from enhancer_core.study.fields import RecipeError, made, read_toml
+from enhancer_core.study.newick import read_newick
+from enhancer_core.train import TrainConfig
+
+# What a run can be beside a network: models without training, and the k-mer model.
+ORACLES = ("bayes", "mllr", "mllr-no-prior")
+MODELS = ("network", "5-mers", *ORACLES)
+OVER = ("", "each", "left_out", "nearest", "k")
+SECTIONS = ("models", "matrix", "k_choice", "motifs", "search")
+POSITIVE = ("positives", "background")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # also a folder's name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    """One data set: a species, a factor or a simulation.
+
+    It comes from files, from a simulation, from a genome (background alone) or from the synthetic
+    world. Data of one `set` are split together, and only they may be pooled.
+    """
+
+    name: str
+    set: str = ""  # the data's own name if empty
+    positives: tuple[str, ...] = ()  # FASTA files
+    background: tuple[str, ...] = ()
+    numbered: bool = False  # records are named by their number, where a file has a name twice
+    simulate: str = ""  # a motif: CEBPA, HNF4A
+    definition: str = "figure2"
+    genome: str = ""  # FASTA; windows without N
+    world: str = ""  # a species of the synthetic world
+    number: int | None = None  # sequences of each class, at most; None takes all of a file
+    length: int = 500  # bp, of what is not read from files
+    relatives: bool = False  # whether the set's sequences that share rare words share a part
+
+    def __post_init__(self) -> None:
+        """Check that there is one source."""
+        sources = (self.positives or self.background, self.simulate, self.genome, self.world)
+        if sum(map(bool, sources)) != 1:
+            raise RecipeError(
+                "one source is needed: positives and background, simulate, genome, or world"
+            )
+        if not (self.positives or self.background) and self.number is None:
+            raise RecipeError("'number' is needed for what is not read from files")
+        if self.number is not None and self.number < 20:
+            raise RecipeError(f"number is {self.number}; at least 20 of each class are needed")
+        if self.definition not in DEFINITIONS:
+            raise RecipeError(f"definition '{self.definition}'; allowed are {_list(DEFINITIONS)}")
+
+    @property
+    def set_name(self) -> str:
+        """Name of the set."""
+        return self.set or self.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One model: what it learns from, how, and on what it is tested.
+
+    The defaults of training are the paper's, but for restarts and epochs, which a recipe chooses
+    by its size.
+    """
+
+    name: str
+    title: str = ""  # how the report calls it; the name if empty
+    model: str = "network"
+    data: tuple[str, ...]
+    positive: str = "positives"  # or background: it is then told from its own shuffles
+    background: int = 1  # copies among the negatives
+    shuffles: tuple[int, ...] = ()  # k of each set of k-shuffles among the negatives
+    share: float = 1.0  # of the training and validation parts
+    over: str = ""  # one run for each of the data alone, left out, with the nearest, or for each k
+    ks: tuple[int, ...] = ()  # with over = "k"
+    nearest: int = 1  # with over = "nearest": how many others
+    network: str = "enhancer"
+    restarts: int = 3
+    epochs: int = 12
+    ensemble: int = 1  # the best restarts by validation, averaged
+    keep: str = "best"
+    updates_of: str = ""  # a run: as many mini-batches as it takes, in whole epochs
+    control_of: str = ""  # the run whose gain this one checks
+    tests: tuple[str, ...] = ()  # data, or DATA/k: against k-shuffles; empty: the run's own task
+    motifs: tuple[str, ...] = ()  # looked for among the first layer's filters
+    paper: float | None = None  # AUC that the paper gives
+    group: str = ""  # the run of the recipe that this one came of; not to be given
+
+    def __post_init__(self) -> None:
+        """Check the values that stand alone."""
+        for name, allowed in (
+            ("model", MODELS),
+            ("positive", POSITIVE),
+            ("over", OVER),
+            ("network", tuple(NETWORKS)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise RecipeError(f"{name} '{getattr(self, name)}'; allowed are {_list(allowed)}")
+        if not self.data:
+            raise RecipeError("'data' is empty; name at least one")
+        if not 1 <= self.ensemble <= self.restarts:
+            raise RecipeError(
+                f"ensemble of {self.ensemble}; allowed are 1 to the {self.restarts} restarts"
+            )
+        if not 0 < self.share <= 1:
+            raise RecipeError(f"share is {self.share}; allowed is above 0, up to 1")
+        if (self.over == "k") != bool(self.ks):
+            raise RecipeError("'ks' and over = \"k\" need each other")
+        if self.model == "network":
+            self.config()
+        if self.over != "k" and self.model not in ORACLES:
+            self.mix()
+
+    @property
+    def shown(self) -> str:
+        """How the report calls it."""
+        return self.title or self.name
+
+    def mix(self) -> Mix:
+        """What its positives are opposed to."""
+        copies = 0 if self.positive == "background" else self.background
+        return Mix(background=copies, shuffles=self.shuffles)
+
+    def config(self) -> TrainConfig:
+        """How its networks are trained."""
+        return TrainConfig(restarts=self.restarts, epochs=self.epochs, keep=self.keep)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Search:
+    """The search for the best mix of negatives, by successive halving (Jamieson and Talwalkar 2016).
+
+    Candidates are all sets of k with each number of copies of the background. In each round all
+    that are left train with an equal share of the round's updates; the better ones by validation
+    AUC go on. The test part is looked at once, for the winner.
+    """
+
+    name: str
+    title: str = ""
+    data: tuple[str, ...]
+    ks: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 9)
+    copies: tuple[int, ...] = (1, 2, 3)
+    updates: int  # mini-batches in all
+    keep_one_of: int = 4
+    network: str = "enhancer"
+    restarts: int = 3  # of the winner, and its epochs
+    epochs: int = 12
+    paper: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values that stand alone."""
+        if self.network not in NETWORKS:
+            raise RecipeError(f"network '{self.network}'; allowed are {_list(NETWORKS)}")
+        if self.keep_one_of < 2:
+            raise RecipeError(f"keep_one_of is {self.keep_one_of}; at least 2")
+        if not self.data or not self.copies or min(self.copies) < 1:
+            raise RecipeError("'data' and 'copies' need an entry each, copies of at least 1")
+
+    @property
+    def shown(self) -> str:
+        """How the report calls it."""
+        return self.title or self.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """A section of the report."""
+
+    kind: str
+    title: str
+    text: str = ""  # what is asked, and how
+    paper: str = ""  # what the paper found
+    runs: tuple[str, ...]  # or the runs that were given `over` something, by their one name
+    tests: tuple[str, ...] = ()  # empty: all that the runs have in common
+    beside: str = ""  # the run that the others are compared with; the first if empty
+    least: float | None = None  # a figure that is to be reached; the report says whether it was
+
+    def __post_init__(self) -> None:
+        """Check the values that stand alone."""
+        if self.kind not in SECTIONS:
+            raise RecipeError(f"kind '{self.kind}'; allowed are {_list(SECTIONS)}")
+        if not self.runs:
+            raise RecipeError("'runs' is empty; name at least one")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quick:
+    """What is cut for a quick look: the most of each."""
+
+    number: int = 300  # sequences of each class
+    restarts: int = 1
+    epochs: int = 2
+    updates: int = 300
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """One chapter of a study."""
+
+    name: str
+    title: str
+    text: str
+    data: tuple[Data, ...]
+    runs: tuple[Run, ...]
+    searches: tuple[Search, ...]
+    sections: tuple[Part, ...]
+    tree: str = ""  # Newick, of the data
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """Give the names of the runs that a name stands for."""
+        return tuple(
+            each.name for each in (*self.runs, *self.searches)
+            if name in (each.name, getattr(each, "group", ""))
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """What one report is made of."""
+
+    title: str
+    recipes: tuple[Recipe, ...]
+
+
+_LISTS: Mapping[str, type] = {"data": Data, "run": Run, "search": Search, "section": Part}
+_KEYS = ("title", "text", "tree", "include", "defaults", "quick", *_LISTS)
+
+
+def read_study(path: Path, *, quick: bool = False) -> Study:
+    """Read a recipe, and those that it includes.
+
+    Parameters
+    ----------
+    path
+        TOML file.
+    quick
+        Whether to cut sequences, restarts and epochs to what the recipe's table `quick` says.
+
+    Raises
+    ------
+    FileError
+        If a file cannot be read.
+    RecipeError
+        If a key or value is not allowed, or a name is not known.
+    """
+    table = read_toml(path)
+    if "include" not in table:
+        recipe = _recipe(path, table, quick=quick)
+        return Study(title=recipe.title, recipes=(recipe,))
+    for key in table:
+        if key not in ("title", "include"):
+            raise RecipeError(f"{path}: '{key}' beside 'include'; allowed is 'title' alone")
+    title, names = table.get("title", path.stem), table["include"]
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise RecipeError(f"{path}: include is {names!r}; allowed is a list of recipes' file names")
+    recipes = tuple(
+        _recipe(path.parent / name, read_toml(path.parent / name), quick=quick) for name in names
+    )
+    taken: set[str] = set()
+    for recipe in recipes:
+        for each in (*recipe.runs, *recipe.searches):
+            if each.name in taken:
+                raise RecipeError(f"{path}: two runs have the name '{each.name}'")
+            taken.add(each.name)
+    return Study(title=str(title), recipes=recipes)
+
+
+def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
+    for key in table:
+        if key not in _KEYS:
+            raise RecipeError(f"{path}: '{key}' is not known; allowed are {', '.join(_KEYS)}")
+    defaults = table.get("defaults", {})
+    data = tuple(_each(path, table, "data", {}))
+    runs = tuple(_each(path, table, "run", defaults))
+    searches = tuple(_each(path, table, "search", {}))
+    tree = table.get("tree", "")
+    if quick:
+        cut = made(Quick, table.get("quick", {}), f"{path} [quick]")
+        data, runs, searches = _cut(cut, data, runs, searches)
+    try:
+        runs = tuple(one for run in runs for one in _expanded(run, tree))
+    except EnhancerError as error:
+        raise RecipeError(f"{path}: {error}") from error
+    recipe = Recipe(
+        name=path.name.removesuffix(".toml"),
+        title=str(table.get("title", path.stem)),
+        text=str(table.get("text", "")),
+        data=data,
+        runs=runs,
+        searches=searches,
+        sections=tuple(_each(path, table, "section", {})),
+        tree=tree,
+    )
+    _check_names(path, recipe)
+    return recipe
+
+
+def _each(
+    path: Path, table: Mapping[str, Any], key: str, defaults: Mapping[str, Any]
+) -> Iterator[Any]:
+    rows = table.get(key, [])
+    if not isinstance(rows, list):
+        raise RecipeError(f"{path}: {key} is one table; write [[{key}]], once for each")
+    for number, row in enumerate(rows, start=1):
+        where = f"{path} [[{key}]] {number}"
+        if not isinstance(row, dict):
+            raise RecipeError(f"{where}: {row!r} is not a table")
+        where += f" '{row['name']}'" if "name" in row else ""
+        if "group" in row:
+            raise RecipeError(f"{where}: 'group' is not to be given")
+        try:
+            one = made(_LISTS[key], {**defaults, **row}, where)
+        except RecipeError:
+            raise
+        except EnhancerError as error:
+            raise RecipeError(f"{where}: {error}") from error
+        if hasattr(one, "name") and not _NAME.fullmatch(one.name):
+            raise RecipeError(f"{where}: a name has letters, digits, '.', '_' and '-' only")
+        yield one
+
+
+def _cut(
+    quick: Quick, data: Sequence[Data], runs: Sequence[Run], searches: Sequence[Search]
+) -> tuple[tuple[Data, ...], tuple[Run, ...], tuple[Search, ...]]:
+    restarts = quick.restarts
+    return (
+        tuple(replace(e, number=min(e.number or quick.number, quick.number)) for e in data),
+        tuple(
+            replace(
+                run,
+                restarts=min(run.restarts, restarts),
+                ensemble=min(run.ensemble, restarts),
+                epochs=min(run.epochs, quick.epochs),
+            )
+            for run in runs
+        ),
+        tuple(
+            replace(
+                search,
+                updates=min(search.updates, quick.updates),
+                restarts=min(search.restarts, restarts),
+                ks=search.ks[:3],
+            )
+            for search in searches
+        ),
+    )
+
+
+def _expanded(run: Run, tree: str) -> Iterator[Run]:
+    """Give the runs that one run of a recipe stands for."""
+    if not run.over:
+        yield replace(run, tests=run.tests or _own_tests(run))
+        return
+    if run.over == "k":
+        for k in run.ks:
+            one = replace(
+                run, name=f"{run.name}.{k}", group=run.name, title=f"{run.shown}, k = {k}",
+                over="", ks=(), shuffles=(k,), background=0,
+            )  # fmt: skip
+            yield replace(one, tests=run.tests or _own_tests(one))
+        return
+    if len(run.data) < 2:
+        raise RecipeError(f"run '{run.name}': over = \"{run.over}\" needs two data or more")
+    for member in run.data:
+        others = [each for each in run.data if each != member]
+        if run.over == "each":
+            chosen = [member]
+        elif run.over == "left_out":
+            chosen = others
+        else:
+            chosen = read_newick(tree).nearest(member, others)[: run.nearest]
+        own = replace(run, data=run.data, over="")
+        yield replace(
+            own, name=f"{run.name}.{member}", group=run.name, data=tuple(chosen),
+            title=f"{run.shown}: {member}", tests=run.tests or _own_tests(own),
+        )  # fmt: skip
+
+
+def _own_tests(run: Run) -> tuple[str, ...]:
+    """Give the tests of a run that names none: its own task, on each of its data."""
+    if run.model in ORACLES or (run.background and run.positive == "positives"):
+        return run.data
+    return tuple(f"{name}/{k}" for name in run.data for k in run.shuffles)
+
+
+def _check_names(path: Path, recipe: Recipe) -> None:
+    """Check that each name stands for one thing, and that it is there."""
+    sets = {each.name: each.set_name for each in recipe.data}
+    for kind in ("data", "runs"):
+        names = [each.name for each in getattr(recipe, kind)]
+        for name in names:
+            if names.count(name) > 1:
+                raise RecipeError(f"{path}: two {kind} have the name '{name}'")
+    before: set[str] = set()
+    for run in (*recipe.runs, *recipe.searches):
+        where = f"{path}: run '{run.name}'"
+        tests = run.tests if isinstance(run, Run) else ()
+        for name in (*run.data, *(split_test(test)[0] for test in tests)):
+            if name not in sets:
+                raise RecipeError(f"{where}: data '{name}' is not there; there are {_list(sets)}")
+        if len({sets[split_test(name)[0]] for name in (*run.data, *tests)}) > 1:
+            raise RecipeError(f"{where}: data and tests of several sets; allowed are those of one")
+        if isinstance(run, Run):
+            for other in filter(None, (run.updates_of, run.control_of)):
+                if other not in before:
+                    raise RecipeError(f"{where}: run '{other}' does not stand before it")
+        before |= {run.name}
+    for section in recipe.sections:
+        for name in (*section.runs, *filter(None, [section.beside])):
+            if not recipe.members(name):
+                raise RecipeError(f"{path}: section '{section.title}': no run '{name}'")
+
+
+def split_test(test: str) -> tuple[str, int | None]:
+    """Take a test's name apart: the data, and k where it is against shuffles.
+
+    Raises
+    ------
+    RecipeError
+        If what stands after the stroke is not a whole number from 1.
+
+    Examples
+    --------
+    >>> split_test("liver"), split_test("liver/4")
+    (('liver', None), ('liver', 4))
+    """
+    name, stroke, k = test.partition("/")
+    if not stroke:
+        return name, None
+    if not k.isdigit() or int(k) < 1:
+        raise RecipeError(f"test '{test}'; allowed are DATA, and DATA/k with k from 1")
+    return name, int(k)
+
+
+def _list(names: Mapping[str, object] | Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def settings(each: Run | Search) -> dict[str, Any]:
+    """Give what a run's numbers depend on: its fields, but for those of the report alone."""
+    shown = {"name", "title", "group", "paper", "control_of"}
+    return {f.name: getattr(each, f.name) for f in fields(each) if f.name not in shown}
