@@ -500,7 +500,7 @@ def split_strata(
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
         raise DatasetError(f"shares of {fractions}; allowed are three of 0 to 1 that add up to 1")
     n_sets = int(sets.max()) + 1 if len(sets) else 0
-    kinds = range(int(strata.max()) + 1 if len(strata) else 0)
+    kinds = range(int(strata.max(initial=0)) + 1)
     sizes = np.stack(
         [np.bincount(sets[strata == kind], minlength=n_sets) for kind in kinds], axis=1
     )

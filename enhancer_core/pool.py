@@ -22,7 +22,7 @@ from enhancer_core.shuffle import k_shuffle
 class Mix:
     """What positives are opposed to in training; copies of them keep the classes balanced.
 
-    Cohn et al. 2018, section 2.4.4.1: the best of their mixes is `background` 2, `shuffles` 2, 3, 4.
+    The best of Cohn et al. 2018, section 2.4.4.1, is `background` 2 with `shuffles` 2, 3, 4.
     """
 
     background: int = 1  # copies of the background

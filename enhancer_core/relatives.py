@@ -21,7 +21,7 @@ LONGEST = 31  # bp: what fits in 64 bits
 
 
 def relatives(codes: Codes, *, word: int = WORD, most: int = 10) -> NDArray[np.int64]:
-    """Number the families of sequences: those linked by words that few records hold.
+    """Give each family of sequences, linked by words that few records hold, a number.
 
     Parameters
     ----------
@@ -84,11 +84,12 @@ def joined(sets: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int
 
 def _families(n: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
     graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(n, n))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    families: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
+    return families
 
 
 def _words(codes: Codes, word: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Number the words without N of each record, on the strand where the number is smaller."""
+    """Write each record's words without N as numbers, on the strand where those are smaller."""
     n, length = codes.shape
     places = length - word + 1
     forward = np.zeros((n, places), np.uint64)

@@ -84,7 +84,11 @@ def made(kind: type[T], table: object, where: str) -> T:
         required = field.default is MISSING and field.default_factory is MISSING
         if required and name not in table:
             raise RecipeError(f"{where}: '{name}' is missing")
-    return kind(**{key: _value(hints[key], each, f"{where}: {key}") for key, each in table.items()})
+    values = {key: _value(hints[key], each, f"{where}: {key}") for key, each in table.items()}
+    try:
+        return kind(**values)
+    except EnhancerError as error:  # of the dataclass's own checks, which do not know the place
+        raise RecipeError(f"{where}: {error}") from error
 
 
 def _value(hint: object, value: object, where: str) -> object:

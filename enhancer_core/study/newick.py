@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.study.fields import RecipeError
 
-_TOKEN = re.compile(r"\s*([(),;]|[^(),;]+)")
+_TOKEN = re.compile(r"[(),]|[^(),\s][^(),]*")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +58,7 @@ def read_newick(text: str) -> Tree:
     Raises
     ------
     RecipeError
-        If it is not a tree.
+        If it is not a tree, or a leaf is there twice.
 
     Examples
     --------
@@ -65,49 +66,38 @@ def read_newick(text: str) -> Tree:
     >>> tree.leaves, tree.distances[0].tolist()
     (['human', 'mouse', 'rat'], [0.0, 7.0, 8.0])
     """
-    tokens = _TOKEN.findall(text)
-    leaves: list[str] = []
-    # For each leaf the branches from it up to the node under way: name of node -> length.
-    above: list[dict[int, float]] = []
-    nodes = 0
-    open_nodes: list[list[int]] = []  # the leaves below each node that is open
-
-    def close(below: list[int], label: str) -> None:
-        nonlocal nodes
-        length = label.partition(":")[2]
-        try:
-            bp = float(length) if length else 0.0
-        except ValueError as error:
-            raise RecipeError(f"tree: '{length}' is not a branch length") from error
-        for leaf in below:
-            above[leaf][nodes] = bp
-        nodes += 1
-        if open_nodes:
-            open_nodes[-1].extend(below)
-
-    position = 0
-    while position < len(tokens) and tokens[position] != ";":
-        token = tokens[position]
-        following = tokens[position + 1] if position + 1 < len(tokens) else ""
-        if token == "(":
-            open_nodes.append([])
-        elif token == ")":
-            if not open_nodes:
-                raise RecipeError("tree: a ')' closes nothing")
-            below = open_nodes.pop()
-            labelled = following not in ("", "(", ")", ",", ";")
-            close(below, following if labelled else "")
-            position += labelled
-        elif token != ",":
-            leaves.append(token.partition(":")[0].strip())
-            above.append({})
-            close([len(leaves) - 1], token)
-        position += 1
-    if open_nodes or not leaves:
-        raise RecipeError("tree: not a tree in Newick format; a '(' is not closed or there is none")
+    tokens = [*_TOKEN.findall(text.strip().rstrip(";")), ""]
+    between: dict[frozenset[str], float] = {}
+    leaves = list(_node(tokens, between))
+    if tokens != [""]:
+        raise RecipeError(f"tree: '{tokens[0]}' stands where the tree should end")
     distances = np.array(
-        [[sum(one[n] for n in one.keys() ^ other.keys() if n in one)
-          + sum(other[n] for n in one.keys() ^ other.keys() if n in other)
-          for other in above] for one in above]
-    )  # fmt: skip
+        [[between.get(frozenset((one, other)), 0.0) for other in leaves] for one in leaves]
+    )
     return Tree(leaves, distances)
+
+
+def _node(tokens: list[str], between: dict[frozenset[str], float]) -> dict[str, float]:
+    """Take a node from the tokens; give its leaves, each with its distance from the node above."""
+    below: dict[str, float] = {}
+    if tokens[0] == "(":
+        while (before := tokens.pop(0)) in ("(", ","):
+            child = _node(tokens, between)
+            for (leaf, far), (other, farther) in product(child.items(), below.items()):
+                if leaf == other:
+                    raise RecipeError(f"tree: leaf '{leaf}' is there twice")
+                between[frozenset((leaf, other))] = far + farther
+            below |= child
+        if before != ")":
+            raise RecipeError("tree: a '(' is not closed")
+    name, _, length = ("" if tokens[0] in (*"(),", "") else tokens.pop(0)).partition(":")
+    below = below or {name.strip(): 0.0}
+    if "" in below:
+        raise RecipeError(
+            "tree: a leaf has no name; Newick such as (human:0.1,mouse:0.2); is needed"
+        )
+    try:
+        branch = float(length) if length else 0.0
+    except ValueError as error:
+        raise RecipeError(f"tree: '{length}' is not a branch length") from error
+    return {leaf: far + branch for leaf, far in below.items()}

@@ -49,7 +49,7 @@ def study_page(study: Study, results: Results) -> Page:
             " beside these but not compared to the third digit.",
         ],
     )
-    runs = [run for recipe in study.recipes for run in (*recipe.runs, *recipe.searches)]
+    runs = [run for recipe in study.recipes for run in recipe.steps]
     return Page(
         title=study.title,
         lead=_lead(study, results),
@@ -83,7 +83,7 @@ def _data(recipe: Recipe, results: Results, *, many: bool) -> Section:
         text=[recipe.text] if recipe.text else [],
         tables=[
             Table(
-                head=("Data", "Source", "bp", *(f"{part.capitalize()}, + and −" for part in PARTS)),
+                head=("Data", "Source", "bp", *(f"{part}, + and −" for part in PARTS)),
                 rows=[
                     (each.name, _source(each), str(sizes[each.name]["length"]),
                      *(_pair(sizes[each.name][part]) for part in PARTS))

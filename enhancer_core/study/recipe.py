@@ -133,22 +133,22 @@ class Run:
         return self.title or self.name
 
     def mix(self) -> Mix:
-        """What its positives are opposed to."""
+        """Give what its positives are opposed to."""
         copies = 0 if self.positive == "background" else self.background
         return Mix(background=copies, shuffles=self.shuffles)
 
     def config(self) -> TrainConfig:
-        """How its networks are trained."""
+        """Give how its networks are trained."""
         return TrainConfig(restarts=self.restarts, epochs=self.epochs, keep=self.keep)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
-    """The search for the best mix of negatives, by successive halving (Jamieson and Talwalkar 2016).
+    """The search for the best mix of negatives, by successive halving.
 
     Candidates are all sets of k with each number of copies of the background. In each round all
     that are left train with an equal share of the round's updates; the better ones by validation
-    AUC go on. The test part is looked at once, for the winner.
+    AUC go on (Jamieson and Talwalkar 2016). The test part is looked at once, for the winner.
     """
 
     name: str
@@ -222,12 +222,16 @@ class Recipe:
     sections: tuple[Part, ...]
     tree: str = ""  # Newick, of the data
 
+    @property
+    def steps(self) -> list[Run | Search]:
+        """What is to be done, in an order in which nothing needs what follows."""
+        return [*self.runs, *self.searches]
+
     def members(self, name: str) -> tuple[str, ...]:
         """Give the names of the runs that a name stands for."""
         return tuple(
-            each.name for each in (*self.runs, *self.searches)
-            if name in (each.name, getattr(each, "group", ""))
-        )  # fmt: skip
+            each.name for each in self.steps if name in (each.name, getattr(each, "group", ""))
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -274,7 +278,7 @@ def read_study(path: Path, *, quick: bool = False) -> Study:
     )
     taken: set[str] = set()
     for recipe in recipes:
-        for each in (*recipe.runs, *recipe.searches):
+        for each in recipe.steps:
             if each.name in taken:
                 raise RecipeError(f"{path}: two runs have the name '{each.name}'")
             taken.add(each.name)
@@ -286,15 +290,15 @@ def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
         if key not in _KEYS:
             raise RecipeError(f"{path}: '{key}' is not known; allowed are {', '.join(_KEYS)}")
     defaults = table.get("defaults", {})
-    data = tuple(_each(path, table, "data", {}))
-    runs = tuple(_each(path, table, "run", defaults))
-    searches = tuple(_each(path, table, "search", {}))
+    data: tuple[Data, ...] = tuple(_each(path, table, "data", {}))
+    runs: tuple[Run, ...] = tuple(_each(path, table, "run", defaults))
+    searches: tuple[Search, ...] = tuple(_each(path, table, "search", {}))
     tree = table.get("tree", "")
     if quick:
         cut = made(Quick, table.get("quick", {}), f"{path} [quick]")
         data, runs, searches = _cut(cut, data, runs, searches)
     try:
-        runs = tuple(one for run in runs for one in _expanded(run, tree))
+        runs = tuple(each for run in runs for each in _expanded(run, tree))
     except EnhancerError as error:
         raise RecipeError(f"{path}: {error}") from error
     recipe = Recipe(
@@ -324,12 +328,7 @@ def _each(
         where += f" '{row['name']}'" if "name" in row else ""
         if "group" in row:
             raise RecipeError(f"{where}: 'group' is not to be given")
-        try:
-            one = made(_LISTS[key], {**defaults, **row}, where)
-        except RecipeError:
-            raise
-        except EnhancerError as error:
-            raise RecipeError(f"{where}: {error}") from error
+        one: Any = made(_LISTS[key], {**defaults, **row}, where)
         if hasattr(one, "name") and not _NAME.fullmatch(one.name):
             raise RecipeError(f"{where}: a name has letters, digits, '.', '_' and '-' only")
         yield one
@@ -401,30 +400,34 @@ def _own_tests(run: Run) -> tuple[str, ...]:
 
 def _check_names(path: Path, recipe: Recipe) -> None:
     """Check that each name stands for one thing, and that it is there."""
-    sets = {each.name: each.set_name for each in recipe.data}
     for kind in ("data", "runs"):
         names = [each.name for each in getattr(recipe, kind)]
         for name in names:
             if names.count(name) > 1:
                 raise RecipeError(f"{path}: two {kind} have the name '{name}'")
+    sets = {each.name: each.set_name for each in recipe.data}
     before: set[str] = set()
-    for run in (*recipe.runs, *recipe.searches):
-        where = f"{path}: run '{run.name}'"
-        tests = run.tests if isinstance(run, Run) else ()
-        for name in (*run.data, *(split_test(test)[0] for test in tests)):
-            if name not in sets:
-                raise RecipeError(f"{where}: data '{name}' is not there; there are {_list(sets)}")
-        if len({sets[split_test(name)[0]] for name in (*run.data, *tests)}) > 1:
-            raise RecipeError(f"{where}: data and tests of several sets; allowed are those of one")
-        if isinstance(run, Run):
-            for other in filter(None, (run.updates_of, run.control_of)):
-                if other not in before:
-                    raise RecipeError(f"{where}: run '{other}' does not stand before it")
+    for run in recipe.steps:
+        _check_run(f"{path}: run '{run.name}'", run, sets, before)
         before |= {run.name}
     for section in recipe.sections:
         for name in (*section.runs, *filter(None, [section.beside])):
             if not recipe.members(name):
                 raise RecipeError(f"{path}: section '{section.title}': no run '{name}'")
+
+
+def _check_run(where: str, run: Run | Search, sets: Mapping[str, str], before: set[str]) -> None:
+    tests = run.tests if isinstance(run, Run) else ()
+    named = [*run.data, *(split_test(test)[0] for test in tests)]
+    for name in named:
+        if name not in sets:
+            raise RecipeError(f"{where}: data '{name}' is not there; there are {_list(sets)}")
+    if len({sets[name] for name in named}) > 1:
+        raise RecipeError(f"{where}: data and tests of several sets; allowed are those of one")
+    if isinstance(run, Run):
+        for other in filter(None, (run.updates_of, run.control_of)):
+            if other not in before:
+                raise RecipeError(f"{where}: run '{other}' does not stand before it")
 
 
 def split_test(test: str) -> tuple[str, int | None]:

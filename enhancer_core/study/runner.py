@@ -102,7 +102,7 @@ def run_study(
         # those that are not done never waits, and the pool never locks.
         with ThreadPoolExecutor(workers) as pool:
             try:
-                for each in (*recipe.runs, *recipe.searches):
+                for each in recipe.steps:
                     futures[each.name] = pool.submit(do, each)
                 for name, future in futures.items():
                     found[name] = future.result()

@@ -51,7 +51,7 @@ def section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
 
 def _runs(part: Part, recipe: Recipe) -> list[Run | Search]:
     """Give the runs of a section, in its order."""
-    by_name = {each.name: each for each in (*recipe.runs, *recipe.searches)}
+    by_name = {each.name: each for each in recipe.steps}
     names = dict.fromkeys(one for name in part.runs for one in recipe.members(name))
     return [by_name[name] for name in names]
 
@@ -96,18 +96,18 @@ def _models(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
     said, rows = [], []
     for run in runs:
         name = run.name
-        over = "" if run is base else gain(name, base.name)
+        over = None if run is base else gain(name, base.name)
         rows.append(
             (
                 run.shown,
                 f"{values[name].value:.3f}",
                 interval(values[name]),
                 "" if run.paper is None else f"{run.paper:g}",
-                "" if over == "" else signed(over.value),
-                "" if over == "" else signed_interval(over),
+                "" if over is None else signed(over.value),
+                "" if over is None else signed_interval(over),
             )
         )
-        if run is base or name in control_names or over == "":
+        if run is base or name in control_names or over is None:
             continue
         if name in controls:
             said += [
@@ -198,8 +198,9 @@ def _matrix(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
     tests = _tests(part, runs, results)
     if recipe.tree:
         leaves = read_newick(recipe.tree).leaves
-        tests = sorted(tests, key=lambda test: leaves.index(test) if test in leaves else -1)
-        runs = sorted(runs, key=lambda run: _place(run, leaves))
+        tests = sorted(tests, key=lambda test: _place(test, leaves))
+        groups_of = list(part.runs)
+        runs = sorted(runs, key=lambda run: (_group(run, groups_of), _place(run.name, leaves)))
     values = np.array([[auc(results[run.name], test).value for test in tests] for run in runs])
     groups: dict[str, list[Run]] = {}
     for run in runs:
@@ -212,8 +213,8 @@ def _matrix(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
         diagonal = mean([auc(results[own[test].name], test) for test in tests])
         across = [auc(results[own[a].name], b) for a in tests for b in tests if a != b]
         said.append(
-            f"Trained on one and tested on the same: {with_interval(diagonal)} on average; tested on"
-            f" another: {np.mean([each.value for each in across]):.3f}."
+            f"Trained on one and tested on the same: {with_interval(diagonal)} on average; tested"
+            f" on another: {np.mean([each.value for each in across]):.3f}."
         )
         for group, members in groups.items():
             if group == base:
@@ -225,7 +226,7 @@ def _matrix(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
                     mean(gains),
                 )
             )  # fmt: skip
-            if part.least is not None and group == groups_last(groups):
+            if part.least is not None and members[0].name == part.runs[-1]:
                 said.append(words.reached("The gain", mean(gains), part.least))
     rows = [
         (
@@ -264,16 +265,15 @@ def _matrix(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
     )
 
 
-def groups_last(groups: Mapping[str, object]) -> str:
-    """Give the last group's name."""
-    return list(groups)[-1]
+def _place(name: str, leaves: Sequence[str]) -> int:
+    """Place a test, or a run of one species, in the tree's order; others first."""
+    leaf = name.rpartition(".")[2]
+    return leaves.index(leaf) if leaf in leaves else -1
 
 
-def _place(run: Run | Search, leaves: Sequence[str]) -> tuple[int, int]:
-    """Put runs of one species in the tree's order, the others after them."""
-    member = run.name.rpartition(".")[2]
-    alone = len(run.data) == 1
-    return (0 if alone else 1, leaves.index(member) if member in leaves else -1)
+def _group(run: Run | Search, groups: Sequence[str]) -> int:
+    """Place a run where the section names it, or what it came of."""
+    return next(i for i, name in enumerate(groups) if name in (run.name, getattr(run, "group", "")))
 
 
 def _group_gains(
@@ -378,7 +378,7 @@ def _motifs(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
                 text_columns=2,
                 caption="Pearson correlation of the best filter with the motif, as HOMER's"
                 " (1 is the same).",
-            )  # fmt: skip
+            )
         ],
         figures=drawn,
         small_figures=True,

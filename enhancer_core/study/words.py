@@ -14,10 +14,11 @@ def versus(name: str, other: str, gain: Estimate) -> str:
     Examples
     --------
     >>> versus("planted", "base", Estimate(0.02, 0.01, 0.03))
-    'planted is better than base by 0.020 (+0.010 to +0.030).'
+    'Planted is better than base by 0.020 (+0.010 to +0.030).'
     >>> versus("planted", "base", Estimate(0.02, -0.01, 0.05))
-    'planted against base: +0.020 (−0.010 to +0.050), which may be chance.'
+    'Planted against base: +0.020 (−0.010 to +0.050), which may be chance.'
     """
+    name = sentence(name)
     if gain.low <= 0 <= gain.high:
         return (
             f"{name} against {other}: {signed(gain.value)} ({signed_interval(gain)}), which may be"
@@ -48,6 +49,7 @@ def with_control(name: str, base: str, gain: Estimate, control: str, over: Estim
 
 def reached(name: str, value: Estimate, least: float) -> str:
     """Say whether a figure that was to be reached was."""
+    name = sentence(name)
     if value.value >= least:
         return f"{name} reaches the {least:g} asked for: {with_interval(value)}."
     return f"{name} does not reach the {least:g} asked for: {with_interval(value)}."
@@ -60,7 +62,7 @@ def beside_paper(name: str, value: Estimate, paper: float) -> str:
         where = "the paper's lies inside the interval"
     else:
         where = f"{signed(gap)} of the paper's"
-    return f"{name}: {with_interval(value)}; paper {paper:.3g}; {where}."
+    return f"{sentence(name)}: {with_interval(value)}; paper {paper:.3g}; {where}."
 
 
 def k_choice(k: int | None, background: Estimate | None, positives: Estimate | None) -> str:
@@ -75,6 +77,17 @@ def k_choice(k: int | None, background: Estimate | None, positives: Estimate | N
         f"{rule} It recommends k = {k}: background {with_interval(background)}, positives"
         f" {with_interval(positives)}."
     )
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital.
+
+    Examples
+    --------
+    >>> sentence("all but human")
+    'All but human'
+    """
+    return text[:1].upper() + text[1:]
 
 
 def listed(names: Sequence[str]) -> str:
