@@ -22,8 +22,9 @@ from enhancer_core.intervals import from_rows
 from enhancer_core.io.genome import open_genome
 from enhancer_core.model import Network
 from enhancer_core.predict import probabilities
+from enhancer_core.protocol import TrainConfig
 from enhancer_core.shuffle import k_shuffle
-from enhancer_core.train import TrainConfig, train
+from enhancer_core.train import train
 
 DOUBLINGS, REPEATS = (1, 2, 4, 8), 3
 WANTED = architecture("enhancer")

@@ -16,7 +16,8 @@ from turns import machine, one_thread_each, report, take_turns
 
 from enhancer_core.architecture import architecture
 from enhancer_core.dataset import make_dataset, split
-from enhancer_core.train import TrainConfig, train
+from enhancer_core.protocol import TrainConfig
+from enhancer_core.train import train
 
 SEQUENCES, CONFIG = 4000, TrainConfig(restarts=8, epochs=2)
 
@@ -38,7 +39,7 @@ def main() -> None:
 
     def with_threads(threads: int) -> bytes:
         network = train(data, wanted, CONFIG, threads=threads).network
-        return network.flat_parameters().tobytes()
+        return b"".join(each.tobytes() for each in network.member_parameters())
 
     if with_threads(1) != with_threads(2):
         sys.exit("two cores give another network than one")

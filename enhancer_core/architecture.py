@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +94,17 @@ NETWORKS: dict[str, Architecture] = {
         kernel_width_in_init=False,
     ),
 }
+
+
+class Weighted(Protocol):
+    """What has weights: a `checkpoint.Model`, a `model.Network` or a `model.Ensemble`."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """What each network is made of."""
+
+    def member_parameters(self) -> list[NDArray[np.float32]]:
+        """Copy the weights of each network, end to end, float32 (p,)."""
 
 
 def architecture(name: str, *, length: int = 500) -> Architecture:
@@ -207,6 +218,20 @@ def cut(wanted: Architecture, parameters: NDArray[np.float32]) -> dict[str, NDAr
         name: piece.reshape(shape)
         for (name, shape), piece in zip(sizes.items(), pieces, strict=True)
     }
+
+
+def weight_mask(wanted: Architecture) -> NDArray[np.bool_]:
+    """Tell weights from biases in a network's flat parameters: bool (p,), True for weights.
+
+    Examples
+    --------
+    >>> wanted = Architecture(convolutions=(Convolution(1, 3, 2),), dense=(), length=4)
+    >>> weight_mask(wanted).astype(int)
+    array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 0])
+    """
+    sizes = shapes(wanted)
+    counts = [math.prod(shape) for shape in sizes.values()]
+    return np.repeat([name.endswith(".weight") for name in sizes], counts)
 
 
 def dropout_mask(

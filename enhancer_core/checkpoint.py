@@ -1,5 +1,7 @@
 """Model files and interrupted runs: tensors and a JSON header in one safetensors file.
 
+A file holds one network, or several of one architecture that predict together (an ensemble).
+
 Nothing loaded is executed. The header has one key, so that its bytes do not depend on the order of
 a hash map, and holds a digest of the content, so that damage is noticed.
 """
@@ -11,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +22,26 @@ from safetensors.numpy import save
 
 from enhancer_core.architecture import (
     Architecture,
+    Weighted,
     architecture_from_dict,
     cut,
     flatten,
     shapes,
 )
-from enhancer_core.engine import Predictor
+from enhancer_core.engine import Predictor as Engine
+from enhancer_core.ensemble import Predictor, together
 from enhancer_core.errors import ModelFileError
 from enhancer_core.io.files import first_bytes, writing
 
 if TYPE_CHECKING:
-    from enhancer_core.model import Network
+    from enhancer_core.model import Ensemble, Network
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # the newest read; written for what older releases cannot read: ensembles
 MODEL_FILE = "model.safetensors"
 
+_FIRST_VERSION = 1  # written for all else
 _KEY = "enhancer_core"
+_MOST_MEMBERS = 1 << 10  # a damaged or hostile header must not ask for all time
 _WRONG_KIND = {
     b"PK\x03\x04": "a zip archive, as torch.save writes; it can hold code and is not loaded",
     b"\x80": "a pickle; it can hold code and is not loaded",
@@ -48,37 +54,27 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A trained network as its file has it; it predicts on the CPU, without PyTorch."""
+    """A trained network, or an ensemble, as its file has it; it predicts on the CPU."""
 
     architecture: Architecture
-    weights: Mapping[str, NDArray[np.float32]]  # by the names of `architecture.shapes`
+    members: tuple[NDArray[np.float32], ...]  # each network's weights end to end, (p,)
     training: Mapping[str, Any]  # its training record: plain values
 
-    def flat_parameters(self) -> NDArray[np.float32]:
-        """Copy the weights end to end, float32 (p,)."""
-        return flatten(self.weights)
+    def member_parameters(self) -> list[NDArray[np.float32]]:
+        """Copy the weights of each network, end to end, float32 (p,)."""
+        return [parameters.copy() for parameters in self.members]
 
     def predictor(self) -> Predictor:
-        """Lay the weights out for prediction."""
-        return Predictor(self.architecture, self.flat_parameters())
+        """Lay the weights out for prediction, without PyTorch; several give their mean logits."""
+        return together([Engine(self.architecture, each) for each in self.members])
 
     @property
-    def network(self) -> Network:
+    def network(self) -> Network | Ensemble:
         """Make the network in PyTorch, in evaluation mode on the CPU."""
-        from enhancer_core.model import network_of  # here, since PyTorch takes seconds to import
+        # Imported here, since PyTorch takes seconds to import.
+        from enhancer_core.model import network_of_members
 
-        return network_of(self.architecture, self.flat_parameters())
-
-
-class Weighted(Protocol):
-    """What has weights to save: a `Model`, or a `model.Network`."""
-
-    @property
-    def architecture(self) -> Architecture:
-        """What it is made of."""
-
-    def flat_parameters(self) -> NDArray[np.float32]:
-        """Copy the weights end to end, float32 (p,)."""
+        return network_of_members(self.architecture, self.members)
 
 
 def save_model(path: Path, network: Weighted, training: Mapping[str, Any]) -> None:
@@ -89,7 +85,8 @@ def save_model(path: Path, network: Weighted, training: Mapping[str, Any]) -> No
     path
         The file, by custom `model.safetensors`.
     network
-        Its weights are written as float32.
+        Its weights are written as float32. An ensemble's tensors are named for their member,
+        `member.0.output.bias`, and releases that know none refuse the file for its version.
     training
         How it was trained: plain values that JSON can hold.
 
@@ -98,12 +95,17 @@ def save_model(path: Path, network: Weighted, training: Mapping[str, Any]) -> No
     FileError
         If the file cannot be written.
     """
-    write_arrays(
-        path,
-        cut(network.architecture, network.flat_parameters()),
-        kind="model",
-        record={"architecture": network.architecture.to_dict(), "training": dict(training)},
-    )
+    wanted, members = network.architecture, network.member_parameters()
+    record: dict[str, Any] = {"architecture": wanted.to_dict(), "training": dict(training)}
+    if len(members) > 1:
+        record["members"] = len(members)
+    arrays = {
+        prefix + name: array
+        for prefix, parameters in zip(_prefixes(len(members)), members, strict=True)
+        for name, array in cut(wanted, parameters).items()
+    }
+    version = _FIRST_VERSION if len(members) == 1 else FORMAT_VERSION
+    write_arrays(path, arrays, kind="model", record=record, version=version)
 
 
 def load_model(path: Path) -> Model:
@@ -121,18 +123,28 @@ def load_model(path: Path) -> Model:
     arrays, record = read_arrays(path, kind="model")
     try:
         wanted = architecture_from_dict(record["architecture"])
-        training = record["training"]
+        training, count = record["training"], record.get("members", 1)
     except KeyError as error:
         raise ModelFileError(f"{path}: the header lacks {error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    _check_weights(path, wanted, arrays)
-    return Model(wanted, {name: arrays[name] for name in shapes(wanted)}, training)
+    if type(count) is not int or not 1 <= count <= _MOST_MEMBERS:
+        raise ModelFileError(
+            f"{path}: members of {count!r} cannot be read; allowed are 1 to {_MOST_MEMBERS}"
+        )
+    prefixes, names = _prefixes(count), shapes(wanted)
+    _check_weights(path, {p + n: shape for p in prefixes for n, shape in names.items()}, arrays)
+    members = tuple(flatten({name: arrays[p + name] for name in names}) for p in prefixes)
+    return Model(wanted, members, training)
 
 
-def _check_weights(path: Path, wanted: Architecture, arrays: Arrays) -> None:
-    """Raise unless arrays have just the names and shapes of a network, and finite values."""
-    allowed = shapes(wanted)
+def _prefixes(members: int) -> list[str]:
+    """Give what the names of each member's tensors begin with: nothing for one alone."""
+    return [""] if members == 1 else [f"member.{index}." for index in range(members)]
+
+
+def _check_weights(path: Path, allowed: Mapping[str, tuple[int, ...]], arrays: Arrays) -> None:
+    """Raise unless arrays have just the names and shapes of a model, and finite values."""
     if allowed.keys() != arrays.keys():
         odd = min(allowed.keys() ^ arrays.keys())
         what = "lacks" if odd in allowed else "has an unknown"
@@ -147,20 +159,25 @@ def _check_weights(path: Path, wanted: Architecture, arrays: Arrays) -> None:
             raise ModelFileError(f"{path}: tensor '{name}' has values that are not finite")
 
 
-def write_arrays(path: Path, arrays: Arrays, *, kind: str, record: Mapping[str, Any]) -> None:
+def write_arrays(
+    path: Path,
+    arrays: Arrays,
+    *,
+    kind: str,
+    record: Mapping[str, Any],
+    version: int = _FIRST_VERSION,
+) -> None:
     """Write arrays under a header of `kind`, with a record of plain values.
+
+    Releases whose newest format is below `version` refuse the file.
 
     Raises
     ------
     FileError
         If the file cannot be written.
     """
-    header = {
-        "format_version": FORMAT_VERSION,
-        "kind": kind,
-        "sha256": _digest(arrays, kind, record),
-        "record": record,
-    }
+    content = {"format_version": version, "kind": kind, "record": record}
+    header = {**content, "sha256": _digest(arrays, content)}
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with writing(path) as stream:
         stream.write(save(plain, metadata={_KEY: json.dumps(header, sort_keys=True)}))
@@ -194,7 +211,8 @@ def read_arrays(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict
     if header["kind"] != kind:
         raise ModelFileError(f"{path}: the file is of kind '{header['kind']}', not '{kind}'")
     record: dict[str, Any] = header["record"]
-    if header["sha256"] != _digest(arrays, kind, record):
+    content = {key: header[key] for key in ("format_version", "kind", "record")}
+    if header["sha256"] != _digest(arrays, content):
         raise ModelFileError(f"{path}: damaged; the content does not match the header's digest")
     return arrays, record
 
@@ -216,8 +234,7 @@ def _header(path: Path, text: str) -> dict[str, Any]:
     return header
 
 
-def _digest(arrays: Arrays, kind: str, record: Mapping[str, Any]) -> str:
-    content = {"format_version": FORMAT_VERSION, "kind": kind, "record": record}
+def _digest(arrays: Arrays, content: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]

@@ -34,7 +34,8 @@ from enhancer_core.io.files import sha256, write_files, write_json, write_text
 from enhancer_core.io.tables import write_table
 from enhancer_core.motif import ppm
 from enhancer_core.predict import probabilities
-from enhancer_core.train import Check, TrainConfig, Trained, train
+from enhancer_core.protocol import TrainConfig
+from enhancer_core.train import Check, Trained, train
 
 BASELINE_K = 5
 _COMPOSITION_K = (1, 2)  # k-mers so short that a model of them sees composition only
@@ -211,7 +212,8 @@ def write_outcome(
     """
     data = experiment.data
     inputs = _inputs(data.dataset, positives, negatives)
-    restart = outcome.trained.restarts[outcome.trained.best]
+    trained = outcome.trained
+    restart = trained.restarts[trained.best]
     figures = {
         **outcome.network.to_dict(),
         "baseline": {"name": outcome.baseline.name, **outcome.baseline.to_dict()},
@@ -219,15 +221,17 @@ def write_outcome(
         "composition": {name: s.to_dict() for name, s in outcome.composition.items()},
         "restarts": [
             {"restart": r.index, "validation_auc": r.auc, "epoch": r.checks[r.kept].epoch}
-            for r in outcome.trained.restarts
+            for r in trained.restarts
         ],
-        "best_restart": outcome.trained.best,
+        "best_restart": trained.best,
     }
+    if len(trained.members) > 1:
+        figures["members"] = trained.members
     training = {
         "enhancer_core": __version__,
         "network": experiment.network,
         "seed": experiment.seed,
-        "config": asdict(experiment.config),
+        "config": experiment.config.to_dict(),
         "restart": restart.index,
         "epoch": restart.checks[restart.kept].epoch,
         "validation": outcome.network.validation.to_dict(),
@@ -235,6 +239,10 @@ def write_outcome(
         "baseline": figures["baseline"],
         "inputs": [asdict(each) for each in inputs],
     }
+    if len(trained.members) > 1:
+        training["members"] = [figures["restarts"][index] for index in trained.members]
+    if trained.calibration is not None:
+        training["calibration"] = asdict(trained.calibration)
     write_split(folder / "split.tsv", data)
     write_predictions(
         folder / "test_predictions.tsv",
@@ -246,7 +254,7 @@ def write_outcome(
     if markdown:
         write_files(folder, report.render_markdown(page))
     write_json(folder / "metrics.json", figures)
-    save_model(folder / MODEL_FILE, outcome.trained.network, training)
+    save_model(folder / MODEL_FILE, trained.network, training)
 
 
 def _inputs(
@@ -282,7 +290,9 @@ def _content(
         configuration={
             "network": experiment.network,
             "length, bp": experiment.architecture.length,
-            **{name.replace("_", " "): value for name, value in asdict(experiment.config).items()},
+            **{
+                name.replace("_", " "): value for name, value in experiment.config.to_dict().items()
+            },
             "seed": experiment.seed,
         },
         inputs=inputs,
@@ -309,7 +319,7 @@ def _content(
             )
             for restart in outcome.trained.restarts
         ],
-        best_restart=outcome.trained.best,
+        kept_restarts=outcome.trained.members,
         composition=_composition(dataset, outcome),
         filters=[
             report.Filter(name=f"filter {index + 1}", ppm=ppm(pfm))

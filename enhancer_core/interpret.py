@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import cast
 
 import numpy as np
 import torch
@@ -12,13 +11,15 @@ from torch.nn import functional
 
 from enhancer_core.architecture import BASES
 from enhancer_core.dna import N_CODE, Codes
-from enhancer_core.model import Network, one_hot
+from enhancer_core.model import Ensemble, Network, one_hot
 
 _BATCH = 32  # sequences; all their sites are laid out at once
 ACTIVE = 0.5  # share of a filter's strongest activation from which a site counts, as in Basset
 
 
-def filter_pfms(network: Network, codes: Codes, *, threads: int = 1) -> NDArray[np.int64]:
+def filter_pfms(
+    network: Network | Ensemble, codes: Codes, *, threads: int = 1
+) -> NDArray[np.int64]:
     """Count the bases of the sub-sequences that activate each first-layer filter.
 
     A site counts if its activation, after the ReLU, is at least half of the filter's strongest on
@@ -27,7 +28,7 @@ def filter_pfms(network: Network, codes: Codes, *, threads: int = 1) -> NDArray[
     Parameters
     ----------
     network
-        F filters of W bp.
+        F filters of W bp; those of an ensemble's members come one after another.
     codes
         uint8, shape (n, L): the sequences to read, by custom the positives learned from.
     threads
@@ -38,8 +39,7 @@ def filter_pfms(network: Network, codes: Codes, *, threads: int = 1) -> NDArray[
     int64, shape (F, 4, W)
         A filter that nothing activates has only zeros.
     """
-    layer = network.first_layer
-    weight, bias = layer.weight.detach().cpu(), cast("torch.Tensor", layer.bias).detach().cpu()
+    weight, bias = (each.cpu() for each in network.filters())
     n_filters, _, width = weight.shape
     both = torch.cat([weight, weight.flip(1, 2)]).flatten(1)  # the reverse strand as F more filters
 
@@ -72,7 +72,7 @@ def filter_pfms(network: Network, codes: Codes, *, threads: int = 1) -> NDArray[
     return found
 
 
-def weight_ppms(network: Network) -> NDArray[np.float64]:
+def weight_ppms(network: Network | Ensemble) -> NDArray[np.float64]:
     """Read the weights of first-layer filters as motifs, without sequences.
 
     A position's weights are taken for log odds in nats, up to a constant. That is what Cohn et al.
@@ -83,6 +83,6 @@ def weight_ppms(network: Network) -> NDArray[np.float64]:
     float64, shape (F, 4, W)
         Each position sums to 1.
     """
-    weights = network.first_layer.weight.detach().cpu().double()
+    weights = network.filters()[0].cpu().double()
     found: NDArray[np.float64] = functional.softmax(weights, dim=1).numpy()
     return found

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 
-from enhancer_core.architecture import Architecture
+from enhancer_core.architecture import Architecture, weight_mask
 from enhancer_core.dna import Codes
+from enhancer_core.engine import averaging_share
 from enhancer_core.model import Network, one_hot
 
 
@@ -29,12 +30,16 @@ class TorchLearner:
         A torch device.
     mixed_precision
         Whether a GPU computes in bfloat16 where that is safe.
+    weight_decay, average
+        As in `engine.Learner`.
 
     Attributes
     ----------
     parameters, mean, square
         float32 tensors, shape (p,), on the device: the weights, and Adam's averages of gradients
         and of their squares; may be written to without gradients.
+    averaged
+        The running mean of the parameters, likewise; None where none is kept.
     steps
         Steps taken.
     """
@@ -46,19 +51,30 @@ class TorchLearner:
         *,
         device: str = "cpu",
         mixed_precision: bool = True,
+        weight_decay: float = 0.0,
+        average: float = 0.0,
     ) -> None:
         self.parameters = torch.tensor(parameters, device=device, requires_grad=True)
         self.mean = torch.zeros_like(self.parameters, requires_grad=False)
         self.square = torch.zeros_like(self.mean)
+        self.averaged = self.parameters.detach().clone() if average else None
         self.steps = 0
+        self._weight_decay, self._average = weight_decay, average
+        self._weights = torch.tensor(weight_mask(wanted), dtype=torch.float32, device=device)
         self._network = Network(wanted).to(device)
         self._shapes = {name: p.shape for name, p in self._network.state_dict().items()}
         self._autocast = mixed_precision and self.parameters.is_cuda
 
+    def learned(self) -> NDArray[np.float32]:
+        """Copy the weights to predict with, float32 (p,): the running mean where one is kept."""
+        return _copy(self.parameters if self.averaged is None else self.averaged)
+
     def state(self) -> dict[str, NDArray[np.float32]]:
-        """Copy what is learned so far: the attributes that are tensors, as arrays by name."""
-        names = ("parameters", "mean", "square")
-        return {name: getattr(self, name).detach().cpu().numpy().copy() for name in names}
+        """Copy what a checkpoint needs: the attributes that are tensors, as arrays by name."""
+        tensors = {"parameters": self.parameters, "mean": self.mean, "square": self.square}
+        if self.averaged is not None:
+            tensors["averaged"] = self.averaged
+        return {name: _copy(tensor) for name, tensor in tensors.items()}
 
     def restore(self, state: Mapping[str, NDArray[np.float32]], *, steps: int) -> None:
         """Go on from a `state` after so many steps."""
@@ -100,11 +116,12 @@ class TorchLearner:
         *,
         rate: float,
         mask: NDArray[np.float32] | None = None,
+        held: NDArray[np.bool_] | None = None,
     ) -> float:
         """Take one step of Adam with betas 0.9 and 0.999, epsilon 1e-8; give the loss before it.
 
         Kingma and Ba 2015, algorithm 1: the same numbers as torch.optim.Adam, whose first use
-        imports a compiler for 2.4 s.
+        imports a compiler for 2.4 s. Decay, running mean and `held` are as in `engine.Learner`.
         """
         loss, gradient = self.loss_and_gradients(codes, labels, mask=mask)
         self.steps += 1
@@ -113,5 +130,19 @@ class TorchLearner:
             self.square.mul_(0.999).addcmul_(gradient, gradient, value=1 - 0.999)
             scale = (1 - 0.999**self.steps) ** 0.5
             spread = (self.square.sqrt() / scale).add_(1e-8)
-            self.parameters.addcdiv_(self.mean, spread, value=-rate / (1 - 0.9**self.steps))
+            moved = self.parameters if held is None else self.parameters.clone()
+            if self._weight_decay:
+                moved.mul_(1 - rate * self._weight_decay * self._weights)
+            moved.addcdiv_(self.mean, spread, value=-rate / (1 - 0.9**self.steps))
+            if held is not None:
+                still = torch.from_numpy(held).to(moved.device)
+                self.parameters.copy_(torch.where(still, self.parameters, moved))
+            if self.averaged is not None:
+                share = averaging_share(self._average, self.steps)
+                self.averaged.lerp_(self.parameters, share)
         return loss.item()
+
+
+def _copy(tensor: Tensor) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = tensor.detach().cpu().numpy().copy()
+    return found

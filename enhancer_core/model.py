@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn import functional
 from enhancer_core.architecture import BASES, CLASSES, Architecture, Convolution, cut, flatten
 from enhancer_core.dna import Codes
 from enhancer_core.engine import Predictor
+from enhancer_core.ensemble import MeanPredictor
 
 _BATCH = 256  # windows laid out at once
 
@@ -82,6 +84,10 @@ class Network(nn.Module):
         """The convolution that reads DNA, whose filters are motifs."""
         return cast("ReverseComplementConvolution", self.convolutions[0])
 
+    def filters(self) -> tuple[Tensor, Tensor]:
+        """Give the first layer's filters (F, 4, W) and their biases (F,)."""
+        return self.first_layer.weight.detach(), cast("Tensor", self.first_layer.bias).detach()
+
     def _draw_weights(self, generator: torch.Generator) -> None:
         """Draw as PyTorch does by default: uniform within 1 / sqrt(fan in), biases too."""
         for layer in self.modules():
@@ -119,11 +125,56 @@ class Network(nn.Module):
         weights = self.state_dict().items()
         return flatten({name: tensor.detach().cpu().numpy() for name, tensor in weights})
 
+    def member_parameters(self) -> list[NDArray[np.float32]]:
+        """Copy the weights, as the one member that an ensemble has several of."""
+        return [self.flat_parameters()]
+
     def predictor(self) -> Predictor | TorchPredictor:
         """Make what predicts with the weights as they are: the engine on a CPU, else PyTorch."""
         if self.output.weight.device.type == "cpu":
             return Predictor(self.architecture, self.flat_parameters())
         return TorchPredictor(self)
+
+
+class Ensemble(nn.Module):
+    """Networks of one architecture as one; the logits are the mean of theirs."""
+
+    def __init__(self, members: Sequence[Network]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    @property
+    def architecture(self) -> Architecture:
+        """What each member is made of."""
+        return self._networks()[0].architecture
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the logits of one-hot sequences: float32 (n, 4, L) -> (n, 2)."""
+        return torch.stack([member(x) for member in self.members]).mean(dim=0)
+
+    def filters(self) -> tuple[Tensor, Tensor]:
+        """Give the first layers' filters and biases, those of the first member first."""
+        weights, biases = zip(*(member.filters() for member in self._networks()), strict=True)
+        return torch.cat(weights), torch.cat(biases)
+
+    def member_parameters(self) -> list[NDArray[np.float32]]:
+        """Copy the weights of each member, float32 (p,)."""
+        return [member.flat_parameters() for member in self._networks()]
+
+    def predictor(self) -> MeanPredictor:
+        """Make what predicts with the weights as they are, as `Network.predictor`."""
+        return MeanPredictor([member.predictor() for member in self._networks()])
+
+    def _networks(self) -> list[Network]:
+        return cast("list[Network]", list(self.members))
+
+
+def network_of_members(
+    wanted: Architecture, members: Sequence[NDArray[np.float32]]
+) -> Network | Ensemble:
+    """Make a network of one member's flat parameters (p,), or an ensemble of several."""
+    networks = [network_of(wanted, parameters) for parameters in members]
+    return networks[0] if len(networks) == 1 else Ensemble(networks).eval()
 
 
 def network_of(wanted: Architecture, parameters: NDArray[np.float32]) -> Network:

@@ -8,11 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from enhancer_core.architecture import Architecture
 from enhancer_core.dna import N_CODE, Codes, reverse_complement
+from enhancer_core.ensemble import Predictor
 from enhancer_core.errors import SequenceError
 
 if TYPE_CHECKING:  # what they need takes a tenth of a second to import
@@ -28,21 +29,6 @@ Result = TypeVar("Result")
 BATCH = 256  # sequences predicted at once
 _BINS, _REACH = 4096, 1 << 20  # of a track predicted at once: bins, bp
 _MOST_N = 0.5  # share of a window
-
-
-class Predictor(Protocol):
-    """Computes logits, positives second; threads may call it side by side."""
-
-    def logits(self, codes: Codes) -> NDArray[np.float32]:
-        """Compute the logits of sequences: uint8 (n, L) -> float32 (n, 2)."""
-
-    def substituted_logits(
-        self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
-    ) -> NDArray[np.float32]:
-        """Compute the logits of sequences with one base changed: float32 (m, 2)."""
-
-    def scanned_logits(self, codes: Codes, starts: ArrayLike) -> NDArray[np.float32]:
-        """Compute the logits of windows of codes (C,), whose starts ascend: float32 (n, 2)."""
 
 
 class Scorer(Protocol):
@@ -69,8 +55,8 @@ def probabilities(
     Parameters
     ----------
     network
-        A `checkpoint.Model`, or a `model.Network` on any device. The compiled engine computes what
-        is on the CPU, PyTorch the rest.
+        A `checkpoint.Model`, or a `model.Network` or `model.Ensemble` on any device. The compiled
+        engine computes what is on the CPU, PyTorch the rest.
     codes
         uint8, shape (n, L), values 0-4, with the length L that the network reads.
     both_strands

@@ -88,12 +88,10 @@ def publish(
         "model": name,
         **{key: facts.get(key) or _known(rows.get(name), loaded.training, key) for key in FACTS},
         "network": str(loaded.training.get("network", NOT_STATED)),
-        "length": str(loaded.network.architecture.length),
+        "length": str(loaded.architecture.length),
         **_figures(path, loaded.training),
         "sha256": digest,
-        "expected": spell(
-            probabilities(loaded.network, example_windows(loaded.network.architecture.length))
-        ),
+        "expected": spell(probabilities(loaded, example_windows(loaded.architecture.length))),
     }
     old = rows.get(name, row)
     rows[name] = row

@@ -1,4 +1,4 @@
-"""Train networks: many restarts side by side, each at its best epoch, the best of them kept.
+"""Train networks: many restarts side by side, each at its best epoch, the best one or few kept.
 
 The protocol is Cohn et al. 2018, section 3.1.2, with what was measured since: PyTorch's initial
 weights, dropout that is active, the whole validation set at every check, and each restart's best
@@ -22,40 +22,21 @@ from numpy.typing import NDArray
 
 from enhancer_core import metrics
 from enhancer_core.architecture import Architecture, dropout_mask
+from enhancer_core.augment import augment
+from enhancer_core.calibration import Platt, calibrated, fit_platt
 from enhancer_core.checkpoint import read_arrays, write_arrays
 from enhancer_core.dataset import Dataset, SplitDataset
 from enhancer_core.dna import Codes
 from enhancer_core.engine import Learner
 from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.learner import TorchLearner
-from enhancer_core.model import Network, network_of
-from enhancer_core.predict import probabilities
+from enhancer_core.model import Ensemble, Network, network_of, network_of_members
+from enhancer_core.predict import log_odds, probabilities
+from enhancer_core.protocol import TrainConfig
 
 _LARGE = 100_000  # training sequences from which an epoch is checked more than once
 _STATE_KIND = "restart"
-_INIT, _ORDER, _DROPOUT = 1, 2, 3  # independent streams of random numbers
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainConfig:
-    """How networks are trained; defaults are Cohn et al. 2018, section 3.1.2."""
-
-    restarts: int = 50  # random initialisations; the best by validation AUC is kept
-    epochs: int = 20
-    batch: int = 50  # sequences
-    learning_rate: float = 1e-3  # of Adam with betas 0.9 and 0.999, epsilon 1e-8
-    stop_below_loss: float = 2e-4  # mean cross-entropy of one mini-batch, nats
-    checks_per_epoch: int | None = None  # None: 1, or 4 from 100,000 training sequences
-    keep: str = "best"  # which check of a restart: best, or last as the published code
-    mixed_precision: bool = True  # bfloat16 where it is safe; on CUDA only
-
-    def __post_init__(self) -> None:
-        """Check the values at the door."""
-        for name in ("restarts", "epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise DatasetError(f"{name} of {getattr(self, name)} is not allowed; at least 1")
-        if self.keep not in ("best", "last"):
-            raise DatasetError(f"keep '{self.keep}' is not known; allowed are best and last")
+_INIT, _ORDER, _DROPOUT, _AUGMENT = 1, 2, 3, 4  # independent streams of random numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +65,17 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The network kept, and every restart's history."""
+    """What is kept, and every restart's history."""
 
-    network: Network
+    network: Network | Ensemble
     restarts: list[Restart]
-    best: int  # index of the restart kept
+    members: list[int]  # indices of the restarts kept, the best by validation AUC first
+    calibration: Platt | None = None  # what was done to their log odds
+
+    @property
+    def best(self) -> int:
+        """Index of the best restart by validation AUC."""
+        return self.members[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +110,7 @@ def train(
     folder: Path | None = None,
     progress: Callable[[int, Check], None] | None = None,
 ) -> Trained:
-    """Train every restart on the training part, and keep the best by validation AUC.
+    """Train every restart on the training part, and keep the best one or few by validation AUC.
 
     Parameters
     ----------
@@ -153,13 +140,17 @@ def train(
     Raises
     ------
     DatasetError
-        If the sequences are not of the network's length.
+        If the sequences are not of the network's length, or not longer than the shift.
     ModelFileError
         If a saved state is damaged, or belongs to another run.
     """
     length = data.dataset.codes.shape[1]
     if length != wanted.length:
         raise DatasetError(f"sequences of {length} bp; the network reads {wanted.length} bp")
+    if config.shift >= length:
+        raise DatasetError(
+            f"shift of {config.shift} bp is not allowed; at most {length - 1} for {length} bp"
+        )
     learn = data.train
     task = _Task(
         codes=learn.codes,
@@ -176,8 +167,17 @@ def train(
     workers = threads if device == "cpu" else 1
     with ThreadPoolExecutor(workers) as pool:
         done = _run_all(task, pool, progress)
-    best = max(range(len(done)), key=lambda index: done[index][0].auc)
-    return Trained(network_of(wanted, done[best][1]), [restart for restart, _ in done], best)
+    restarts = [restart for restart, _ in done]
+    ranked = sorted(restarts, key=lambda restart: -restart.auc)  # the earlier one, of equals
+    members = [restart.index for restart in ranked[: config.ensemble]]
+    kept = [done[index][1] for index in members]
+    network = network_of_members(wanted, kept)
+    if not config.calibrate:
+        return Trained(network, restarts, members)
+    check = data.validation
+    by = fit_platt(check.labels, log_odds(network, check.codes, threads=threads))
+    network = network_of_members(wanted, [calibrated(wanted, each, by) for each in kept])
+    return Trained(network, restarts, members, by)
 
 
 def _run_all(
@@ -196,8 +196,9 @@ def _run_all(
 
 def fingerprint(data: SplitDataset, wanted: Architecture, config: TrainConfig, seed: int) -> str:
     """Digest all that determines a run's numbers, as 64 hexadecimal digits."""
-    settings = {"architecture": wanted.to_dict(), "seed": seed, **asdict(config)}
-    del settings["restarts"]  # each is independent of how many there are
+    settings = {"architecture": wanted.to_dict(), "seed": seed, **config.to_dict()}
+    for name in ("restarts", "ensemble", "calibrate"):  # no restart depends on them
+        settings.pop(name, None)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in (data.dataset.codes, data.dataset.labels, data.parts):
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -211,14 +212,17 @@ class _State:
         self.index = index
         generator = torch.Generator().manual_seed(_seed(_INIT, task.seed, index))
         first = Network(task.wanted, generator=generator).flat_parameters()
+        config = task.config
         self.learner = (
-            Learner(task.wanted, first)
+            Learner(task.wanted, first, weight_decay=config.weight_decay, average=config.average)
             if task.device == "cpu"
             else TorchLearner(
                 task.wanted,
                 first,
                 device=task.device,
-                mixed_precision=task.config.mixed_precision,
+                mixed_precision=config.mixed_precision,
+                weight_decay=config.weight_decay,
+                average=config.average,
             )
         )
         self.checks: list[Check] = []
@@ -283,7 +287,7 @@ def _train_restart(
         better = check.auc > state.checks[state.kept].auc or len(state.checks) == 1
         if better or task.config.keep == "last":
             state.kept = len(state.checks) - 1
-            state.kept_parameters = state.learner.state()["parameters"]
+            state.kept_parameters = state.learner.learned()
         state.save(task)
         if progress is not None:
             progress(index, check)
@@ -298,23 +302,28 @@ def _advance(task: _Task, state: _State) -> Check:
     )
     batches = np.split(order, range(task.config.batch, len(order), task.config.batch))
     mine = np.array_split(np.arange(len(batches)), task.checks_per_epoch)[piece]
-    rng = np.random.default_rng(_seed(_DROPOUT, task.seed, state.index, epoch, piece))
+    dropout, augmenting = (
+        np.random.default_rng(_seed(stream, task.seed, state.index, epoch, piece))
+        for stream in (_DROPOUT, _AUGMENT)
+    )
+    config, total = task.config, task.config.epochs * len(batches)
     losses = []
     for number in mine:
         if task.stop.is_set():
             raise InterruptedError("another restart failed, or the run was interrupted")
         rows = batches[number]
+        codes = augment(task.codes[rows], shift=config.shift, flip=config.flip, rng=augmenting)
         loss = state.learner.step(
-            task.codes[rows],
+            codes,
             task.labels[rows],
-            rate=task.config.learning_rate,
-            mask=dropout_mask(task.wanted, len(rows), rng=rng),
+            rate=config.rate(state.learner.steps, total=total),
+            mask=dropout_mask(task.wanted, len(rows), rng=dropout),
         )
         losses.append(loss)
-        if loss < task.config.stop_below_loss:
+        if loss < config.stop_below_loss:
             state.ended = True
             break
-    network = network_of(task.wanted, state.learner.state()["parameters"]).to(task.device)
+    network = network_of(task.wanted, state.learner.learned()).to(task.device)
     found = probabilities(network, task.validation.codes)
     return Check(
         epoch=epoch + (piece + 1) / task.checks_per_epoch,

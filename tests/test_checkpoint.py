@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from enhancer_core.checkpoint import (
     write_arrays,
 )
 from enhancer_core.errors import FileError, ModelFileError
-from enhancer_core.model import Network
+from enhancer_core.model import Ensemble, Network
 
 SMALL = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), keep=0.5, length=12)
 RECORD = {"seed": 0, "note": "a < b"}
@@ -35,6 +36,14 @@ def saved(tmp_path: Path) -> Path:
     path = tmp_path / "model.safetensors"
     save_model(path, network(), RECORD)
     return path
+
+
+def our_header(path: Path) -> dict[str, Any]:
+    """Read the header that we put inside the format's own."""
+    raw = path.read_bytes()
+    outer = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
+    found: dict[str, Any] = json.loads(outer["__metadata__"]["enhancer_core"])
+    return found
 
 
 def edit_header(path: Path, **changes: object) -> None:
@@ -55,7 +64,8 @@ def test_a_model_comes_back_as_it_was_saved(saved: Path) -> None:
         assert found.network.architecture == SMALL
         assert found.training == RECORD
         assert not found.network.training
-        np.testing.assert_array_equal(found.flat_parameters(), network().flat_parameters())
+        (parameters,) = found.member_parameters()
+        np.testing.assert_array_equal(parameters, network().flat_parameters())
         for name, tensor in network().state_dict().items():
             assert torch.equal(found.network.state_dict()[name], tensor)
 
@@ -149,9 +159,66 @@ def test_a_missing_file_or_folder_is_said(tmp_path: Path) -> None:
 def test_a_newer_format_asks_for_an_upgrade(saved: Path) -> None:
     edit_header(saved, format_version=FORMAT_VERSION + 1)
     with pytest.raises(
-        ModelFileError, match=r"format version 2 is newer than this release .*\(1\)"
+        ModelFileError, match=r"format version 3 is newer than this release .*\(2\)"
     ):
         load_model(saved)
+
+
+def ensemble(n: int = 3) -> Ensemble:
+    seeds = (torch.Generator().manual_seed(seed) for seed in range(n))
+    return Ensemble([Network(SMALL, generator=seed) for seed in seeds])
+
+
+def test_an_ensemble_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    save_model(tmp_path / MODEL_FILE, ensemble(), RECORD)
+    found = load_model(tmp_path)
+    assert (found.architecture, found.training) == (SMALL, RECORD)
+    for ours, theirs, made in zip(
+        ensemble().member_parameters(),
+        found.member_parameters(),
+        found.network.member_parameters(),
+        strict=True,
+    ):
+        assert ours.tobytes() == theirs.tobytes() == made.tobytes()
+    codes = np.random.default_rng(0).integers(0, 5, (9, 12), dtype=np.uint8)
+    saved = ensemble().predictor().logits(codes)
+    assert found.predictor().logits(codes).tobytes() == saved.tobytes()
+    assert found.network.predictor().logits(codes).tobytes() == saved.tobytes()
+    save_model(tmp_path / "again.safetensors", found, found.training)
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / MODEL_FILE).read_bytes()
+
+
+def test_only_an_ensemble_needs_the_newer_format(saved: Path, tmp_path: Path) -> None:
+    save_model(tmp_path / "several.safetensors", ensemble(), RECORD)
+    versions = {path: our_header(path)["format_version"] for path in tmp_path.iterdir()}
+    assert versions == {saved: 1, tmp_path / "several.safetensors": 2}
+    assert "members" not in our_header(saved)["record"]
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (4, r"the file lacks tensor 'member\.3\.convolutions\.0\.bias'"),
+        (2, r"the file has an unknown tensor 'member\.2\.convolutions\.0\.bias'"),
+        (1, r"the file lacks tensor 'convolutions\.0\.bias'"),
+        (0, "members of 0 cannot be read; allowed are 1 to 1024"),
+        (True, "members of True cannot be read"),
+        ("3", "members of '3' cannot be read"),
+        (10**9, "members of 1000000000 cannot be read"),
+    ],
+)
+def test_a_number_of_members_that_does_not_fit_is_refused(
+    tmp_path: Path, members: object, message: str
+) -> None:
+    arrays = {
+        f"member.{index}.{name}": array
+        for index, parameters in enumerate(ensemble().member_parameters())
+        for name, array in cut(SMALL, parameters).items()
+    }
+    record = {"architecture": SMALL.to_dict(), "training": {}, "members": members}
+    write_arrays(tmp_path / MODEL_FILE, arrays, kind="model", record=record, version=2)
+    with pytest.raises(ModelFileError, match=message):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize(

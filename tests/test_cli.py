@@ -21,7 +21,7 @@ import pyBigWig
 import pytest
 from conftest import Ran
 
-from enhancer_core.checkpoint import load_model
+from enhancer_core.checkpoint import Model, load_model
 from enhancer_core.cli import commands
 from enhancer_core.dna import encode, k_let_counts
 from enhancer_core.io.fasta import read_records, read_sequences
@@ -288,6 +288,65 @@ def test_train_gives_the_same_bytes_for_any_threads_quiet_or_not(
     ran = cli(*training(inputs), "--threads", 2, "-q", "-o", tmp_path / "out")
     assert ran == Ran(0, "", "")
     assert contents(tmp_path / "out") == contents(trained)
+
+
+def test_how_a_network_is_trained_is_recorded_with_it(
+    cli: Run, inputs: Path, tmp_path: Path
+) -> None:
+    options = ["--shift", 5, "--flip", "--weight-decay", 0.01, "--average", 0.9]
+    ran = cli(*training(inputs), *options, "--schedule", "cosine", "-q", "-o", tmp_path / "out")
+    assert ran == Ran(0, "", "")
+    config = load_model(tmp_path / "out").training["config"]
+    wanted = {"shift": 5, "flip": True, "weight_decay": 0.01, "average": 0.9, "schedule": "cosine"}
+    assert {name: config[name] for name in wanted} == wanted
+    assert "weight decay" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_an_ensemble_is_calibrated_recorded_and_used_as_one_model(
+    cli: Run, trained: Path, inputs: Path, tmp_path: Path
+) -> None:
+    here = tmp_path / "out"
+    args = [*training(inputs), "--ensemble", 2, "--calibrate", "--markdown", "-o", here]
+    assert cli(*args, "-q") == Ran(0, "", "")
+    figures, single = (json.loads((each / "metrics.json").read_text()) for each in (here, trained))
+    assert figures["restarts"] == single["restarts"]
+    assert figures["best_restart"] == figures["members"][0] == single["best_restart"]
+    assert sorted(figures["members"]) == [0, 1]
+    record = load_model(here).training
+    assert [each["restart"] for each in record["members"]] == figures["members"]
+    assert record["calibration"].keys() == {"scale", "shift"}
+    assert "The 2 best, restarts " in (here / "report.md").read_text()
+
+    assert cli("predict", here, inputs / "positives.fa", "-q", "-o", tmp_path / "p.tsv").status == 0
+    probabilities = [float(value) for value in column(tmp_path / "p.tsv", "probability")]
+    codes = read_sequences(inputs / "positives.fa").codes
+    members = np.mean([each.predictor().logits(codes) for each in members_of(here)], axis=0)
+    expected = 1 / (1 + np.exp(members[:, 0] - members[:, 1]))
+    assert probabilities == pytest.approx(expected.tolist(), rel=1e-4)
+
+    database = tmp_path / "known.pfm"
+    database.write_text(">word\n9 0 0 0\n0 9 0 0\n0 0 9 0\n0 0 0 9\n9 0 0 0\n")
+    args = ["motifs", here, "--from-weights", "--database", database, "-q", "-o", tmp_path / "m"]
+    assert cli(*args) == Ran(0, "", "")
+    assert len(column(tmp_path / "m" / "matches.tsv", "filter")) == 2 * 7  # the network tf has 7
+    (tmp_path / "v.vcf").write_text(
+        "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        f"chr1\t500\t.\t{genome_letters(inputs, 'chr1', 499, 500)}\tN\t.\t.\t.\n"
+    )
+    args = ["variants", here, "--genome", inputs / "genome.fa", "--vcf", tmp_path / "v.vcf"]
+    assert cli(*args, "-q", "-o", tmp_path / "v.out.vcf").status == 0
+
+
+def members_of(folder: Path) -> list[Model]:
+    whole = load_model(folder)
+    return [Model(whole.architecture, (each,), {}) for each in whole.members]
+
+
+def test_more_members_than_restarts_are_refused(cli: Run, inputs: Path, tmp_path: Path) -> None:
+    ran = cli(*training(inputs), "--ensemble", 3, "-o", tmp_path / "out")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.endswith("error: ensemble of 3 is not allowed; from 1 to the 2 restarts\n")
+    assert not (tmp_path / "out").exists()
 
 
 def test_train_takes_a_split_back_and_a_folder_that_is_there(

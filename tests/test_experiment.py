@@ -15,7 +15,7 @@ from enhancer_core.experiment import Experiment, Outcome, run, score_baseline, w
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.io.tables import read_table
 from enhancer_core.predict import probabilities
-from enhancer_core.train import TrainConfig
+from enhancer_core.protocol import TrainConfig
 
 SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), keep=0.8, length=60)
 FILES = ("metrics.json", "model.safetensors", "report.html", "split.tsv", "test_predictions.tsv")

@@ -19,8 +19,19 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A folder is one module: inside it, its files may import each other.
 LAYERS = (
     {"__init__", "errors"},
-    {"dna", "intervals", "motif", "architecture", "compiled"},
-    {"io", "shuffle", "background", "simulate", "pssm", "matching", "metrics"},
+    {"dna", "intervals", "motif", "architecture", "compiled", "protocol"},
+    {
+        "io",
+        "augment",
+        "calibration",
+        "ensemble",
+        "shuffle",
+        "background",
+        "simulate",
+        "pssm",
+        "matching",
+        "metrics",
+    },
     {"dataset", "baseline", "gapped", "relatives"},
     {"pool"},
     {"engine"},

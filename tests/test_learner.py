@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from enhancer_core.architecture import Architecture, Convolution, dropout_mask
-from enhancer_core.engine import Learner
+from enhancer_core.engine import Learner, averaging_share
 from enhancer_core.learner import TorchLearner
 from enhancer_core.model import Network, one_hot
 
@@ -52,3 +53,107 @@ def test_the_compiled_learner_takes_the_same_steps() -> None:
         np.testing.assert_allclose(
             getattr(ours, name), getattr(oracle, name).detach().numpy(), rtol=1e-2, atol=1e-5
         )
+
+
+def steps(learner: Learner | TorchLearner, n: int, held: NDArray[np.bool_] | None = None) -> None:
+    """Take steps on random data, the same each time."""
+    rng = np.random.default_rng(0)
+    for _ in range(n):
+        codes = rng.integers(0, 5, (20, 60), dtype=np.uint8)
+        mask = dropout_mask(SMALL, 20, rng=rng)
+        learner.step(codes, rng.integers(0, 2, 20), rate=1e-2, mask=mask, held=held)
+
+
+def test_decay_is_that_of_torchs_adamw_on_weights_alone() -> None:
+    rng = np.random.default_rng(0)
+    learner = TorchLearner(SMALL, first_weights(), weight_decay=0.5)
+    network = Network(SMALL, generator=torch.Generator().manual_seed(0))
+    named = dict(network.named_parameters())
+    adam = torch.optim.AdamW(
+        [
+            {"params": [p for n, p in named.items() if n.endswith("weight")], "weight_decay": 0.5},
+            {"params": [p for n, p in named.items() if n.endswith("bias")], "weight_decay": 0.0},
+        ],
+        lr=1e-2,
+    )
+    for _ in range(10):
+        codes = rng.integers(0, 5, (20, 60), dtype=np.uint8)
+        labels = rng.integers(0, 2, 20)
+        logits = network(one_hot(torch.from_numpy(codes)))
+        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels))
+        adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        learner.step(codes, labels, rate=1e-2)
+    np.testing.assert_allclose(learner.learned(), network.flat_parameters(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [Learner, TorchLearner])
+def test_the_running_mean_follows_the_weights_and_warms_up(
+    make: type[Learner | TorchLearner],
+) -> None:
+    learner = make(SMALL, first_weights(), average=0.6)
+    exact = first_weights().astype(np.float64)
+    for step in range(1, 13):
+        steps(learner, 1)
+        decay = min(0.6, (1 + step) / (10 + step))  # 2/11, 3/12, ... .6 from step 13
+        exact = decay * exact + (1 - decay) * learner.state()["parameters"]
+    np.testing.assert_allclose(learner.learned(), exact, rtol=1e-5, atol=1e-7)
+    assert not np.allclose(learner.learned(), learner.state()["parameters"], atol=1e-3)
+
+
+def test_a_long_running_mean_is_torchs_own() -> None:
+    averaged = torch.optim.swa_utils.get_ema_multi_avg_fn(0.9)  # type: ignore[no-untyped-call]
+    learner = Learner(SMALL, first_weights(), average=0.9)
+    steps(learner, 90)  # by now the warm-up is over: 91 / 100
+    mean = torch.from_numpy(learner.learned())
+    for _ in range(5):
+        steps(learner, 1)
+        averaged([mean], [torch.from_numpy(learner.parameters)], 1)
+    np.testing.assert_allclose(learner.learned(), mean.numpy(), rtol=1e-5, atol=1e-7)
+
+
+def test_the_compiled_learner_decays_averages_and_holds_as_the_other_does() -> None:
+    held = np.random.default_rng(1).random(len(first_weights())) < 0.5
+    ours, oracle = (
+        make(SMALL, first_weights(), weight_decay=0.5, average=0.9)
+        for make in (Learner, TorchLearner)
+    )
+    for learner in (ours, oracle):
+        steps(learner, 3, held)
+        steps(learner, 4)
+    assert ours.state().keys() == oracle.state().keys()
+    for name, array in ours.state().items():
+        np.testing.assert_allclose(array, oracle.state()[name], rtol=1e-2, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [Learner, TorchLearner])
+def test_what_is_held_stays_to_the_bit_and_the_rest_moves(
+    make: type[Learner | TorchLearner],
+) -> None:
+    first = first_weights()
+    held = np.random.default_rng(1).random(len(first)) < 0.5
+    learner = make(SMALL, first, weight_decay=0.5)
+    steps(learner, 5, held)
+    assert learner.learned()[held].tobytes() == first[held].tobytes()
+    assert (learner.learned() != first)[~held].mean() > 0.9  # a unit that is never on has no slope
+    steps(learner, 1)
+    assert (learner.learned() != first)[held].mean() > 0.9
+
+
+@pytest.mark.parametrize("make", [Learner, TorchLearner])
+def test_a_state_has_all_that_the_next_steps_need(make: type[Learner | TorchLearner]) -> None:
+    whole, half, rest = (
+        make(SMALL, first_weights(), weight_decay=0.5, average=0.9) for _ in range(3)
+    )
+    steps(whole, 1)
+    steps(whole, 1)
+    steps(half, 1)
+    rest.restore(half.state(), steps=half.steps)
+    steps(rest, 1)
+    assert rest.learned().tobytes() == whole.learned().tobytes()
+
+
+def test_a_running_mean_of_few_steps_forgets_where_they_began() -> None:
+    assert averaging_share(0.995, 1) == pytest.approx(9 / 11)
+    assert averaging_share(0.995, 10**6) == pytest.approx(0.005)

@@ -11,8 +11,9 @@ from enhancer_core.interpret import filter_pfms
 from enhancer_core.metrics import roc_auc
 from enhancer_core.motif import BUILTIN, Motif, similarity
 from enhancer_core.predict import probabilities
+from enhancer_core.protocol import TrainConfig
 from enhancer_core.simulate import simulate
-from enhancer_core.train import TrainConfig, Trained, train
+from enhancer_core.train import Trained, train
 
 CEBPA = BUILTIN["CEBPA"]
 

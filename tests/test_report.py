@@ -106,7 +106,7 @@ def content() -> ReportContent:
             )
             for index in range(3)
         ],
-        best_restart=2,
+        kept_restarts=[2],
         composition=Composition(
             features=[
                 Feature(
@@ -324,12 +324,16 @@ def test_composition_is_weighed_against_chance_and_the_network(best: Estimate, a
 
 def test_training_is_told_for_one_restart_and_for_many(content: ReportContent) -> None:
     # The kept check is the fourth: 0.5 + (0.02 + 0.01 i) 4 for restart i is .58, .62, .66.
-    assert sentences.training(content.restarts, best=2) == (
+    assert sentences.training(content.restarts, kept=[2]) == (
         "3 restarts reached validation AUCs from 0.580 to 0.660, half of them 0.620 or more."
         " Restart 3 was kept: it reached a validation AUC of 0.660 after 4 epochs, and that state"
         " is the network of this report."
     )
-    assert sentences.training(content.restarts[:1], best=0).startswith(
+    assert sentences.training(content.restarts, kept=[2, 0, 1]).endswith(
+        " The 3 best, restarts 3, 1 and 2, were kept, and the network of this report is their mean"
+        " log odds. The best alone reached a validation AUC of 0.660 after 4 epochs."
+    )
+    assert sentences.training(content.restarts[:1], kept=[0]).startswith(
         "The one restart reached a validation AUC of 0.580 after 4 epochs"
     )
 

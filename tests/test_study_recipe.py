@@ -115,7 +115,7 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
         (DATA + RUN + "shuffles = 3", "shuffles is 3; allowed is a list of a whole number"),
         (DATA + RUN + "background = 0", "at least one of the two is needed"),
         (DATA + RUN + "network = 'x'", "network 'x'; allowed are 'enhancer'"),
-        (DATA + RUN + "ensemble = 4", "ensemble of 4; allowed are 1 to the 3 restarts"),
+        (DATA + RUN + "ensemble = 4", "ensemble of 4 is not allowed; from 1 to the 3 restarts"),
         (DATA + RUN + "share = 2", "share is 2.0; allowed is above 0, up to 1"),
         (DATA + RUN + "ks = [1]", "'ks' and over = \"k\" need each other"),
         (DATA + RUN + "over = 'each'", "over = \"each\" needs two data or more"),

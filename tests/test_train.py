@@ -2,21 +2,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from enhancer_core.architecture import Architecture, Convolution
+from enhancer_core.calibration import fit_platt
 from enhancer_core.dataset import TEST, SplitDataset, make_dataset, split
 from enhancer_core.dna import encode
 from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.metrics import roc_auc
-from enhancer_core.predict import probabilities
-from enhancer_core.train import Check, TrainConfig, Trained, train
+from enhancer_core.predict import log_odds, probabilities
+from enhancer_core.protocol import TrainConfig
+from enhancer_core.train import Check, Trained, train
 
 SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), keep=0.8, length=60)
 SHORT = TrainConfig(restarts=3, epochs=4, batch=20)
+OPTIONS: dict[str, Any] = {
+    "shift": 5,
+    "flip": True,
+    "weight_decay": 0.1,
+    "average": 0.9,
+    "schedule": "cosine",
+}
 
 
 def planted(n: int, *, seed: int = 0) -> SplitDataset:
@@ -79,6 +89,34 @@ def test_each_restart_keeps_its_best_check_and_the_run_its_best_restart() -> Non
     assert trained.best == aucs.index(max(aucs))
 
 
+def test_an_ensemble_is_the_best_restarts_together_and_changes_none_of_them(
+    tmp_path: Path,
+) -> None:
+    data = planted(100)
+    one = train(data, SMALL, SHORT, folder=tmp_path)
+    two = train(data, SMALL, replace(SHORT, ensemble=2), folder=tmp_path)
+    assert two.restarts == one.restarts
+    aucs = [restart.auc for restart in one.restarts]
+    assert two.members == sorted(range(3), key=lambda index: (-aucs[index], index))[:2]
+    assert (one.members, two.best) == ([one.best], one.best)
+    best, _ = two.network.member_parameters()
+    assert [each.tobytes() for each in one.network.member_parameters()] == [best.tobytes()]
+
+
+@pytest.mark.parametrize("ensemble", [1, 2])
+def test_calibration_scales_log_odds_as_fitted_on_the_validation_part(ensemble: int) -> None:
+    data, config = planted(100), replace(SHORT, ensemble=ensemble)
+    plain, scaled = (train(data, SMALL, replace(config, calibrate=c)) for c in (False, True))
+    check = data.validation
+    before, after = (log_odds(each.network, check.codes) for each in (plain, scaled))
+    by = fit_platt(check.labels, before)
+    assert (plain.calibration, scaled.calibration) == (None, by)
+    np.testing.assert_allclose(after, by.scale * before + by.shift, rtol=1e-4, atol=1e-4)
+    test = data.test
+    aucs = [roc_auc(test.labels, log_odds(each.network, test.codes)) for each in (plain, scaled)]
+    assert aucs[0] == aucs[1]
+
+
 def test_the_kept_weights_give_the_validation_auc_that_was_noted() -> None:
     data = planted(100)
     trained = train(data, SMALL, SHORT)
@@ -134,6 +172,48 @@ def test_an_interrupted_run_continues_to_the_same_bytes(tmp_path: Path, after: i
     assert len(resumed) == 3 * 8  # what was done before is told again, so that a bar is right
 
 
+def test_a_run_with_all_options_does_not_depend_on_threads_and_continues_to_the_same_bytes(
+    tmp_path: Path,
+) -> None:
+    data, config = planted(100), replace(SHORT, checks_per_epoch=2, **OPTIONS)
+
+    def interrupt(restart: int, check: Check) -> None:
+        if (restart, check.epoch) == (1, 1.5):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(data, SMALL, config, folder=tmp_path, progress=interrupt)
+    again = train(data, SMALL, config, folder=tmp_path)
+    whole = train(data, SMALL, config, threads=3)
+    assert again.restarts == whole.restarts
+    assert same_weights(again, whole)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_each_option_makes_another_network_and_another_run(name: str, tmp_path: Path) -> None:
+    data = planted(100)
+    plain, changed = replace(SHORT, restarts=1), replace(SHORT, restarts=1, **{name: OPTIONS[name]})
+    one = train(data, SMALL, plain, folder=tmp_path)
+    assert not same_weights(one, train(data, SMALL, changed))
+    with pytest.raises(ModelFileError, match="saved by a run with other data or settings"):
+        train(data, SMALL, changed, folder=tmp_path)
+
+
+def test_what_is_kept_is_the_mean_of_the_weights_where_one_is_asked_for() -> None:
+    data = planted(100)
+    config = replace(SHORT, restarts=1, epochs=1, average=0.9)
+    steps = -(-len(data.train) // config.batch)
+    # The mean has no say in training, so that it can be taken from runs that end at each step.
+    plain = train(data, SMALL, replace(config, average=0.0, checks_per_epoch=steps, keep="last"))
+    averaged = train(data, SMALL, replace(config, checks_per_epoch=steps, keep="last"))
+    assert [c.loss for c in plain.restarts[0].checks] == [
+        c.loss for c in averaged.restarts[0].checks
+    ]
+    assert not same_weights(plain, averaged)
+    found = probabilities(averaged.network, data.validation.codes)
+    assert roc_auc(data.validation.labels, found) == averaged.restarts[0].checks[-1].auc
+
+
 def test_a_finished_run_is_read_back_without_training(tmp_path: Path) -> None:
     data = planted(100)
     done = train(data, SMALL, SHORT, folder=tmp_path)
@@ -165,15 +245,9 @@ def test_sequences_of_another_length_are_refused() -> None:
         train(planted(20), replace(SMALL, length=61), SHORT)
 
 
-def test_a_protocol_that_makes_no_sense_is_refused() -> None:
-    with pytest.raises(DatasetError, match="restarts of 0 is not allowed; at least 1"):
-        TrainConfig(restarts=0)
-    with pytest.raises(DatasetError, match="epochs of 0 is not allowed; at least 1"):
-        TrainConfig(epochs=0)
-    with pytest.raises(DatasetError, match="batch of -1 is not allowed; at least 1"):
-        TrainConfig(batch=-1)
-    with pytest.raises(DatasetError, match="keep 'first' is not known; allowed are best and last"):
-        TrainConfig(keep="first")
+def test_a_shift_past_the_whole_sequence_is_refused() -> None:
+    with pytest.raises(DatasetError, match="shift of 60 bp is not allowed; at most 59 for 60 bp"):
+        train(planted(20), SMALL, replace(SHORT, shift=60))
 
 
 @pytest.mark.gpu

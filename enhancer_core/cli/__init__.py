@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from enhancer_core import __version__
-from enhancer_core.cli import data, learn, motifs, publish, score, study, variants
+from enhancer_core.cli import data, learn, motifs, publish, score, study, train, variants
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
@@ -58,7 +58,7 @@ for command in (
     data.extract,
     data.background,
     data.shuffle,
-    learn.train,
+    train.train,
     learn.evaluate,
     learn.baseline,
     motifs.pssm,

@@ -1,4 +1,4 @@
-"""Commands that learn and judge: train, evaluate, baseline."""
+"""Commands that judge: evaluate, baseline; and how `train` and `pssm` split data as they do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from enhancer_core.cli.common import (
     load_scorer,
     output_option,
     quiet_option,
-    resolve_device,
     seed_option,
     threads_option,
 )
@@ -27,9 +26,6 @@ from enhancer_core.cli.common import (
 if TYPE_CHECKING:
     from enhancer_core.dataset import Dataset, SplitDataset
     from enhancer_core.metrics import Estimate
-
-_NETWORKS = ("enhancer", "tf", "original_code")  # model.NETWORKS, without importing torch
-_UNFINISHED = "restarts"  # the folder in the output folder where a run in progress keeps its state
 
 
 def data_options(function: Function) -> Function:
@@ -60,186 +56,6 @@ def data_options(function: Function) -> Function:
     for option in reversed(options):
         function = option(function)
     return function
-
-
-@click.command(cls=ListCommand)
-@data_options
-@click.option(
-    "--network",
-    type=click.Choice(_NETWORKS),
-    default="enhancer",
-    show_default=True,
-    help="The paper's network for enhancers, the smaller one for one transcription factor, or the"
-    " first with the bugs of the published code.",
-)
-@click.option(
-    "--restarts",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="Random starting weights to train from; the best network is kept.",
-)
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=20,
-    show_default=True,
-    help="Passes over the training part, at most.",
-)
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="Sequences in a mini-batch.",
-)
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="RATE",
-    default=1e-3,
-    show_default=True,
-    help="Step size of the Adam optimiser.",
-)
-@click.option(
-    "--stop-below-loss",
-    type=click.FloatRange(min=0),
-    metavar="LOSS",
-    default=2e-4,
-    show_default=True,
-    help="End a restart when a mini-batch's mean cross-entropy is below this.",
-)
-@click.option(
-    "--keep",
-    type=click.Choice(["best", "last"]),
-    default="best",
-    show_default=True,
-    help="Which epoch of a restart is kept: best by validation AUC, or last, as published.",
-)
-@click.option(
-    "--markdown",
-    is_flag=True,
-    help="Write the report as Markdown too: report.md, with its images in the folder figures.",
-)
-@click.option(
-    "--resume", is_flag=True, help="Continue the unfinished run in the output folder, if any."
-)
-@seed_option
-@threads_option
-@device_option
-@quiet_option
-@output_option("Folder for the model, its figures and its report.")
-def train(
-    positives: tuple[Path, ...],
-    negatives: tuple[Path, ...],
-    split_table: Path | None,
-    groups: str | None,
-    test_group: tuple[str, ...],
-    validation_group: tuple[str, ...],
-    network: str,
-    restarts: int,
-    epochs: int,
-    batch: int,
-    learning_rate: float,
-    stop_below_loss: float,
-    keep: str,
-    markdown: bool,
-    resume: bool,
-    seed: int,
-    threads: int,
-    device: str,
-    quiet: bool,
-    output: Path,
-) -> None:
-    """Train a network on positives and negatives, and judge it.
-
-    The data are split first (80 / 10 / 10): identical sequences, records of one name, and
-    overlapping windows named chrom:start-end stay in one part. Several random restarts are
-    trained; the best by validation AUC is kept and judged once on the test part, beside a 5-mer
-    baseline. The folder gets model.safetensors, metrics.json, test_predictions.tsv, split.tsv and
-    report.html. A run that was killed continues with --resume, the other options the same, to the
-    same bytes.
-
-    \b
-      enhancer-core train --positives enhancers.fa --negatives background.fa \\
-          -o model
-      enhancer-core train --positives e.fa --negatives b.fa k4.fa --restarts 10 \\
-          --groups chromosome --test-group chr1 --validation-group chr2 -o model
-    """
-    from enhancer_core.architecture import architecture
-    from enhancer_core.dataset import read_dataset
-    from enhancer_core.experiment import Experiment, run, write_outcome
-    from enhancer_core.io.files import make_folder, remove_partial
-    from enhancer_core.train import Check, TrainConfig, discard_states
-
-    talk = Talk(quiet)
-    state = output / _UNFINISHED
-    if state.is_dir() and not resume:
-        raise click.UsageError(
-            f"{output} holds an unfinished run; continue it with --resume, or choose another folder"
-        )
-    device = resolve_device(device)
-    data = split_data(
-        read_dataset(positives, negatives),
-        split_table=split_table,
-        groups=groups,
-        test=test_group,
-        validation=validation_group,
-        seed=seed,
-        talk=talk,
-    )
-    experiment = Experiment(
-        data=data,
-        network=network,
-        architecture=architecture(network, length=data.dataset.codes.shape[1]),
-        config=TrainConfig(
-            restarts=restarts,
-            epochs=epochs,
-            batch=batch,
-            learning_rate=learning_rate,
-            stop_below_loss=stop_below_loss,
-            keep=keep,
-        ),
-        seed=seed,
-        grouped=groups is not None,
-    )
-    for folder in (output, state):  # only now: bad input leaves no folder behind
-        make_folder(folder)
-        remove_partial(folder)
-    talk.say(_describe(data))
-    with talk.progress("epochs trained", restarts * epochs) as advance:
-        done = dict.fromkeys(range(restarts), 0)
-        best = 0.0
-
-        def progress(restart: int, check: Check) -> None:
-            nonlocal best
-            best = max(best, check.auc)
-            advance(int(check.epoch) - done[restart], f"best validation AUC {best:.3f}")
-            done[restart] = int(check.epoch)
-
-        outcome = run(
-            experiment,
-            threads=threads,
-            device=device,
-            folder=state,
-            progress=progress,
-        )
-    write_outcome(
-        output,
-        experiment,
-        outcome,
-        positives=positives,
-        negatives=negatives,
-        threads=threads,
-        markdown=markdown,
-    )
-    discard_states(state)
-    talk.say(f"network:  test AUC {interval(outcome.network.test.auc)}")
-    talk.say(f"baseline: test AUC {interval(outcome.baseline.test.auc)} ({outcome.baseline.name})")
-    talk.say(f"model and report: {output}")
 
 
 @click.command(cls=ListCommand)
@@ -402,14 +218,6 @@ def split_data(
             " and are left out"
         )
     return data
-
-
-def _describe(data: SplitDataset) -> str:
-    parts = ((data.train, "to learn from"), (data.validation, "to choose"), (data.test, "to test"))
-    counts = ", ".join(
-        f"{part.labels.sum():,} + {(~part.labels).sum():,} {what}" for part, what in parts
-    )
-    return f"positives + negatives: {counts}"
 
 
 def interval(estimate: Estimate) -> str:

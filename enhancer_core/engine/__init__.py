@@ -8,7 +8,7 @@ overlap share what they have in common; and slopes flow back only through what w
 side, each on one core.
 """
 
-from enhancer_core.engine.learner import Learner
+from enhancer_core.engine.learner import Learner, averaging_share
 from enhancer_core.engine.predictor import Predictor
 
-__all__ = ["Learner", "Predictor"]
+__all__ = ["Learner", "Predictor", "averaging_share"]

@@ -287,3 +287,20 @@ def adam(
         mean[i] += (one - b1) * (g - mean[i])
         square[i] = b2 * square[i] + (one - b2) * g * g
         parameters[i] -= step * mean[i] / (np.sqrt(square[i]) * scale + epsilon)
+
+
+@compiled
+def shrink(parameters: Floats, weights: NDArray[np.bool_], share: float) -> None:
+    """Take a share off the weights: AdamW's decay (Loshchilov and Hutter 2019, algorithm 2)."""
+    rest = np.float32(1 - share)
+    for i in range(len(parameters)):
+        if weights[i]:
+            parameters[i] *= rest
+
+
+@compiled
+def follow(average: Floats, parameters: Floats, share: float) -> None:
+    """Draw a running mean of the parameters nearer to them by a share of the way."""
+    part = np.float32(share)
+    for i in range(len(parameters)):
+        average[i] += part * (parameters[i] - average[i])

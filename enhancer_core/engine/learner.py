@@ -7,15 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.architecture import Architecture
+from enhancer_core.architecture import Architecture, weight_mask
 from enhancer_core.dna import Codes
-from enhancer_core.engine.backward import adam, backward, unpack
+from enhancer_core.engine.backward import adam, backward, follow, shrink, unpack
 from enhancer_core.engine.forward import forward
 from enhancer_core.engine.plan import aligned, pack, plan
 from enhancer_core.engine.predictor import check_length
 from enhancer_core.engine.vectors import Floats
 from enhancer_core.errors import DatasetError
 
+_WARM_UP = 10  # steps
 _BLOCK = 48  # sequences whose activations are kept at once; larger mini-batches go in blocks
 
 
@@ -29,12 +30,19 @@ class Learner:
     parameters
         float32, shape (p,): its first weights, end to end as `architecture.flatten` gives
         them; copied.
+    weight_decay
+        Each step first takes this many times its rate off the weights, not the biases: AdamW.
+    average
+        Decay of a running mean of the parameters, 0 to below 1, which is then what is learned (see
+        `averaging_share`); 0 keeps none.
 
     Attributes
     ----------
     parameters, mean, square
         float32, shape (p,): the weights, and Adam's averages of gradients and of their squares
         (`exp_avg` and `exp_avg_sq` in PyTorch); may be written to.
+    averaged
+        float32, shape (p,): the running mean of the parameters; None where none is kept.
     steps
         Steps taken.
 
@@ -51,11 +59,21 @@ class Learner:
     True
     """
 
-    def __init__(self, wanted: Architecture, parameters: Floats) -> None:
+    def __init__(
+        self,
+        wanted: Architecture,
+        parameters: Floats,
+        *,
+        weight_decay: float = 0.0,
+        average: float = 0.0,
+    ) -> None:
         self.architecture = wanted
         self.parameters = parameters.copy()
         self.mean, self.square = np.zeros_like(parameters), np.zeros_like(parameters)
+        self.averaged = parameters.copy() if average else None
         self.steps = 0
+        self._weight_decay, self._average = weight_decay, average
+        self._weights = weight_mask(wanted)
         self._plan = plan(wanted, sequences=_BLOCK, keep=True)
         layers = self._plan.layers
         self._packed, self._gradients = aligned(self._plan.packed), aligned(self._plan.packed)
@@ -66,9 +84,16 @@ class Learner:
         self._nothing = aligned(int(layers["stretch"].max()))
         self._units = int(layers[-1]["depth"])
 
+    def learned(self) -> Floats:
+        """Copy the weights to predict with, float32 (p,): the running mean where one is kept."""
+        return (self.parameters if self.averaged is None else self.averaged).copy()
+
     def state(self) -> dict[str, Floats]:
-        """Copy what is learned so far: the attributes that are arrays, by name."""
-        return {name: getattr(self, name).copy() for name in ("parameters", "mean", "square")}
+        """Copy what a checkpoint needs: the attributes that are arrays, by name."""
+        arrays = {"parameters": self.parameters, "mean": self.mean, "square": self.square}
+        if self.averaged is not None:
+            arrays["averaged"] = self.averaged
+        return {name: array.copy() for name, array in arrays.items()}
 
     def restore(self, state: Mapping[str, Floats], *, steps: int) -> None:
         """Go on from a `state` after so many steps."""
@@ -77,7 +102,13 @@ class Learner:
         self.steps = steps
 
     def step(
-        self, codes: Codes, labels: NDArray[np.int64], *, rate: float, mask: Floats | None = None
+        self,
+        codes: Codes,
+        labels: NDArray[np.int64],
+        *,
+        rate: float,
+        mask: Floats | None = None,
+        held: NDArray[np.bool_] | None = None,
     ) -> float:
         """Take one step of Adam (betas 0.9 and 0.999, epsilon 1e-8), and give the loss before it.
 
@@ -87,6 +118,9 @@ class Learner:
             As in `loss_and_gradients`.
         rate
             The learning rate.
+        held
+            bool, shape (p,): the parameters that stay as they are; None moves all. Adam's averages
+            go on meanwhile, so that what is let go later starts at its pace.
 
         Returns
         -------
@@ -95,7 +129,14 @@ class Learner:
         """
         loss, gradients = self.loss_and_gradients(codes, labels, mask=mask)
         self.steps += 1
-        adam(self.parameters, gradients, self.mean, self.square, rate, self.steps)
+        moved = self.parameters if held is None else self.parameters.copy()
+        if self._weight_decay:
+            shrink(moved, self._weights, rate * self._weight_decay)
+        adam(moved, gradients, self.mean, self.square, rate, self.steps)
+        if held is not None:
+            np.copyto(self.parameters, moved, where=~held)
+        if self.averaged is not None:
+            follow(self.averaged, self.parameters, averaging_share(self._average, self.steps))
         return loss
 
     def loss_and_gradients(
@@ -158,3 +199,17 @@ class Learner:
                 f"a mask of shape {mask.shape}, {mask.dtype}, is not allowed; needed is"
                 f" {(n, self._units)}, float32"
             )
+
+
+def averaging_share(decay: float, steps: int) -> float:
+    """Give the weight of the newest parameters in their running mean, after so many steps.
+
+    It is 1 - min(decay, (1 + t) / (10 + t)): a mean of few steps soon forgets where they began, as
+    in TensorFlow's `tf.train.ExponentialMovingAverage` with `num_updates`.
+
+    Examples
+    --------
+    >>> round(averaging_share(0.99, 8), 3), round(averaging_share(0.99, 10_000), 3)
+    (0.5, 0.01)
+    """
+    return 1 - min(decay, (1 + steps) / (_WARM_UP + steps))

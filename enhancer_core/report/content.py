@@ -95,7 +95,7 @@ class ReportContent:
     test_labels: Labels  # (n,)
     test_probabilities: NDArray[np.float64]  # (n,), the network's
     restarts: Sequence[Restart]
-    best_restart: int  # index into `restarts`
+    kept_restarts: Sequence[int]  # indices into `restarts`, the best by validation AUC first
     composition: Composition
     filters: Sequence[Filter]
     versions: Mapping[str, str]

@@ -61,18 +61,27 @@ def verdict(difference: Estimate) -> str:
     )
 
 
-def training(restarts: Sequence[Restart], *, best: int) -> str:
-    """Say how far the restarts came, and which one was kept."""
-    kept = restarts[best]
-    epochs = f"{kept.epochs[kept.kept]:g}"
-    reached = f"a validation AUC of {kept.validation_aucs[kept.kept]:.3f} after {epochs} epochs"
+def training(restarts: Sequence[Restart], *, kept: Sequence[int]) -> str:
+    """Say how far the restarts came, and which were kept; the best of those comes first."""
+    best = restarts[kept[0]]
+    epochs = f"{best.epochs[best.kept]:g}"
+    reached = f"a validation AUC of {best.validation_aucs[best.kept]:.3f} after {epochs} epochs"
     if len(restarts) == 1:
         return f"The one restart reached {reached}; that state is the network of this report."
     aucs = [each.validation_aucs[each.kept] for each in restarts]
-    return (
+    spread = (
         f"{len(restarts)} restarts reached validation AUCs from {min(aucs):.3f} to {max(aucs):.3f},"
-        f" half of them {np.median(aucs):.3f} or more. Restart {best + 1} was kept: it reached"
-        f" {reached}, and that state is the network of this report."
+        f" half of them {np.median(aucs):.3f} or more."
+    )
+    if len(kept) == 1:
+        return (
+            f"{spread} Restart {kept[0] + 1} was kept: it reached {reached}, and that state is the"
+            " network of this report."
+        )
+    *others, last = (str(index + 1) for index in kept)
+    return (
+        f"{spread} The {len(kept)} best, restarts {', '.join(others)} and {last}, were kept, and"
+        f" the network of this report is their mean log odds. The best alone reached {reached}."
     )
 
 

@@ -155,11 +155,12 @@ def _scores(content: ReportContent) -> Section:
 
 
 def _training(content: ReportContent) -> Section:
-    restarts, best = content.restarts, content.best_restart
+    restarts, kept = content.restarts, content.kept_restarts
+    best, what = kept[0], "best restart" if len(kept) > 1 else "restart kept"
     return Section(
         title="Training",
-        text=[sentences.training(restarts, best=best)],
-        key=((plots.NETWORK, "restart kept; the dot is the epoch kept"), (plots.GUIDE, "others")),
+        text=[sentences.training(restarts, kept=kept)],
+        key=((plots.NETWORK, f"{what}; the dot is the epoch kept"), (plots.GUIDE, "others")),
         figures=[
             Figure(
                 svg=plots.training_losses(restarts, best=best),

@@ -15,10 +15,10 @@ from typing import Any
 from enhancer_core.architecture import NETWORKS
 from enhancer_core.errors import EnhancerError
 from enhancer_core.pool import Mix
+from enhancer_core.protocol import TrainConfig
 from enhancer_core.simulate import DEFINITIONS
 from enhancer_core.study.fields import RecipeError, made, read_toml
 from enhancer_core.study.newick import read_newick
-from enhancer_core.train import TrainConfig
 
 # What a run can be beside a network: models without training, and the k-mer model.
 ORACLES = ("bayes", "mllr", "mllr-no-prior")
@@ -27,6 +27,7 @@ OVER = ("", "each", "left_out", "nearest", "k")
 SECTIONS = ("models", "matrix", "k_choice", "motifs", "search")
 POSITIVE = ("positives", "background")
 
+_PROTOCOL = ("shift", "flip", "weight_decay", "average", "schedule")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # also a folder's name
 
 
@@ -93,8 +94,13 @@ class Run:
     network: str = "enhancer"
     restarts: int = 3
     epochs: int = 12
-    ensemble: int = 1  # the best restarts by validation, averaged
+    ensemble: int = 1  # this and the next: as in `protocol.TrainConfig`
     keep: str = "best"
+    shift: int = 0
+    flip: bool = False
+    weight_decay: float = 0.0
+    average: float = 0.0
+    schedule: str = "constant"
     updates_of: str = ""  # a run: as many mini-batches as it takes, in whole epochs
     control_of: str = ""  # the run whose gain this one checks
     tests: tuple[str, ...] = ()  # data, or DATA/k: against k-shuffles; empty: the run's own task
@@ -114,10 +120,6 @@ class Run:
                 raise RecipeError(f"{name} '{getattr(self, name)}'; allowed are {_list(allowed)}")
         if not self.data:
             raise RecipeError("'data' is empty; name at least one")
-        if not 1 <= self.ensemble <= self.restarts:
-            raise RecipeError(
-                f"ensemble of {self.ensemble}; allowed are 1 to the {self.restarts} restarts"
-            )
         if not 0 < self.share <= 1:
             raise RecipeError(f"share is {self.share}; allowed is above 0, up to 1")
         if (self.over == "k") != bool(self.ks):
@@ -139,7 +141,8 @@ class Run:
 
     def config(self) -> TrainConfig:
         """Give how its networks are trained."""
-        return TrainConfig(restarts=self.restarts, epochs=self.epochs, keep=self.keep)
+        names = ("restarts", "epochs", "ensemble", "keep", *_PROTOCOL)
+        return TrainConfig(**{name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from enhancer_core.architecture import architecture
 from enhancer_core.dataset import TRAIN, VALIDATION, Dataset, SplitDataset
 from enhancer_core.pool import Mix, concatenate, shuffled, take
+from enhancer_core.protocol import TrainConfig
 from enhancer_core.study.execute import Context, execute
 from enhancer_core.study.recipe import Run, Search
-from enhancer_core.train import TrainConfig, train
+from enhancer_core.train import train
 
 _SAMPLE = 4  # a stream of random numbers
 

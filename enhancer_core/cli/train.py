@@ -1,0 +1,279 @@
+"""The command that learns: train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from enhancer_core.cli.common import (
+    ListCommand,
+    Talk,
+    device_option,
+    output_option,
+    quiet_option,
+    resolve_device,
+    seed_option,
+    threads_option,
+)
+from enhancer_core.cli.learn import data_options, interval, split_data
+
+if TYPE_CHECKING:
+    from enhancer_core.dataset import SplitDataset
+
+_NETWORKS = ("enhancer", "tf", "original_code")  # model.NETWORKS, without importing torch
+_UNFINISHED = "restarts"  # the folder in the output folder where a run in progress keeps its state
+
+
+@click.command(cls=ListCommand)
+@data_options
+@click.option(
+    "--network",
+    type=click.Choice(_NETWORKS),
+    default="enhancer",
+    show_default=True,
+    help="The paper's network for enhancers, the smaller one for one transcription factor, or the"
+    " first with the bugs of the published code.",
+)
+@click.option(
+    "--restarts",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="Random starting weights to train from; the best network is kept.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="Passes over the training part, at most.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="Sequences in a mini-batch.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="RATE",
+    default=1e-3,
+    show_default=True,
+    help="Step size of the Adam optimiser.",
+)
+@click.option(
+    "--stop-below-loss",
+    type=click.FloatRange(min=0),
+    metavar="LOSS",
+    default=2e-4,
+    show_default=True,
+    help="End a restart when a mini-batch's mean cross-entropy is below this.",
+)
+@click.option(
+    "--keep",
+    type=click.Choice(["best", "last"]),
+    default="best",
+    show_default=True,
+    help="Which epoch of a restart is kept: best by validation AUC, or last, as published.",
+)
+@click.option(
+    "--shift",
+    type=click.IntRange(min=0),
+    metavar="BP",
+    default=0,
+    show_default=True,
+    help="Move a training sequence by up to so many bp, either way, each time it is read.",
+)
+@click.option("--flip", is_flag=True, help="Read a random strand of a training sequence each time.")
+@click.option(
+    "--weight-decay",
+    type=click.FloatRange(min=0),
+    metavar="DECAY",
+    default=0.0,
+    show_default=True,
+    help="Draw weights to 0 by this times the learning rate at each step, as AdamW does.",
+)
+@click.option(
+    "--average",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="DECAY",
+    default=0.0,
+    show_default=True,
+    help="Keep a running mean of the weights with this decay, for example 0.995, and judge it in"
+    " their place.",
+)
+@click.option(
+    "--schedule",
+    type=click.Choice(["constant", "cosine"]),
+    default="constant",
+    show_default=True,
+    help="How the learning rate goes: cosine falls to 0 over all epochs.",
+)
+@click.option(
+    "--ensemble",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Keep the N best restarts in one model, which predicts with their mean log odds.",
+)
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Scale and shift log odds on the validation part, so that a probability means what it"
+    " says; the order of scores stays.",
+)
+@click.option(
+    "--markdown",
+    is_flag=True,
+    help="Write the report as Markdown too: report.md, with its images in the folder figures.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Continue the unfinished run in the output folder, if any."
+)
+@seed_option
+@threads_option
+@device_option
+@quiet_option
+@output_option("Folder for the model, its figures and its report.")
+def train(
+    positives: tuple[Path, ...],
+    negatives: tuple[Path, ...],
+    split_table: Path | None,
+    groups: str | None,
+    test_group: tuple[str, ...],
+    validation_group: tuple[str, ...],
+    network: str,
+    restarts: int,
+    epochs: int,
+    batch: int,
+    learning_rate: float,
+    stop_below_loss: float,
+    keep: str,
+    shift: int,
+    flip: bool,
+    weight_decay: float,
+    average: float,
+    schedule: str,
+    ensemble: int,
+    calibrate: bool,
+    markdown: bool,
+    resume: bool,
+    seed: int,
+    threads: int,
+    device: str,
+    quiet: bool,
+    output: Path,
+) -> None:
+    """Train a network on positives and negatives, and judge it.
+
+    The data are split first (80 / 10 / 10): identical sequences, records of one name, and
+    overlapping windows named chrom:start-end stay in one part. Several random restarts are
+    trained; the best by validation AUC is kept and judged once on the test part, beside a 5-mer
+    baseline. The folder gets model.safetensors, metrics.json, test_predictions.tsv, split.tsv and
+    report.html. A run that was killed continues with --resume, the other options the same, to the
+    same bytes.
+
+    \b
+      enhancer-core train --positives enhancers.fa --negatives background.fa \\
+          -o model
+      enhancer-core train --positives e.fa --negatives b.fa k4.fa --restarts 10 \\
+          --groups chromosome --test-group chr1 --validation-group chr2 -o model
+      enhancer-core train --positives e.fa --negatives b.fa --shift 10 --flip \\
+          --weight-decay 0.01 --average 0.995 --schedule cosine \\
+          --ensemble 3 --calibrate -o model
+    """
+    from enhancer_core.architecture import architecture
+    from enhancer_core.dataset import read_dataset
+    from enhancer_core.experiment import Experiment, run, write_outcome
+    from enhancer_core.io.files import make_folder, remove_partial
+    from enhancer_core.protocol import TrainConfig
+    from enhancer_core.train import Check, discard_states
+
+    talk = Talk(quiet)
+    state = output / _UNFINISHED
+    if state.is_dir() and not resume:
+        raise click.UsageError(
+            f"{output} holds an unfinished run; continue it with --resume, or choose another folder"
+        )
+    device = resolve_device(device)
+    data = split_data(
+        read_dataset(positives, negatives),
+        split_table=split_table,
+        groups=groups,
+        test=test_group,
+        validation=validation_group,
+        seed=seed,
+        talk=talk,
+    )
+    experiment = Experiment(
+        data=data,
+        network=network,
+        architecture=architecture(network, length=data.dataset.codes.shape[1]),
+        config=TrainConfig(
+            restarts=restarts,
+            epochs=epochs,
+            batch=batch,
+            learning_rate=learning_rate,
+            stop_below_loss=stop_below_loss,
+            keep=keep,
+            shift=shift,
+            flip=flip,
+            weight_decay=weight_decay,
+            average=average,
+            schedule=schedule,
+            ensemble=ensemble,
+            calibrate=calibrate,
+        ),
+        seed=seed,
+        grouped=groups is not None,
+    )
+    for folder in (output, state):  # only now: bad input leaves no folder behind
+        make_folder(folder)
+        remove_partial(folder)
+    talk.say(_describe(data))
+    with talk.progress("epochs trained", restarts * epochs) as advance:
+        done = dict.fromkeys(range(restarts), 0)
+        best = 0.0
+
+        def progress(restart: int, check: Check) -> None:
+            nonlocal best
+            best = max(best, check.auc)
+            advance(int(check.epoch) - done[restart], f"best validation AUC {best:.3f}")
+            done[restart] = int(check.epoch)
+
+        outcome = run(
+            experiment,
+            threads=threads,
+            device=device,
+            folder=state,
+            progress=progress,
+        )
+    write_outcome(
+        output,
+        experiment,
+        outcome,
+        positives=positives,
+        negatives=negatives,
+        threads=threads,
+        markdown=markdown,
+    )
+    discard_states(state)
+    talk.say(f"network:  test AUC {interval(outcome.network.test.auc)}")
+    talk.say(f"baseline: test AUC {interval(outcome.baseline.test.auc)} ({outcome.baseline.name})")
+    talk.say(f"model and report: {output}")
+
+
+def _describe(data: SplitDataset) -> str:
+    parts = ((data.train, "to learn from"), (data.validation, "to choose"), (data.test, "to test"))
+    counts = ", ".join(
+        f"{part.labels.sum():,} + {(~part.labels).sum():,} {what}" for part, what in parts
+    )
+    return f"positives + negatives: {counts}"

@@ -1,0 +1,82 @@
+"""How networks are trained: the numbers of a protocol, and what follows from them alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from enhancer_core.errors import DatasetError
+
+_CHOICES = {"keep": ("best", "last"), "schedule": ("constant", "cosine")}
+# See `to_dict`.
+_LATER = ("shift", "flip", "weight_decay", "average", "schedule", "ensemble", "calibrate")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """How networks are trained; defaults are Cohn et al. 2018, section 3.1.2."""
+
+    restarts: int = 50  # random initialisations; the best by validation AUC is kept
+    epochs: int = 20
+    batch: int = 50  # sequences
+    learning_rate: float = 1e-3  # of Adam with betas 0.9 and 0.999, epsilon 1e-8
+    stop_below_loss: float = 2e-4  # mean cross-entropy of one mini-batch, nats
+    checks_per_epoch: int | None = None  # None: 1, or 4 from 100,000 training sequences
+    keep: str = "best"  # which check of a restart: best, or last as the published code
+    mixed_precision: bool = True  # bfloat16 where it is safe; on CUDA only
+    # Not in the paper; all of them off by default.
+    shift: int = 0  # bp that a training sequence may move at each visit, either way
+    flip: bool = False  # whether each visit reads a random strand
+    weight_decay: float = 0.0  # decoupled, of weights, not biases (Loshchilov and Hutter 2019)
+    average: float = 0.0  # decay of a running mean of the weights, which is then what is kept
+    schedule: str = "constant"  # or cosine: down to 0 over all steps (Loshchilov and Hutter 2017)
+    ensemble: int = 1  # restarts kept, the best ones by validation AUC; their mean logits count
+    calibrate: bool = False  # whether log odds are scaled and shifted on the validation set
+
+    def __post_init__(self) -> None:
+        """Check the values at the door."""
+        for name in ("restarts", "epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise DatasetError(f"{name} of {getattr(self, name)} is not allowed; at least 1")
+        for name in ("shift", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise DatasetError(f"{name} of {getattr(self, name)} is not allowed; at least 0")
+        if not 1 <= self.ensemble <= self.restarts:
+            raise DatasetError(
+                f"ensemble of {self.ensemble} is not allowed; from 1 to the {self.restarts}"
+                " restarts"
+            )
+        if not 0 <= self.average < 1:
+            raise DatasetError(f"average of {self.average} is not allowed; from 0 to below 1")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise DatasetError(
+                    f"{name} '{getattr(self, name)}' is not known; allowed are"
+                    f" {' and '.join(allowed)}"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields as plain values, for JSON.
+
+        What came after the first models stands there only where it differs from its default, so
+        that the records of runs that do without stay as they were, to the byte.
+        """
+        default = TrainConfig()
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in _LATER or value != getattr(default, name)
+        }
+
+    def rate(self, step: int, *, total: int) -> float:
+        """Give the learning rate of a step, counted from 0, of a run of so many steps at most.
+
+        Examples
+        --------
+        >>> TrainConfig(learning_rate=0.5, schedule="cosine").rate(50, total=100)
+        0.25
+        """
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / total))
