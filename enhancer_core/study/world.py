@@ -34,12 +34,12 @@ _PARENTS = {
 _SURE = 0.88  # probability of a consensus letter
 
 _DRIFT_BACKGROUND = 0.12  # standard deviations of log weights over a branch of length 1
-_DRIFT_MOTIF = 0.25
+_DRIFT_MOTIF = 0.2
 _DRIFT_GC = 0.10
 _DRIFT_USE = 0.2
 _GC_SD = 0.30  # between sequences of a species
 _ENHANCER_GC = 0.15  # how much richer enhancers are, in log odds
-_SITES = 2.2  # in an enhancer, on average, Poisson
+_SITES = 3.0  # in an enhancer, on average, Poisson
 _SPREAD = 60.0  # bp around the centre, standard deviation
 
 
