@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from enhancer_core.pool import concatenate, take
 from enhancer_core.relatives import joined, relatives
 from enhancer_core.simulate import simulate
 from enhancer_core.study import world
-from enhancer_core.study.recipe import Data
+from enhancer_core.study.recipe import Data, settings
 
 _DRAW, _SPLIT = 1, 2  # independent streams of random numbers
 
@@ -130,7 +129,7 @@ _Piece = tuple[bool, str, list[str], Codes]  # label, file, names, uint8 (n, L)
 
 
 def _pieces(data: Data, folder: Path, seed: int) -> list[_Piece]:
-    what = json.dumps({**asdict(data), "name": "", "set": ""}, sort_keys=True)
+    what = json.dumps(settings(data), sort_keys=True)
     words = np.frombuffer(hashlib.sha256(what.encode()).digest(), np.uint32)
     rng = np.random.default_rng((_DRAW, seed, *words.tolist()))
     if data.positives or data.background:

@@ -458,7 +458,15 @@ def _list(names: Mapping[str, object] | Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-def settings(each: Run | Search) -> dict[str, Any]:
-    """Give what a run's numbers depend on: its fields, but for those of the report alone."""
-    shown = {"name", "title", "group", "paper", "control_of"}
-    return {f.name: getattr(each, f.name) for f in fields(each) if f.name not in shown}
+def settings(each: Data | Run | Search) -> dict[str, Any]:
+    """Give what a run's numbers depend on: its fields, but for names and those of the report.
+
+    A field stands there only where it differs from its default, so that results stay good when a
+    later release adds one.
+    """
+    shown = {"name", "title", "set", "group", "paper", "control_of"}
+    return {
+        field.name: getattr(each, field.name)
+        for field in fields(each)
+        if field.name not in shown and getattr(each, field.name) != field.default
+    }

@@ -12,7 +12,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,7 @@ def _fingerprint(each: Run | Search, context: Context, digests: Mapping[str, str
         "version": __version__,
         "seed": context.seed,
         "settings": settings(each),
-        "data": {name: [digests[name], asdict(definitions[name])] for name in used},
+        "data": {name: [digests[name], settings(definitions[name])] for name in used},
         "needed": {name: result["fingerprint"] for name, result in context.needed.items()},
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
