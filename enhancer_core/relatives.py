@@ -1,9 +1,10 @@
-"""Find sequences that descend from one another: those that share rare words.
+"""Find sequences that descend from one another: those that share many rare words.
 
 Orthologous windows of close species are nearly the same sequence. If one is learned from and the
-other tested, memory passes for knowledge. Words of 24 letters hardly recur by chance: in a million
-windows of 500 bp, some letter-for-letter coincidences in all. Those that many records hold are
-repeats of the genome, and say nothing of a common place.
+other tested, memory passes for knowledge. Words of 24 letters hardly recur by chance, and 20 of
+them in common are a stretch of 43 letters, or several shorter ones. Words that many records hold
+are repeats of the genome, and say nothing of a common place: Alus share some words of 24 letters by
+their common origin alone, which would link a third of the windows of a mammal's genome.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from enhancer_core.dna import N_CODE, Codes
 from enhancer_core.errors import SequenceError
 
 WORD = 24  # bp
+LEAST = 20  # words in common
+MOST = 10  # records that hold a rare word
 LONGEST = 31  # bp: what fits in 64 bits
 
 
-def relatives(codes: Codes, *, word: int = WORD, most: int = 10) -> NDArray[np.int64]:
-    """Give each family of sequences, linked by words that few records hold, a number.
+def relatives(
+    codes: Codes, *, word: int = WORD, least: int = LEAST, most: int = MOST
+) -> NDArray[np.int64]:
+    """Give each family of sequences, linked by rare words in common, a number.
 
     Parameters
     ----------
@@ -29,8 +34,10 @@ def relatives(codes: Codes, *, word: int = WORD, most: int = 10) -> NDArray[np.i
         uint8, shape (n, L), values 0-4.
     word
         Letters of a word, 1 to 31 and at most L; a word and its reverse complement are one.
+    least
+        Words that two records must share to be linked, 1 or more.
     most
-        Records that may hold a word for it to link them; what more hold is a repeat.
+        Records that may hold a word for it to count; what more hold is a repeat.
 
     Returns
     -------
@@ -45,7 +52,7 @@ def relatives(codes: Codes, *, word: int = WORD, most: int = 10) -> NDArray[np.i
     Examples
     --------
     >>> from enhancer_core.dna import encode
-    >>> relatives(encode(["AAGATTACA", "CTGTAATCC", "ACGTACGTA"]), word=7).tolist()
+    >>> relatives(encode(["AAGATTACA", "CTGTAATCC", "ACGTACGTA"]), word=7, least=1).tolist()
     [0, 0, 1]
     """
     n, length = codes.shape
@@ -59,11 +66,15 @@ def relatives(codes: Codes, *, word: int = WORD, most: int = 10) -> NDArray[np.i
     fresh = np.ones(len(words), dtype=bool)  # the first of each word in each record
     fresh[1:] = (words[1:] != words[:-1]) | (rows[1:] != rows[:-1])
     words, rows = words[fresh], rows[fresh]
-    _, which, counts = np.unique(words, return_inverse=True, return_counts=True)
-    linking = counts[which] <= most
-    pairs = linking[1:] & (words[1:] == words[:-1])
-    one, other = rows[:-1][pairs], rows[1:][pairs]
-    return _families(n, one, other)
+    _, starts, counts = np.unique(words, return_index=True, return_counts=True)
+    pairs = [np.empty((0, 2), np.int64)]
+    for count in range(2, most + 1):
+        holders = rows[starts[counts == count][:, np.newaxis] + np.arange(count)]
+        one, other = np.triu_indices(count, 1)
+        pairs.append(np.stack([holders[:, one].ravel(), holders[:, other].ravel()], axis=1))
+    keys, shared = np.unique(np.concatenate(pairs) @ np.array([n, 1]), return_counts=True)
+    linked = keys[shared >= least]
+    return _families(n, linked // n, linked % n)
 
 
 def joined(sets: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -50,7 +50,7 @@ class Data:
     world: str = ""  # a species of the synthetic world
     number: int | None = None  # sequences of each class, at most; None takes all of a file
     length: int = 500  # bp, of what is not read from files
-    relatives: bool = False  # whether the set's sequences that share rare words share a part
+    relatives: bool = False  # whether the set's relatives (see `relatives`) share a part
 
     def __post_init__(self) -> None:
         """Check that there is one source."""
