@@ -58,7 +58,7 @@ def _consensus(letters: str) -> Floats:
 
 
 MOTIFS: Mapping[str, Motif] = {
-    "CEBPA": BUILTIN["CEBPA"],
+    "CEBP": Motif("CEBP", _consensus("TTGCGCAA")),
     "HNF4A": BUILTIN["HNF4A"],
     "FOXA": Motif("FOXA", _consensus("TGTTTACWY")),
     "ONECUT": Motif("ONECUT", _consensus("TATTGATCW")),
