@@ -147,6 +147,41 @@ def shortest_length(wanted: Architecture) -> int:
     return need * first.pool + first.width - 1
 
 
+def widened(wanted: Architecture, times: float, *, first: int | None = None) -> Architecture:
+    """Give each convolution of a network so many times its filters, rounded up.
+
+    Parameters
+    ----------
+    wanted
+        The network.
+    times
+        1 or more.
+    first
+        Filters of the first convolution, whatever `times` says; None leaves it to that.
+
+    Raises
+    ------
+    ModelFileError
+        If a convolution would lose filters, or have more than a network may.
+
+    Examples
+    --------
+    >>> [layer.filters for layer in widened(NETWORKS["enhancer"], 4).convolutions]
+    [80, 120, 160]
+    """
+    layers = []
+    for index, layer in enumerate(wanted.convolutions):
+        filters = math.ceil(layer.filters * times - 1e-9)  # 1.1 * 10 is a little over 11 in binary
+        if index == 0 and first is not None:
+            filters = first
+        if filters < layer.filters:
+            raise ModelFileError(
+                f"convolution {index + 1} cannot have {filters} filters; {layer.filters} or more"
+            )
+        layers.append(replace(layer, filters=filters))
+    return architecture_from_dict(replace(wanted, convolutions=tuple(layers)).to_dict())
+
+
 def architecture_from_dict(fields: Mapping[str, Any]) -> Architecture:
     """Read back `Architecture.to_dict`, checking every field.
 

@@ -77,6 +77,11 @@ class Model:
         return network_of_members(self.architecture, self.members)
 
 
+def model_file(path: Path) -> Path:
+    """Give the model file that a path means: itself, or `model.safetensors` in a folder."""
+    return path / MODEL_FILE if path.is_dir() else path
+
+
 def save_model(path: Path, network: Weighted, training: Mapping[str, Any]) -> None:
     """Write a model file, whole or not at all.
 
@@ -118,8 +123,7 @@ def load_model(path: Path) -> Model:
     ModelFileError
         If it is damaged, foreign, or of a newer format.
     """
-    if path.is_dir():
-        path = path / MODEL_FILE
+    path = model_file(path)
     arrays, record = read_arrays(path, kind="model")
     try:
         wanted = architecture_from_dict(record["architecture"])

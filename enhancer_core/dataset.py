@@ -208,6 +208,67 @@ def split(
     return SplitDataset(dataset, parts)
 
 
+def split_folds(
+    dataset: Dataset,
+    *,
+    folds: int,
+    rng: np.random.Generator,
+    groups: NDArray[np.str_] | None = None,
+) -> list[SplitDataset]:
+    """Split for cross-validation: every record is tested once, in one of several splits.
+
+    Linked records (see `split`) stay together. Their sets are dealt out, the largest first and
+    those of one size in random order, each to the fold that keeps the folds' shares of both
+    classes most alike; sets of one record split each class as evenly as can be. A fold is the test
+    part of one split; a tenth of all records, drawn from the others as `split` draws, is its
+    validation part, and the rest is for training.
+
+    Parameters
+    ----------
+    dataset
+        n records.
+    folds
+        How many splits, 2 or more.
+    rng
+        Draws the order.
+    groups
+        Shape (n,): groups that stay together instead; None keeps linked records together.
+
+    Raises
+    ------
+    DatasetError
+        If there are too few folds, or a part would hold no positive or no negative.
+
+    Examples
+    --------
+    >>> codes = np.random.default_rng(0).integers(0, 4, (40, 20), dtype=np.uint8)
+    >>> names = [str(i) for i in range(40)]
+    >>> data = make_dataset([("p.fa", names[:20], codes[:20])], [("n.fa", names[20:], codes[20:])])
+    >>> splits = split_folds(data, folds=5, rng=np.random.default_rng(0))
+    >>> [len(each.test) for each in splits], len(splits[0].validation), len(splits[0].train)
+    ([8, 8, 8, 8, 8], 4, 28)
+    """
+    if folds < 2:
+        raise DatasetError(f"folds of {folds} is not allowed; at least 2")
+    labels = dataset.labels
+    sets = linked_sets(dataset) if groups is None else np.unique(groups, return_inverse=True)[1]
+    fold_of = _deal(labels, sets, folds=folds, rng=rng)
+    splits = []
+    for fold in range(folds):
+        parts = np.full(len(dataset), TEST)
+        rest = fold_of != fold
+        share = FRACTIONS[VALIDATION] * len(dataset) / max(rest.sum(), 1)
+        parts[rest] = split_strata(
+            labels[rest].astype(np.int64),
+            np.unique(sets[rest], return_inverse=True)[1],
+            rng=rng,
+            fractions=(1 - share, share, 0.0),
+        )
+        _check_parts(labels, parts, f"{folds} folds of {len(dataset)} sequences")
+        splits.append(SplitDataset(dataset, parts))
+    return splits
+
+
 def split_by_group(
     dataset: Dataset,
     groups: NDArray[np.str_],
@@ -462,6 +523,30 @@ def _number(keys: Iterable[object]) -> NDArray[np.int64]:
     return np.array([ids.setdefault(key, len(ids)) for key in keys], dtype=np.int64)
 
 
+def _deal(
+    labels: NDArray[np.bool_], sets: NDArray[np.int64], *, folds: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Give each record a fold: the sum of the folds' squared shares of each class grows least."""
+    sizes = _sizes(labels.astype(np.int64), sets, kinds=len(CLASSES))
+    weights = 1 / np.maximum(sizes.sum(axis=0), 1.0) ** 2
+    counts = np.zeros((folds, len(CLASSES)))
+    fold_of_set = np.zeros(len(sizes), np.int64)
+    order = rng.permutation(len(sizes))
+    for index in order[np.argsort(-sizes[order].sum(axis=1), kind="stable")]:
+        fold = (counts @ (weights * sizes[index])).argmin()
+        counts[fold] += sizes[index]
+        fold_of_set[index] = fold
+    return fold_of_set[sets]
+
+
+def _sizes(strata: NDArray[np.int64], sets: NDArray[np.int64], *, kinds: int) -> NDArray[np.int64]:
+    """Count each set's records of each kind: int64 (sets, kinds)."""
+    n_sets = int(sets.max(initial=-1)) + 1
+    return np.stack(
+        [np.bincount(sets[strata == kind], minlength=n_sets) for kind in range(kinds)], axis=1
+    )
+
+
 def split_strata(
     strata: NDArray[np.int64],
     sets: NDArray[np.int64],
@@ -499,15 +584,12 @@ def split_strata(
     """
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
         raise DatasetError(f"shares of {fractions}; allowed are three of 0 to 1 that add up to 1")
-    n_sets = int(sets.max()) + 1 if len(sets) else 0
-    kinds = range(int(strata.max(initial=0)) + 1)
-    sizes = np.stack(
-        [np.bincount(sets[strata == kind], minlength=n_sets) for kind in kinds], axis=1
-    )
+    kinds = int(strata.max(initial=0)) + 1
+    sizes = _sizes(strata, sets, kinds=kinds)
     shares = {part: np.rint(sizes.sum(axis=0) * fractions[part]) for part in (TEST, VALIDATION)}
     rooms = {part: share.copy() for part, share in shares.items()}
-    part_of_set = np.full(n_sets, TRAIN)
-    order = rng.permutation(n_sets)
+    part_of_set = np.full(len(sizes), TRAIN)
+    order = rng.permutation(len(sizes))
     for index in order:
         size = sizes[index]
         for part, room in rooms.items():
@@ -517,7 +599,7 @@ def split_strata(
                 break
         if not any((room > 0).any() for room in rooms.values()):
             break
-    for part, kind in product(rooms, kinds):
+    for part, kind in product(rooms, range(kinds)):
         if shares[part][kind] and not sizes[part_of_set == part, kind].any():
             left = order[(part_of_set[order] == TRAIN) & (sizes[order, kind] > 0)]
             if left.size:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core import __version__, baseline, gapped, metrics, report
-from enhancer_core.architecture import Architecture
+from enhancer_core.architecture import NETWORKS, Architecture
 from enhancer_core.checkpoint import MODEL_FILE, save_model
 from enhancer_core.dataset import (
     PARTS,
@@ -33,9 +33,11 @@ from enhancer_core.interpret import filter_pfms
 from enhancer_core.io.files import sha256, write_files, write_json, write_text
 from enhancer_core.io.tables import write_table
 from enhancer_core.motif import ppm
+from enhancer_core.plant import Planted
 from enhancer_core.predict import probabilities
 from enhancer_core.protocol import TrainConfig
-from enhancer_core.train import Check, Trained, train
+from enhancer_core.start import Start
+from enhancer_core.train import Check, Trained, check_run, train
 
 BASELINE_K = 5
 _COMPOSITION_K = (1, 2)  # k-mers so short that a model of them sees composition only
@@ -65,6 +67,16 @@ class Experiment:
     config: TrainConfig
     seed: int
     grouped: bool = False  # whether groups were kept whole
+    start: Start | None = None  # None draws all first weights
+
+    def __post_init__(self) -> None:
+        """Check that they go together, before anything is written."""
+        check_run(self.data, self.architecture, self.config, planted=self.planted)
+
+    @property
+    def planted(self) -> Planted | None:
+        """What every restart begins with."""
+        return None if self.start is None else self.start.planted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +124,7 @@ def run(
         data,
         experiment.architecture,
         experiment.config,
+        planted=experiment.planted,
         seed=seed,
         threads=threads,
         device=device,
@@ -239,6 +252,8 @@ def write_outcome(
         "baseline": figures["baseline"],
         "inputs": [asdict(each) for each in inputs],
     }
+    if experiment.start is not None:
+        training["start"] = experiment.start.to_dict()
     if len(trained.members) > 1:
         training["members"] = [figures["restarts"][index] for index in trained.members]
     if trained.calibration is not None:
@@ -290,6 +305,7 @@ def _content(
         configuration={
             "network": experiment.network,
             "length, bp": experiment.architecture.length,
+            **_first_weights(experiment),
             **{
                 name.replace("_", " "): value for name, value in experiment.config.to_dict().items()
             },
@@ -332,6 +348,17 @@ def _content(
             **{name: version(name) for name in ("torch", "numpy", "scikit-learn")},
         },
     )
+
+
+def _first_weights(experiment: Experiment) -> dict[str, object]:
+    """Say what is not as the network's name has it: its filters, and where it starts."""
+    said: dict[str, object] = {}
+    layers, named = experiment.architecture.convolutions, NETWORKS.get(experiment.network)
+    if named is not None and layers != named.convolutions:
+        said["filters"] = ", ".join(str(layer.filters) for layer in layers)
+    if experiment.start is not None:
+        said[experiment.start.kind] = ", ".join(experiment.start.names())
+    return said
 
 
 def _result(data: SplitDataset, scored: Scored, *, seed: int) -> report.ModelResult:

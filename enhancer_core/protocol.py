@@ -10,7 +10,10 @@ from enhancer_core.errors import DatasetError
 
 _CHOICES = {"keep": ("best", "last"), "schedule": ("constant", "cosine")}
 # See `to_dict`.
-_LATER = ("shift", "flip", "weight_decay", "average", "schedule", "ensemble", "calibrate")
+_LATER = (
+    *("shift", "flip", "weight_decay", "average", "schedule", "freeze"),
+    *("ensemble", "calibrate"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +34,7 @@ class TrainConfig:
     weight_decay: float = 0.0  # decoupled, of weights, not biases (Loshchilov and Hutter 2019)
     average: float = 0.0  # decay of a running mean of the weights, which is then what is kept
     schedule: str = "constant"  # or cosine: down to 0 over all steps (Loshchilov and Hutter 2017)
+    freeze: int = 0  # epochs for which what is planted stays as it is
     ensemble: int = 1  # restarts kept, the best ones by validation AUC; their mean logits count
     calibrate: bool = False  # whether log odds are scaled and shifted on the validation set
 
@@ -39,7 +43,7 @@ class TrainConfig:
         for name in ("restarts", "epochs", "batch"):
             if getattr(self, name) < 1:
                 raise DatasetError(f"{name} of {getattr(self, name)} is not allowed; at least 1")
-        for name in ("shift", "weight_decay"):
+        for name in ("shift", "weight_decay", "freeze"):
             if not getattr(self, name) >= 0:
                 raise DatasetError(f"{name} of {getattr(self, name)} is not allowed; at least 0")
         if not 1 <= self.ensemble <= self.restarts:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from enhancer_core.checkpoint import MODEL_FILE, load_model
+from enhancer_core.checkpoint import load_model, model_file
 from enhancer_core.dna import Codes
 from enhancer_core.errors import EnhancerError, FileError, ModelFileError, SequenceError
 from enhancer_core.intervals import centred_windows
@@ -76,7 +76,7 @@ def publish(
     SequenceError
         If the model reads longer windows than the example has.
     """
-    path = model / MODEL_FILE if model.is_dir() else model
+    path = model_file(model)
     folder = _group(source, group)
     _check_name(name)
     for key, value in facts.items():

@@ -31,6 +31,7 @@ from enhancer_core.engine import Learner
 from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.learner import TorchLearner
 from enhancer_core.model import Ensemble, Network, network_of, network_of_members
+from enhancer_core.plant import Planted
 from enhancer_core.predict import log_odds, probabilities
 from enhancer_core.protocol import TrainConfig
 
@@ -87,6 +88,7 @@ class _Task:
     validation: Dataset
     wanted: Architecture
     config: TrainConfig
+    planted: Planted | None
     seed: int
     device: str
     fingerprint: str
@@ -99,11 +101,12 @@ class _Task:
         return large if self.config.checks_per_epoch is None else self.config.checks_per_epoch
 
 
-def train(
+def train(  # noqa: PLR0913
     data: SplitDataset,
     wanted: Architecture,
     config: TrainConfig,
     *,
+    planted: Planted | None = None,
     seed: int = 0,
     threads: int = 1,
     device: str = "cpu",
@@ -120,6 +123,9 @@ def train(
         The architecture; its length is the sequences'.
     config
         The protocol.
+    planted
+        Weights that every restart begins with in the place of those that it draws; they stay as
+        they are for the first `config.freeze` epochs. None draws all.
     seed
         Any whole number from 0; the same gives the same bytes on one machine's CPU.
     threads
@@ -140,17 +146,12 @@ def train(
     Raises
     ------
     DatasetError
-        If the sequences are not of the network's length, or not longer than the shift.
+        If the sequences are not of the network's length, or not longer than the shift, or
+        nothing is planted that could be frozen.
     ModelFileError
         If a saved state is damaged, or belongs to another run.
     """
-    length = data.dataset.codes.shape[1]
-    if length != wanted.length:
-        raise DatasetError(f"sequences of {length} bp; the network reads {wanted.length} bp")
-    if config.shift >= length:
-        raise DatasetError(
-            f"shift of {config.shift} bp is not allowed; at most {length - 1} for {length} bp"
-        )
+    check_run(data, wanted, config, planted=planted)
     learn = data.train
     task = _Task(
         codes=learn.codes,
@@ -158,9 +159,10 @@ def train(
         validation=data.validation,
         wanted=wanted,
         config=config,
+        planted=planted,
         seed=seed,
         device=device,
-        fingerprint=fingerprint(data, wanted, config, seed),
+        fingerprint=fingerprint(data, wanted, config, planted=planted, seed=seed),
         folder=folder,
         stop=threading.Event(),
     )
@@ -180,6 +182,27 @@ def train(
     return Trained(network, restarts, members, by)
 
 
+def check_run(
+    data: SplitDataset, wanted: Architecture, config: TrainConfig, *, planted: Planted | None
+) -> None:
+    """Raise unless data, network, protocol and what is planted go together.
+
+    Raises
+    ------
+    DatasetError
+        As `train`.
+    """
+    length = data.dataset.codes.shape[1]
+    if length != wanted.length:
+        raise DatasetError(f"sequences of {length} bp; the network reads {wanted.length} bp")
+    if config.shift >= length:
+        raise DatasetError(
+            f"shift of {config.shift} bp is not allowed; at most {length - 1} for {length} bp"
+        )
+    if config.freeze and planted is None:
+        raise DatasetError(f"freeze of {config.freeze} epochs needs something that is planted")
+
+
 def _run_all(
     task: _Task, pool: ThreadPoolExecutor, progress: Callable[[int, Check], None] | None
 ) -> list[tuple[Restart, NDArray[np.float32]]]:
@@ -194,13 +217,21 @@ def _run_all(
         raise
 
 
-def fingerprint(data: SplitDataset, wanted: Architecture, config: TrainConfig, seed: int) -> str:
+def fingerprint(
+    data: SplitDataset,
+    wanted: Architecture,
+    config: TrainConfig,
+    *,
+    planted: Planted | None,
+    seed: int,
+) -> str:
     """Digest all that determines a run's numbers, as 64 hexadecimal digits."""
     settings = {"architecture": wanted.to_dict(), "seed": seed, **config.to_dict()}
     for name in ("restarts", "ensemble", "calibrate"):  # no restart depends on them
         settings.pop(name, None)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for array in (data.dataset.codes, data.dataset.labels, data.parts):
+    start = () if planted is None else (planted.parameters, planted.planted)
+    for array in (data.dataset.codes, data.dataset.labels, data.parts, *start):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
@@ -212,6 +243,8 @@ class _State:
         self.index = index
         generator = torch.Generator().manual_seed(_seed(_INIT, task.seed, index))
         first = Network(task.wanted, generator=generator).flat_parameters()
+        if task.planted is not None:
+            first = task.planted.into(first)
         config = task.config
         self.learner = (
             Learner(task.wanted, first, weight_decay=config.weight_decay, average=config.average)
@@ -307,6 +340,7 @@ def _advance(task: _Task, state: _State) -> Check:
         for stream in (_DROPOUT, _AUGMENT)
     )
     config, total = task.config, task.config.epochs * len(batches)
+    held = task.planted.planted if task.planted is not None and epoch < config.freeze else None
     losses = []
     for number in mine:
         if task.stop.is_set():
@@ -318,6 +352,7 @@ def _advance(task: _Task, state: _State) -> Check:
             task.labels[rows],
             rate=config.rate(state.learner.steps, total=total),
             mask=dropout_mask(task.wanted, len(rows), rng=dropout),
+            held=held,
         )
         losses.append(loss)
         if loss < config.stop_below_loss:

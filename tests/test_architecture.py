@@ -21,6 +21,7 @@ from enhancer_core.architecture import (
     flatten,
     shapes,
     shortest_length,
+    widened,
 )
 from enhancer_core.cli import commands
 from enhancer_core.errors import ModelFileError, SequenceError
@@ -61,6 +62,24 @@ def test_a_network_for_shorter_sequences_is_refused_below_its_shortest_length() 
     assert architecture("enhancer", length=101).pooled_lengths() == [31, 6, 1]
     with pytest.raises(SequenceError, match=r"91 bp are too short .* needs 92 bp"):
         architecture("enhancer", length=91)
+
+
+def test_a_widened_network_has_so_many_times_the_filters_and_the_same_rest() -> None:
+    wide = widened(NETWORKS["enhancer"], 4 / 3)
+    assert [layer.filters for layer in wide.convolutions] == [27, 40, 54]
+    assert replace(wide, convolutions=NETWORKS["enhancer"].convolutions) == NETWORKS["enhancer"]
+    assert widened(NETWORKS["tf"], 1) == NETWORKS["tf"]
+    motifs = widened(NETWORKS["enhancer"], 2, first=500)
+    assert [layer.filters for layer in motifs.convolutions] == [500, 60, 80]
+
+
+def test_a_network_is_not_narrowed_nor_made_wider_than_any_may_be() -> None:
+    with pytest.raises(ModelFileError, match="convolution 1 cannot have 10 filters; 20 or more"):
+        widened(NETWORKS["enhancer"], 0.5)
+    with pytest.raises(ModelFileError, match="convolution 1 cannot have 19 filters; 20 or more"):
+        widened(NETWORKS["enhancer"], 1, first=19)
+    with pytest.raises(ModelFileError, match="a size is not a positive whole number"):
+        widened(NETWORKS["enhancer"], 1e6)
 
 
 def test_an_unknown_network_is_refused_with_those_known() -> None:

@@ -349,6 +349,56 @@ def test_more_members_than_restarts_are_refused(cli: Run, inputs: Path, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+def test_trained_networks_are_planted_in_a_wider_one_that_is_used_as_any(
+    cli: Run, trained: Path, inputs: Path, tmp_path: Path
+) -> None:
+    out, args = tmp_path / "out", [*training(inputs), "--epochs", 1, "--keep", "last"]
+    ran = cli(*args, "--plant", trained, trained, "--freeze", 1, "-o", out)
+    assert ran.status == 0, ran.err
+    assert "; the convolutions have 19, 134 filters" in ran.err
+    donor, grown = load_model(trained), load_model(out)
+    # Frozen for the one epoch: the first 14 of 19 filters are the donor's, twice.
+    size = 7 * 4 * 9
+    for place in (0, size):
+        planted = grown.members[0][place : place + size]
+        assert planted.tobytes() == donor.members[0][:size].tobytes()
+    assert grown.training["start"]["kind"] == "networks planted"
+    assert grown.training["config"]["freeze"] == 1
+    assert "networks planted" in (out / "report.html").read_text()
+    assert cli("predict", out, inputs / "positives.fa", "-o", tmp_path / "p.tsv").status == 0
+
+
+def test_motifs_are_planted_and_models_trained_further(
+    cli: Run, trained: Path, inputs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "known.pfm").write_text(">word\n9 0 0 0\n0 9 0 0\n0 0 9 0\n0 0 0 9\n9 0 0 0\n")
+    args = [*training(inputs), "--epochs", 1]
+    ran = cli(
+        *args, "--plant-motifs", tmp_path / "known.pfm", "--first-filters", 12, "--widen", 1.1,
+        "-o", tmp_path / "one",
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    assert "motifs planted: known.pfm; the convolutions have 12, 55 filters" in ran.err
+    ran = cli(*args, "--initial", trained, "-o", tmp_path / "two")
+    assert "all weights start from model.safetensors" in ran.err
+    figures = json.loads((tmp_path / "two" / "metrics.json").read_text())
+    assert [restart["validation_auc"] > 0.9 for restart in figures["restarts"]] == [True, True]
+    ran = cli(*args, "--initial", tmp_path / "one", "-o", tmp_path / "three")
+    assert ran.status == 2
+    assert "convolutions are 12 of 9 with pool 3, 55 of 2 with pool 3; to start from" in ran.err
+
+
+def test_starts_exclude_each_other(cli: Run, trained: Path, inputs: Path, tmp_path: Path) -> None:
+    ran = cli(*training(inputs), "--plant", trained, "--initial", trained, "-o", tmp_path / "out")
+    assert (ran.status, ran.out) == (2, "")
+    assert "--plant, --plant-motifs and --initial exclude each other (see" in ran.err
+    ran = cli(*training(inputs), "--freeze", 2, "-o", tmp_path / "out")
+    assert ran.err.endswith("error: freeze of 2 epochs needs something that is planted\n")
+    ran = cli(*training(inputs), "--shift", 120, "-o", tmp_path / "out")
+    assert ran.err.endswith("error: shift of 120 bp is not allowed; at most 119 for 120 bp\n")
+    assert not (tmp_path / "out").exists()
+
+
 def test_train_takes_a_split_back_and_a_folder_that_is_there(
     cli: Run, trained: Path, inputs: Path, tmp_path: Path
 ) -> None:

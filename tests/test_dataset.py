@@ -31,6 +31,7 @@ from enhancer_core.dataset import (
     split,
     split_by_group,
     split_by_name,
+    split_folds,
     without_shared_sequences,
 )
 from enhancer_core.dna import Codes, decode, encode, reverse_complement
@@ -363,6 +364,100 @@ def test_shares_must_add_up_to_one(
     message = r"^shares of \(.+\); allowed are three of 0 to 1 that add up to 1$"
     with pytest.raises(DatasetError, match=message):
         split(singles(20, 20), rng=rng, fractions=fractions)
+
+
+# Folds
+
+
+def fold_counts(splits: Sequence[SplitDataset]) -> list[tuple[int, int]]:
+    """Count positives and negatives of each test part."""
+    return [counts(each)[TEST] for each in splits]
+
+
+@given(st.integers(8, 40), st.integers(8, 40), st.integers(2, 8), seeds)
+def test_folds_of_records_that_nothing_links_hold_as_many_of_each_class(
+    n_positive: int, n_negative: int, folds: int, seed: int
+) -> None:
+    dataset = singles(n_positive, n_negative)
+    splits = split_folds(dataset, folds=folds, rng=np.random.default_rng(seed))
+    assert len(splits) == folds
+    for each in zip(*fold_counts(splits), strict=True):
+        assert max(each) - min(each) <= 1
+    assert np.sum(fold_counts(splits), axis=0).tolist() == [n_positive, n_negative]
+    for data in splits:
+        assert data.dataset is dataset
+        for label in (0, 1):
+            in_all = (n_positive, n_negative)[label]
+            # A tenth of all, from the n - t of the class outside its fold: rounding the share and
+            # the folds' sizes may move it by one each.
+            assert counts(data)[VALIDATION][label] == pytest.approx(in_all / 10, abs=1.5)
+
+
+@given(datasets, st.integers(2, 4), seeds)
+def test_in_folds_nothing_linked_crosses_parts_and_every_record_is_tested_once(
+    dataset: Dataset, folds: int, seed: int
+) -> None:
+    try:
+        splits = split_folds(dataset, folds=folds, rng=np.random.default_rng(seed))
+    except DatasetError as error:
+        assert "each part needs both classes" in str(error)  # noqa: PT017
+        return
+    tested = np.sum([data.parts == TEST for data in splits], axis=0)
+    assert tested.tolist() == [1] * len(dataset)
+    records = records_of(dataset)
+    for data in splits:
+        for i, j in combinations(range(len(dataset)), 2):
+            if linked(records[i], records[j]):
+                assert data.parts[i] == data.parts[j]
+        assert all(min(each) >= 1 for each in counts(data))
+
+
+def test_a_shuffle_is_tested_in_the_fold_of_its_parent(rng: np.random.Generator) -> None:
+    names = [f"e{index}" for index in range(25)]
+    codes = rng.integers(0, 4, (50, 30), dtype=np.uint8)
+    dataset = make_dataset([("p.fa", names, codes[:25])], [("k4.fa", names, codes[25:])])
+    splits = split_folds(dataset, folds=5, rng=rng)
+    assert fold_counts(splits) == [(5, 5)] * 5
+    for data in splits:
+        assert np.array_equal(data.parts[:25], data.parts[25:])
+
+
+def test_groups_stay_whole_in_folds(rng: np.random.Generator) -> None:
+    dataset = singles(60, 60)
+    groups = np.array([f"g{index % 12}" for index in range(120)], dtype=np.str_)
+    splits = split_folds(dataset, folds=4, rng=rng, groups=groups)
+    assert fold_counts(splits) == [(15, 15)] * 4  # 3 of 12 groups, each of 5 and 5
+    for data in splits:
+        for group in np.unique(groups):
+            assert len(set(data.parts[groups == group].tolist())) == 1
+
+
+def test_the_same_seed_gives_the_same_folds_and_another_seed_others() -> None:
+    dataset = singles(30, 30)
+    one, again, other = (
+        [data.parts.tolist() for data in split_folds(dataset, folds=5, rng=rng)]
+        for rng in map(np.random.default_rng, (0, 0, 1))
+    )
+    assert one == again
+    assert one != other
+
+
+def test_each_record_is_as_likely_to_be_in_one_fold_as_in_another() -> None:
+    dataset, runs = singles(8, 8), 600
+    hits = np.zeros((16, 4))
+    for seed in range(runs):
+        splits = split_folds(dataset, folds=4, rng=np.random.default_rng(seed))
+        hits += np.stack([data.parts == TEST for data in splits], axis=1)
+    # 64 shares, each of 600 draws with probability 1/4: 5 standard errors
+    assert hits / runs == pytest.approx(np.full((16, 4), 0.25), abs=5 * (3 / 16 / runs) ** 0.5)
+
+
+def test_folds_that_cannot_be_made_are_refused(rng: np.random.Generator) -> None:
+    with pytest.raises(DatasetError, match="folds of 1 is not allowed; at least 2"):
+        split_folds(singles(5, 5), folds=1, rng=rng)
+    message = "16 folds of 30 sequences leave the test part without a positive; each part needs"
+    with pytest.raises(DatasetError, match=message):
+        split_folds(singles(15, 15), folds=16, rng=rng)
 
 
 # Splitting whole groups

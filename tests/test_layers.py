@@ -37,7 +37,7 @@ LAYERS = (
     {"engine"},
     {"model"},
     {"checkpoint", "learner", "plant"},
-    {"predict"},
+    {"predict", "start"},
     {"train", "interpret", "variants"},
     {"report", "publish", "kipoi"},
     {"experiment"},

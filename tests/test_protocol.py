@@ -18,6 +18,7 @@ from enhancer_core.protocol import TrainConfig
         ("shift", -1, "shift of -1 is not allowed; at least 0"),
         ("weight_decay", -0.1, "weight_decay of -0.1 is not allowed; at least 0"),
         ("weight_decay", float("nan"), "weight_decay of nan is not allowed; at least 0"),
+        ("freeze", -1, "freeze of -1 is not allowed; at least 0"),
         ("ensemble", 0, "ensemble of 0 is not allowed; from 1 to the 50 restarts"),
         ("ensemble", 51, "ensemble of 51 is not allowed; from 1 to the 50 restarts"),
         ("average", 1.0, "average of 1.0 is not allowed; from 0 to below 1"),
@@ -49,6 +50,7 @@ def test_a_record_tells_what_came_later_only_where_it_is_used() -> None:
         weight_decay=0.01,
         average=0.99,
         schedule="cosine",
+        freeze=2,
         ensemble=3,
         calibrate=True,
     )

@@ -17,6 +17,7 @@ from enhancer_core.study.search import _rows, _sample, candidates
 from enhancer_core.study.strategies import prepare
 
 RECIPES = Path(__file__).parents[1] / "training" / "recipes"
+# Those that include others say nothing themselves; those in the folder data are data alone.
 FILES = [path for path in sorted(RECIPES.glob("*.toml")) if "include" not in read_toml(path)]
 
 

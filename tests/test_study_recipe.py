@@ -95,8 +95,9 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
     (tmp_path / "all.toml").write_text('title = "All"\ninclude = ["x.toml", "y.toml"]')
     study = read_study(tmp_path / "all.toml")
     assert (study.title, [recipe.name for recipe in study.recipes]) == ("All", ["x", "y"])
-    (tmp_path / "all.toml").write_text('include = ["x.toml", "x.toml"]')
-    with pytest.raises(RecipeError, match="two runs have the name 'x'"):
+    assert len(read_study(tmp_path / "all.toml").recipes[0].runs) == 1
+    (tmp_path / "y.toml").write_text(DATA + RUN.replace('"r"', '"x"') + "epochs = 3")
+    with pytest.raises(RecipeError, match="two runs that differ have the name 'x'"):
         read_study(tmp_path / "all.toml")
     (tmp_path / "all.toml").write_text('include = ["x.toml"]\ntree = "a"')
     with pytest.raises(RecipeError, match="'tree' beside 'include'; allowed is 'title'"):
@@ -120,6 +121,9 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
         (DATA + RUN + "ks = [1]", "'ks' and over = \"k\" need each other"),
         (DATA + RUN + "over = 'each'", "over = \"each\" needs two data or more"),
         (DATA + RUN + "updates_of = 'q'", "run 'q' does not stand before it"),
+        (DATA + RUN + "plant = ['q']", "run 'q' does not stand before it"),
+        (DATA + RUN + "warm = true", "'warm' needs over"),
+        (DATA + RUN + "plant = ['r']\ninitial = 'q'", "allowed is one of 'plant'"),
         (DATA + RUN + "tests = ['d']", "data 'd' is not there; there are 'a', 'b', 'c'"),
         (DATA + RUN + "tests = ['c']", "data and tests of several sets"),
         (DATA + RUN + "tests = ['a/x']", "allowed are DATA, and DATA/k"),
@@ -145,6 +149,18 @@ def test_what_a_recipe_may_not_say_is_told_with_its_place(
 ) -> None:
     with pytest.raises(RecipeError, match=message):
         read(tmp_path, text)
+
+
+def test_recipes_can_share_data(tmp_path: Path) -> None:
+    (tmp_path / "shared.toml").write_text(DATA)
+    recipe = read(tmp_path, 'data_of = ["shared.toml"]\n' + RUN)
+    assert [each.name for each in recipe.data] == ["a", "b", "c"]
+
+
+def test_each_k_can_start_from_the_one_before(tmp_path: Path) -> None:
+    recipe = read(tmp_path, DATA + RUN + 'over = "k"\nks = [2, 3, 5]\nwarm = true')
+    assert [run.initial for run in recipe.runs] == ["", "r.2", "r.3"]
+    assert [run.needs for run in recipe.runs] == [(), ("r.2",), ("r.3",)]
 
 
 def test_a_test_is_data_or_data_against_shuffles() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.calibration import fit_platt
@@ -14,6 +15,8 @@ from enhancer_core.dataset import TEST, SplitDataset, make_dataset, split
 from enhancer_core.dna import encode
 from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.metrics import roc_auc
+from enhancer_core.model import Network
+from enhancer_core.plant import Planted
 from enhancer_core.predict import log_odds, probabilities
 from enhancer_core.protocol import TrainConfig
 from enhancer_core.train import Check, Trained, train
@@ -212,6 +215,60 @@ def test_what_is_kept_is_the_mean_of_the_weights_where_one_is_asked_for() -> Non
     assert not same_weights(plain, averaged)
     found = probabilities(averaged.network, data.validation.codes)
     assert roc_auc(data.validation.labels, found) == averaged.restarts[0].checks[-1].auc
+
+
+def half_planted() -> Planted:
+    """Plant a random half of the weights of a network of another seed."""
+    generator = torch.Generator().manual_seed(99)
+    parameters = Network(SMALL, generator=generator).flat_parameters()
+    return Planted(parameters, np.random.default_rng(0).random(len(parameters)) < 0.5)
+
+
+def weights_of(trained: Trained) -> NDArray[np.float32]:
+    (parameters,) = trained.network.member_parameters()
+    return parameters
+
+
+def test_what_is_planted_and_frozen_stays_to_the_bit_and_the_rest_learns() -> None:
+    data, planting = planted(100), half_planted()
+    config = replace(SHORT, restarts=1, epochs=2, keep="last", weight_decay=0.1, average=0.5)
+    frozen = weights_of(train(data, SMALL, replace(config, freeze=2), planted=planting))
+    where = planting.planted
+    assert frozen[where].tobytes() == planting.parameters[where].tobytes()
+    assert (frozen != planting.parameters)[~where].mean() > 0.9
+    let_go = weights_of(train(data, SMALL, replace(config, freeze=1), planted=planting))
+    assert (let_go != planting.parameters)[where].mean() > 0.9
+
+
+def test_each_restart_draws_its_own_weights_around_what_is_planted(tmp_path: Path) -> None:
+    config = replace(SHORT, restarts=2, epochs=1, keep="last", freeze=1, learning_rate=1e-12)
+    planting = half_planted()
+    trained = train(planted(20), SMALL, replace(config, ensemble=2), planted=planting)
+    one, two = trained.network.member_parameters()
+    assert np.array_equal(one == two, planting.planted)
+
+
+def test_a_planted_run_continues_to_the_same_bytes_and_not_as_another(tmp_path: Path) -> None:
+    data, planting = planted(100), half_planted()
+    config = replace(SHORT, restarts=1, epochs=3, freeze=2, average=0.9)
+
+    def interrupt(_: int, check: Check) -> None:
+        if check.epoch == 1:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(data, SMALL, config, planted=planting, folder=tmp_path, progress=interrupt)
+    other = replace(planting, parameters=planting.parameters + 1)
+    for start in (None, other):
+        with pytest.raises(ModelFileError, match="saved by a run with other data or settings"):
+            train(data, SMALL, replace(config, freeze=0), planted=start, folder=tmp_path)
+    again = train(data, SMALL, config, planted=planting, folder=tmp_path)
+    assert same_weights(again, train(data, SMALL, config, planted=planting))
+
+
+def test_freezing_needs_something_that_is_planted() -> None:
+    with pytest.raises(DatasetError, match="freeze of 3 epochs needs something that is planted"):
+        train(planted(20), SMALL, replace(SHORT, freeze=3))
 
 
 def test_a_finished_run_is_read_back_without_training(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from enhancer_core.cli.common import (
+    PATH,
     ListCommand,
     Talk,
     device_option,
+    list_option,
     output_option,
     quiet_option,
     resolve_device,
@@ -20,7 +22,9 @@ from enhancer_core.cli.common import (
 from enhancer_core.cli.learn import data_options, interval, split_data
 
 if TYPE_CHECKING:
+    from enhancer_core.architecture import Architecture
     from enhancer_core.dataset import SplitDataset
+    from enhancer_core.start import Start
 
 _NETWORKS = ("enhancer", "tf", "original_code")  # model.NETWORKS, without importing torch
 _UNFINISHED = "restarts"  # the folder in the output folder where a run in progress keeps its state
@@ -82,6 +86,51 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
     default="best",
     show_default=True,
     help="Which epoch of a restart is kept: best by validation AUC, or last, as published.",
+)
+@list_option("--plant", "Trained models whose filters are planted side by side in a wider network.")
+@click.option(
+    "--plant-motifs",
+    type=PATH,
+    metavar="FILE",
+    help="Motifs that become first-layer filters: MEME, JASPAR, HOMER or .pfm.",
+)
+@click.option(
+    "--plant-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="SHARE",
+    default=0.75,
+    show_default=True,
+    help="Share of filters that are planted; with --plant the network is made as wide as that"
+    " needs.",
+)
+@click.option(
+    "--initial",
+    type=PATH,
+    metavar="MODEL",
+    help="Train this model further: each restart starts from its weights, or its convolutions'"
+    " alone where the dense layers or the length differ.",
+)
+@click.option(
+    "--freeze",
+    type=click.IntRange(min=0),
+    metavar="EPOCHS",
+    default=0,
+    show_default=True,
+    help="Epochs for which what is planted, or started from, stays as it is.",
+)
+@click.option(
+    "--widen",
+    type=click.FloatRange(min=1),
+    metavar="TIMES",
+    default=1.0,
+    show_default=True,
+    help="So many times the filters in each convolution.",
+)
+@click.option(
+    "--first-filters",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Filters of the first convolution alone, to make room for motifs.",
 )
 @click.option(
     "--shift",
@@ -157,6 +206,13 @@ def train(
     learning_rate: float,
     stop_below_loss: float,
     keep: str,
+    plant: tuple[Path, ...],
+    plant_motifs: Path | None,
+    plant_share: float,
+    initial: Path | None,
+    freeze: int,
+    widen: float,
+    first_filters: int | None,
     shift: int,
     flip: bool,
     weight_decay: float,
@@ -189,14 +245,19 @@ def train(
       enhancer-core train --positives e.fa --negatives b.fa --shift 10 --flip \\
           --weight-decay 0.01 --average 0.995 --schedule cosine \\
           --ensemble 3 --calibrate -o model
+      enhancer-core train --positives e.fa --negatives b.fa \\
+          --plant k2 k3 k4 -o wide
     """
-    from enhancer_core.architecture import architecture
+    from enhancer_core.architecture import architecture, widened
     from enhancer_core.dataset import read_dataset
     from enhancer_core.experiment import Experiment, run, write_outcome
     from enhancer_core.io.files import make_folder, remove_partial
     from enhancer_core.protocol import TrainConfig
+    from enhancer_core.start import from_model, from_motifs, from_networks
     from enhancer_core.train import Check, discard_states
 
+    if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
+        raise click.UsageError("--plant, --plant-motifs and --initial exclude each other")
     talk = Talk(quiet)
     state = output / _UNFINISHED
     if state.is_dir() and not resume:
@@ -213,10 +274,20 @@ def train(
         seed=seed,
         talk=talk,
     )
+    wanted = architecture(network, length=data.dataset.codes.shape[1])
+    wanted = widened(wanted, widen, first=first_filters)
+    start = None
+    if plant:
+        wanted, start = from_networks(plant, wanted, share=plant_share)
+    elif plant_motifs is not None:
+        start = from_motifs(plant_motifs, wanted, share=plant_share)
+    elif initial is not None:
+        start = from_model(initial, wanted)
     experiment = Experiment(
         data=data,
         network=network,
-        architecture=architecture(network, length=data.dataset.codes.shape[1]),
+        architecture=wanted,
+        start=start,
         config=TrainConfig(
             restarts=restarts,
             epochs=epochs,
@@ -229,6 +300,7 @@ def train(
             weight_decay=weight_decay,
             average=average,
             schedule=schedule,
+            freeze=freeze,
             ensemble=ensemble,
             calibrate=calibrate,
         ),
@@ -239,6 +311,8 @@ def train(
         make_folder(folder)
         remove_partial(folder)
     talk.say(_describe(data))
+    if start is not None:
+        talk.say(_describe_start(start, wanted))
     with talk.progress("epochs trained", restarts * epochs) as advance:
         done = dict.fromkeys(range(restarts), 0)
         best = 0.0
@@ -269,6 +343,19 @@ def train(
     talk.say(f"network:  test AUC {interval(outcome.network.test.auc)}")
     talk.say(f"baseline: test AUC {interval(outcome.baseline.test.auc)} ({outcome.baseline.name})")
     talk.say(f"model and report: {output}")
+
+
+def _describe_start(start: Start, wanted: Architecture) -> str:
+    names = ", ".join(start.names())
+    if start.kind != "start from":
+        filters = ", ".join(f"{layer.filters:,}" for layer in wanted.convolutions)
+        return f"{start.kind}: {names}; the convolutions have {filters} filters"
+    if start.planted.planted.all():
+        return f"all weights start from {names}"
+    return (
+        f"the convolutions start from {names}; the dense layers are drawn, since they or the length"
+        " differ"
+    )
 
 
 def _describe(data: SplitDataset) -> str:

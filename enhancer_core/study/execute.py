@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core import __version__, baseline, metrics, pssm
-from enhancer_core.architecture import architecture
-from enhancer_core.checkpoint import MODEL_FILE, save_model
+from enhancer_core.architecture import Architecture, architecture, widened
+from enhancer_core.checkpoint import MODEL_FILE, load_model, save_model
 from enhancer_core.dataset import Dataset, SplitDataset
 from enhancer_core.interpret import filter_pfms
 from enhancer_core.io.files import make_folder, remove_partial
-from enhancer_core.io.motifs import read_motif
+from enhancer_core.io.motifs import read_motif, read_motifs
 from enhancer_core.motif import Motif, ppm, pwm, similarity, site_prior
+from enhancer_core.plant import Planted, plant, plant_motifs, room_for, start_from
 from enhancer_core.predict import probabilities
 from enhancer_core.simulate import DEFINITIONS
 from enhancer_core.study.recipe import ORACLES, Recipe, Run
@@ -127,7 +128,7 @@ def _network(
     if run.updates_of:
         wanted_updates = context.needed[run.updates_of]["updates"]
         config = replace(config, epochs=max(1, round(wanted_updates / a_pass)))
-    wanted = architecture(run.network, length=learn.dataset.codes.shape[1])
+    wanted, planted = _start(run, learn.dataset.codes.shape[1], context)
     states = context.folder / _STATES
     make_folder(states)
     remove_partial(states)
@@ -137,7 +138,7 @@ def _network(
             raise InterruptedError("the study was stopped")
 
     trained = train(
-        learn, wanted, config,
+        learn, wanted, config, planted=planted,
         seed=context.seed, device=context.device, folder=states, progress=check,
     )  # fmt: skip
     result = {
@@ -156,6 +157,30 @@ def _network(
     network = trained.network
     scores = {name: probabilities(network, test.codes) for name, test in task.tests.items()}
     return scores, result
+
+
+def _start(run: Run, length: int, context: Context) -> tuple[Architecture, Planted | None]:
+    """Give the network of a run, and what it begins with."""
+    wanted = architecture(run.network, length=length)
+    if run.widen > 1 or run.filters is not None:
+        wanted = widened(wanted, run.widen, first=run.filters)
+    if run.plant:
+        donors = [load_model(context.folder.parent / name) for name in run.plant]
+        wanted = room_for(donors, wanted)
+        return wanted, plant(donors, wanted)
+    if run.plant_motifs:
+        motifs = [
+            each for spec in run.plant_motifs for each in _named_motifs(spec, context.data_folder)
+        ]
+        return wanted, plant_motifs(motifs, wanted)
+    if run.initial:
+        return wanted, start_from(load_model(context.folder.parent / run.initial), wanted)
+    return wanted, None
+
+
+def _named_motifs(spec: str, folder: Path) -> list[Motif]:
+    """Read the one motif of FILE:NAME, or all of FILE."""
+    return [_motif(spec, folder)] if ":" in spec else read_motifs(folder / spec)
 
 
 def _motifs(

@@ -27,7 +27,7 @@ OVER = ("", "each", "left_out", "nearest", "k")
 SECTIONS = ("models", "matrix", "k_choice", "motifs", "search")
 POSITIVE = ("positives", "background")
 
-_PROTOCOL = ("shift", "flip", "weight_decay", "average", "schedule")
+_PROTOCOL = ("shift", "flip", "weight_decay", "average", "schedule", "freeze")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # also a folder's name
 
 
@@ -101,6 +101,13 @@ class Run:
     weight_decay: float = 0.0
     average: float = 0.0
     schedule: str = "constant"
+    freeze: int = 0
+    widen: float = 1.0  # times the filters of each convolution
+    filters: int | None = None  # of the first convolution, whatever `widen` says
+    plant: tuple[str, ...] = ()  # runs whose filters make up three quarters of a wider network's
+    plant_motifs: tuple[str, ...] = ()  # FILE or FILE:NAME, as filters of the first convolution
+    initial: str = ""  # a run whose weights are the first ones
+    warm: bool = False  # with over = "k": each k starts from the weights of the one before
     updates_of: str = ""  # a run: as many mini-batches as it takes, in whole epochs
     control_of: str = ""  # the run whose gain this one checks
     tests: tuple[str, ...] = ()  # data, or DATA/k: against k-shuffles; empty: the run's own task
@@ -124,6 +131,10 @@ class Run:
             raise RecipeError(f"share is {self.share}; allowed is above 0, up to 1")
         if (self.over == "k") != bool(self.ks):
             raise RecipeError("'ks' and over = \"k\" need each other")
+        if self.warm and self.over != "k":
+            raise RecipeError("'warm' needs over = \"k\"")
+        if sum(map(bool, (self.plant, self.plant_motifs, self.initial))) > 1:
+            raise RecipeError("allowed is one of 'plant', 'plant_motifs' and 'initial'")
         if self.model == "network":
             self.config()
         if self.over != "k" and self.model not in ORACLES:
@@ -133,6 +144,11 @@ class Run:
     def shown(self) -> str:
         """How the report calls it."""
         return self.title or self.name
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the runs that it builds on."""
+        return tuple(filter(None, (*self.plant, self.initial, self.updates_of)))
 
     def mix(self) -> Mix:
         """Give what its positives are opposed to."""
@@ -246,7 +262,7 @@ class Study:
 
 
 _LISTS: Mapping[str, type] = {"data": Data, "run": Run, "search": Search, "section": Part}
-_KEYS = ("title", "text", "tree", "include", "defaults", "quick", *_LISTS)
+_KEYS = ("title", "text", "tree", "include", "data_of", "defaults", "quick", *_LISTS)
 
 
 def read_study(path: Path, *, quick: bool = False) -> Study:
@@ -279,13 +295,19 @@ def read_study(path: Path, *, quick: bool = False) -> Study:
     recipes = tuple(
         _recipe(path.parent / name, read_toml(path.parent / name), quick=quick) for name in names
     )
-    taken: set[str] = set()
-    for recipe in recipes:
-        for each in recipe.steps:
-            if each.name in taken:
-                raise RecipeError(f"{path}: two runs have the name '{each.name}'")
-            taken.add(each.name)
+    _check_shared(path, recipes)
     return Study(title=str(title), recipes=recipes)
+
+
+def _check_shared(path: Path, recipes: Sequence[Recipe]) -> None:
+    """Check that runs of one name in several recipes are one run, which is then done once."""
+    known: dict[str, object] = {}
+    for recipe in recipes:
+        data = {each.name: (each.set_name, settings(each)) for each in recipe.data}
+        for each in recipe.steps:
+            what = (settings(each), [data[name] for name in each.data])
+            if known.setdefault(each.name, what) != what:
+                raise RecipeError(f"{path}: two runs that differ have the name '{each.name}'")
 
 
 def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
@@ -294,6 +316,9 @@ def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
             raise RecipeError(f"{path}: '{key}' is not known; allowed are {', '.join(_KEYS)}")
     defaults = table.get("defaults", {})
     data: tuple[Data, ...] = tuple(_each(path, table, "data", {}))
+    for name in table.get("data_of", ()):
+        shared = path.parent / name
+        data += tuple(_each(shared, read_toml(shared), "data", {}))
     runs: tuple[Run, ...] = tuple(_each(path, table, "run", defaults))
     searches: tuple[Search, ...] = tuple(_each(path, table, "search", {}))
     tree = table.get("tree", "")
@@ -370,12 +395,15 @@ def _expanded(run: Run, tree: str) -> Iterator[Run]:
         yield replace(run, tests=run.tests or _own_tests(run))
         return
     if run.over == "k":
+        before = ""
         for k in run.ks:
             one = replace(
                 run, name=f"{run.name}.{k}", group=run.name, title=f"{run.shown}, k = {k}",
-                over="", ks=(), shuffles=(k,), background=0,
+                over="", ks=(), shuffles=(k,), background=0, warm=False,
+                initial=before or run.initial,
             )  # fmt: skip
             yield replace(one, tests=run.tests or _own_tests(one))
+            before = one.name if run.warm else ""
         return
     if len(run.data) < 2:
         raise RecipeError(f"run '{run.name}': over = \"{run.over}\" needs two data or more")
@@ -428,7 +456,7 @@ def _check_run(where: str, run: Run | Search, sets: Mapping[str, str], before: s
     if len({sets[name] for name in named}) > 1:
         raise RecipeError(f"{where}: data and tests of several sets; allowed are those of one")
     if isinstance(run, Run):
-        for other in filter(None, (run.updates_of, run.control_of)):
+        for other in filter(None, (*run.needs, run.control_of)):
             if other not in before:
                 raise RecipeError(f"{where}: run '{other}' does not stand before it")
 

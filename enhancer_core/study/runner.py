@@ -115,8 +115,8 @@ def run_study(
     return Results(found, sizes, seed)
 
 
-def _needs(each: Run | Search) -> list[str]:
-    return [each.updates_of] if isinstance(each, Run) and each.updates_of else []
+def _needs(each: Run | Search) -> tuple[str, ...]:
+    return each.needs if isinstance(each, Run) else ()
 
 
 def _once(each: Run | Search, context: Context, digests: Mapping[str, str]) -> Result:
