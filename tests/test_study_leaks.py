@@ -12,7 +12,8 @@ from enhancer_core.dna import Codes, reverse_complement
 from enhancer_core.pool import concatenate, take
 from enhancer_core.study.fields import read_toml
 from enhancer_core.study.material import load
-from enhancer_core.study.recipe import Recipe, Run, read_study
+from enhancer_core.study.reading import read_study
+from enhancer_core.study.recipe import Recipe, Run
 from enhancer_core.study.search import _rows, _sample, candidates
 from enhancer_core.study.strategies import prepare
 

@@ -6,7 +6,8 @@ import pytest
 
 from enhancer_core.study.fields import RecipeError
 from enhancer_core.study.newick import read_newick
-from enhancer_core.study.recipe import Recipe, read_study, split_test
+from enhancer_core.study.reading import read_study
+from enhancer_core.study.recipe import Recipe, split_test
 
 DATA = """
 [[data]]

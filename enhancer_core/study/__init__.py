@@ -5,7 +5,8 @@ beside what the paper found.
 """
 
 from enhancer_core.study.page import study_page
-from enhancer_core.study.recipe import Recipe, Study, read_study
+from enhancer_core.study.reading import read_study
+from enhancer_core.study.recipe import Recipe, Study
 from enhancer_core.study.runner import Results, run_study
 
 __all__ = ["Recipe", "Results", "Study", "read_study", "run_study", "study_page"]

@@ -55,6 +55,8 @@ def mean(estimates: Sequence[Estimate]) -> Estimate:
     >>> round(average.value, 3), round(average.low, 3), round(average.high, 3)
     (0.7, 0.675, 0.725)
     """
+    if len(estimates) == 1:
+        return estimates[0]
     value = float(np.mean([each.value for each in estimates]))
     halves = np.array([(each.high - each.low) / 2 for each in estimates])
     half = float(np.sqrt((halves**2).sum())) / len(estimates)

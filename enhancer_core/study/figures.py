@@ -24,7 +24,7 @@ from enhancer_core.report.plots import (
 )
 
 COLOURS = (NETWORK, BASELINE, POSITIVES, NEGATIVES, "#8a8f98", "#b0413e", "#4f9bc8", "#6b5b2e")
-_WIDE = 900  # of a figure as wide as the page, in points
+_WIDE, _HALF = 900, 440  # of a figure as wide as the page, and half of it, in points
 _PALE = LinearSegmentedColormap.from_list("auc", ["#ffffff", "#b9d4ea", NETWORK])
 _DARK = 0.6  # share of the colours from which letters on them are white
 
@@ -40,12 +40,15 @@ class Bar:
 
 
 @styled
-def compared(bars: Sequence[Bar], *, x: str, name: str, guides: Sequence[float] = ()) -> Markup:
-    """Draw figures one under another, each with its interval; a diamond is the paper's."""
-    figure, axes = new_axes(x=x, y="", height=64 + 30 * len(bars), width=_WIDE, left=300)
+def compared(bars: Sequence[Bar], *, x: str, name: str, wide: bool) -> Markup:
+    """Draw figures one under another, each with its interval; a diamond is the paper's.
+
+    `wide` is as wide as the page, else half of it.
+    """
+    width, left, most = (_WIDE, 300, 44) if wide else (_HALF, 190, 30)
+    height = 64 + (30 if wide else 40) * len(bars)
+    figure, axes = new_axes(x=x, y="", height=height, width=width, left=left)
     rows = np.arange(len(bars))[::-1]
-    for place in guides:
-        axes.axvline(place, **DASHED)
     for row, bar in zip(rows.tolist(), bars, strict=True):
         axes.plot([0, 1], [row, row], color=GUIDE, alpha=0.25, linewidth=0.8, zorder=0)
         axes.plot(
@@ -58,11 +61,11 @@ def compared(bars: Sequence[Bar], *, x: str, name: str, guides: Sequence[float] 
                 markeredgecolor="#1c2127",
             )  # fmt: skip
     reach = [edge for bar in bars for edge in (bar.value.low, bar.value.high)]
-    reach += [bar.paper for bar in bars if bar.paper is not None] + list(guides)
+    reach += [bar.paper for bar in bars if bar.paper is not None]
     room = 0.06 * (max(reach) - min(reach)) + 0.005
     axes.set_xlim(min(reach) - room, max(reach) + room)
     axes.set_ylim(-0.6, len(bars) - 0.4)
-    axes.set_yticks(rows, [_short(bar.name, 44) for bar in bars])
+    axes.set_yticks(rows, [_short(bar.name, most) for bar in bars])
     axes.spines.left.set_visible(False)
     return as_svg(figure, name=name)
 
