@@ -88,17 +88,37 @@ def test_relatives_share_a_part_where_asked_for(folder: Path) -> None:
     assert not np.array_equal(apart.parts[:30], apart.parts[30:60])
 
 
-def test_windows_of_a_genome_are_background_without_n(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    letters = np.array(list("ACGT"))[rng.integers(0, 4, 6000)]
+@pytest.fixture
+def genome(tmp_path: Path) -> Path:
+    """6,000 bp, N from 1,000 to 1,100, repeats in lower case from 3,000 on."""
+    letters = np.array(list("ACGT"))[np.random.default_rng(0).integers(0, 4, 6000)]
     letters[1000:1100] = "N"
-    (tmp_path / "g.fa").write_text(">chr1\n" + "".join(letters) + "\n")
+    sequence = "".join(letters)
+    (tmp_path / "g.fa").write_text(f">chr1\n{sequence[:3000]}{sequence[3000:].lower()}\n")
+    return tmp_path
+
+
+def test_windows_of_a_genome_are_background_without_n(genome: Path) -> None:
     wanted = Data(name="g", genome="g.fa", number=40, length=100)
-    found = load([wanted], tmp_path, seed=0)["g"].dataset
+    found = load([wanted], genome, seed=0)["g"].dataset
     assert found.codes.shape == (40, 100)
     assert not found.labels.any()
     assert found.codes.max() < 4
     assert found.names[0].startswith("g|chr1:")
+
+
+def test_windows_can_be_kept_off_repeats(genome: Path) -> None:
+    wanted = Data(name="g", genome="g.fa", number=25, length=100, repeats=0.1)
+    names = load([wanted], genome, seed=0)["g"].dataset.names.tolist()
+    assert max(int(name.rpartition("-")[2]) for name in names) <= 3010
+    with pytest.raises(DatasetError, match=r"data 'g': 50 windows asked for; g\.fa gives 2"):
+        load([Data(name="g", genome="g.fa", number=50, length=100, repeats=0.1)], genome, seed=0)
+
+
+def test_a_genome_in_upper_case_tells_no_repeats(genome: Path) -> None:
+    (genome / "g.fa").write_text((genome / "g.fa").read_text().upper().replace(">CHR1", ">chr1"))
+    with pytest.raises(DatasetError, match="has no lower-case letters"):
+        load([Data(name="g", genome="g.fa", number=20, length=100, repeats=0.1)], genome, seed=0)
 
 
 def test_a_part_without_a_class_is_told(folder: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from enhancer_core.io.tables import read_table
 from enhancer_core.study.fields import RecipeError
 from enhancer_core.study.newick import read_newick
 from enhancer_core.study.reading import read_study
@@ -196,3 +197,27 @@ def test_a_tree_gives_its_leaves_in_order_and_their_distances() -> None:
 def test_what_is_no_tree_is_told(text: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         read_newick(text)
+
+
+TRAINING = Path(__file__).parents[1] / "training"
+
+
+def test_the_table_of_species_has_the_papers_and_invents_no_checksum() -> None:
+    columns = ["data", "name", "assembly", "genome", "genome_sha256", "peaks", "peaks_sha256"]
+    rows = [row for _, row in read_table(TRAINING / "species.tsv", columns)]
+    assert sum(row["data"] == "H3K27ac" for row in rows) == 17
+    assert sum(row["data"] == "CEBPA" for row in rows) == 5
+    for row in rows:
+        for name in columns[2:]:
+            assert row[name]
+        for name in ("genome_sha256", "peaks_sha256"):
+            assert row[name] == "unknown" or len(row[name]) == 64
+
+
+def test_the_papers_study_includes_every_recipe() -> None:
+    paper = read_study(TRAINING / "recipes" / "paper.toml")
+    others = {path.stem for path in (TRAINING / "recipes").glob("*.toml")} - {"paper"}
+    assert {recipe.name for recipe in paper.recipes} == others
+    quick = read_study(TRAINING / "recipes" / "paper.toml", quick=True)
+    for recipe in quick.recipes:
+        assert all(run.restarts == 1 and run.epochs <= 2 for run in recipe.runs)

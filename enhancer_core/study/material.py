@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from enhancer_core.background import BackgroundRules, candidate_windows, draw_background
+from enhancer_core.background import BackgroundRules, candidate_windows
 from enhancer_core.dataset import (
     PARTS,
     Dataset,
@@ -140,12 +140,7 @@ def _pieces(data: Data, folder: Path, seed: int) -> list[_Piece]:
         ]
     number = data.number or 0
     if data.genome:
-        with open_genome(folder / data.genome) as genome:
-            rules = BackgroundRules(length=data.length)
-            candidates = candidate_windows(genome.letters, genome.lengths, rules, rng=rng)
-            windows = draw_background(candidates, number, rng=rng).windows
-            names = [f"{data.name}|{name}" for name in windows.names()]
-            return [(False, data.genome, names, genome.windows(windows))]
+        return [_windows(data, folder, number, rng)]
     if data.simulate:
         made = simulate(
             read_motif(data.simulate),
@@ -160,6 +155,26 @@ def _pieces(data: Data, folder: Path, seed: int) -> list[_Piece]:
         (label, kind, [f"{data.name}|{kind}_{i}" for i in range(len(codes))], codes)
         for label, kind, codes in ((True, "positive", positives), (False, "background", background))
     ]
+
+
+def _windows(data: Data, folder: Path, number: int, rng: np.random.Generator) -> _Piece:
+    """Draw windows of a genome, at most so many."""
+    with open_genome(folder / data.genome) as genome:
+        rules = BackgroundRules(length=data.length)
+        candidates = candidate_windows(genome.letters, genome.lengths, rules, rng=rng)
+        rows = np.arange(len(candidates))
+        if data.repeats < 1:
+            masked = candidates.composition.repeat
+            if masked is None:
+                raise DatasetError(f"{data.genome} has no lower-case letters to tell repeats by")
+            rows = np.flatnonzero(masked <= data.repeats)
+        if len(rows) < number:
+            raise DatasetError(f"{number} windows asked for; {data.genome} gives {len(rows)}")
+        windows = candidates.windows(
+            np.sort(rng.choice(rows, number, replace=False, shuffle=False))
+        )
+        names = [f"{data.name}|{name}" for name in windows.names()]
+        return False, data.genome, names, genome.windows(windows)
 
 
 def _from_file(data: Data, path: Path, *, label: bool) -> _Piece:

@@ -44,6 +44,7 @@ class Data:
     simulate: str = ""  # a motif: CEBPA, HNF4A
     definition: str = "figure2"
     genome: str = ""  # FASTA; windows without N
+    repeats: float = 1.0  # share of a genome's window that may be lower case, at most
     world: str = ""  # a species of the synthetic world
     number: int | None = None  # sequences of each class, at most; None takes all of a file
     length: int = 500  # bp, of what is not read from files
@@ -60,6 +61,8 @@ class Data:
             raise RecipeError("'number' is needed for what is not read from files")
         if self.number is not None and self.number < 20:
             raise RecipeError(f"number is {self.number}; at least 20 of each class are needed")
+        if not 0 <= self.repeats <= 1:
+            raise RecipeError(f"repeats is {self.repeats}; allowed is 0 to 1")
         if self.definition not in DEFINITIONS:
             raise RecipeError(f"definition '{self.definition}'; allowed are {spelled(DEFINITIONS)}")
 
