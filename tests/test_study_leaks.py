@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,13 @@ def parents(data: SplitDataset) -> set[str]:
 
 
 def check(run: Run, recipe: Recipe, data: dict[str, SplitDataset]) -> None:
+    for each in recipe.data:
+        if each.folds and each.name in run.data:  # a run of its own on each fold
+            for split in each.splits:
+                fold = replace(each, name=split, folds=0)
+                one = replace(run, data=(split,), tests=(split,))
+                check(one, replace(recipe, data=(fold,)), {split: data[split]})
+            return
     learn = prepare(run, data, seed=0).learn
     assert not (learn.parts == TEST).any()
     of_set = {each.name: each.set_name for each in recipe.data}

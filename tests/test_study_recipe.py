@@ -142,6 +142,12 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
         ),
         (DATA + RUN + "[[section]]\nkind = 'x'\ntitle = 't'\nruns = ['r']", "kind 'x'; allowed"),
         (DATA + "[[search]]\nname = 's'\ndata = ['a']\nupdates = 9\nkeep_one_of = 1", "at least 2"),
+        (DATA.replace("number = 400", "number = 40\nfolds = 2"), "folds is 2 in the set 's'"),
+        (
+            DATA.replace("simulate", "folds = 2\nsimulate")
+            + "[[search]]\nname = 's'\ndata = ['c']\nupdates = 9",
+            "search 's': its data have folds",
+        ),
         ("tree = '(a,a);'\n" + DATA + '[[run]]\nname = "r"\ndata = ["a", "b"]\nover = "nearest"',
          "leaf 'a' is there twice"),
     ],

@@ -287,3 +287,49 @@ def test_what_the_report_says_follows_from_the_results(
     page = render_page(study_page(read_study(recipe), changed))
     assert "All together is better than one: human by" in page or "which may be chance" in page
     assert page != render_page(study_page(read_study(recipe), results))
+
+
+FOLDED = """
+title = "Folds"
+[defaults]
+data = ["dog"]
+restarts = 1
+epochs = 1
+network = "tf"
+[[data]]
+name = "dog"
+world = "dog"
+number = 50
+length = 60
+folds = 5
+[[run]]
+name = "k_mers"
+model = "5-mers"
+[[run]]
+name = "network"
+[[run]]
+name = "planted"
+plant = ["network"]
+[[section]]
+kind = "models"
+title = "Five folds"
+runs = ["k_mers", "network", "planted"]
+"""
+
+
+def test_on_folds_each_sequence_is_tested_once_by_a_network_that_did_not_see_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "folds.toml"
+    path.write_text(FOLDED)
+    results = do(path, tmp_path / "out")
+    for name in ("k_mers", "network", "planted"):
+        tests = results.runs[name]["tests"]
+        assert list(tests) == [f"dog@{fold}" for fold in range(1, 6)]
+        assert sum(len(test["positives"]) for test in tests.values()) == 50
+    assert len(results.runs["network"]["restarts"]) == 5
+    model = load_model(tmp_path / "out" / "runs" / "planted" / "fold-5")
+    donor = load_model(tmp_path / "out" / "runs" / "network" / "fold-5")
+    assert model.architecture.convolutions[0].filters == 10  # 7 are three quarters of 10
+    assert donor.architecture.convolutions[0].filters == 7
+    assert "<h2>Five folds</h2>" in render_page(study_page(read_study(path), results))

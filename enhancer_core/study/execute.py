@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from enhancer_core import __version__, baseline, metrics, pssm
 from enhancer_core.architecture import Architecture, architecture, widened
-from enhancer_core.checkpoint import MODEL_FILE, load_model, save_model
+from enhancer_core.checkpoint import MODEL_FILE, Model, load_model, save_model
 from enhancer_core.dataset import Dataset, SplitDataset
 from enhancer_core.interpret import filter_pfms
 from enhancer_core.io.files import make_folder, remove_partial
@@ -41,7 +41,8 @@ class Context:
     seed: int
     device: str
     threads: int  # for what a search trains side by side
-    folder: Path  # of this run
+    runs: Path  # folder of all runs' folders
+    folder: Path  # of this run, or of one fold of it
     needed: Mapping[str, Mapping[str, Any]]  # results of the runs that it builds on
     stop: threading.Event
 
@@ -64,6 +65,9 @@ def execute(run: Run, context: Context) -> dict[str, Any]:
     InterruptedError
         If the study was stopped.
     """
+    folds = next((e.folds for e in context.recipe.data if e.name in run.data), 0)
+    if folds:
+        return _joined([execute(*_fold(run, context, i + 1)) for i in range(folds)])
     if context.stop.is_set():
         raise InterruptedError("the study was stopped")
     task = prepare(run, context.data, seed=context.seed)
@@ -87,6 +91,28 @@ def execute(run: Run, context: Context) -> dict[str, Any]:
     return result
 
 
+def _fold(run: Run, context: Context, number: int) -> tuple[Run, Context]:
+    """Give a run on one fold of its data, in a folder of its own."""
+
+    def named(test: str) -> str:
+        name, stroke, k = test.partition("/")
+        return f"{name}@{number}{stroke}{k}"
+
+    make_folder(context.folder)
+    folder = context.folder / f"fold-{number}"
+    make_folder(folder)
+    data, tests = (tuple(map(named, names)) for names in (run.data, run.tests))
+    return replace(run, data=data, tests=tests), replace(context, folder=folder)
+
+
+def _joined(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Put the results of folds together: every test under its own name."""
+    result = {**folds[0], "tests": {k: v for fold in folds for k, v in fold["tests"].items()}}
+    if "restarts" in result:
+        result["restarts"] = [auc for fold in folds for auc in fold["restarts"]]
+    return result
+
+
 def _judged(test: Dataset, scores: NDArray[np.floating], seed: int) -> dict[str, Any]:
     # As they are written: what the report compares is what the file says.
     told = np.array([float(f"{score:.7g}") for score in scores.tolist()])
@@ -107,7 +133,7 @@ def _k_mers(task: Task) -> dict[str, NDArray[np.float32]]:
 
 def _oracle(run: Run, test: Dataset, context: Context) -> NDArray[np.floating]:
     """Score simulated sequences with what they were simulated from; sites are forward ones."""
-    (data,) = (each for each in context.recipe.data if each.name == run.data[0])
+    (data,) = (each for each in context.recipe.data if run.data[0] in each.splits)
     motif, definition = read_motif(data.simulate), DEFINITIONS[data.definition]
     log_odds = pwm(ppm(motif.pfm, pseudocount=definition.pseudocount))
     prior = None
@@ -165,7 +191,7 @@ def _start(run: Run, length: int, context: Context) -> tuple[Architecture, Plant
     if run.widen > 1 or run.filters is not None:
         wanted = widened(wanted, run.widen, first=run.filters)
     if run.plant:
-        donors = [load_model(context.folder.parent / name) for name in run.plant]
+        donors = [_model_of(name, context) for name in run.plant]
         wanted = room_for(donors, wanted)
         return wanted, plant(donors, wanted)
     if run.plant_motifs:
@@ -174,8 +200,14 @@ def _start(run: Run, length: int, context: Context) -> tuple[Architecture, Plant
         ]
         return wanted, plant_motifs(motifs, wanted)
     if run.initial:
-        return wanted, start_from(load_model(context.folder.parent / run.initial), wanted)
+        return wanted, start_from(_model_of(run.initial, context), wanted)
     return wanted, None
+
+
+def _model_of(name: str, context: Context) -> Model:
+    """Load another run's model, of the same fold."""
+    fold = context.folder.relative_to(context.runs).parts[1:]
+    return load_model(context.runs.joinpath(name, *fold))
 
 
 def _named_motifs(spec: str, folder: Path) -> list[Motif]:

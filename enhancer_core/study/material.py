@@ -16,6 +16,7 @@ from enhancer_core.dataset import (
     SplitDataset,
     linked_sets,
     sequence_sets,
+    split_folds,
     split_strata,
 )
 from enhancer_core.dna import Codes
@@ -51,8 +52,8 @@ def load(data: Sequence[Data], folder: Path, *, seed: int) -> dict[str, SplitDat
     Returns
     -------
     dict
-        Split data by name; names of records begin with the data's. Data of the same definition,
-        in a set of the same, are the same in every recipe.
+        Split data by name, NAME@1 and so on where they have folds; names of records begin with the
+        data's. Data of the same definition, in a set of the same, are the same in every recipe.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def load(data: Sequence[Data], folder: Path, *, seed: int) -> dict[str, SplitDat
     found: dict[str, SplitDataset] = {}
     for members in by_set.values():
         found |= _load_set(members, folder, seed)
-    return {each.name: found[each.name] for each in data}
+    return {name: found[name] for each in data for name in each.splits}
 
 
 def digest(data: SplitDataset) -> str:
@@ -87,9 +88,14 @@ def _load_set(members: Sequence[Data], folder: Path, seed: int) -> dict[str, Spl
         sets = joined(sets, relatives(together.codes))
     sizes = [len(each) for each in raw.values()]
     member = np.repeat(np.arange(len(raw)), sizes)
+    rng = np.random.default_rng((_SPLIT, seed))
+    first = members[0]
+    if first.folds:
+        groups = sets.astype(np.str_)
+        splits = split_folds(together, folds=first.folds, rng=rng, groups=groups)
+        return dict(zip(first.splits, splits, strict=True))
     # Only the classes that are there: a genome gives background alone.
     _, strata = np.unique(2 * member + together.labels, return_inverse=True)
-    rng = np.random.default_rng((_SPLIT, seed))
     whole = SplitDataset(together, split_strata(strata.astype(np.int64), sets, rng=rng))
     found = {name: take(whole, member == index) for index, name in enumerate(raw)}
     for name, each in found.items():

@@ -85,8 +85,8 @@ def _data(recipe: Recipe, results: Results, *, many: bool) -> Section:
             Table(
                 head=("Data", "Source", "bp", *(f"{part}, + and −" for part in PARTS)),
                 rows=[
-                    (each.name, _source(each), str(sizes[each.name]["length"]),
-                     *(_pair(sizes[each.name][part]) for part in PARTS))
+                    (each.name, _source(each), str(sizes[each.splits[0]]["length"]),
+                     *(_pair(sizes[each.splits[0]][part]) for part in PARTS))
                     for each in recipe.data
                 ],
                 text_columns=2,

@@ -217,6 +217,12 @@ def _check_names(path: Path, recipe: Recipe) -> None:
     for run in recipe.steps:
         _check_run(f"{path}: run '{run.name}'", run, sets, before)
         before |= {run.name}
+    folded = {each.name for each in recipe.data if each.folds}
+    for search in recipe.searches:
+        if folded & set(search.data):
+            raise RecipeError(
+                f"{path}: search '{search.name}': its data have folds; allowed are none"
+            )
     for section in recipe.sections:
         for name in (*section.runs, *filter(None, [section.beside])):
             if not recipe.members(name):

@@ -48,6 +48,7 @@ class Data:
     world: str = ""  # a species of the synthetic world
     number: int | None = None  # sequences of each class, at most; None takes all of a file
     length: int = 500  # bp, of what is not read from files
+    folds: int = 0  # 2 or more: cross-validation; a run is then one on each fold
     relatives: bool = False  # whether the set's relatives (see `relatives`) share a part
 
     def __post_init__(self) -> None:
@@ -61,6 +62,11 @@ class Data:
             raise RecipeError("'number' is needed for what is not read from files")
         if self.number is not None and self.number < 20:
             raise RecipeError(f"number is {self.number}; at least 20 of each class are needed")
+        if self.folds and (self.folds < 2 or self.set not in ("", self.name)):
+            raise RecipeError(
+                f"folds is {self.folds} in the set '{self.set_name}'; allowed are 0, and 2 or more"
+                " of data in no set with others"
+            )
         if not 0 <= self.repeats <= 1:
             raise RecipeError(f"repeats is {self.repeats}; allowed is 0 to 1")
         if self.definition not in DEFINITIONS:
@@ -70,6 +76,11 @@ class Data:
     def set_name(self) -> str:
         """Name of the set."""
         return self.set or self.name
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of its splits: its own, or one of each fold."""
+        return tuple(f"{self.name}@{i + 1}" for i in range(self.folds)) or (self.name,)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from enhancer_core.dataset import PARTS, SplitDataset
 from enhancer_core.io.files import make_folder, read_lines, remove_partial, write_json
 from enhancer_core.study.execute import Context, execute
 from enhancer_core.study.material import digest, load
-from enhancer_core.study.recipe import Recipe, Run, Search, Study, settings
+from enhancer_core.study.recipe import Run, Search, Study, settings
 from enhancer_core.study.search import search
 
 RESULT_FILE = "result.json"
@@ -73,46 +73,51 @@ def run_study(
     EnhancerError
         If data are not what they should be, or a file cannot be written.
     """
-    make_folder(folder / "runs")
-    stop = threading.Event()
+    runs = folder / "runs"
+    make_folder(runs)
     found: dict[str, Result] = {}
     sizes: dict[str, dict[str, Any]] = {}
     workers = threads if device == "cpu" else 1
     for recipe in study.recipes:
         data = load(recipe.data, data_folder, seed=seed)
         sizes[recipe.name] = {name: _sizes(each) for name, each in data.items()}
-        digests = {name: digest(each) for name, each in data.items()}
-        futures: dict[str, Future[Result]] = {}
-
-        def do(
-            each: Run | Search,
-            recipe: Recipe = recipe,
-            data: Mapping[str, SplitDataset] = data,
-            digests: Mapping[str, str] = digests,
-            futures: Mapping[str, Future[Result]] = futures,
-        ) -> Result:
-            needed = {name: futures[name].result() for name in _needs(each)}
-            context = Context(
-                recipe=recipe, data=data, data_folder=data_folder, seed=seed, device=device,
-                threads=workers, folder=folder / "runs" / each.name, needed=needed, stop=stop,
-            )  # fmt: skip
-            return _once(each, context, digests)
-
-        # In the order of the recipe, in which what a run needs stands before it: so the first of
-        # those that are not done never waits, and the pool never locks.
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                for each in recipe.steps:
-                    futures[each.name] = pool.submit(do, each)
-                for name, future in futures.items():
-                    found[name] = future.result()
-                    if progress is not None:
-                        progress(name, found[name])
-            except BaseException:  # an interrupt too must not wait for runs that no one will read
-                stop.set()
-                pool.shutdown(cancel_futures=True)
-                raise
+        context = Context(
+            recipe=recipe, data=data, data_folder=data_folder, seed=seed, device=device,
+            threads=workers, runs=runs, folder=runs, needed={}, stop=threading.Event(),
+        )  # fmt: skip
+        found |= _run_recipe(context, progress)
     return Results(found, sizes, seed)
+
+
+def _run_recipe(
+    context: Context, progress: Callable[[str, Result], None] | None
+) -> dict[str, Result]:
+    """Do a recipe's runs side by side."""
+    digests = {name: digest(each) for name, each in context.data.items()}
+    futures: dict[str, Future[Result]] = {}
+    found: dict[str, Result] = {}
+
+    def do(each: Run | Search) -> Result:
+        needed = {name: futures[name].result() for name in _needs(each)}
+        return _once(
+            each, replace(context, folder=context.runs / each.name, needed=needed), digests
+        )
+
+    # In the order of the recipe, in which what a run needs stands before it: so the first of those
+    # that are not done never waits, and the pool never locks.
+    with ThreadPoolExecutor(context.threads) as pool:
+        try:
+            for each in context.recipe.steps:
+                futures[each.name] = pool.submit(do, each)
+            for name, future in futures.items():
+                found[name] = future.result()
+                if progress is not None:
+                    progress(name, found[name])
+        except BaseException:  # an interrupt too must not wait for runs that no one will read
+            context.stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return found
 
 
 def _needs(each: Run | Search) -> tuple[str, ...]:
@@ -139,12 +144,16 @@ def _fingerprint(each: Run | Search, context: Context, digests: Mapping[str, str
     """Digest all that a result depends on."""
     tests = getattr(each, "tests", ())
     used = sorted({*each.data, *(test.partition("/")[0] for test in tests)})
-    definitions = {d.name: d for d in context.recipe.data}
+    definitions = {d.name: d for d in context.recipe.data if d.name in used}
     said = {
         "version": __version__,
         "seed": context.seed,
         "settings": settings(each),
-        "data": {name: [digests[name], settings(definitions[name])] for name in used},
+        "data": {
+            split: [digests[split], settings(each)]
+            for each in definitions.values()
+            for split in each.splits
+        },
         "needed": {name: result["fingerprint"] for name, result in context.needed.items()},
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
