@@ -77,7 +77,7 @@ def study(
 
     talk = Talk(quiet)
     asked = read_study(recipe, quick=quick)
-    if (output / _RUNS).is_dir() and not resume:
+    if any((output / _RUNS).glob("*")) and not resume:
         raise click.UsageError(
             f"{output} holds a study; continue it with --resume, or choose another folder"
         )
