@@ -81,3 +81,11 @@ def test_the_papers_figure_is_set_beside_ours() -> None:
 def test_what_was_asked_for_is_said_to_be_reached_or_not() -> None:
     assert "reaches the 0.03" in words.reached("gain", Estimate(0.03, 0.01, 0.05), 0.03)
     assert "does not reach the 0.04" in words.reached("gain", Estimate(0.03, 0.01, 0.05), 0.04)
+
+
+def test_the_k_that_is_recommended_is_told_with_its_figures() -> None:
+    background, positives = Estimate(0.52, 0.5, 0.54), Estimate(0.8, 0.78, 0.82)
+    assert words.k_choice("peaks", 4, background, positives) == (
+        "Peaks: k = 4 is recommended, where the background has 0.520 (0.500–0.540) and they have"
+        " 0.800 (0.780–0.820)."
+    )

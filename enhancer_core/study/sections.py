@@ -62,18 +62,12 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
         lines.setdefault(name, {})[k] = mean([auc(results[run.name], t) for t in run.tests])
         runs.setdefault(name, []).append(run)
     background, *others = lines
-    said = []
-    chosen = None
-    for other in others:
-        chosen = recommended_k(lines[background], lines[other])
-        said.append(
-            f"{other}: "
-            + words.k_choice(
-                chosen,
-                None if chosen is None else lines[background][chosen],
-                None if chosen is None else lines[other][chosen],
-            )
-        )
+    recommended = {other: recommended_k(lines[background], lines[other]) for other in others}
+    said = [
+        words.k_choice(other, k, lines[background].get(k or 0), lines[other].get(k or 0))
+        for other, k in recommended.items()
+    ]
+    chosen = next((k for k in recommended.values() if k is not None), None)
     first = runs[background]
     equal = {run.shuffles[0]: results[run.name]["unchanged"] for run in first}
     table = [
@@ -86,7 +80,7 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
     ]
     return Section(
         title=part.title,
-        text=text_of(part, *said),
+        text=text_of(part, f"{words.K_RULE} The background is '{background}'.", *said),
         tables=[
             Table(
                 head=("k", *lines, "Shuffles equal to their input, %"),
@@ -101,7 +95,7 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
                     lines, guide=CHANCE_AT_MOST, chosen=chosen, name=figure_id(recipe, part)
                 ),
                 alt="Test AUC against own shuffles along k",
-                caption="Dashed: 0.55. Shaded: the k recommended.",
+                caption="Dashed: 0.55." + (" Shaded: the k recommended." if chosen else ""),
             )
         ],
         wide_figures=True,

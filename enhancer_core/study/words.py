@@ -65,17 +65,28 @@ def beside_paper(name: str, value: Estimate, paper: float) -> str:
     return f"{sentence(name)}: {with_interval(value)}; paper {paper:.3g}; {where}."
 
 
-def k_choice(k: int | None, background: Estimate | None, positives: Estimate | None) -> str:
-    """Say which k is recommended, and why."""
-    rule = (
-        "The rule takes the smallest k at which the background's AUC against its own shuffles is at"
-        " most 0.55 and the positives' interval lies above the background's."
-    )
+K_RULE = (
+    "The rule: the smallest k at which the background's AUC against its own shuffles is at most"
+    " 0.55, the paper's limit, while the positives' interval against theirs lies above the"
+    " background's."
+)
+
+
+def k_choice(
+    name: str, k: int | None, background: Estimate | None, positives: Estimate | None
+) -> str:
+    """Say which k the rule recommends for positives, and why.
+
+    Examples
+    --------
+    >>> k_choice("peaks", None, None, None)
+    'Peaks: no k of those tried fulfils the rule.'
+    """
     if k is None or background is None or positives is None:
-        return f"{rule} No k of those tried fulfils it."
+        return f"{sentence(name)}: no k of those tried fulfils the rule."
     return (
-        f"{rule} It recommends k = {k}: background {with_interval(background)}, positives"
-        f" {with_interval(positives)}."
+        f"{sentence(name)}: k = {k} is recommended, where the background has"
+        f" {with_interval(background)} and they have {with_interval(positives)}."
     )
 
 
