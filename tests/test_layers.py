@@ -34,7 +34,8 @@ LAYERS = (
         "matching",
         "metrics",
     },
-    {"dataset", "baseline", "gapped"},
+    {"dataset", "baseline", "gapped", "relatives"},
+    {"pool"},
     {"engine", "batched"},
     {"model"},
     {"checkpoint", "plant"},
@@ -42,6 +43,7 @@ LAYERS = (
     {"train", "interpret", "variants", "wiring"},
     {"report", "publish", "kipoi"},
     {"experiment"},
+    {"study"},
     {"cli"},
     {"__main__"},
 )

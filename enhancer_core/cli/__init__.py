@@ -13,7 +13,17 @@ from collections.abc import Sequence
 import click
 
 from enhancer_core import __version__
-from enhancer_core.cli import data, learn, motifs, publish, score, train, variants, wiring
+from enhancer_core.cli import (
+    data,
+    learn,
+    motifs,
+    publish,
+    score,
+    study,
+    train,
+    variants,
+    wiring,
+)
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
@@ -69,6 +79,7 @@ for command in (
     motifs.motifs,
     wiring.wiring,
     publish.publish,
+    study.study,
 ):
     commands.add_command(command)
 

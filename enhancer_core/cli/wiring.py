@@ -29,7 +29,7 @@ _COLUMNS = (
 _SHUFFLED_K = 2
 
 
-@click.command(short_help="Test which pairs of motifs a network joins, and how they must stand.")
+@click.command(short_help="Test which pairs of motifs a network joins, and how they stand.")
 @click.argument("model", type=PATH)
 @click.option(
     "--sequences",
