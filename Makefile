@@ -7,6 +7,8 @@
 # make test-galaxy  test every tool and workflow on such a server and in a browser
 # make models train all published models anew from DATA, and publish them: a quarter of an hour
 # make bench  install the peers beside, and run every benchmark: benchmarks/RESULTS.md, half an hour
+# make study  the paper's experiments on simulated data and DATA: paper/report.html, about an hour;
+#              STUDY_OPTIONS=--quick looks at the whole path in minutes, --resume goes on
 # make saturation  hold the human models against measured effects in DATA: docs/saturation.html
 
 PYTHON ?= python3
@@ -19,12 +21,14 @@ GALAXY ?= .venv-galaxy
 GALAXY_DATA ?= galaxy-data
 GALAXY_RESULTS ?= galaxy-results
 BENCH ?= .venv-bench
+STUDY ?= paper
+STUDY_OPTIONS ?=
 
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow lint kipoi galaxy test-galaxy models bench saturation install debian clean
+.PHONY: demo test test-slow lint kipoi galaxy test-galaxy models bench study saturation install debian clean
 
 demo: install
 	@$(BIN)/python training/demo.py $(DEMO)
@@ -56,6 +60,9 @@ models: install
 
 bench: debian $(BENCH)/.installed $(KIPOI)/.installed
 	$(BENCH)/bin/python benchmarks/run.py
+
+study: install
+	$(BIN)/enhancer-core study training/recipes/paper.toml --data $(DATA) -o $(STUDY) $(STUDY_OPTIONS)
 
 HUMAN = human_liver_background human_liver_4shuffle human_promoters human_mouse_promoters
 saturation: install
@@ -112,4 +119,4 @@ debian:
 	else echo "to install:  sudo apt-get install$$missing"; fi
 
 clean:
-	rm -rf $(VENV) $(KIPOI) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) build *.egg-info
+	rm -rf $(VENV) $(KIPOI) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) $(STUDY) build *.egg-info

@@ -260,6 +260,14 @@ def test_windows_anywhere_have_the_logits_of_each_alone(
     np.testing.assert_allclose(found, made.predictor().logits(windows), rtol=1e-4, atol=2e-6)
 
 
+def test_sequences_that_may_not_be_written_to_are_read() -> None:
+    made, codes = networks(SMALL, 1)[0], random_codes(3, 60)
+    codes.flags.writeable = False
+    predictor = Predictor(SMALL, made.flat_parameters())
+    assert predictor.logits(codes).shape == (3, 2)
+    assert predictor.scanned_logits(codes[0], [0]).shape == (1, 2)
+
+
 def test_restarts_fall_into_even_groups_that_fit() -> None:
     wanted = NETWORKS["enhancer"]
     each = bytes_needed(wanted, batch=50, half=False)
@@ -292,3 +300,36 @@ def test_what_a_step_keeps_is_less_than_it_is_said_to_need(name: str, dtype: tor
     assert sum(kept.values()) < need
     parameters = sum(int(np.prod(shape)) for shape in shapes(wanted).values())
     assert need < 8 * (sum(kept.values()) + 12 * 4 * 2 * parameters)  # nor several times as much
+
+
+needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+
+
+@pytest.mark.gpu
+@needs_a_gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_recorded_steps_are_the_steps_one_by_one(dtype: torch.dtype) -> None:
+    codes, labels = random_codes(40, 60), np.random.default_rng(1).integers(0, 2, 40)
+    learned = []
+    for recorded in (False, True):
+        learner = Learner(SMALL, flat(networks(SMALL, 3)), device="cuda", dtype=dtype, average=0.9)
+        some = Program(learner, codes, labels, batch=12, augmented=True, recorded=recorded)
+        for seed in range(3):
+            some.run(some.side_by_side(visits(SMALL, [9, 5, 0], n=10, seed=seed)))
+        learned.append(some.look(np.zeros((3, 1), np.int64)).wait())
+    for name, array in learned[0].items():
+        np.testing.assert_allclose(array, learned[1][name], rtol=1e-5, atol=1e-7)
+    assert learned[1]["steps"].tolist() == [27, 15, 0]
+
+
+@pytest.mark.gpu
+@needs_a_gpu
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_gpu_predicts_and_scans_as_the_engine_does(name: str) -> None:
+    made = networks(architecture(name), 1)[0]
+    codes, starts = random_codes(9000), np.arange(3, 8500, 50)
+    wanted = made.predictor().scanned_logits(codes, starts)
+    on_gpu = Predictor(made.architecture, made.flat_parameters(), device="cuda")
+    windows = np.lib.stride_tricks.sliding_window_view(codes, 500)[starts]
+    for found in on_gpu.scanned_logits(codes, starts), on_gpu.logits(windows):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=4e-6 * np.abs(wanted).max())

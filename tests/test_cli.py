@@ -356,6 +356,7 @@ def test_trained_networks_are_planted_in_a_wider_one_that_is_used_as_any(
     ran = cli(*args, "--plant", trained, trained, "--freeze", 1, "-o", out)
     assert ran.status == 0, ran.err
     assert "; the convolutions have 19, 134 filters" in ran.err
+    assert "note: a model trained on another split has seen some of what is tested" in ran.err
     donor, grown = load_model(trained), load_model(out)
     # Frozen for the one epoch: the first 14 of 19 filters are the donor's, twice.
     size = 7 * 4 * 9
@@ -379,7 +380,8 @@ def test_motifs_are_planted_and_models_trained_further(
     )  # fmt: skip
     assert ran.status == 0, ran.err
     assert "motifs planted: known.pfm; the convolutions have 12, 55 filters" in ran.err
-    ran = cli(*args, "--initial", trained, "-o", tmp_path / "two")
+    ran = cli(*args, "--initial", trained, "--split", trained / "split.tsv", "-o", tmp_path / "two")
+    assert "note: a model trained on another split" not in ran.err
     assert "all weights start from model.safetensors" in ran.err
     figures = json.loads((tmp_path / "two" / "metrics.json").read_text())
     assert [restart["validation_auc"] > 0.9 for restart in figures["restarts"]] == [True, True]
@@ -407,6 +409,23 @@ def test_train_takes_a_split_back_and_a_folder_that_is_there(
     assert cli(*args, "--split", trained / "split.tsv", "-o", tmp_path).status == 0
     assert (tmp_path / "split.tsv").read_bytes() == (trained / "split.tsv").read_bytes()
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ([], "5-mer logistic regression"),
+        (["-k", "3"], "3-mer logistic regression"),
+        (["--kind", "spectrum"], "5-mer spectrum"),
+        (["--kind", "spectrum", "-k", "2"], "2-mer spectrum"),
+        (["--kind", "gkm"], "gapped 6-mer logistic regression"),
+    ],
+)
+def test_baseline_says_which_simple_model_it_is(
+    cli: Run, inputs: Path, tmp_path: Path, options: list[str], name: str
+) -> None:
+    assert cli("baseline", *data(inputs), *options, "-o", tmp_path / "out").status == 0
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["name"] == name
 
 
 def test_baseline_makes_the_split_of_train_and_its_figures(

@@ -114,8 +114,8 @@ def spell(codes: Tensor, dtype: torch.dtype) -> Tensor:
     >>> spell(torch.tensor([1, 4], dtype=torch.uint8), torch.float32).tolist()
     [0.0, 1.0, 0.0, 0.0, 0.25, 0.25, 0.25, 0.25]
     """
-    rows = torch.eye(BASES + 1, BASES, dtype=dtype, device=codes.device)
-    rows[BASES] = 1 / BASES
+    each = torch.eye(BASES, dtype=dtype, device=codes.device)
+    rows = torch.cat([each, torch.full_like(each[:1], 1 / BASES)])
     return functional.embedding(codes.int(), rows).flatten(-2)
 
 
@@ -144,7 +144,8 @@ def scores(weights: dict[str, Tensor], index: int, x: Tensor, *, pool: int) -> T
     beyond = (outputs - 1) * step + size - x.shape[2]
     x = functional.pad(x, (0, beyond)) if beyond > 0 else x
     windows = x.unfold(2, size, step).reshape(restarts, -1, size)
-    places = _at_each_place(strands.to(x.dtype), channels=channels, pool=pool, size=size)
+    # Slopes of a filter are summed over its places in the precision of the weights.
+    places = _at_each_place(strands, channels=channels, pool=pool, size=size).to(x.dtype)
     found = torch.bmm(windows, places.transpose(1, 2))
     return found.view(restarts, x.shape[1], outputs, -1, filters)
 

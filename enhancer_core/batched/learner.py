@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -159,15 +160,15 @@ class Learner:
             move = going[:, None].float()  # where 0, nothing changes to the last bit
             self.mean.lerp_(gradients, move * (1 - _BETAS[0]))
             self.square.lerp_(gradients.square_(), move * (1 - _BETAS[1]))
-            taken, rates = self.steps.clamp(min=1), (batch.rates * going)[:, None]
+            taken, rates = self.steps.clamp(min=1).double(), (batch.rates * going)[:, None]
+            # 1 - beta ** taken
+            first, second = (-(taken * math.log(beta)).expm1()[:, None] for beta in _BETAS)
             if self._moving is not None:
                 rates = rates * self._moving
             if self._decay is not None:
                 self.parameters.mul_((1 - rates * self._decay).float())
-            scale = (1 - _BETAS[1] ** taken).rsqrt()[:, None].float()
-            spread = (self.square.sqrt() * scale).add_(_EPSILON)
-            pace = (rates / (1 - _BETAS[0] ** taken)[:, None]).float()
-            self.parameters.addcdiv_(self.mean * -pace, spread)
+            spread = (self.square.sqrt() * second.rsqrt().float()).add_(_EPSILON)
+            self.parameters.addcdiv_(self.mean * (-rates / first).float(), spread)
             if self.averaged is not None:
                 decay = ((1 + taken) / (_WARM_UP + taken)).clamp(max=self._average)
                 self.averaged.lerp_(self.parameters, ((1 - decay) * going)[:, None].float())

@@ -102,23 +102,27 @@ class Predictor:
             remainders = np.unique(starts % wide)
             source = np.searchsorted(fragments, remainders % stride)
             outputs = last // wide + positions
-            phases = (remainders // stride)[:, None]
             # The last fragments end sooner: what is not there, no window reads.
-            places = np.minimum(phases + np.arange(outputs * layer.pool), found.shape[1] - 1)
-            read = found[self._index(source)[:, None], self._index(places)]
+            places = self._from(remainders // stride, outputs * layer.pool)
+            places = places.clamp(max=found.shape[1] - 1)
+            read = found[self._index(source)[:, None], places]
             best = read.reshape(len(source), outputs, layer.pool, -1).amax(dim=2)
             bias = self._weights[f"convolutions.{index}.bias"]
             x = torch.relu(best + bias).flatten(1)[None]
             fragments, stride = remainders, wide
         filters = wanted.convolutions[-1].filters
-        rows = np.searchsorted(fragments, starts % stride)[:, None]
-        places = (starts // stride)[:, None] + np.arange(positions)
-        outputs_of_all = x.reshape(len(fragments), -1, filters)
-        units = outputs_of_all[self._index(rows), self._index(places)].flatten(1)
+        rows = self._index(np.searchsorted(fragments, starts % stride))
+        places = self._from(starts // stride, positions)
+        units = x.reshape(len(fragments), -1, filters)[rows[:, None], places].flatten(1)
         return dense(wanted, self._weights, join(wanted, units)[None])[0]
 
     def _upload(self, codes: Codes) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(codes)).to(self._parameters.device)
+        return torch.tensor(codes, device=self._parameters.device)  # read-only ones too
+
+    def _from(self, firsts: NDArray[np.int64], count: int) -> Tensor:
+        """Count up from each number: (m, count)."""
+        numbers = torch.arange(count, device=self._parameters.device)
+        return self._index(firsts)[:, None] + numbers
 
     def _index(self, rows: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(rows).to(self._parameters.device)

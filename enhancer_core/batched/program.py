@@ -126,6 +126,8 @@ class Program:
         Sequences of a mini-batch, at most.
     augmented
         Whether visits may move and turn their sequences.
+    recorded
+        Whether a GPU records a step and plays it back; anything else takes each as it comes.
 
     Attributes
     ----------
@@ -141,6 +143,7 @@ class Program:
         *,
         batch: int,
         augmented: bool = False,
+        recorded: bool = True,
     ) -> None:
         wanted, device = learner.architecture, learner.parameters.device
         self.learner, self._batch, self._augmented = learner, batch, augmented
@@ -159,7 +162,7 @@ class Program:
             .to(device)
             for field in fields(one)
         }
-        self._graph = self._record() if device.type == "cuda" else None
+        self._graph = self._record() if recorded and device.type == "cuda" else None
 
     def side_by_side(self, visits: Sequence[Sequence[Visit]]) -> Steps:
         """Lay out mini-batches of each network, no more than `most_steps` of one."""
@@ -252,7 +255,7 @@ def moved(codes: Tensor, moves: Tensor, turned: Tensor) -> Tensor:
     length = codes.shape[-1]
     places = torch.arange(length, device=codes.device) + moves[..., None].long()
     read = codes.gather(-1, places.clamp(0, length - 1))
-    read = torch.where((places >= 0) & (places < length), read, N_CODE)
+    read = read.masked_fill((places < 0) | (places >= length), N_CODE)
     other = torch.where(read < BASES, BASES - 1 - read, read).flip(-1)
     return torch.where(turned[..., None], other, read)
 

@@ -13,7 +13,17 @@ from collections.abc import Sequence
 import click
 
 from enhancer_core import __version__
-from enhancer_core.cli import data, learn, motifs, publish, score, train, variants
+from enhancer_core.cli import (
+    data,
+    learn,
+    motifs,
+    publish,
+    score,
+    study,
+    train,
+    variants,
+    wiring,
+)
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
@@ -67,7 +77,9 @@ for command in (
     variants.variants,
     variants.mutagenesis,
     motifs.motifs,
+    wiring.wiring,
     publish.publish,
+    study.study,
 ):
     commands.add_command(command)
 

@@ -1,0 +1,137 @@
+"""Compose a study's report: a chapter a recipe, then what each run learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from enhancer_core.dataset import PARTS
+from enhancer_core.report import Page, Section, Table
+from enhancer_core.study.recipe import Recipe, Run, Search, Study
+from enhancer_core.study.runner import Results
+from enhancer_core.study.sections import section
+
+
+def study_page(study: Study, results: Results) -> Page:
+    """Compose the report of a study.
+
+    Parameters
+    ----------
+    study
+        The recipes.
+    results
+        What came of them.
+
+    Returns
+    -------
+    Page
+        It holds no date, so the same results give the same page.
+
+    Raises
+    ------
+    RecipeError
+        If a section asks for what its runs do not have.
+    """
+    sections = [
+        section(part, recipe, results.runs) for recipe in study.recipes for part in recipe.sections
+    ]
+    many = len(study.recipes) > 1
+    limits = Section(
+        title="How to read this",
+        text=[
+            "The data of a recipe are split before anything else, 80 % to learn from, 10 % to"
+            " choose the network and 10 % to test it, and copied, shuffled and pooled inside each"
+            " part. Restarts and epochs are chosen on the validation part; no test part chose"
+            " anything.",
+            "Intervals cover the luck of which sequences were tested, not the luck of training: two"
+            " runs of one recipe with other seeds may differ by more. Differences are of the same"
+            " test sequences, paired. The paper's figures are of its own data, so they can be set"
+            " beside these but not compared to the third digit.",
+        ],
+    )
+    runs = [run for recipe in study.recipes for run in recipe.steps]
+    return Page(
+        title=study.title,
+        lead=_lead(study, results),
+        sections=[
+            *sections,
+            limits,
+            *(_data(recipe, results, many=many) for recipe in study.recipes),
+            _run_table(runs, results),
+        ],
+    )
+
+
+def _lead(study: Study, results: Results) -> str:
+    networks = sum("restarts" in result for result in results.runs.values())
+    trained = sum(len(result.get("restarts", ())) for result in results.runs.values())
+    updates = sum(
+        result.get("updates", 0) * len(result.get("restarts", ()))
+        for result in results.runs.values()
+    )
+    return (
+        f"{len(results.runs)} runs, {networks} of them networks, trained in {trained} restarts and"
+        f" {updates:,} mini-batches; every figure below follows from them, with seed"
+        f" {results.seed}."
+    )
+
+
+def _data(recipe: Recipe, results: Results, *, many: bool) -> Section:
+    sizes = results.data[recipe.name]
+    return Section(
+        title=f"Data: {recipe.title}" if many else "Data",
+        text=[recipe.text] if recipe.text else [],
+        tables=[
+            Table(
+                head=("Data", "Source", "bp", *(f"{part}, + and −" for part in PARTS)),
+                rows=[
+                    (each.name, _source(each), str(sizes[each.splits[0]]["length"]),
+                     *(_pair(sizes[each.splits[0]][part]) for part in PARTS))
+                    for each in recipe.data
+                ],
+                text_columns=2,
+            )
+        ],
+    )  # fmt: skip
+
+
+def _source(data: Any) -> str:  # noqa: ANN401
+    if data.simulate:
+        return f"{data.simulate} planted in uniform DNA, definition '{data.definition}'"
+    if data.world:
+        return "the synthetic world of six species"
+    if data.genome:
+        return f"windows of {data.genome}"
+    return ", ".join([*data.positives, *data.background])
+
+
+def _pair(counts: Sequence[int]) -> str:
+    return f"{counts[0]:,} + {counts[1]:,}"
+
+
+def _run_table(runs: Sequence[Run | Search], results: Results) -> Section:
+    rows = []
+    for run in runs:
+        result: Mapping[str, Any] = results.runs[run.name]
+        network = "restarts" in result
+        rows.append(
+            (
+                run.name,
+                run.model if isinstance(run, Run) and run.model != "network" else run.network,
+                _pair(result["learned"]["train"]),
+                str(result["epochs"]) if network else "",
+                f"{result['updates']:,}" if network else "",
+                ", ".join(f"{value:.3f}".lstrip("0") for value in result.get("restarts", ())),
+            )
+        )
+    return Section(
+        title="Runs",
+        tables=[
+            Table(
+                head=("Run", "Model", "Learned from, + and −", "Epochs", "Mini-batches",
+                      "Validation AUC of each restart"),
+                rows=rows,
+                text_columns=2,
+            )
+        ],
+    )  # fmt: skip
