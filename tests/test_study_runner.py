@@ -96,7 +96,12 @@ epochs = 1
 [[section]]
 kind = "models"
 title = "Oracle"
+headline = "Best possible"
 runs = ["oracle", "found"]
+[[section]]
+kind = "each"
+title = "Each on its own"
+runs = ["oracle", "found", "one.dog", "background.1"]
 [[section]]
 kind = "models"
 title = "Updates"
@@ -106,6 +111,7 @@ beside = "one.human"
 [[section]]
 kind = "matrix"
 title = "Transfer"
+headline = "Gain"
 runs = ["one", "all", "k_mers"]
 least = 0.03
 [[section]]
@@ -115,6 +121,7 @@ runs = ["background", "enhancers"]
 [[section]]
 kind = "motifs"
 title = "Motifs"
+headline = "Similarity"
 runs = ["found"]
 least = 0.9
 [[section]]
@@ -267,11 +274,23 @@ def test_the_report_has_every_section_and_is_the_same_each_time(
 ) -> None:
     study = read_study(recipe)
     page = render_page(study_page(study, finished[1]))
-    for title in ("Oracle", "Updates", "Transfer", "Choice of k", "Motifs", "Search", "Runs"):
+    for title in (
+        "Oracle",
+        "Each on its own",
+        "Updates",
+        "Transfer",
+        "Choice of k",
+        "Motifs",
+        "Search",
+        "Runs",
+    ):
         assert f"<h2>{title}</h2>" in page
     assert page.count("<svg") >= 6
     assert "Beside its control, human, as many updates" in page
     assert "asked for" in page
+    assert "of 1 strategies did better than their controls" in page
+    for label in ("Best possible", "Gain", "Similarity"):
+        assert f"<dt>{label}</dt>" in page
     assert page == render_page(study_page(study, finished[1]))
 
 

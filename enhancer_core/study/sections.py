@@ -22,7 +22,7 @@ from enhancer_core.study.compare import (
 )
 from enhancer_core.study.fields import RecipeError
 from enhancer_core.study.matrix import matrix_section
-from enhancer_core.study.models import models_section
+from enhancer_core.study.models import each_section, models_section
 from enhancer_core.study.parts import figure_id, runs_of, text_of
 from enhancer_core.study.recipe import Part, Recipe, Run, Search
 
@@ -39,6 +39,7 @@ def section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
     """
     compose = {
         "models": models_section,
+        "each": each_section,
         "matrix": matrix_section,
         "k_choice": _k_choice,
         "motifs": _motifs,

@@ -49,10 +49,15 @@ def with_control(name: str, base: str, gain: Estimate, control: str, over: Estim
 
 def reached(name: str, value: Estimate, least: float) -> str:
     """Say whether a figure that was to be reached was."""
-    name = sentence(name)
-    if value.value >= least:
-        return f"{name} reaches the {least:g} asked for: {with_interval(value)}."
-    return f"{name} does not reach the {least:g} asked for: {with_interval(value)}."
+    verb = "reaches" if value.value >= least else "does not reach"
+    return f"{sentence(name)} {verb} the {least:g} asked for: {with_interval(value)}."
+
+
+def gain_reached(name: str, gain: Estimate, least: float) -> str:
+    """Say whether a gain that was to be reached was."""
+    verb = "reaches" if gain.value >= least else "does not reach"
+    told = f"{signed(gain.value)} ({signed_interval(gain)})"
+    return f"The gain of '{name}' {verb} the {least:g} asked for: {told}."
 
 
 def beside_paper(name: str, value: Estimate, paper: float) -> str:
