@@ -328,6 +328,8 @@ def split_by_group(
 def read_split(path: Path, dataset: Dataset) -> SplitDataset:
     """Split as an earlier run did, from its split.tsv: by record name.
 
+    A shuffle, which has its parent's name, goes where its parent goes, in a table of parents too.
+
     Raises
     ------
     FileError
@@ -351,11 +353,18 @@ def read_split(path: Path, dataset: Dataset) -> SplitDataset:
             raise DatasetError(f"{path} line {number}: record '{name}' is in two parts")
         for key in ((name,), (name, row.get("file", ""))):
             labels_of.setdefault(key, set()).add(label)
-    for name, file, positive in zip(
-        dataset.names.tolist(), dataset.files.tolist(), dataset.labels.tolist(), strict=True
-    ):
-        label = CLASSES[positive]
-        if label not in labels_of.get((name, file), labels_of.get((name,), {label})):
+    records = [
+        (name, file, CLASSES[positive])
+        for name, file, positive in zip(
+            dataset.names.tolist(), dataset.files.tolist(), dataset.labels.tolist(), strict=True
+        )
+    ]
+    given = {(name, label) for name, _, label in records}
+    for name, file, label in records:
+        known = labels_of.get((name,), {label})
+        # Of a name given as both classes, one is the parent that the table has, one its shuffle.
+        fitting = {label} if any((name, each) in given for each in known) else known
+        if label not in labels_of.get((name, file), fitting):
             raise DatasetError(
                 f"{path}: record '{name}' is given as {label} but was not one in this split; are"
                 " positives and negatives swapped?"

@@ -356,6 +356,7 @@ def test_trained_networks_are_planted_in_a_wider_one_that_is_used_as_any(
     ran = cli(*args, "--plant", trained, trained, "--freeze", 1, "-o", out)
     assert ran.status == 0, ran.err
     assert "; the convolutions have 19, 134 filters" in ran.err
+    assert "note: a model trained on another split has seen some of what is tested" in ran.err
     donor, grown = load_model(trained), load_model(out)
     # Frozen for the one epoch: the first 14 of 19 filters are the donor's, twice.
     size = 7 * 4 * 9
@@ -379,7 +380,8 @@ def test_motifs_are_planted_and_models_trained_further(
     )  # fmt: skip
     assert ran.status == 0, ran.err
     assert "motifs planted: known.pfm; the convolutions have 12, 55 filters" in ran.err
-    ran = cli(*args, "--initial", trained, "-o", tmp_path / "two")
+    ran = cli(*args, "--initial", trained, "--split", trained / "split.tsv", "-o", tmp_path / "two")
+    assert "note: a model trained on another split" not in ran.err
     assert "all weights start from model.safetensors" in ran.err
     figures = json.loads((tmp_path / "two" / "metrics.json").read_text())
     assert [restart["validation_auc"] > 0.9 for restart in figures["restarts"]] == [True, True]

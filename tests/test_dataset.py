@@ -670,6 +670,22 @@ def test_swapped_classes_are_found(tmp_path: Path, rng: np.random.Generator) -> 
         read_split(path, swapped)
 
 
+@pytest.mark.parametrize("parents_are", ["positives", "negatives"])
+def test_a_shuffle_goes_where_a_table_without_shuffles_puts_its_parent(
+    tmp_path: Path, rng: np.random.Generator, parents_are: str
+) -> None:
+    first = singles(20, 20)
+    data = split(first, rng=rng)
+    path = write_split(tmp_path / "split.tsv", data)
+    rows = np.flatnonzero(first.labels == (parents_are == "positives"))
+    names, parents = first.names[rows].tolist(), first.codes[rows]
+    shuffles = rng.permuted(parents, axis=1)
+    # As the paper has it, too: background as positives, against its own shuffles.
+    again = make_dataset([("some.fa", names, parents)], [("k2.fa", names, shuffles)])
+    parts = read_split(path, again).parts
+    assert (parts == np.tile(data.parts[rows], 2)).all()
+
+
 def test_swapped_classes_are_found_even_if_both_have_the_same_names(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:

@@ -17,10 +17,10 @@ from conftest import Ran
 from enhancer_core import publish as publishing
 from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.checkpoint import load_model, save_model
-from enhancer_core.dna import encode
+from enhancer_core.dna import encode, one_hot
 from enhancer_core.errors import EnhancerError, FileError, ModelFileError
 from enhancer_core.io.fasta import read_records
-from enhancer_core.model import Network
+from enhancer_core.model import Ensemble, Network
 from enhancer_core.predict import probabilities
 from enhancer_core.publish import example_windows, publish, read_rows, spell, weights_path
 
@@ -83,6 +83,20 @@ def test_a_row_holds_the_weights_their_checksum_and_the_expected_probabilities(
         *("0.8000", "0.7000", "0.9000"),
         *("0.7500", "0.6500", "0.8500"),
     ]
+
+
+def test_an_ensemble_is_published_as_any_model(source: Path, tmp_path: Path) -> None:
+    wanted = Architecture(convolutions=(Convolution(2, 3, 4),), dense=(3,), length=60)
+    seeds = (torch.Generator().manual_seed(seed) for seed in range(2))
+    ensemble = Ensemble([Network(wanted, generator=seed) for seed in seeds])
+    save_model(tmp_path / "both.safetensors", ensemble, RECORD)
+    path = tmp_path / "both.safetensors"
+    row = publish(path, source=source, group=GROUP, name="fly", facts={})
+    assert row["expected"] == spell(probabilities(ensemble, example_windows(60)))
+    batch = torch.from_numpy(one_hot(example_windows(60)))  # as the Kipoi model predicts
+    with torch.inference_mode():
+        found = load_model(path).network(batch).softmax(1)[:, 1]
+    assert np.allclose(np.array(row["expected"].split(), dtype=float), found, rtol=1e-4, atol=0)
 
 
 def test_what_is_not_said_comes_from_the_training_record_or_is_not_stated(

@@ -87,7 +87,11 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
     show_default=True,
     help="Which epoch of a restart is kept: best by validation AUC, or last, as published.",
 )
-@list_option("--plant", "Trained models whose filters are planted side by side in a wider network.")
+@list_option(
+    "--plant",
+    "Trained models whose filters are planted side by side in a wider network. Train them on the"
+    " same --split, or they have seen what is tested on.",
+)
 @click.option(
     "--plant-motifs",
     type=PATH,
@@ -313,6 +317,11 @@ def train(
     talk.say(_describe(data))
     if start is not None:
         talk.say(_describe_start(start, wanted))
+        if plant_motifs is None and split_table is None and not test_group:
+            talk.say(
+                "note: a model trained on another split has seen some of what is tested on here;"
+                " give both the same --split"
+            )
     with talk.progress("epochs trained", restarts * epochs) as advance:
         done = dict.fromkeys(range(restarts), 0)
         best = 0.0
