@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ def test_rounds_halve_and_share_the_updates(n: int, keep: int, updates: int) -> 
     plan = list(rounds(n, keep_one_of=keep, updates=updates))
     sizes = [size for size, _ in plan]
     assert sizes[:1] == ([n] if n > 1 else [])
-    assert all(1 < after <= before // keep for before, after in zip(sizes, sizes[1:], strict=False))
+    assert all(1 < after <= before // keep for before, after in pairwise(sizes))
     for size, each in plan:
         assert each >= 1
         assert each == 1 or size * each * len(plan) <= updates

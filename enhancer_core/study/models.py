@@ -35,6 +35,9 @@ def models_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
     said = _said(runs, base, controls, gains, tests, results)
     if part.least is not None:
         said.insert(0, words.reached(base.shown, values[base.name], part.least))
+    if part.within is not None and runs[0].name in gains:
+        near = words.near(runs[0].shown, base.shown, gains[runs[0].name], part.within)
+        said.insert(0, near)
     paper = " ".join(
         words.beside_paper(run.shown, values[run.name], run.paper)
         for run in runs

@@ -27,11 +27,6 @@ def study_page(study: Study, results: Results) -> Page:
     -------
     Page
         It holds no date, so the same results give the same page.
-
-    Raises
-    ------
-    RecipeError
-        If a section asks for what its runs do not have.
     """
     sections = [
         section(part, recipe, results.runs) for recipe in study.recipes for part in recipe.sections

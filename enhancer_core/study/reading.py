@@ -183,6 +183,8 @@ def _expanded(run: Run, tree: str) -> Iterator[Run]:
         return
     if len(run.data) < 2:
         raise RecipeError(f"run '{run.name}': over = \"{run.over}\" needs two data or more")
+    if run.over == "nearest" and not tree:
+        raise RecipeError(f"run '{run.name}': over = \"nearest\" needs the recipe's 'tree'")
     for member in run.data:
         others = [each for each in run.data if each != member]
         if run.over == "each":
@@ -223,10 +225,37 @@ def _check_names(path: Path, recipe: Recipe) -> None:
             raise RecipeError(
                 f"{path}: search '{search.name}': its data have folds; allowed are none"
             )
+    _check_sections(path, recipe)
+
+
+def _check_sections(path: Path, recipe: Recipe) -> None:
     for section in recipe.sections:
         for name in (*section.runs, *filter(None, [section.beside])):
             if not recipe.members(name):
                 raise RecipeError(f"{path}: section '{section.title}': no run '{name}'")
+        if lack := _lack(section, recipe):
+            raise RecipeError(f"{path}: section '{section.title}': {lack}")
+
+
+def _lack(section: Part, recipe: Recipe) -> str:
+    """Say what a section asks for that its runs do not have: now, not after hours of training."""
+    names = {member for name in section.runs for member in recipe.members(name)}
+    runs = [run for run in recipe.steps if run.name in names]
+    networks = [run for run in runs if isinstance(run, Run)]
+    if section.kind in ("models", "matrix"):
+        tests = [set(run.tests if isinstance(run, Run) else run.data) for run in runs]
+        for test in section.tests:
+            if not all(test in each for each in tests):
+                return f"not all of its runs have the test '{test}'"
+        if not set.intersection(*tests):
+            return "its runs have no test in common"
+    if section.kind == "k_choice" and any(len(run.shuffles) != 1 for run in networks):
+        return "not all of its runs are against the shuffles of one k"
+    if section.kind == "motifs" and not any(run.motifs for run in networks):
+        return "none of its runs looks for motifs"
+    if section.kind == "search" and len(networks) == len(runs):
+        return "none of its runs is a search"
+    return ""
 
 
 def _check_run(where: str, run: Run | Search, sets: Mapping[str, str], before: set[str]) -> None:

@@ -220,6 +220,7 @@ class Part:
     tests: tuple[str, ...] = ()  # empty: all that the runs have in common
     beside: str = ""  # the run that the others are compared with; the first if empty
     headline: str = ""  # what its main figure is called at the top of the page; empty: not there
+    within: float | None = None  # of a section of models: how near the first is to come to `beside`
     least: float | None = None  # a figure that is to be reached; the report says whether it was
 
     def __post_init__(self) -> None:
