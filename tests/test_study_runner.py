@@ -232,6 +232,21 @@ def test_another_recipe_does_again_what_it_changes(
     assert {name for name in before if before[name] != after[name]} == {"more"}
 
 
+def test_what_an_interrupted_run_of_another_recipe_left_is_not_taken(
+    recipe: Path, finished: tuple[Path, Results], tmp_path: Path
+) -> None:
+    for name, content in written(finished[0]).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    run = tmp_path / "runs" / "one.dog"
+    (run / RESULT_FILE).unlink()
+    (run / "restarts-0123456789ab").mkdir()
+    (run / "restarts-0123456789ab" / "restart-0000.safetensors").write_bytes(b"of another recipe")
+    do(recipe, tmp_path)
+    assert written(tmp_path) == written(finished[0])
+    assert {path.name for path in run.iterdir()} == {RESULT_FILE, "model.safetensors"}
+
+
 def test_a_control_takes_as_many_mini_batches_as_its_strategy(
     finished: tuple[Path, Results],
 ) -> None:
