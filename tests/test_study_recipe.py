@@ -110,6 +110,9 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("x = 1", r"r\.toml: 'x' is not known; allowed are title, text"),
+        ("title = 3", r"r\.toml: title is 3; allowed is text"),
+        ("defaults = 3", "defaults is 3; allowed is a table"),
+        ("[quick]\nx = 3", r"r\.toml \[quick\]: 'x' is not known; allowed are number"),
         ("data = [", r"r\.toml: not TOML: "),
         ("[data]\nname = 'a'", r"data is one table; write \[\[data\]\]"),
         (DATA + RUN + "epoch = 2", r"\[\[run\]\] 1 'r': 'epoch' is not known; allowed are name"),

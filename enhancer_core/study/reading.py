@@ -37,8 +37,19 @@ class Quick:
     updates: int = 300
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Head:
+    """What a recipe says beside its tables."""
+
+    title: str = ""  # the file's name if empty
+    text: str = ""  # on its data, for the report
+    tree: str = ""  # Newick
+    data_of: tuple[str, ...] = ()  # files whose [[data]] it takes
+
+
+_HEAD = ("title", "text", "tree", "data_of")
 _LISTS: Mapping[str, type] = {"data": Data, "run": Run, "search": Search, "section": Part}
-_KEYS = ("title", "text", "tree", "include", "data_of", "defaults", "quick", *_LISTS)
+_KEYS = (*_HEAD, "include", "defaults", "quick", *_LISTS)
 
 
 def read_study(path: Path, *, quick: bool = False) -> Study:
@@ -90,30 +101,32 @@ def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
     for key in table:
         if key not in _KEYS:
             raise RecipeError(f"{path}: '{key}' is not known; allowed are {', '.join(_KEYS)}")
+    head = made(_Head, {key: table[key] for key in table if key in _HEAD}, str(path))
+    cut = made(Quick, table.get("quick", {}), f"{path} [quick]")
     defaults = table.get("defaults", {})
+    if not isinstance(defaults, dict):
+        raise RecipeError(f"{path}: defaults is {defaults!r}; allowed is a table")
     data: tuple[Data, ...] = tuple(_each(path, table, "data", {}))
-    for name in table.get("data_of", ()):
+    for name in head.data_of:
         shared = path.parent / name
         data += tuple(_each(shared, read_toml(shared), "data", {}))
     runs: tuple[Run, ...] = tuple(_each(path, table, "run", defaults))
     searches: tuple[Search, ...] = tuple(_each(path, table, "search", {}))
-    tree = table.get("tree", "")
     if quick:
-        cut = made(Quick, table.get("quick", {}), f"{path} [quick]")
         data, runs, searches = _cut(cut, data, runs, searches)
     try:
-        runs = tuple(each for run in runs for each in _expanded(run, tree))
+        runs = tuple(each for run in runs for each in _expanded(run, head.tree))
     except EnhancerError as error:
         raise RecipeError(f"{path}: {error}") from error
     recipe = Recipe(
         name=path.name.removesuffix(".toml"),
-        title=str(table.get("title", path.stem)),
-        text=str(table.get("text", "")),
+        title=head.title or path.stem,
+        text=head.text,
         data=data,
         runs=runs,
         searches=searches,
         sections=tuple(_each(path, table, "section", {})),
-        tree=tree,
+        tree=head.tree,
     )
     _check_names(path, recipe)
     return recipe
