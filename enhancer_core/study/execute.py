@@ -179,7 +179,7 @@ def _network(
     }
     record = {
         "enhancer_core": __version__, "network": run.network, "seed": context.seed,
-        "config": config.to_dict(), "study": {"recipe": context.recipe.name, "run": run.name},
+        "config": config.to_dict(), "run": run.name,
         "restarts": result["restarts"],
     }  # fmt: skip
     save_model(context.folder / MODEL_FILE, trained.network, record)
