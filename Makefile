@@ -58,7 +58,7 @@ test-galaxy: install $(GALAXY)/.installed
 models: install
 	$(BIN)/python training/models.py $(DATA) kipoi_models
 
-bench: debian $(BENCH)/.installed
+bench: debian $(BENCH)/.installed $(KIPOI)/.installed
 	$(BENCH)/bin/python benchmarks/run.py
 
 study: install

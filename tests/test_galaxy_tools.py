@@ -32,6 +32,7 @@ NOT_OFFERED = {
     "--markdown": "always: the report that Galaxy shows",
     "--quiet": "messages are kept with the job",
     "--from-weights": "one of the choices of what motifs are read from",
+    "--de-novo": "one of the choices of where the motif is from",
     "--resume": "a job starts in an empty folder",
 }
 NO_DEFAULT = {("background", "--number"), ("shuffle", "-k")}  # the form begins with a number here

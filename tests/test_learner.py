@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch_learner import TorchLearner
 
 from enhancer_core.architecture import Architecture, Convolution, dropout_mask
 from enhancer_core.engine import Learner, averaging_share
-from enhancer_core.learner import TorchLearner
 from enhancer_core.model import Network, one_hot
 
 SMALL = Architecture(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _RUNS = "runs"  # the folder in the output folder where each run leaves its result
 
 
-@click.command(short_help="Do all runs of a recipe, with their controls, and one report.")
+@click.command(short_help="Do all runs of a recipe, and report them.")
 @click.argument("recipe", metavar="RECIPE.toml", type=PATH)
 @click.option(
     "--data",

@@ -10,11 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from enhancer_core.dna import CODE_OF_LETTER, NOT_DNA, Codes, Letters, decode, describe_bad_letter
+from enhancer_core.dna import (
+    ALPHABET,
+    CODE_OF_LETTER,
+    NOT_DNA,
+    Codes,
+    Letters,
+    check_codes,
+    describe_bad_letter,
+)
 from enhancer_core.errors import FileError, SequenceError
 from enhancer_core.io.files import reading, writing
 
 _CODES = CODE_OF_LETTER.tobytes()
+_LETTERS = bytes.maketrans(bytes(range(len(ALPHABET))), ALPHABET.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +170,11 @@ def read_sequences(path: Path, *, length: int | None = None, numbered: bool = Fa
 
 def fasta_text(names: Sequence[str], rows: Iterable[Codes]) -> bytes:
     """Spell records as FASTA, a sequence on one line."""
-    spelled = (decode(row[np.newaxis])[0] for row in rows)
-    return "".join(
-        f">{name}\n{bases}\n" for name, bases in zip(names, spelled, strict=True)
-    ).encode()
+    # A row at a time, but not by `decode`, which takes ten times as long for one.
+    return b"".join(
+        b">%b\n%b\n" % (name.encode(), row.tobytes().translate(_LETTERS))
+        for name, row in zip(names, rows, strict=True)
+    )
 
 
 def write_fasta(path: Path, names: Sequence[str], codes: Codes) -> None:
@@ -174,6 +184,9 @@ def write_fasta(path: Path, names: Sequence[str], codes: Codes) -> None:
     ------
     FileError
         If the file cannot be written.
+    SequenceError
+        If a code is above 4.
     """
+    check_codes(codes)
     with writing(path) as stream:
         stream.write(fasta_text(names, codes))
