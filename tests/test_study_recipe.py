@@ -110,6 +110,9 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("x = 1", r"r\.toml: 'x' is not known; allowed are title, text"),
+        ("title = 3", r"r\.toml: title is 3; allowed is text"),
+        ("defaults = 3", "defaults is 3; allowed is a table"),
+        ("[quick]\nx = 3", r"r\.toml \[quick\]: 'x' is not known; allowed are number"),
         ("data = [", r"r\.toml: not TOML: "),
         ("[data]\nname = 'a'", r"data is one table; write \[\[data\]\]"),
         (DATA + RUN + "epoch = 2", r"\[\[run\]\] 1 'r': 'epoch' is not known; allowed are name"),
@@ -141,6 +144,21 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
             "section 't': no run 'q'",
         ),
         (DATA + RUN + "[[section]]\nkind = 'x'\ntitle = 't'\nruns = ['r']", "kind 'x'; allowed"),
+        *(
+            (DATA + RUN + f"[[section]]\ntitle = 't'\nruns = ['r']\n{more}", f"section 't': {lack}")
+            for more, lack in (
+                ("kind = 'models'\ntests = ['b']", "not all of its runs have the test 'b'"),
+                ("kind = 'k_choice'", "not all of its runs are against the shuffles of one k"),
+                ("kind = 'motifs'", "none of its runs looks for motifs"),
+                ("kind = 'search'", "none of its runs is a search"),
+            )
+        ),
+        (
+            DATA + RUN + "[[run]]\nname = 'q'\ndata = ['b']\n"
+            "[[section]]\nkind = 'matrix'\ntitle = 't'\nruns = ['r', 'q']",
+            "its runs have no test in common",
+        ),
+        (DATA + "[[run]]\nname = 'q'\ndata = ['a', 'b']\nover = 'nearest'", "needs the recipe's"),
         (DATA + "[[search]]\nname = 's'\ndata = ['a']\nupdates = 9\nkeep_one_of = 1", "at least 2"),
         (DATA.replace("number = 400", "number = 40\nfolds = 2"), "folds is 2 in the set 's'"),
         (

@@ -96,7 +96,12 @@ epochs = 1
 [[section]]
 kind = "models"
 title = "Oracle"
+headline = "Best possible"
 runs = ["oracle", "found"]
+[[section]]
+kind = "each"
+title = "Each on its own"
+runs = ["oracle", "found", "one.dog", "background.1"]
 [[section]]
 kind = "models"
 title = "Updates"
@@ -106,6 +111,7 @@ beside = "one.human"
 [[section]]
 kind = "matrix"
 title = "Transfer"
+headline = "Gain"
 runs = ["one", "all", "k_mers"]
 least = 0.03
 [[section]]
@@ -115,6 +121,7 @@ runs = ["background", "enhancers"]
 [[section]]
 kind = "motifs"
 title = "Motifs"
+headline = "Similarity"
 runs = ["found"]
 least = 0.9
 [[section]]
@@ -225,6 +232,21 @@ def test_another_recipe_does_again_what_it_changes(
     assert {name for name in before if before[name] != after[name]} == {"more"}
 
 
+def test_what_an_interrupted_run_of_another_recipe_left_is_not_taken(
+    recipe: Path, finished: tuple[Path, Results], tmp_path: Path
+) -> None:
+    for name, content in written(finished[0]).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    run = tmp_path / "runs" / "one.dog"
+    (run / RESULT_FILE).unlink()
+    (run / "restarts-0123456789ab").mkdir()
+    (run / "restarts-0123456789ab" / "restart-0000.safetensors").write_bytes(b"of another recipe")
+    do(recipe, tmp_path)
+    assert written(tmp_path) == written(finished[0])
+    assert {path.name for path in run.iterdir()} == {RESULT_FILE, "model.safetensors"}
+
+
 def test_a_control_takes_as_many_mini_batches_as_its_strategy(
     finished: tuple[Path, Results],
 ) -> None:
@@ -267,11 +289,23 @@ def test_the_report_has_every_section_and_is_the_same_each_time(
 ) -> None:
     study = read_study(recipe)
     page = render_page(study_page(study, finished[1]))
-    for title in ("Oracle", "Updates", "Transfer", "Choice of k", "Motifs", "Search", "Runs"):
+    for title in (
+        "Oracle",
+        "Each on its own",
+        "Updates",
+        "Transfer",
+        "Choice of k",
+        "Motifs",
+        "Search",
+        "Runs",
+    ):
         assert f"<h2>{title}</h2>" in page
     assert page.count("<svg") >= 6
     assert "Beside its control, human, as many updates" in page
     assert "asked for" in page
+    assert "of 1 strategies did better than their controls" in page
+    for label in ("Best possible", "Gain", "Similarity"):
+        assert f"<dt>{label}</dt>" in page
     assert page == render_page(study_page(study, finished[1]))
 
 

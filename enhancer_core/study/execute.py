@@ -43,6 +43,7 @@ class Context:
     threads: int  # for what a search trains side by side
     runs: Path  # folder of all runs' folders
     folder: Path  # of this run, or of one fold of it
+    key: str  # digest of all that its result depends on
     needed: Mapping[str, Mapping[str, Any]]  # results of the runs that it builds on
     stop: threading.Event
 
@@ -155,7 +156,10 @@ def _network(
         wanted_updates = context.needed[run.updates_of]["updates"]
         config = replace(config, epochs=max(1, round(wanted_updates / a_pass)))
     wanted, planted = _start(run, learn.dataset.codes.shape[1], context)
-    states = context.folder / _STATES
+    states = context.folder / f"{_STATES}-{context.key[:12]}"
+    for other in context.folder.glob(f"{_STATES}-*"):
+        if other != states:  # of an interrupted run by another recipe, or with other data
+            discard_states(other)
     make_folder(states)
     remove_partial(states)
 
@@ -175,7 +179,7 @@ def _network(
     }
     record = {
         "enhancer_core": __version__, "network": run.network, "seed": context.seed,
-        "config": config.to_dict(), "study": {"recipe": context.recipe.name, "run": run.name},
+        "config": config.to_dict(), "run": run.name,
         "restarts": result["restarts"],
     }  # fmt: skip
     save_model(context.folder / MODEL_FILE, trained.network, record)

@@ -24,55 +24,23 @@ def matrix_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
     if recipe.tree:
         leaves = read_newick(recipe.tree).leaves
         tests = sorted(tests, key=lambda test: _place(test, leaves))
-        groups_of = list(part.runs)
-        runs = sorted(runs, key=lambda run: (_group(run, groups_of), _place(run.name, leaves)))
+        order = list(part.runs)
+        runs = sorted(runs, key=lambda run: (_group(run, order), _place(run.name, leaves)))
     values = np.array([[auc(results[run.name], test).value for test in tests] for run in runs])
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        if isinstance(run, Run):
-            groups.setdefault(run.group or run.name, []).append(run)
-    base = part.beside or next(iter(groups))
-    own = {run.data[0]: run for run in groups[base] if len(run.data) == 1}
-    said = []
-    if all(test in own for test in tests):
-        diagonal = mean([auc(results[own[test].name], test) for test in tests])
-        across = [auc(results[own[a].name], b) for a in tests for b in tests if a != b]
-        said.append(
-            f"Trained on one and tested on the same: {with_interval(diagonal)} on average; tested"
-            f" on another: {np.mean([each.value for each in across]):.3f}."
-        )
-        for group, members in groups.items():
-            if group == base:
-                continue
-            gains = _group_gains(members, own, tests, results)
-            said.append(
-                words.versus(
-                    f"{members[0].shown.partition(':')[0]}", "one alone, on average over tests",
-                    mean(gains),
-                )
-            )  # fmt: skip
-            if part.least is not None and members[0].name == part.runs[-1]:
-                said.append(words.reached("The gain", mean(gains), part.least))
-    rows = [
-        (
-            run.shown,
-            *(
-                Markup("{:.3f}<br><small>{}</small>").format(
-                    auc(results[run.name], test).value, interval(auc(results[run.name], test))
-                )
-                for test in tests
-            ),
-            f"{values[row].mean():.3f}",
-        )
-        for row, run in enumerate(runs)
-    ]
     return Section(
         title=part.title,
-        text=text_of(part, " ".join(said)),
+        text=text_of(part, " ".join(_said(part, recipe, results))),
         tables=[
             Table(
                 head=("Trained on", *tests, "mean"),
-                rows=rows,
+                rows=[
+                    (
+                        run.shown,
+                        *(_cell(auc(results[run.name], test)) for test in tests),
+                        f"{values[row].mean():.3f}",
+                    )
+                    for row, run in enumerate(runs)
+                ],
                 caption="Test AUC with its 95 % interval; a column is a test.",
             )
         ],
@@ -90,26 +58,77 @@ def matrix_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
     )
 
 
+def gains_of(
+    part: Part, recipe: Recipe, results: Mapping[str, Result]
+) -> dict[str, list[Estimate]]:
+    """Give what each group of runs gains, on every test, over the test's own species alone.
+
+    Of runs that left one species out, or took its nearest, the one for that species counts.
+
+    Returns
+    -------
+    dict
+        By the group's name in the report; empty where not every test has a run of its own.
+    """
+    base, *others = _groups(part, recipe).values()
+    own = _alone(base)
+    tests = tests_of(part, runs_of(part, recipe), results)
+    if not all(test in own for test in tests):
+        return {}
+    found: dict[str, list[Estimate]] = {}
+    for members in others:
+        by_test = {run.name.rpartition(".")[2]: run for run in members}
+        found[members[0].shown.partition(":")[0]] = [
+            difference(results[by_test.get(test, members[0]).name], results[own[test].name], test)
+            for test in tests
+        ]
+    return found
+
+
+def _said(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> list[str]:
+    gains = {name: mean(each) for name, each in gains_of(part, recipe, results).items()}
+    own = _alone(next(iter(_groups(part, recipe).values())))
+    tests = tests_of(part, runs_of(part, recipe), results)
+    if not all(test in own for test in tests):
+        return []
+    same = mean([auc(results[own[test].name], test) for test in tests])
+    across = [auc(results[own[a].name], b).value for a in tests for b in tests if a != b]
+    said = [
+        f"Trained on one and tested on the same: {with_interval(same)} on average; tested on"
+        f" another: {np.mean(across):.3f}."
+    ]
+    said += [
+        words.versus(name, "one alone, on average over tests", gain) for name, gain in gains.items()
+    ]
+    if part.least is not None and gains:
+        name, gain = list(gains.items())[-1]
+        said.append(words.gain_reached(name, gain, part.least))
+    return said
+
+
+def _groups(part: Part, recipe: Recipe) -> dict[str, list[Run]]:
+    """Give the networks of a section by the run of the recipe that they came of."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs_of(part, recipe):
+        if isinstance(run, Run):
+            groups.setdefault(run.group or run.name, []).append(run)
+    return groups
+
+
+def _alone(runs: Sequence[Run]) -> dict[str, Run]:
+    return {run.data[0]: run for run in runs if len(run.data) == 1}
+
+
+def _cell(value: Estimate) -> Markup:
+    return Markup("{:.3f}<br><small>{}</small>").format(value.value, interval(value))
+
+
 def _place(name: str, leaves: Sequence[str]) -> int:
     """Place a test, or a run of one species, in the tree's order; others first."""
     leaf = name.rpartition(".")[2]
     return leaves.index(leaf) if leaf in leaves else -1
 
 
-def _group(run: Run | Search, groups: Sequence[str]) -> int:
+def _group(run: Run | Search, order: Sequence[str]) -> int:
     """Place a run where the section names it, or what it came of."""
-    return next(i for i, name in enumerate(groups) if name in (run.name, getattr(run, "group", "")))
-
-
-def _group_gains(
-    members: Sequence[Run],
-    own: Mapping[str, Run],
-    tests: Sequence[str],
-    results: Mapping[str, Result],
-) -> list[Estimate]:
-    """Give the gain over one species alone, on each test; of the run left out or near for it."""
-    by_test = {run.name.rpartition(".")[2]: run for run in members}
-    return [
-        difference(results[by_test.get(test, members[0]).name], results[own[test].name], test)
-        for test in tests
-    ]
+    return next(i for i, name in enumerate(order) if name in (run.name, getattr(run, "group", "")))

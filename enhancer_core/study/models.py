@@ -14,6 +14,9 @@ from enhancer_core.study.compare import Result, auc, difference, mean, roc_point
 from enhancer_core.study.parts import figure_id, runs_of, tests_of, text_of
 from enhancer_core.study.recipe import Part, Recipe, Run, Search
 
+_LEGEND = "A dot and its 95 % interval for each model"
+_DIAMOND = "; a diamond is the paper's figure, on its own data"
+
 
 def models_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Set models side by side on one test, or on the mean of several."""
@@ -32,11 +35,15 @@ def models_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
     said = _said(runs, base, controls, gains, tests, results)
     if part.least is not None:
         said.insert(0, words.reached(base.shown, values[base.name], part.least))
+    if part.within is not None and runs[0].name in gains:
+        near = words.near(runs[0].shown, base.shown, gains[runs[0].name], part.within)
+        said.insert(0, near)
     paper = " ".join(
         words.beside_paper(run.shown, values[run.name], run.paper)
         for run in runs
         if run.paper is not None
     )
+    paper_head = ("Paper",) if paper else ()
     with_curves = _draws_curves(runs, tests)
     bars = [
         figures.Bar(
@@ -53,8 +60,11 @@ def models_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
         text=text_of(part, paper, *said),
         tables=[
             Table(
-                head=("Model", "AUC", "95 % interval", "Paper", "Difference", "95 % interval"),
-                rows=[_row(run, values[run.name], gains.get(run.name)) for run in runs],
+                head=("Model", "AUC", "95 % interval", *paper_head, "Difference", "95 % interval"),
+                rows=[
+                    _row(run, values[run.name], gains.get(run.name), with_paper=bool(paper))
+                    for run in runs
+                ],
                 caption=f"AUC on the test part of {on}; differences are from '{base.shown}',"
                 " paired.",
             )
@@ -70,8 +80,7 @@ def models_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
                     bars, x="test AUC", name=figure_id(recipe, part), wide=not with_curves
                 ),
                 alt=f"Test AUC of {len(bars)} models with intervals",
-                caption="A dot and its 95 % interval for each model; a diamond is the paper's"
-                " figure, on its own data.",
+                caption=_LEGEND + (_DIAMOND if paper else ""),
             ),
             *([_curves(part, recipe, runs, tests[0], results)] if with_curves else []),
         ],
@@ -83,12 +92,15 @@ def _gain(name: str, other: str, tests: Sequence[str], results: Mapping[str, Res
     return mean([difference(results[name], results[other], test) for test in tests])
 
 
-def _row(run: Run | Search, value: Estimate, gain: Estimate | None) -> tuple[str, ...]:
+def _row(
+    run: Run | Search, value: Estimate, gain: Estimate | None, *, with_paper: bool
+) -> tuple[str, ...]:
+    paper = "" if run.paper is None else f"{run.paper:g}"
     return (
         run.shown,
         f"{value.value:.3f}",
         interval(value),
-        "" if run.paper is None else f"{run.paper:g}",
+        *([paper] if with_paper else []),
         "" if gain is None else signed(gain.value),
         "" if gain is None else signed_interval(gain),
     )
@@ -148,4 +160,42 @@ def _curves(
         svg=figures.rocs(curves, name=f"{figure_id(recipe, part)}-roc"),
         alt=f"ROC curves of {len(drawn)} models",
         caption=Markup("ROC curves on the test part. {}").format(key),
+    )
+
+
+def each_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+    """Show each run on a test of its own, beside the first run that has the same one."""
+    runs = runs_of(part, recipe)
+    test_of = {run.name: next(iter(results[run.name]["tests"])) for run in runs}
+    first: dict[str, Run | Search] = {}
+    rows, said, bars = [], [], []
+    for run in runs:
+        test = test_of[run.name]
+        base = first.setdefault(test, run)
+        value = auc(results[run.name], test)
+        gain = None if base is run else difference(results[run.name], results[base.name], test)
+        rows.append(_row(run, value, gain, with_paper=False))
+        colour = plots.BASELINE if base is run else plots.NETWORK
+        bars.append(figures.Bar(name=run.shown, value=value, colour=colour))
+        if gain is not None:
+            said.append(words.versus(run.shown, base.shown, gain))
+    return Section(
+        title=part.title,
+        text=text_of(part, " ".join(said)),
+        tables=[
+            Table(
+                head=("Model", "AUC", "95 % interval", "Difference", "95 % interval"),
+                rows=rows,
+                caption="AUC on the test part of each data set; differences are from the model"
+                " before it on the same one, paired.",
+            )
+        ],
+        figures=[
+            Figure(
+                svg=figures.compared(bars, x="test AUC", name=figure_id(recipe, part), wide=True),
+                alt=f"Test AUC of {len(bars)} models with intervals",
+                caption=_LEGEND,
+            )
+        ],
+        wide_figures=True,
     )

@@ -7,7 +7,8 @@ from typing import Any
 
 from enhancer_core.dataset import PARTS
 from enhancer_core.report import Page, Section, Table
-from enhancer_core.study.recipe import Recipe, Run, Search, Study
+from enhancer_core.study.headlines import controlled, highlight
+from enhancer_core.study.recipe import Data, Recipe, Run, Search, Study
 from enhancer_core.study.runner import Results
 from enhancer_core.study.sections import section
 
@@ -26,16 +27,10 @@ def study_page(study: Study, results: Results) -> Page:
     -------
     Page
         It holds no date, so the same results give the same page.
-
-    Raises
-    ------
-    RecipeError
-        If a section asks for what its runs do not have.
     """
     sections = [
         section(part, recipe, results.runs) for recipe in study.recipes for part in recipe.sections
     ]
-    many = len(study.recipes) > 1
     limits = Section(
         title="How to read this",
         text=[
@@ -49,15 +44,21 @@ def study_page(study: Study, results: Results) -> Page:
             " beside these but not compared to the third digit.",
         ],
     )
-    runs = [run for recipe in study.recipes for run in recipe.steps]
+    runs = {run.name: run for recipe in study.recipes for run in recipe.steps}
     return Page(
         title=study.title,
         lead=_lead(study, results),
+        highlights=[
+            highlight(part, recipe, results.runs)
+            for recipe in study.recipes
+            for part in recipe.sections
+            if part.headline
+        ],
         sections=[
             *sections,
             limits,
-            *(_data(recipe, results, many=many) for recipe in study.recipes),
-            _run_table(runs, results),
+            _data(study, results),
+            _run_table(list(runs.values()), results),
         ],
     )
 
@@ -70,32 +71,43 @@ def _lead(study: Study, results: Results) -> str:
         for result in results.runs.values()
     )
     return (
-        f"{len(results.runs)} runs, {networks} of them networks, trained in {trained} restarts and"
-        f" {updates:,} mini-batches; every figure below follows from them, with seed"
+        controlled(study, results.runs)
+        + f"{len(results.runs)} runs, {networks} of them networks, trained in {trained} restarts"
+        f" and {updates:,} mini-batches; every figure below follows from them, with seed"
         f" {results.seed}."
     )
 
 
-def _data(recipe: Recipe, results: Results, *, many: bool) -> Section:
-    sizes = results.data[recipe.name]
+def _data(study: Study, results: Results) -> Section:
     return Section(
-        title=f"Data: {recipe.title}" if many else "Data",
-        text=[recipe.text] if recipe.text else [],
+        title="Data",
+        text=[
+            f"{recipe.title}. {recipe.text.strip()}" if len(study.recipes) > 1 else recipe.text
+            for recipe in study.recipes
+            if recipe.text
+        ],
         tables=[
             Table(
                 head=("Data", "Source", "bp", *(f"{part}, + and −" for part in PARTS)),
-                rows=[
-                    (each.name, _source(each), str(sizes[each.splits[0]]["length"]),
-                     *(_pair(sizes[each.splits[0]][part]) for part in PARTS))
-                    for each in recipe.data
-                ],
+                rows=_data_rows(recipe, results),
+                caption=recipe.title,
                 text_columns=2,
             )
+            for recipe in study.recipes
         ],
-    )  # fmt: skip
+    )
 
 
-def _source(data: Any) -> str:  # noqa: ANN401
+def _data_rows(recipe: Recipe, results: Results) -> list[tuple[str, ...]]:
+    sizes = results.data[recipe.name]
+    return [
+        (each.name, _source(each), str(sizes[each.splits[0]]["length"]),
+         *(_pair(sizes[each.splits[0]][part]) for part in PARTS))
+        for each in recipe.data
+    ]  # fmt: skip
+
+
+def _source(data: Data) -> str:
     if data.simulate:
         return f"{data.simulate} planted in uniform DNA, definition '{data.definition}'"
     if data.world:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from enhancer_core.study.compare import Result
-from enhancer_core.study.fields import RecipeError
 from enhancer_core.study.recipe import Part, Recipe, Run, Search
 
 
@@ -17,20 +16,11 @@ def runs_of(part: Part, recipe: Recipe) -> list[Run | Search]:
 
 
 def tests_of(part: Part, runs: Sequence[Run | Search], results: Mapping[str, Result]) -> list[str]:
-    """Give the tests of a section: those that it names, or that its runs have in common.
-
-    Raises
-    ------
-    RecipeError
-        If there are none.
-    """
+    """Give the tests of a section: those that it names, or that its runs have in common."""
     if part.tests:
         return list(part.tests)
     first, *others = (results[run.name]["tests"] for run in runs)
-    common = [test for test in first if all(test in other for other in others)]
-    if not common:
-        raise RecipeError("its runs have no test in common")
-    return common
+    return [test for test in first if all(test in other for other in others)]
 
 
 def text_of(part: Part, *more: str) -> list[str]:

@@ -37,8 +37,19 @@ class Quick:
     updates: int = 300
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Head:
+    """What a recipe says beside its tables."""
+
+    title: str = ""  # the file's name if empty
+    text: str = ""  # on its data, for the report
+    tree: str = ""  # Newick
+    data_of: tuple[str, ...] = ()  # files whose [[data]] it takes
+
+
+_HEAD = ("title", "text", "tree", "data_of")
 _LISTS: Mapping[str, type] = {"data": Data, "run": Run, "search": Search, "section": Part}
-_KEYS = ("title", "text", "tree", "include", "data_of", "defaults", "quick", *_LISTS)
+_KEYS = (*_HEAD, "include", "defaults", "quick", *_LISTS)
 
 
 def read_study(path: Path, *, quick: bool = False) -> Study:
@@ -90,30 +101,32 @@ def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
     for key in table:
         if key not in _KEYS:
             raise RecipeError(f"{path}: '{key}' is not known; allowed are {', '.join(_KEYS)}")
+    head = made(_Head, {key: table[key] for key in table if key in _HEAD}, str(path))
+    cut = made(Quick, table.get("quick", {}), f"{path} [quick]")
     defaults = table.get("defaults", {})
+    if not isinstance(defaults, dict):
+        raise RecipeError(f"{path}: defaults is {defaults!r}; allowed is a table")
     data: tuple[Data, ...] = tuple(_each(path, table, "data", {}))
-    for name in table.get("data_of", ()):
+    for name in head.data_of:
         shared = path.parent / name
         data += tuple(_each(shared, read_toml(shared), "data", {}))
     runs: tuple[Run, ...] = tuple(_each(path, table, "run", defaults))
     searches: tuple[Search, ...] = tuple(_each(path, table, "search", {}))
-    tree = table.get("tree", "")
     if quick:
-        cut = made(Quick, table.get("quick", {}), f"{path} [quick]")
         data, runs, searches = _cut(cut, data, runs, searches)
     try:
-        runs = tuple(each for run in runs for each in _expanded(run, tree))
+        runs = tuple(each for run in runs for each in _expanded(run, head.tree))
     except EnhancerError as error:
         raise RecipeError(f"{path}: {error}") from error
     recipe = Recipe(
         name=path.name.removesuffix(".toml"),
-        title=str(table.get("title", path.stem)),
-        text=str(table.get("text", "")),
+        title=head.title or path.stem,
+        text=head.text,
         data=data,
         runs=runs,
         searches=searches,
         sections=tuple(_each(path, table, "section", {})),
-        tree=tree,
+        tree=head.tree,
     )
     _check_names(path, recipe)
     return recipe
@@ -183,6 +196,8 @@ def _expanded(run: Run, tree: str) -> Iterator[Run]:
         return
     if len(run.data) < 2:
         raise RecipeError(f"run '{run.name}': over = \"{run.over}\" needs two data or more")
+    if run.over == "nearest" and not tree:
+        raise RecipeError(f"run '{run.name}': over = \"nearest\" needs the recipe's 'tree'")
     for member in run.data:
         others = [each for each in run.data if each != member]
         if run.over == "each":
@@ -223,10 +238,37 @@ def _check_names(path: Path, recipe: Recipe) -> None:
             raise RecipeError(
                 f"{path}: search '{search.name}': its data have folds; allowed are none"
             )
+    _check_sections(path, recipe)
+
+
+def _check_sections(path: Path, recipe: Recipe) -> None:
     for section in recipe.sections:
         for name in (*section.runs, *filter(None, [section.beside])):
             if not recipe.members(name):
                 raise RecipeError(f"{path}: section '{section.title}': no run '{name}'")
+        if lack := _lack(section, recipe):
+            raise RecipeError(f"{path}: section '{section.title}': {lack}")
+
+
+def _lack(section: Part, recipe: Recipe) -> str:
+    """Say what a section asks for that its runs do not have: now, not after hours of training."""
+    names = {member for name in section.runs for member in recipe.members(name)}
+    runs = [run for run in recipe.steps if run.name in names]
+    networks = [run for run in runs if isinstance(run, Run)]
+    if section.kind in ("models", "matrix"):
+        tests = [set(run.tests if isinstance(run, Run) else run.data) for run in runs]
+        for test in section.tests:
+            if not all(test in each for each in tests):
+                return f"not all of its runs have the test '{test}'"
+        if not set.intersection(*tests):
+            return "its runs have no test in common"
+    if section.kind == "k_choice" and any(len(run.shuffles) != 1 for run in networks):
+        return "not all of its runs are against the shuffles of one k"
+    if section.kind == "motifs" and not any(run.motifs for run in networks):
+        return "none of its runs looks for motifs"
+    if section.kind == "search" and len(networks) == len(runs):
+        return "none of its runs is a search"
+    return ""
 
 
 def _check_run(where: str, run: Run | Search, sets: Mapping[str, str], before: set[str]) -> None:

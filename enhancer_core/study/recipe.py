@@ -21,7 +21,7 @@ from enhancer_core.study.fields import RecipeError
 ORACLES = ("bayes", "mllr", "mllr-no-prior")
 MODELS = ("network", "5-mers", *ORACLES)
 OVER = ("", "each", "left_out", "nearest", "k")
-SECTIONS = ("models", "matrix", "k_choice", "motifs", "search")
+SECTIONS = ("models", "each", "matrix", "k_choice", "motifs", "search")
 POSITIVE = ("positives", "background")
 
 _PROTOCOL = ("shift", "flip", "weight_decay", "average", "schedule", "freeze")
@@ -219,6 +219,8 @@ class Part:
     runs: tuple[str, ...]  # or the runs that were given `over` something, by their one name
     tests: tuple[str, ...] = ()  # empty: all that the runs have in common
     beside: str = ""  # the run that the others are compared with; the first if empty
+    headline: str = ""  # what its main figure is called at the top of the page; empty: not there
+    within: float | None = None  # of a section of models: how near the first is to come to `beside`
     least: float | None = None  # a figure that is to be reached; the report says whether it was
 
     def __post_init__(self) -> None:

@@ -83,7 +83,7 @@ def run_study(
         sizes[recipe.name] = {name: _sizes(each) for name, each in data.items()}
         context = Context(
             recipe=recipe, data=data, data_folder=data_folder, seed=seed, device=device,
-            threads=workers, runs=runs, folder=runs, needed={}, stop=threading.Event(),
+            threads=workers, runs=runs, folder=runs, key="", needed={}, stop=threading.Event(),
         )  # fmt: skip
         found |= _run_recipe(context, progress)
     return Results(found, sizes, seed)
@@ -134,6 +134,7 @@ def _once(each: Run | Search, context: Context, digests: Mapping[str, str]) -> R
             return kept
     make_folder(context.folder)
     remove_partial(context.folder)
+    context = replace(context, key=key)
     made = search(each, context) if isinstance(each, Search) else execute(each, context)
     result = {"fingerprint": key, **made}
     write_json(path, result)

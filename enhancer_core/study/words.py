@@ -49,10 +49,28 @@ def with_control(name: str, base: str, gain: Estimate, control: str, over: Estim
 
 def reached(name: str, value: Estimate, least: float) -> str:
     """Say whether a figure that was to be reached was."""
-    name = sentence(name)
-    if value.value >= least:
-        return f"{name} reaches the {least:g} asked for: {with_interval(value)}."
-    return f"{name} does not reach the {least:g} asked for: {with_interval(value)}."
+    verb = "reaches" if value.value >= least else "does not reach"
+    return f"{sentence(name)} {verb} the {least:g} asked for: {with_interval(value)}."
+
+
+def near(name: str, other: str, gain: Estimate, within: float) -> str:
+    """Say whether one run came as near to another as was asked for.
+
+    Examples
+    --------
+    >>> near("network", "the oracle", Estimate(-0.01, -0.014, -0.006), 0.015)
+    'Network is within 0.015 of the oracle, as asked for: −0.010 (−0.014 to −0.006).'
+    """
+    verb = "is" if gain.value >= -within else "is not"
+    told = f"{signed(gain.value)} ({signed_interval(gain)})"
+    return f"{sentence(name)} {verb} within {within:g} of {other}, as asked for: {told}."
+
+
+def gain_reached(name: str, gain: Estimate, least: float) -> str:
+    """Say whether a gain that was to be reached was."""
+    verb = "reaches" if gain.value >= least else "does not reach"
+    told = f"{signed(gain.value)} ({signed_interval(gain)})"
+    return f"The gain of '{name}' {verb} the {least:g} asked for: {told}."
 
 
 def beside_paper(name: str, value: Estimate, paper: float) -> str:
