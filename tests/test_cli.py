@@ -669,11 +669,14 @@ def long_training(inputs: Path) -> list[object]:
 
 
 def start_training(inputs: Path, output: Path) -> subprocess.Popen[str]:
-    """Start a run of its own process, and wait until it has saved a state."""
+    """Start a run of its own process, and wait until it has saved a state.
+
+    It has so many restarts that it cannot end by itself; each is what it is among fewer.
+    """
     started = time.time_ns()
     process = subprocess.Popen(
-        [sys.executable, "-m", "enhancer_core", *map(str, long_training(inputs)), "--resume", "-o",
-         str(output)],
+        [sys.executable, "-m", "enhancer_core", *map(str, long_training(inputs)),
+         "--restarts", "1000", "--resume", "-o", str(output)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     states = output / "restarts"
