@@ -10,6 +10,7 @@ from xml.etree import ElementTree as Xml
 
 import click
 import pytest
+import yaml
 
 from enhancer_core import __version__
 from enhancer_core.cli import commands
@@ -268,3 +269,35 @@ def test_a_report_becomes_what_galaxy_shows(tmp_path: Path) -> None:
         "# \\!\\[no\\](figures/no.png)\n\n| a\\|b &emsp; | c |\n| --- | ---: |\n\n"
         '```galaxy\nhistory_dataset_as_image(output="report", path="y.png")\n```\n'
     )
+
+
+def stated(state: dict[str, object], prefix: str = "") -> set[str]:
+    """The parameters that a workflow's step states, by their paths."""
+    found = set()
+    for key, value in state.items():
+        found |= {f"{prefix}{key}"}
+        if isinstance(value, dict):
+            found |= stated(value, f"{prefix}{key}|")
+    return found
+
+
+def unconditional(element: Xml.Element, prefix: str = "") -> set[str]:
+    """The parameters that a form always has, by their paths; those of conditionals left out."""
+    found = {f"{prefix}{key_of(each)}" for each in element.iterfind("param")}
+    for section in element.iterfind("section"):
+        found |= unconditional(section, f"{prefix}{section.get('name')}|")
+    return found
+
+
+WORKFLOWS = sorted((TOOLS / "workflows").glob("*.gxwf.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name.partition(".")[0])
+def test_a_workflow_states_every_parameter_of_its_tools(path: Path) -> None:
+    """Else Galaxy takes the tool for changed, and asks its user to review the workflow."""
+    for name, step in yaml.safe_load(path.read_text())["steps"].items():
+        command = str(step.get("tool_id", "")).removeprefix("enhancer_core_")
+        if command in NAMES:
+            (inputs,) = tool(command).iterfind("inputs")
+            known = stated(step.get("state", {})) | set(step["in"])
+            assert unconditional(inputs) <= known, name
