@@ -78,6 +78,11 @@ class Network(nn.Module):
         self.output = nn.Linear(units, CLASSES)
         if generator is not None:
             self._draw_weights(generator)
+        if wanted.tied:
+            with torch.no_grad():
+                read = self.dense[0].weight if self.dense else self.output.weight
+                each = cast("Tensor", read).view(len(read), -1, lengths[-1])
+                each.copy_(each[:, :, :1].clone().expand_as(each))
 
     @property
     def first_layer(self) -> ReverseComplementConvolution:
