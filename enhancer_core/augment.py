@@ -1,4 +1,4 @@
-"""Change training sequences in ways that leave their labels: shift them, read the other strand."""
+"""Change training sequences so that labels stay: shift, read the other strand, mutate a little."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import numpy as np
 from enhancer_core.dna import N_CODE, Codes, reverse_complement
 
 
-def augment(codes: Codes, *, shift: int, flip: bool, rng: np.random.Generator) -> Codes:
-    """Shift each sequence by a few bases at random, and read a random strand of it.
+def augment(
+    codes: Codes, *, shift: int, flip: bool, mutate: float = 0.0, rng: np.random.Generator
+) -> Codes:
+    """Shift each sequence by a few bases at random, read a random strand of it, and mutate it.
 
     Parameters
     ----------
@@ -19,13 +21,17 @@ def augment(codes: Codes, *, shift: int, flip: bool, rng: np.random.Generator) -
         N comes in at the end that opens. 0 moves none.
     flip
         Whether each sequence is the other strand's with probability 1/2.
+    mutate
+        Chance of each letter to become one of the four bases, each as likely; so a quarter stay.
+        A network that is to bear this cannot learn sequences by heart (Lee et al. 2023, Genome
+        Biology 24:105).
     rng
-        Draws the moves, then the strands; nothing is drawn for what is off.
+        Draws the moves, then the strands, then the mutations; nothing is drawn for what is off.
 
     Returns
     -------
     uint8, shape (n, L)
-        `codes` itself where both are off.
+        `codes` itself where all are off.
 
     Examples
     --------
@@ -42,4 +48,7 @@ def augment(codes: Codes, *, shift: int, flip: bool, rng: np.random.Generator) -
     if flip:
         other = rng.random((n, 1)) < 0.5
         codes = np.where(other, reverse_complement(codes), codes)
+    if mutate:
+        hit = rng.random(codes.shape, dtype=np.float32) < mutate
+        codes = np.where(hit, rng.integers(0, N_CODE, codes.shape, dtype=np.uint8), codes)
     return codes

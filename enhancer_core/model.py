@@ -80,8 +80,8 @@ class Network(nn.Module):
             self._draw_weights(generator)
         if wanted.tied:
             with torch.no_grad():
-                read = self.dense[0].weight if self.dense else self.output.weight
-                each = cast("Tensor", read).view(len(read), -1, lengths[-1])
+                first = cast("nn.Linear", self.dense[0]) if self.dense else self.output
+                each = first.weight.view(first.out_features, -1, lengths[-1])
                 each.copy_(each[:, :, :1].clone().expand_as(each))
 
     @property

@@ -346,7 +346,13 @@ def _advance(task: _Task, state: _State) -> Check:
         if task.stop.is_set():
             raise InterruptedError("another restart failed, or the run was interrupted")
         rows = batches[number]
-        codes = augment(task.codes[rows], shift=config.shift, flip=config.flip, rng=augmenting)
+        codes = augment(
+            task.codes[rows],
+            shift=config.shift,
+            flip=config.flip,
+            mutate=config.mutate,
+            rng=augmenting,
+        )
         loss = state.learner.step(
             codes,
             task.labels[rows],

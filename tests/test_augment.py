@@ -67,3 +67,13 @@ def test_what_is_off_changes_nothing_and_draws_nothing() -> None:
     assert rng.bit_generator.state == np.random.default_rng(0).bit_generator.state
     augment(codes, shift=4, flip=True, rng=rng)
     assert np.array_equal(codes, before)
+
+
+def test_a_share_of_letters_becomes_a_base_drawn_at_random() -> None:
+    codes = np.full((100, 400), N_CODE, np.uint8)
+    found = augment(codes, shift=0, flip=False, mutate=0.2, rng=np.random.default_rng(0))
+    counts = np.bincount(found.ravel(), minlength=5)
+    # 40,000 draws: 5 standard errors of a count
+    assert counts[:4] == pytest.approx([2000] * 4, abs=5 * (40_000 * 0.05 * 0.95) ** 0.5)
+    assert counts[4] == pytest.approx(32_000, abs=5 * (40_000 * 0.8 * 0.2) ** 0.5)
+    assert (codes == N_CODE).all()
