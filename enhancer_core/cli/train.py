@@ -264,7 +264,8 @@ def train(
           --ensemble 3 --calibrate -o model
       enhancer-core train --positives e.fa --negatives b.fa \\
           --plant k2 k3 k4 -o wide
-      enhancer-core train --positives e.fa --negatives b.fa --network best -o best
+      enhancer-core train --positives e.fa --negatives b.fa \\
+          --network best -o best
     """
     from enhancer_core.architecture import architecture, widened
     from enhancer_core.dataset import read_dataset
