@@ -7,6 +7,7 @@
 # make test-galaxy  test every tool and workflow on such a server and in a browser
 # make models train all published models anew from DATA, and publish them: a quarter of an hour
 # make bench  install the peers beside, and run every benchmark: benchmarks/RESULTS.md, half an hour
+# make best   compare networks and simple models in five folds of DATA: the folder best-folds, an hour
 # make saturation  hold the human models against measured effects in DATA: docs/saturation.html
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow lint kipoi galaxy test-galaxy models bench saturation install debian clean
+.PHONY: demo test test-slow lint kipoi galaxy test-galaxy models bench best saturation install debian clean
 
 demo: install
 	@$(BIN)/python training/demo.py $(DEMO)
@@ -62,6 +63,10 @@ saturation: install
 	$(BIN)/python training/saturation.py $(DATA) \
 	  $(foreach row,$(HUMAN),$(wildcard kipoi_models/EnhancerCNN/weights/$(row)-*.safetensors)) \
 	  -o docs/saturation.html
+
+BEST ?= best-folds
+best: install
+	$(BIN)/python training/best.py $(DATA) -o $(BEST)
 
 install: debian $(INSTALLED)
 
@@ -112,4 +117,4 @@ debian:
 	else echo "to install:  sudo apt-get install$$missing"; fi
 
 clean:
-	rm -rf $(VENV) $(KIPOI) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) build *.egg-info
+	rm -rf $(VENV) $(KIPOI) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) $(BEST) build *.egg-info

@@ -100,9 +100,10 @@ NETWORKS: dict[str, Architecture] = {
         kernel_width_in_init=False,
     ),
     # Not the paper's: found on the human liver data, and trained by a protocol of its own (see
-    # `protocol.protocol`). Means say how much there is of something, which maxima do not.
+    # `protocol.protocol`). Means say how much there is of something, which maxima do not. Its first
+    # layer has room for a database of motifs: `train --plant-motifs`.
     "best": Architecture(
-        convolutions=(Convolution(64, 15, 4), Convolution(64, 7, 4)),
+        convolutions=(Convolution(256, 15, 6), Convolution(64, 5, 4)),
         dense=(64,),
         keep=0.5,
         tied=True,
