@@ -7,7 +7,7 @@
 # make test-galaxy  test every tool and workflow on such a server and in a browser
 # make models train all published models anew from DATA, and publish them: a quarter of an hour
 # make bench  install the peers beside, and run every benchmark: benchmarks/RESULTS.md, half an hour
-# make best   compare networks and simple models in five folds of DATA: the folder best-folds, an hour
+# make best   compare networks and simple models in five folds of DATA: docs/best.tsv, an hour
 # make saturation  hold the human models against measured effects in DATA: docs/saturation.html
 
 PYTHON ?= python3
@@ -67,6 +67,7 @@ saturation: install
 BEST ?= best-folds
 best: install
 	$(BIN)/python training/best.py $(DATA) -o $(BEST)
+	cp $(BEST)/table.tsv docs/best.tsv
 
 install: debian $(INSTALLED)
 
