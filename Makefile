@@ -8,6 +8,8 @@
 # make models train all published models anew from DATA, and publish them: a quarter of an hour
 # make bench  install the peers beside, and run every benchmark: benchmarks/RESULTS.md, half an hour
 # make best   compare networks and simple models in five folds of DATA: docs/best.tsv, an hour
+# make study  the paper's experiments on simulated data and DATA: paper/report.html, about an hour;
+#              STUDY_OPTIONS=--quick looks at the whole path in minutes, --resume goes on
 # make saturation  hold the human models against measured effects in DATA: docs/saturation.html
 
 PYTHON ?= python3
@@ -20,12 +22,14 @@ GALAXY ?= .venv-galaxy
 GALAXY_DATA ?= galaxy-data
 GALAXY_RESULTS ?= galaxy-results
 BENCH ?= .venv-bench
+STUDY ?= paper
+STUDY_OPTIONS ?=
 
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow lint kipoi galaxy test-galaxy models bench best saturation install debian clean
+.PHONY: demo test test-slow lint kipoi galaxy test-galaxy models bench best study saturation install debian clean
 
 demo: install
 	@$(BIN)/python training/demo.py $(DEMO)
@@ -55,8 +59,11 @@ test-galaxy: install $(GALAXY)/.installed
 models: install
 	$(BIN)/python training/models.py $(DATA) kipoi_models
 
-bench: debian $(BENCH)/.installed
+bench: debian $(BENCH)/.installed $(KIPOI)/.installed
 	$(BENCH)/bin/python benchmarks/run.py
+
+study: install
+	$(BIN)/enhancer-core study training/recipes/paper.toml --data $(DATA) -o $(STUDY) $(STUDY_OPTIONS)
 
 HUMAN = human_liver_background human_liver_4shuffle human_promoters human_mouse_promoters
 saturation: install
@@ -118,4 +125,4 @@ debian:
 	else echo "to install:  sudo apt-get install$$missing"; fi
 
 clean:
-	rm -rf $(VENV) $(KIPOI) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) $(BEST) build *.egg-info
+	rm -rf $(VENV) $(KIPOI) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) $(BEST) $(STUDY) build *.egg-info

@@ -21,9 +21,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from limits import report_limit
 from numpy.typing import NDArray
 from turns import machine, one_core, report, take_turns
 
+from enhancer_core.checkpoint import load_model
 from enhancer_core.dna import ALPHABET, decode
 from enhancer_core.publish import read_rows, weights_path
 
@@ -147,7 +149,8 @@ def compare_windows(commands: Commands) -> None:
     worst = np.abs(ours - theirs).max()
     if len(ours) != WINDOWS or worst > 1e-6:
         sys.exit(f"probabilities of {len(ours):,} windows differ by {worst}")
-    report("windows of a genome, whole commands", times, bars={"kipoi predict": 10})
+    (result,) = report("windows of a genome, whole commands", times, bars={"kipoi predict": 10})
+    report_limit(result, load_model(commands.weights).architecture, sequences=WINDOWS)
 
 
 def compare_snvs(commands: Commands) -> None:

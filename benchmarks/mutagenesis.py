@@ -21,7 +21,7 @@ from enhancer_core.dna import Codes
 from enhancer_core.model import Network, one_hot
 from enhancer_core.predict import substituted_log_odds
 
-BATCH = 256
+BATCH, THEIRS = 256, 512  # sequences at once; what suits tangermeme best of 64 to 512
 Odds = NDArray[np.float32]  # (sequences, 4, L)
 
 
@@ -43,7 +43,7 @@ def main(sequences: str = "320") -> None:
                 network,
                 one_hot(torch.from_numpy(codes)),
                 raw_outputs=True,
-                batch_size=BATCH,
+                batch_size=THEIRS,
                 device="cpu",
             )
             logits: Odds = found.y_hat.numpy()

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from limits import report_limit
 from numpy.typing import NDArray
 from turns import machine, one_core, report, take_turns
 
@@ -46,7 +47,7 @@ def main(sequences: str = "100000") -> None:
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as folder:
         fasta = Path(folder) / "sequences.fa"
         write_fasta(fasta, [f"sequence_{index}" for index in range(len(codes))], codes)
-        report(
+        results = report(
             "prediction from FASTA",
             take_turns(
                 {who: end_to_end(fasta, each) for who, each in predicts.items()}, turns=TURNS
@@ -55,6 +56,7 @@ def main(sequences: str = "100000") -> None:
             per=len(codes) / 1e6,
             bars={"onnxruntime": 2},
         )
+        report_limit(results[-1], network.architecture, sequences=1e6)
 
 
 def end_to_end(fasta: Path, predict: Predict) -> Callable[[], object]:

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ SCRIPTS = (
     "training.py", "prediction.py", "scanning.py", "mutagenesis.py", "shuffle.py", "extraction.py",
     "motifs.py", "restarts.py", "growth.py",
 )  # fmt: skip
+GPU = "gpu.py"  # whose results stand by themselves
 KIPOI = HERE.parent / ".venv-kipoi" / "bin" / "python"  # of `make kipoi`
 PACKAGES = (
     "numpy", "numba", "torch", "tensorflow_cpu", "onnxruntime", "seqpro", "tangermeme", "memelite",
@@ -31,34 +33,64 @@ PACKAGES = (
 
 def main() -> None:
     """Run the benchmarks one after another, and write the page."""
-    runs = [(sys.executable, script) for script in SCRIPTS]
+    began = time.monotonic()
+    runs = [(sys.executable, script) for script in (*SCRIPTS, GPU)]
     if KIPOI.exists():
         runs.append((str(KIPOI), "kipoi_tools.py"))
     else:
         print("kipoi-veff, kipoi predict: not measured; `make kipoi` installs them")
+    lines: list[tuple[str, dict[str, Any]]] = []
+    for number, (python, script) in enumerate(runs, start=1):
+        minutes = (time.monotonic() - began) / 60
+        print(f"== {script} ({number} of {len(runs)}, {minutes:.1f} min so far)", flush=True)
+        lines += [(script, line) for line in run(python, script)]
+    results, on_gpu = (
+        [
+            each
+            for script, line in lines
+            if (script == GPU) is gpu
+            for each in line.get("results", [])
+        ]
+        for gpu in (False, True)
+    )
+    growth = [line["growth"] for _, line in lines if "growth" in line]
+    limits = [line["limit"] for _, line in lines if "limit" in line]
+    figures = [row for _, line in lines for row in line.get("gpu", [])]
+    (HERE / "RESULTS.md").write_text(page(results, growth, limits, on_gpu, figures))
+    below = [each for each in results + on_gpu if verdict(each).endswith("not met")]
+    minutes = (time.monotonic() - began) / 60
+    print(
+        f"{len(results + on_gpu)} comparisons, {len(below)} below the bar, {minutes:.0f} min:"
+        " benchmarks/RESULTS.md"
+    )
+
+
+def run(python: str, script: str) -> list[dict[str, Any]]:
+    """Run a benchmark, and give what it recorded."""
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as folder:
         found = Path(folder) / "results.jsonl"
-        for python, script in runs:
-            print(f"== {script}", flush=True)
-            environment = {**os.environ, RECORD: str(found)}
-            subprocess.run([python, str(HERE / script)], check=True, env=environment)
-        lines = [json.loads(line) for line in found.read_text().splitlines()]
-    results = [each for line in lines for each in line.get("results", [])]
-    growth = [line["growth"] for line in lines if "growth" in line]
-    (HERE / "RESULTS.md").write_text(page(results, growth))
-    below = [each for each in results if each["bar"] is not None and each["ratio"] < each["bar"]]
-    print(f"{len(results)} comparisons, {len(below)} below the bar: benchmarks/RESULTS.md")
+        found.touch()
+        environment = {**os.environ, RECORD: str(found), "PYTHONUNBUFFERED": "1"}
+        subprocess.run([python, str(HERE / script)], check=True, env=environment)
+        return [json.loads(line) for line in found.read_text().splitlines()]
 
 
-def page(results: list[dict[str, Any]], growth: list[dict[str, Any]]) -> str:
-    """Lay out what was measured as Markdown."""
-    rows = [
-        f"| {each['task']} | {each['ours']:.3g} {each['unit']} | {each['peer']}"
-        f" | {each['peers']:.3g} {each['unit']} | **{each['ratio']:.2f}**"
-        f" | {each['lowest']:.2f} to {each['highest']:.2f} | {verdict(each)} |"
-        for each in results
+def page(
+    results: list[dict[str, Any]],
+    growth: list[dict[str, Any]],
+    limits: list[dict[str, Any]],
+    on_gpu: list[dict[str, Any]],
+    figures: list[tuple[str, str]],
+) -> str:
+    """Lay out what was measured as Markdown; `figures` are of a GPU, without a peer."""
+    grown = [
+        f"| {each['task']} | {each['exponent']:.2f} | {each['times']} | {each['memory']} |"
+        for each in growth
     ]
-    grown = [f"| {each['task']} | {each['exponent']:.2f} | {each['shown']} |" for each in growth]
+    gpu = ["Not measured: no CUDA GPU was at hand."]
+    if on_gpu or figures:
+        alone = ["| | |", "|---|---|", *(f"| {task} | {figure} |" for task, figure in figures)]
+        gpu = ["Wall-clock time.", "", *(table(on_gpu) if on_gpu else []), "", *alone]
     return "\n".join(
         [
             "# How fast, beside the peers",
@@ -69,24 +101,45 @@ def page(results: list[dict[str, Any]], growth: list[dict[str, Any]]) -> str:
             "",
             machine(PACKAGES) + ".",
             "",
-            "| task | ours | peer | its time | ratio | spread | bar |",
-            "|---|---|---|---|---|---|---|",
-            *rows,
+            *table(results),
             "",
             "## Growth",
             "",
-            "The exponent of a power fitted to the times at four sizes; 1 is linear.",
+            "The exponent of a power fitted to the CPU times at four sizes (1 is linear), and a",
+            "line fitted to the memory held at most, what is always there included.",
             "",
-            "| task | exponent | times |",
-            "|---|---|---|",
+            "| task | exponent | times | memory |",
+            "|---|---|---|---|",
             *grown,
+            "",
+            "## Limits",
+            "",
+            "What one core could do in float32 if nothing but the arithmetic took time.",
+            "",
+            "| task | limit |",
+            "|---|---|",
+            *(f"| {each['task']} | {each['shown']} |" for each in limits),
             "",
             "## On a GPU",
             "",
-            "Not measured: no CUDA GPU was at hand.",
+            *gpu,
             "",
         ]
     )
+
+
+def table(results: list[dict[str, Any]]) -> list[str]:
+    """Lay out comparisons, a row each."""
+    return [
+        "| task | ours | peer | its time | ratio | spread | bar |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {each['task']} | {each['ours']:.3g} {each['unit']} | {each['peer']}"
+            f" | {each['peers']:.3g} {each['unit']} | **{each['ratio']:.2f}**"
+            f" | {each['lowest']:.2f} to {each['highest']:.2f} | {verdict(each)} |"
+            for each in results
+        ),
+    ]
 
 
 def verdict(result: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ from enhancer_core.architecture import (
     flatten,
     shapes,
 )
+from enhancer_core.compiled import OBSTACLE
 from enhancer_core.engine import Predictor as Engine
 from enhancer_core.ensemble import Predictor, together
 from enhancer_core.errors import ModelFileError
@@ -65,7 +66,12 @@ class Model:
         return [parameters.copy() for parameters in self.members]
 
     def predictor(self) -> Predictor:
-        """Lay the weights out for prediction, without PyTorch; several give their mean logits."""
+        """Lay the weights out for prediction, without PyTorch; several give their mean logits.
+
+        Where the engine cannot be compiled, PyTorch takes its place.
+        """
+        if OBSTACLE is not None:
+            return self.network.predictor()
         return together([Engine(self.architecture, each) for each in self.members])
 
     @property

@@ -1,20 +1,60 @@
-"""Compile Python to machine code with numba, once for all processes where that can be kept."""
+"""Compile Python to machine code with numba, once for all processes where that can be kept.
+
+Where numba cannot compile, which a locked-down system or an odd processor may cause, networks run
+in PyTorch and all else as plain Python: the same results, late.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import numpy as np
 from numba import njit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def compiled(function: F) -> F:
-    """Compile; keep the machine code for later processes where there is a place to write."""
+def _compile(function: F) -> F:
     # numpy's error model: no check of each divisor.
     try:
         made = njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError:  # neither NUMBA_CACHE_DIR, this folder nor the user's cache can be written
         made = njit(nogil=True, error_model="numpy")(function)
     return cast("F", made)
+
+
+def _next(number: int) -> int:
+    return number + 1
+
+
+def _obstacle() -> str | None:
+    """Say in a line why nothing can be compiled here; None if it can."""
+    try:
+        made = _compile(_next)
+        made(0)
+    except Exception as error:  # noqa: BLE001 -- whatever numba, LLVM or the system say
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return "NUMBA_DISABLE_JIT is set" if made is _next else None
+
+
+OBSTACLE = _obstacle()
+if OBSTACLE is not None:
+    warnings.warn(
+        f"numba cannot compile here ({OBSTACLE}); networks run in PyTorch, and shuffles and motif"
+        " scans as plain Python, many times slower",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def compiled(function: F) -> F:
+    """Compile; keep the machine code for later processes where there is a place to write.
+
+    Where nothing can be compiled, give the function as it is, its whole numbers wrapping around as
+    machine code's do.
+    """
+    if OBSTACLE is not None:
+        return np.errstate(over="ignore")(function)
+    return _compile(function)

@@ -201,7 +201,9 @@ def split(
     DatasetError
         If a part would hold no positive or no negative, or the shares are not allowed.
     """
-    parts = _fill(dataset.labels, linked_sets(dataset), rng=rng, fractions=fractions)
+    parts = split_strata(
+        dataset.labels.astype(np.int64), linked_sets(dataset), rng=rng, fractions=fractions
+    )
     _check_parts(dataset.labels, parts, f"{len(dataset)} sequences")
     return SplitDataset(dataset, parts)
 
@@ -256,8 +258,8 @@ def split_folds(
         parts = np.full(len(dataset), TEST)
         rest = fold_of != fold
         share = FRACTIONS[VALIDATION] * len(dataset) / max(rest.sum(), 1)
-        parts[rest] = _fill(
-            labels[rest],
+        parts[rest] = split_strata(
+            labels[rest].astype(np.int64),
             np.unique(sets[rest], return_inverse=True)[1],
             rng=rng,
             fractions=(1 - share, share, 0.0),
@@ -317,7 +319,8 @@ def split_by_group(
         0.0 if test else fractions[2] / rest,
     )
     _, ids = np.unique(groups[free], return_inverse=True)
-    parts[free] = _fill(dataset.labels[free], ids, rng=rng, fractions=shares)
+    strata = dataset.labels[free].astype(np.int64)
+    parts[free] = split_strata(strata, ids, rng=rng, fractions=shares)
     _check_parts(dataset.labels, parts, f"{len(known)} groups")
     return SplitDataset(dataset, parts)
 
@@ -533,7 +536,7 @@ def _deal(
     labels: NDArray[np.bool_], sets: NDArray[np.int64], *, folds: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Give each record a fold: the sum of the folds' squared shares of each class grows least."""
-    sizes = _sizes(labels, sets)
+    sizes = _sizes(labels.astype(np.int64), sets, kinds=len(CLASSES))
     weights = 1 / np.maximum(sizes.sum(axis=0), 1.0) ** 2
     counts = np.zeros((folds, len(CLASSES)))
     fold_of_set = np.zeros(len(sizes), np.int64)
@@ -545,24 +548,53 @@ def _deal(
     return fold_of_set[sets]
 
 
-def _sizes(labels: NDArray[np.bool_], sets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count each set's records of both classes: int64 (sets, 2), negatives first."""
-    n_sets = int(sets.max()) + 1 if len(sets) else 0
+def _sizes(strata: NDArray[np.int64], sets: NDArray[np.int64], *, kinds: int) -> NDArray[np.int64]:
+    """Count each set's records of each kind: int64 (sets, kinds)."""
+    n_sets = int(sets.max(initial=-1)) + 1
     return np.stack(
-        [np.bincount(sets[labels == label], minlength=n_sets) for label in (False, True)], axis=1
+        [np.bincount(sets[strata == kind], minlength=n_sets) for kind in range(kinds)], axis=1
     )
 
 
-def _fill(
-    labels: NDArray[np.bool_],
+def split_strata(
+    strata: NDArray[np.int64],
     sets: NDArray[np.int64],
     *,
     rng: np.random.Generator,
-    fractions: tuple[float, float, float],
+    fractions: tuple[float, float, float] = FRACTIONS,
 ) -> NDArray[np.int64]:
+    """Share sets of records out to the parts, in the same proportions of each stratum.
+
+    Parameters
+    ----------
+    strata
+        int64, shape (n,): what a record is, from 0: its class, or its species and class.
+    sets
+        int64, shape (n,): the records of one number, from 0, stay together.
+    rng, fractions
+        As `split`.
+
+    Returns
+    -------
+    int64, shape (n,)
+        The part of each record: 0 train, 1 validation, 2 test.
+
+    Raises
+    ------
+    DatasetError
+        If the shares are not allowed.
+
+    Examples
+    --------
+    >>> strata, sets = np.repeat([0, 1], 10), np.arange(20)
+    >>> parts = split_strata(strata, sets, rng=np.random.default_rng(0))
+    >>> np.bincount(parts[:10]).tolist(), np.bincount(parts[10:]).tolist()
+    ([8, 1, 1], [8, 1, 1])
+    """
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
         raise DatasetError(f"shares of {fractions}; allowed are three of 0 to 1 that add up to 1")
-    sizes = _sizes(labels, sets)
+    kinds = int(strata.max(initial=0)) + 1
+    sizes = _sizes(strata, sets, kinds=kinds)
     shares = {part: np.rint(sizes.sum(axis=0) * fractions[part]) for part in (TEST, VALIDATION)}
     rooms = {part: share.copy() for part, share in shares.items()}
     part_of_set = np.full(len(sizes), TRAIN)
@@ -576,9 +608,9 @@ def _fill(
                 break
         if not any((room > 0).any() for room in rooms.values()):
             break
-    for part, label in product(rooms, range(len(CLASSES))):
-        if shares[part][label] and not sizes[part_of_set == part, label].any():
-            left = order[(part_of_set[order] == TRAIN) & (sizes[order, label] > 0)]
+    for part, kind in product(rooms, range(kinds)):
+        if shares[part][kind] and not sizes[part_of_set == part, kind].any():
+            left = order[(part_of_set[order] == TRAIN) & (sizes[order, kind] > 0)]
             if left.size:
                 part_of_set[left[sizes[left].sum(axis=1).argmin()]] = part
     return part_of_set[sets]

@@ -154,6 +154,20 @@ def score_baseline(data: SplitDataset, k: int, *, seed: int) -> Scored:
     return _scored(data, f"{k}-mer logistic regression", found, seed=seed)
 
 
+def score_spectrum(data: SplitDataset, k: int, *, seed: int) -> Scored:
+    """Fit the spectrum kernel's k-mers on the training part, and score every sequence with them.
+
+    Raises
+    ------
+    SequenceError
+        If k is not allowed.
+    """
+    learn, check = data.train, data.validation
+    fitted = baseline.fit_spectrum(learn.codes, learn.labels, check.codes, check.labels, k=k)
+    found = fitted.probabilities(data.dataset.codes)
+    return _scored(data, f"{k}-mer spectrum", found, seed=seed)
+
+
 def score_gapped(data: SplitDataset, *, seed: int) -> Scored:
     """Fit gapped k-mers on the training part, and score every sequence with them.
 

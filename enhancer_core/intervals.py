@@ -51,7 +51,9 @@ class Intervals:
         """Name each interval `chrom:start-end`, 0-based and half-open."""
         return [
             f"{chrom}:{start}-{end}"
-            for chrom, start, end in zip(self.chroms, self.starts, self.ends, strict=True)
+            for chrom, start, end in zip(
+                self.chroms.tolist(), self.starts.tolist(), self.ends.tolist(), strict=True
+            )
         ]
 
 

@@ -83,7 +83,7 @@ def match_filters(
         Shape (F, 4, W), as `interpret.filter_pfms` or `interpret.weight_ppms` gives; a filter of
         zeros alone has no motif.
     targets
-        As `best_matches`.
+        As `best_matches`; none where filters are to be named only.
     counted
         Whether `pfms` are counts of sites.
 
@@ -95,7 +95,7 @@ def match_filters(
     Raises
     ------
     MotifError
-        If no filter has a motif, or there is no target.
+        If no filter has a motif.
 
     Examples
     --------
@@ -108,7 +108,10 @@ def match_filters(
     """
     names = [f"filter_{index + 1}" for index in range(len(pfms))]
     motifs = {name: Motif(name, pfm) for name, pfm in zip(names, pfms, strict=True) if pfm.any()}
-    matches = dict(zip(motifs, best_matches(list(motifs.values()), targets), strict=True))
+    if not motifs:
+        raise MotifError("no filter has a motif; at least one is needed")
+    found = best_matches(list(motifs.values()), targets) if targets else [None] * len(motifs)
+    matches = dict(zip(motifs, found, strict=True))
     return [
         FilterMotif(
             name=name,

@@ -1,4 +1,4 @@
-"""The networks in PyTorch: what draws first weights, what a GPU runs, and the engine's oracle."""
+"""The networks in PyTorch, layer by layer: what draws first weights, and the oracle of the rest."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from enhancer_core import batched, engine
 from enhancer_core.architecture import BASES, CLASSES, Architecture, Convolution, cut, flatten
-from enhancer_core.dna import Codes
-from enhancer_core.engine import Predictor
+from enhancer_core.compiled import OBSTACLE
 from enhancer_core.ensemble import MeanPredictor
-
-_BATCH = 256  # windows laid out at once
 
 
 class ReverseComplementConvolution(nn.Conv1d):
@@ -134,11 +132,15 @@ class Network(nn.Module):
         """Copy the weights, as the one member that an ensemble has several of."""
         return [self.flat_parameters()]
 
-    def predictor(self) -> Predictor | TorchPredictor:
-        """Make what predicts with the weights as they are: the engine on a CPU, else PyTorch."""
-        if self.output.weight.device.type == "cpu":
-            return Predictor(self.architecture, self.flat_parameters())
-        return TorchPredictor(self)
+    def predictor(self) -> engine.Predictor | batched.Predictor:
+        """Make what predicts with the weights as they are: the engine on a CPU, else PyTorch.
+
+        PyTorch too where the engine cannot be compiled.
+        """
+        device, parameters = self.output.weight.device, self.flat_parameters()
+        if device.type == "cpu" and OBSTACLE is None:
+            return engine.Predictor(self.architecture, parameters)
+        return batched.Predictor(self.architecture, parameters, device=str(device))
 
 
 class Ensemble(nn.Module):
@@ -188,36 +190,6 @@ def network_of(wanted: Architecture, parameters: NDArray[np.float32]) -> Network
     weights = cut(wanted, parameters).items()
     network.load_state_dict({name: torch.tensor(array) for name, array in weights})
     return network.eval()
-
-
-class TorchPredictor:
-    """A network on its own device; predicts as `engine.Predictor` does."""
-
-    def __init__(self, network: Network) -> None:
-        self._network = network
-        self._device = network.output.weight.device
-
-    def logits(self, codes: Codes) -> NDArray[np.float32]:
-        """Compute the two logits of each sequence: uint8 (n, L) -> float32 (n, 2)."""
-        with torch.inference_mode():
-            batch = one_hot(torch.from_numpy(codes).to(self._device))
-            found: NDArray[np.float32] = self._network(batch).cpu().numpy()
-        return found
-
-    def substituted_logits(
-        self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
-    ) -> NDArray[np.float32]:
-        """Compute the logits of sequences with one base changed: float32 (m, 2)."""
-        changed = codes[np.asarray(rows)]
-        changed[np.arange(len(changed)), np.asarray(positions)] = bases
-        return self.logits(changed)
-
-    def scanned_logits(self, codes: Codes, starts: ArrayLike) -> NDArray[np.float32]:
-        """Compute the logits of windows of codes (C,), whose starts ascend: float32 (n, 2)."""
-        begins = np.asarray(starts)
-        windows = np.lib.stride_tricks.sliding_window_view(codes, self._network.architecture.length)
-        batches = [windows[begins[i : i + _BATCH]] for i in range(0, len(begins), _BATCH)]
-        return np.concatenate([np.zeros((0, CLASSES), np.float32), *map(self.logits, batches)])
 
 
 def one_hot(codes: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 BATCH = 256  # sequences predicted at once
+_CHANGES = 4096  # changes predicted at once: each is a fraction of a sequence's work
 _BINS, _REACH = 4096, 1 << 20  # of a track predicted at once: bins, bp
 _MOST_N = 0.5  # share of a window
 
@@ -173,10 +174,10 @@ def substituted_log_odds(
     predictor = network.predictor()
 
     def predict(start: int) -> Floats:
-        some = slice(start, start + BATCH)
+        some = slice(start, start + _CHANGES)
         return _odds(predictor.substituted_logits(codes, rows[some], positions[some], bases[some]))
 
-    batches = in_order(predict, range(0, len(rows), BATCH), threads=threads)
+    batches = in_order(predict, range(0, len(rows), _CHANGES), threads=threads)
     return np.concatenate([np.zeros(0, np.float32), *batches])
 
 

@@ -267,9 +267,9 @@ def _spell(codes: Codes, letters: Codes, words: Words) -> None:
     for position in range(len(codes)):  # a slice would be copied letter by letter
         letters[position] = codes[position]
     for position in range(len(codes)):
-        word = 0
+        word = np.uint16(0)
         for letter in range(_LETTERS):
-            word = word * 5 + letters[position + letter]
+            word = np.uint16(word * np.uint16(5) + letters[position + letter])
         words[position] = word
 
 

@@ -5,12 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enhancer_core.augment import augment
+from enhancer_core.augment import augment, draw_letters, draw_moves
 from enhancer_core.dna import N_CODE, Codes, decode, encode, reverse_complement
 
 
 def random_codes(n: int, length: int, seed: int = 0) -> Codes:
     return np.random.default_rng(seed).integers(0, 5, (n, length), dtype=np.uint8)
+
+
+def augmented(
+    codes: Codes, *, shift: int, flip: bool, mutate: float = 0.0, rng: np.random.Generator
+) -> Codes:
+    moves = draw_moves(len(codes), shift=shift, flip=flip, rng=rng)
+    return augment(codes, *moves, draw_letters(*codes.shape, mutate=mutate, rng=rng))
 
 
 def moved(row: Codes, by: int) -> Codes:
@@ -27,7 +34,7 @@ def test_a_sequence_is_moved_by_at_most_the_shift_with_n_at_the_end_that_opens(
     n: int, length: int, shift: int, seed: int
 ) -> None:
     codes = random_codes(n, length, seed)
-    found = augment(codes, shift=shift, flip=False, rng=np.random.default_rng(seed))
+    found = augmented(codes, shift=shift, flip=False, rng=np.random.default_rng(seed))
     assert found.dtype == np.uint8
     assert found.shape == codes.shape
     for row, before in zip(found, codes, strict=True):
@@ -37,7 +44,7 @@ def test_a_sequence_is_moved_by_at_most_the_shift_with_n_at_the_end_that_opens(
 
 def test_all_moves_are_equally_likely() -> None:
     codes = np.tile(encode(["ACGTACGTA"])[0], (7000, 1))
-    found = augment(codes, shift=3, flip=False, rng=np.random.default_rng(0))
+    found = augmented(codes, shift=3, flip=False, rng=np.random.default_rng(0))
     counts = [(found == moved(codes[0], by)).all(axis=1).sum() for by in range(-3, 4)]
     assert sum(counts) == 7000
     # 7,000 draws with probability 1/7: 5 standard errors of a count
@@ -46,7 +53,7 @@ def test_all_moves_are_equally_likely() -> None:
 
 def test_each_strand_is_read_half_the_time() -> None:
     codes = random_codes(4000, 20)
-    found = augment(codes, shift=0, flip=True, rng=np.random.default_rng(0))
+    found = augmented(codes, shift=0, flip=True, rng=np.random.default_rng(0))
     same = (found == codes).all(axis=1)
     other = (found == reverse_complement(codes)).all(axis=1)
     assert (same | other).all()
@@ -56,22 +63,22 @@ def test_each_strand_is_read_half_the_time() -> None:
 
 def test_a_sequence_can_be_moved_and_read_on_the_other_strand_at_once() -> None:
     codes = np.tile(encode(["AACCG"])[0], (200, 1))
-    found = augment(codes, shift=1, flip=True, rng=np.random.default_rng(0))
+    found = augmented(codes, shift=1, flip=True, rng=np.random.default_rng(0))
     assert set(decode(found)) == {"NAACC", "AACCG", "ACCGN", "GGTTN", "CGGTT", "NCGGT"}
 
 
 def test_what_is_off_changes_nothing_and_draws_nothing() -> None:
     codes, rng = random_codes(3, 10), np.random.default_rng(0)
     before = codes.copy()
-    assert augment(codes, shift=0, flip=False, rng=rng) is codes
+    assert augmented(codes, shift=0, flip=False, rng=rng) is codes
     assert rng.bit_generator.state == np.random.default_rng(0).bit_generator.state
-    augment(codes, shift=4, flip=True, rng=rng)
+    augmented(codes, shift=4, flip=True, rng=rng)
     assert np.array_equal(codes, before)
 
 
 def test_a_share_of_letters_becomes_a_base_drawn_at_random() -> None:
     codes = np.full((100, 400), N_CODE, np.uint8)
-    found = augment(codes, shift=0, flip=False, mutate=0.2, rng=np.random.default_rng(0))
+    found = augmented(codes, shift=0, flip=False, mutate=0.2, rng=np.random.default_rng(0))
     counts = np.bincount(found.ravel(), minlength=5)
     # 40,000 draws: 5 standard errors of a count
     assert counts[:4] == pytest.approx([2000] * 4, abs=5 * (40_000 * 0.05 * 0.95) ** 0.5)

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
 
 from enhancer_core import metrics
-from enhancer_core.baseline import LONGEST, PENALTIES, Baseline, fit, k_mer_frequencies, k_mer_names
+from enhancer_core.baseline import (
+    LONGEST,
+    PENALTIES,
+    SPECTRUM_PENALTIES,
+    Baseline,
+    fit,
+    fit_spectrum,
+    k_mer_frequencies,
+    k_mer_names,
+)
 from enhancer_core.dna import Codes, encode, reverse_complement
 from enhancer_core.errors import SequenceError
 
@@ -158,6 +167,32 @@ def test_probabilities_are_those_of_the_weights_by_hand() -> None:
     )
     # AAAC: A or T 3/4, C or G 1/4; logit 1 * (1/4) / (1/4) + 2 * (-1/4) / (1/2) - 1 = -1
     np.testing.assert_allclose(model.probabilities(encode(["AAAC"])), [1 / (1 + np.e)], rtol=1e-6)
+
+
+def test_the_spectrum_divides_counts_by_their_length_as_a_vector_by_hand() -> None:
+    ones = np.ones(2, dtype=np.float32)
+    model = Baseline(
+        k=1, mean=0 * ones, scale=ones, weights=np.array([5, 10], np.float32), bias=-11.0,
+        penalty=1.0, unit=True,
+    )  # fmt: skip
+    # AAAACCC: 4/7 and 3/7, of length 5/7, so 4/5 and 3/5; logit 4 + 6 - 11 = -1. N has no k-mer.
+    found = model.probabilities(encode(["AAAACCC", "NNNNNNN"]))
+    np.testing.assert_allclose(found, [1 / (1 + np.e), 1 / (1 + np.exp(11))], rtol=1e-6)
+
+
+def test_the_spectrum_finds_a_planted_motif_and_its_penalty_is_chosen_on_validation() -> None:
+    codes, labels = planted(2000, seed=1)
+    check, check_labels = planted(500, seed=2)
+    unseen, unseen_labels = planted(500, seed=3)
+    model = fit_spectrum(codes, labels, check, check_labels)
+    assert metrics.roc_auc(unseen_labels, model.probabilities(unseen)) > 0.9
+    assert (model.k, model.unit) == (5, True)
+    assert model.penalty in SPECTRUM_PENALTIES
+    upside_down = fit_spectrum(codes, labels, check, ~check_labels)
+    chosen, other = (
+        metrics.roc_auc(check_labels, each.probabilities(check)) for each in (model, upside_down)
+    )
+    assert chosen >= other
 
 
 def test_a_huge_logit_is_a_probability_without_a_warning() -> None:

@@ -431,6 +431,23 @@ def test_train_takes_a_split_back_and_a_folder_that_is_there(
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ([], "5-mer logistic regression"),
+        (["-k", "3"], "3-mer logistic regression"),
+        (["--kind", "spectrum"], "5-mer spectrum"),
+        (["--kind", "spectrum", "-k", "2"], "2-mer spectrum"),
+        (["--kind", "gkm"], "gapped 6-mer logistic regression"),
+    ],
+)
+def test_baseline_says_which_simple_model_it_is(
+    cli: Run, inputs: Path, tmp_path: Path, options: list[str], name: str
+) -> None:
+    assert cli("baseline", *data(inputs), *options, "-o", tmp_path / "out").status == 0
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["name"] == name
+
+
 def test_baseline_makes_the_split_of_train_and_its_figures(
     cli: Run, trained: Path, inputs: Path, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from enhancer_core.io.fasta import read_sequences, write_fasta
 from enhancer_core.io.motifs import read_motifs, write_meme
 from enhancer_core.io.tables import read_table
 from enhancer_core.model import Network
-from enhancer_core.motif import BUILTIN, Motif, ppm, pwm, site_prior
+from enhancer_core.motif import BUILTIN, Motif, ppm, pwm, similarity, site_prior
 from enhancer_core.pssm import best_hits
 
 Run = Callable[..., Ran]
@@ -98,6 +98,10 @@ def test_pssm_without_a_prior_reads_both_strands_of_a_motif_in_a_file(
         (["--motif", "LONG"], "a motif of 201 bp does not fit sequences of 200 bp"),
         (["--motif", "CEBPA", "--position-sd", 0], "'--position-sd': 0.0 is not in the range x>0"),
         (["--motif", "CEBPA", "--pseudocount", -1], "'--pseudocount': -1.0 is not in the range"),
+        ([], "give either --motif MOTIF or --de-novo FILE"),
+        (["--motif", "CEBPA", "--de-novo", "found.meme"], "give either --motif MOTIF or"),
+        (["--de-novo", "found.meme", "--width", 201], "width of 201 bp; allowed are 6 to 200"),
+        (["--de-novo", "nowhere/found.meme"], "folder nowhere does not exist"),
     ],
 )
 def test_pssm_refuses_what_cannot_be(
@@ -110,6 +114,29 @@ def test_pssm_refuses_what_cannot_be(
     assert match in ran.err
     assert ran.err.count("\n") == 1
     assert not (tmp_path / "out.json").exists()
+
+
+def test_pssm_finds_a_motif_in_the_training_part_and_writes_it(
+    cli: Run, simulated: Path, tmp_path: Path
+) -> None:
+    args = ["pssm", "--de-novo", tmp_path / "found.meme", *data(simulated), "--strands", "one"]
+    ran = cli(*args, "--width", 9, "--threads", 1, "-o", tmp_path / "out.json")
+    assert (ran.status, ran.out) == (0, "")
+    assert "motif of 9 bp found, from the word " in ran.err
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["motif"] == "de_novo"
+    (motif,) = read_motifs(tmp_path / "found.meme")
+    assert motif.width == 9
+    assert similarity([motif], [BUILTIN["CEBPA"]]).scores[0, 0] > 0.8
+
+    # What is written is what was judged, but for the digits of a MEME file.
+    again = tmp_path / "again.json"
+    args = ["pssm", "--motif", tmp_path / "found.meme", *data(simulated), "--strands", "one"]
+    assert cli(*args, "-q", "-o", again).status == 0
+    judged = json.loads(again.read_text())
+    for part in ("train", "test"):
+        aucs = [each["llr"][part]["auc"]["value"] for each in (found, judged)]
+        assert aucs[0] == pytest.approx(aucs[1], abs=0.01)
 
 
 # motifs

@@ -15,7 +15,9 @@ from test_variants import word_network
 from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.checkpoint import load_model, save_model
 from enhancer_core.dna import encode
+from enhancer_core.io.motifs import write_meme
 from enhancer_core.model import Network
+from enhancer_core.motif import Motif
 from enhancer_core.variants import mutagenesis
 
 Run = Callable[..., Ran]
@@ -184,6 +186,55 @@ def test_mutagenesis_writes_a_table_of_every_change_and_a_plot_each(here: Path, 
     assert len(lines) == 20 * 3 + 18 * 3
     assert lines[9] == "chr1:0-20\t3\tG\tA\t0.731059\t0.268941\t-0.462117\t-2"
     assert lines[0] == "chr1:0-20\t0\tC\tA\t0.731059\t0.731059\t0\t0"
+
+
+def test_mutagenesis_adds_slopes_and_the_hits_of_known_motifs(here: Path, cli: Run) -> None:
+    (here / "in.fa").write_text(SEQUENCES)
+    words = np.stack([np.eye(4)[:, encode([word])[0]] for word in ("GATTA", "TAATC")])
+    write_meme(here / "motifs.meme", [Motif("M1", words[0], alias="TF"), Motif("M2", words[1])])
+    given = ["mutagenesis", "model.safetensors", "in.fa", "--markdown", "--threads", 1]
+    wanted = ["--gradients", "--motifs", "motifs.meme", "--motif-p", 0.001]
+    ran = cli(*given, *wanted, "-o", "out")
+    assert ran.status == 0
+    # 16 places, two strands, two words of one chance in 1,024, two sequences
+    assert "2 hits of 2 motifs at p up to 0.001; uniform random DNA has about 0" in ran.err
+    assert (here / "out" / "hits.tsv").read_text().splitlines() == [
+        "name\tmotif\talias\tstart\tend\tstrand\tscore\tp\tattribution",
+        "chr1:0-20\tM1\tTF\t3\t8\t+\t9.76562\t0.000976562\t10",
+        "chr1:0-20\tM2\tNA\t3\t8\t-\t9.76562\t0.000976562\t10",
+    ]
+    head, *lines = (here / "out" / "gradients.tsv").read_text().splitlines()
+    assert head == "name\tposition\treference\tcontribution\tA\tC\tG\tT"
+    assert len(lines) == 2 * 20
+    slopes = [float(value) for value in lines[4].split("\t")[3:]]
+    assert lines[4].split("\t")[:3] == ["chr1:0-20", "4", "A"]
+    assert slopes[0] == slopes[1] > 0 > slopes[2]
+    assert sum(slopes[1:]) == pytest.approx(0, abs=1e-5)
+    assert lines[-1].split("\t")[2:4] == ["N", "0"]
+    plot = (here / "out" / "0001_chr1:0-20.svg").read_text()
+    assert ">slope</text>" in plot
+    assert "<title>M1 TF, p 0.00098</title>" in plot
+    report = (here / "out" / "report.md").read_text()
+    assert "In the second logo" in report
+    assert "uniform random DNA has about 0" in report
+
+    assert cli(*given, "-q", "-o", "plain") == Ran(0, "", "")
+    assert not {"hits.tsv", "gradients.tsv"} & {path.name for path in (here / "plain").iterdir()}
+    effects = [(here / name / "effects.tsv").read_bytes() for name in ("out", "plain")]
+    assert effects[0] == effects[1]
+
+
+def test_motifs_that_are_none_are_refused_before_there_is_output(here: Path, cli: Run) -> None:
+    (here / "in.fa").write_text(SEQUENCES)
+    given = ["mutagenesis", "model.safetensors", "in.fa", "-o", "out"]
+    for options, match in (
+        (["--motifs", "in.fa"], "in.fa line 2: "),
+        (["--motif-p", 0], "'--motif-p': 0.0 is not in the range 0<x<=1"),
+    ):
+        ran = cli(*given, *options)
+        assert (ran.status, ran.err.count("\n")) == (2, 1)
+        assert match in ran.err
+        assert not (here / "out").exists()
 
 
 def test_plots_beyond_a_number_are_left_out_and_said_to_be(here: Path, cli: Run) -> None:

@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -267,28 +263,3 @@ def test_flat_parameters_can_be_cut_apart_again(wanted: Architecture) -> None:
     assert list(pieces) == list(made.state_dict())
     for name, tensor in made.state_dict().items():
         np.testing.assert_array_equal(pieces[name], tensor)
-
-
-def test_processors_without_wide_vectors_get_the_same_numbers(tmp_path: Path) -> None:
-    script = """
-import numpy as np, torch
-from enhancer_core.engine import Learner
-from enhancer_core.architecture import architecture
-from enhancer_core.model import Network, one_hot
-made = Network(architecture("tf"), generator=torch.Generator().manual_seed(0)).eval()
-codes = np.random.default_rng(0).integers(0, 5, (8, 500), dtype=np.uint8)
-exact = made(one_hot(torch.from_numpy(codes)))
-assert np.allclose(made.predictor().logits(codes), exact.detach().numpy(), rtol=1e-5, atol=1e-6)
-labels = np.arange(8) % 2
-torch.nn.functional.cross_entropy(exact, torch.from_numpy(labels)).backward()
-gradients = torch.cat([p.grad.ravel() for p in made.parameters()]).numpy()
-found = Learner(made.architecture, made.flat_parameters()).loss_and_gradients(codes, labels)[1]
-assert np.allclose(found, gradients, rtol=1e-3, atol=1e-6)
-"""
-    environment = {
-        **os.environ,
-        "NUMBA_CPU_NAME": "generic",
-        "NUMBA_CPU_FEATURES": "",
-        "NUMBA_CACHE_DIR": str(tmp_path),
-    }
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True)

@@ -18,7 +18,10 @@ TOOLS = Path(__file__).parents[1] / "galaxy_tools"
 DATA = TOOLS / "test-data"
 
 # Commands without a tool, and why.
-NOT_TOOLS = {"publish": "it writes into a folder of the repository, a Kipoi source"}
+NOT_TOOLS = {
+    "publish": "it writes into a folder of the repository, a Kipoi source",
+    "study": "its recipe names files of a folder, which Galaxy has not; train does one run",
+}
 
 # Options that a tool's command gives by itself, or not at all, and why.
 NOT_OFFERED = {
@@ -29,6 +32,7 @@ NOT_OFFERED = {
     "--markdown": "always: the report that Galaxy shows",
     "--quiet": "messages are kept with the job",
     "--from-weights": "one of the choices of what motifs are read from",
+    "--de-novo": "one of the choices of where the motif is from",
     "--resume": "a job starts in an empty folder",
 }
 NO_DEFAULT = {("background", "--number"), ("shuffle", "-k")}  # the form begins with a number here

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch_learner import TorchLearner
 
 from enhancer_core.architecture import (
     Architecture,
@@ -15,7 +16,6 @@ from enhancer_core.architecture import (
     tied_weights,
 )
 from enhancer_core.engine import Learner, averaging_share
-from enhancer_core.learner import TorchLearner
 from enhancer_core.model import Network, one_hot
 
 SMALL = Architecture(

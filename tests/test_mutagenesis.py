@@ -11,10 +11,12 @@ from test_variants import HIT, MISS, weak_base_network, word_network
 from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.dna import decode, encode
 from enhancer_core.errors import SequenceError
+from enhancer_core.hits import Hit
 from enhancer_core.io.genome import open_genome
 from enhancer_core.io.vcf import Record
 from enhancer_core.model import Network
-from enhancer_core.report.mutagenesis import mutation_plot
+from enhancer_core.motif import Motif
+from enhancer_core.report.mutagenesis import Marks, mutation_plot
 from enhancer_core.variants import annotate, attributions, mutagenesis
 
 SEQUENCE = "CCCGATTACCCC"  # GATTA at 3
@@ -87,9 +89,13 @@ def test_an_snv_of_a_vcf_has_the_effect_of_the_same_change(
 # The plot
 
 
-def drawn(sequence: str, network: Network, name: str = "a") -> str:
+def drawn(sequence: str, network: Network, name: str = "a", marks: Marks | None = None) -> str:
     codes = encode([sequence])[0]
-    return mutation_plot(name, codes, mutagenesis(network, codes))
+    return mutation_plot(name, codes, mutagenesis(network, codes), marks)
+
+
+def hit(name: str, start: int, width: int, p: float, strand: int = 1) -> Hit:
+    return Hit(Motif(name, np.ones((4, width))), start, strand, 9.0, p)
 
 
 def test_a_letter_stands_where_a_base_adds_and_hangs_where_it_takes() -> None:
@@ -123,3 +129,32 @@ def test_sequences_without_effects_or_bases_are_drawn_too() -> None:
 
 def test_a_name_is_escaped() -> None:
     assert "a&lt;b&amp;c" in drawn("CC", weak_base_network([1, 1]), name="a<b&c")
+
+
+def test_slopes_are_a_second_logo_of_its_own_height() -> None:
+    marks = Marks(contributions=np.array([0.5, -1.5]))
+    svg = drawn("AC", weak_base_network([0.3, 0.6]), marks=marks)
+    letters = re.findall(r'#([ACGT])" transform="translate\(\S+ (\S+)\)scale\(9 (\S+)\)', svg)
+    # 84 points for 2, from 14 below the first logo on: 44 + 84 + 14
+    assert letters[2:] == [("A", "142.00", "21.00"), ("C", "163.00", "63.00")]
+    assert ">loss</text>" in svg
+    assert ">slope</text>" in svg
+
+
+def test_of_hits_that_overlap_the_surest_is_drawn() -> None:
+    hits = [hit("poor", 0, 8, 1e-3), hit("sure<", 4, 6, 1e-6, strand=-1), hit("next", 10, 2, 1e-4)]
+    svg = drawn(SEQUENCE, word_network("GATTA", length=12), marks=Marks(hits=hits))
+    assert re.findall(r"<title>(.*?)</title>", svg) == ["sure&lt;, p 1e-06", "next, p 0.0001"]
+    assert re.findall(r'x="(\S+)" y="\S+" width="(\S+)" height="4"', svg) == [
+        ("37", "52"), ("91", "16"),
+    ]  # fmt: skip
+    assert "← sure&lt;</text>" in svg
+    assert "next</text>" not in svg  # no room for three letters
+
+
+def test_a_hit_across_lines_is_drawn_on_both() -> None:
+    marks = Marks(hits=[hit("across", 96, 10, 1e-5)])
+    svg = drawn("ACGT" * 60, random_network(240), marks=marks)
+    assert re.findall(r'x="(\S+)" y="\S+" width="(\S+)" height="4"', svg) == [
+        ("865", "34"), ("1", "52"),
+    ]  # fmt: skip

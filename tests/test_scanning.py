@@ -22,7 +22,7 @@ from enhancer_core.dna import N_CODE, Codes, encode
 from enhancer_core.engine.plan import plan
 from enhancer_core.engine.scanning import share
 from enhancer_core.errors import SequenceError
-from enhancer_core.model import Network, TorchPredictor
+from enhancer_core.model import Network
 
 layers = st.builds(Convolution, st.integers(1, 35), st.integers(1, 8), st.integers(1, 5))
 architectures = st.builds(
@@ -132,15 +132,6 @@ def test_layers_are_shared_where_that_is_less_work(step: int, shared: int, fragm
     laid = plan(architecture("enhancer"), sequences=48, keep=False)
     found = share(laid, np.arange(0, 16_000, step))
     assert (found.layers, len(found.fragments)) == (shared, fragments)
-
-
-def test_windows_that_are_laid_out_have_the_same_logits() -> None:
-    made, codes, starts = network(architecture("tf")), random_codes(8000), np.arange(0, 7500, 25)
-    found = TorchPredictor(made).scanned_logits(codes, starts)
-    np.testing.assert_allclose(
-        found, made.predictor().scanned_logits(codes, starts), rtol=1e-4, atol=1e-6
-    )
-    assert TorchPredictor(made).scanned_logits(codes, []).shape == (0, 2)
 
 
 @pytest.mark.parametrize(

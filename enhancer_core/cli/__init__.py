@@ -7,12 +7,23 @@ import os
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Sequence
 
 import click
 
 from enhancer_core import __version__
-from enhancer_core.cli import data, learn, motifs, publish, score, train, variants
+from enhancer_core.cli import (
+    data,
+    learn,
+    motifs,
+    publish,
+    score,
+    study,
+    train,
+    variants,
+    wiring,
+)
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
@@ -66,7 +77,9 @@ for command in (
     variants.variants,
     variants.mutagenesis,
     motifs.motifs,
+    wiring.wiring,
     publish.publish,
+    study.study,
 ):
     commands.add_command(command)
 
@@ -76,6 +89,7 @@ def main(args: Sequence[str] | None = None) -> None:
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     for pool in _POOLS:
         os.environ[pool] = "1"
+    warnings.formatwarning = _one_line
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill tidies up too
     try:
         status = commands.main(args=args, prog_name="enhancer-core", standalone_mode=False)
@@ -92,6 +106,16 @@ def main(args: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         _stop("interrupted", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    return f"enhancer-core: warning: {' '.join(str(message).split())}\n"
 
 
 def _stop(message: str, status: int) -> None:

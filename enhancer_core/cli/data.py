@@ -140,8 +140,9 @@ def extract(
         windows = cut(opened.match(found), length)
         limits = np.array([opened.lengths[chrom] for chrom in windows.chroms.tolist()])
         inside = (windows.starts >= 0) & (windows.ends <= limits)
-        _, first = np.unique(windows.names(), return_index=True)
-        fresh = np.isin(np.arange(len(windows)), first)
+        backwards = {name: row for row, name in reversed(list(enumerate(windows.names())))}
+        fresh = np.zeros(len(windows), np.bool_)
+        fresh[list(backwards.values())] = True
         kept = windows.take(inside & fresh)
         codes = opened.windows(kept)
     with_n = (codes == N_CODE).any(axis=1)

@@ -112,10 +112,11 @@ def evaluate(
 @data_options
 @click.option(
     "--kind",
-    type=click.Choice(["kmer", "gkm"]),
+    type=click.Choice(["kmer", "spectrum", "gkm"]),
     default="kmer",
     show_default=True,
-    help="Whole k-mers, or gapped ones: any 6 letters of 10, which takes a minute or more.",
+    help="Whole k-mers, each on one scale; the spectrum kernel's, by their counts, frequent ones"
+    " weighing more; or gapped ones: any 6 letters of 10, which takes a minute or more.",
 )
 @click.option(
     "-k",
@@ -156,6 +157,7 @@ def baseline(
     from enhancer_core.experiment import (
         score_baseline,
         score_gapped,
+        score_spectrum,
         write_predictions,
         write_split,
     )
@@ -171,8 +173,12 @@ def baseline(
         seed=seed,
         talk=talk,
     )
-    is_gapped = kind == "gkm"
-    scored = score_gapped(data, seed=seed) if is_gapped else score_baseline(data, k, seed=seed)
+    if kind == "gkm":
+        scored = score_gapped(data, seed=seed)
+    elif kind == "spectrum":
+        scored = score_spectrum(data, k, seed=seed)
+    else:
+        scored = score_baseline(data, k, seed=seed)
     make_folder(output)
     write_split(output / "split.tsv", data)
     write_predictions(output / "test_predictions.tsv", data, {"probability": scored})

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from enhancer_core.dataset import SplitDataset
+    from enhancer_core.dna import Codes
     from enhancer_core.matching import FilterMotif
     from enhancer_core.metrics import Metrics
 
@@ -55,8 +56,21 @@ class Judged(NamedTuple):
 @click.option(
     "--motif",
     metavar="MOTIF",
-    required=True,
     help="CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several.",
+)
+@click.option(
+    "--de-novo",
+    type=PATH,
+    metavar="FILE",
+    help="Search for a motif in the training part instead, and write it here, in MEME's form.",
+)
+@click.option(
+    "--width",
+    type=click.IntRange(min=6),
+    metavar="BP",
+    default=14,
+    show_default=True,
+    help="Width of the motif that --de-novo searches for.",
 )
 @data_options
 @click.option(
@@ -81,10 +95,13 @@ class Judged(NamedTuple):
     help="Added to each frequency of the motif; 0 for data simulated as figure2.",
 )
 @seed_option
+@threads_option
 @quiet_option
 @output_option("JSON file for the figures.")
 def pssm(
-    motif: str,
+    motif: str | None,
+    de_novo: Path | None,
+    width: int,
     positives: tuple[Path, ...],
     negatives: tuple[Path, ...],
     split_table: Path | None,
@@ -95,6 +112,7 @@ def pssm(
     strands: str,
     pseudocount: float,
     seed: int,
+    threads: int,
     quiet: bool,
     output: Path,
 ) -> None:
@@ -105,21 +123,30 @@ def pssm(
     this motif, llr with the true prior is the best that any model can do. The split is the one that
     train makes from the same files and seed; thresholds are chosen on its training part.
 
+    With --de-novo the motif is the one that tells the training part's positives from its negatives
+    best by llr, found by its slopes from the words of six letters that are enriched most.
+
     \b
       enhancer-core simulate --motif CEBPA -o simulated
       enhancer-core pssm --motif CEBPA --positives simulated/positives.fa \\
           --negatives simulated/background.fa --position-sd 30 --strands one \\
           --pseudocount 0 -o oracle.json
+      enhancer-core pssm --de-novo found.meme --positives enhancers.fa \\
+          --negatives background.fa -o pssm.json
     """
+    if (motif is None) == (de_novo is None):
+        raise click.UsageError("give either --motif MOTIF or --de-novo FILE")
     from enhancer_core.dataset import read_dataset
+    from enhancer_core.discovery import discover
     from enhancer_core.io.files import check_output, write_json
-    from enhancer_core.io.motifs import read_motif
-    from enhancer_core.motif import ppm, pwm, site_prior
+    from enhancer_core.io.motifs import read_motif, write_meme
+    from enhancer_core.motif import ppm, pwm
     from enhancer_core.pssm import best_hits, log_likelihood_ratios
 
     talk = Talk(quiet)
-    check_output(output)
-    chosen = read_motif(motif)
+    for path in filter(None, (output, de_novo)):
+        check_output(path)
+    chosen = read_motif(motif) if motif is not None else None
     data = split_data(
         read_dataset(positives, negatives),
         split_table=split_table,
@@ -130,28 +157,49 @@ def pssm(
         talk=talk,
     )
     codes, both_strands = data.dataset.codes, strands == "both"
+
+    if chosen is None:
+        prior = _prior(codes, width, position_sd)
+        learned = data.train
+        found = discover(
+            learned.codes,
+            learned.labels,
+            width=width,
+            both_strands=both_strands,
+            prior=prior,
+            threads=threads,
+        )
+        chosen = found.motif
+        talk.say(f"motif of {width} bp found, from the word {found.seed}")
     log_odds = pwm(ppm(chosen.pfm, pseudocount=pseudocount))
     priors: dict[str, NDArray[np.float64] | None] = {"": None}
     if position_sd is not None:
-        priors["_with_position"] = site_prior(
-            length=codes.shape[1], width=chosen.width, sd=position_sd
-        )
+        priors["_with_position"] = _prior(codes, chosen.width, position_sd)
     judged: dict[str, Judged] = {}
     for name, prior in priors.items():
         hits = best_hits(codes, log_odds, both_strands=both_strands, prior=prior)
         ratios = log_likelihood_ratios(codes, log_odds, both_strands=both_strands, prior=prior)
-        for score, found in (("mllr", hits.scores), ("llr", ratios)):
-            judged[score + name] = _judge(data, found.astype(float), seed=seed)
+        for score, scores in (("mllr", hits.scores), ("llr", ratios)):
+            judged[score + name] = _judge(data, scores.astype(float), seed=seed)
     settings = {
         "motif": chosen.name,
         "position_sd": position_sd,
         "strands": strands,
         "pseudocount": pseudocount,
     }
+    if de_novo is not None:
+        write_meme(de_novo, [chosen])
     write_json(output, {**settings, **{name: each.to_dict() for name, each in judged.items()}})
     for name, each in judged.items():
         talk.say(f"{name}: test AUC {interval(each.test.auc)}")
     talk.say(f"figures: {output}")
+
+
+def _prior(codes: Codes, width: int, sd: float | None) -> NDArray[np.float64] | None:
+    """Give the prior of a site's start, normal around the middle; None for a uniform one."""
+    from enhancer_core.motif import site_prior
+
+    return None if sd is None else site_prior(length=codes.shape[1], width=width, sd=sd)
 
 
 def _judge(data: SplitDataset, scores: NDArray[np.float64], *, seed: int) -> Judged:

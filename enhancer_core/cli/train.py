@@ -26,6 +26,7 @@ from enhancer_core.cli.learn import data_options, interval, split_data
 if TYPE_CHECKING:
     from enhancer_core.architecture import Architecture
     from enhancer_core.dataset import SplitDataset
+    from enhancer_core.experiment import Experiment
     from enhancer_core.protocol import TrainConfig
     from enhancer_core.start import Start
 
@@ -271,7 +272,6 @@ def train(
     from enhancer_core.dataset import read_dataset
     from enhancer_core.experiment import Experiment, run, write_outcome
     from enhancer_core.io.files import make_folder, remove_partial
-    from enhancer_core.start import from_model, from_motifs, from_networks
     from enhancer_core.train import Check, discard_states
 
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
@@ -295,13 +295,9 @@ def train(
     )
     wanted = architecture(network, length=data.dataset.codes.shape[1])
     wanted = widened(wanted, widen, first=first_filters)
-    start = None
-    if plant:
-        wanted, start = from_networks(plant, wanted, share=plant_share)
-    elif plant_motifs is not None:
-        start = from_motifs(plant_motifs, wanted, share=plant_share)
-    elif initial is not None:
-        start = from_model(initial, wanted)
+    wanted, start = _start(
+        wanted, plant=plant, plant_motifs=plant_motifs, initial=initial, share=plant_share
+    )
     experiment = Experiment(
         data=data,
         network=network,
@@ -322,6 +318,7 @@ def train(
                 "note: a model trained on another split has seen some of what is tested on here;"
                 " give both the same --split"
             )
+    _say_arrangement(talk, experiment, device)
     with talk.progress("epochs trained", config.restarts * config.epochs) as advance:
         done = dict.fromkeys(range(config.restarts), 0)
         best = 0.0
@@ -372,6 +369,24 @@ def _config(network: str) -> TrainConfig:
     return replace(config, **given)
 
 
+def _start(
+    wanted: Architecture,
+    *,
+    plant: tuple[Path, ...],
+    plant_motifs: Path | None,
+    initial: Path | None,
+    share: float,
+) -> tuple[Architecture, Start | None]:
+    """Give the network, which donors may widen, and what its first weights are."""
+    from enhancer_core.start import from_model, from_motifs, from_networks
+
+    if plant:
+        return from_networks(plant, wanted, share=share)
+    if plant_motifs is not None:
+        return wanted, from_motifs(plant_motifs, wanted, share=share)
+    return wanted, None if initial is None else from_model(initial, wanted)
+
+
 def _describe_start(start: Start, wanted: Architecture) -> str:
     names = ", ".join(start.names())
     if start.kind != "start from":
@@ -383,6 +398,15 @@ def _describe_start(start: Start, wanted: Architecture) -> str:
         f"the convolutions start from {names}; the dense layers are drawn, since they or the length"
         " differ"
     )
+
+
+def _say_arrangement(talk: Talk, experiment: Experiment, device: str) -> None:
+    """Say how a GPU is used; threads on a CPU are as they were asked for."""
+    from enhancer_core.train import arrangement
+
+    if device != "cpu":
+        sets = [experiment.data.dataset.codes]
+        talk.say(arrangement(experiment.architecture, experiment.config, sets=sets, device=device))
 
 
 def _describe(data: SplitDataset) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
@@ -16,16 +17,31 @@ from enhancer_core.cli.common import (
     load_scorer,
     output_option,
     quiet_option,
+    resolve_device,
     threads_option,
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from enhancer_core.dna import Codes
+    from enhancer_core.hits import Hit
     from enhancer_core.variants import Mutations
+
+    Slopes: TypeAlias = NDArray[np.float32]
+    Write: TypeAlias = Callable[[Iterable[bytes]], None]
 
 _COLUMNS = (
     "name", "position", "reference", "alternative", "probability_reference",
     "probability_alternative", "difference", "logit_difference",
 )  # fmt: skip
+_SLOPE_COLUMNS = ("name", "position", "reference", "contribution", "A", "C", "G", "T")
+_HIT_COLUMNS = ("name", "motif", "alias", "start", "end", "strand", "score", "p", "attribution")
+_SLOPE_NOTE = (
+    "In the second logo it is as high as the slope of the log odds by it, less the mean slope of"
+    " the four bases: fast, and true of small changes only."
+)
 _UNSAFE = re.compile(r"[^\w.:+-]", re.ASCII)  # in a file's name
 _LONGEST_NAME = 100
 _SHOWN = 20  # sequences in a report, so that it can be read
@@ -108,6 +124,25 @@ def variants(
 @click.argument("model", type=PATH)
 @click.argument("source", metavar="IN.fa", type=PATH)
 @click.option(
+    "--gradients",
+    is_flag=True,
+    help="Differentiate the log odds by each base too: gradients.tsv, and a second logo.",
+)
+@click.option(
+    "--motifs",
+    type=PATH,
+    metavar="FILE",
+    help="Mark where these motifs fit, and list it in hits.tsv; MEME, JASPAR, HOMER or .pfm.",
+)
+@click.option(
+    "--motif-p",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    metavar="P",
+    default=1e-4,
+    show_default=True,
+    help="Largest p-value of a hit, as FIMO's: not corrected for places and motifs.",
+)
+@click.option(
     "--plots",
     type=click.IntRange(min=0),
     metavar="N",
@@ -124,10 +159,13 @@ def variants(
 @threads_option
 @device_option
 @quiet_option
-@output_option("Folder for effects.tsv and a plot, SVG, of each sequence.")
+@output_option("Folder for effects.tsv, other tables asked for, and a plot, SVG, each.")
 def mutagenesis(
     model: Path,
     source: Path,
+    gradients: bool,
+    motifs: Path | None,
+    motif_p: float,
     plots: int,
     markdown: bool,
     threads: int,
@@ -142,40 +180,123 @@ def mutagenesis(
     logo: a letter is as high as the log odds that its loss costs on average, and hangs below the
     line where the loss would make an enhancer more likely. N is not changed.
 
+    With --gradients the slope of the log odds by each base, less its mean over the four, stands in
+    gradients.tsv: A, C, G, T, and under contribution that of the base that is there. With --motifs
+    the hits of known motifs are listed, each with the sum of what its bases add, and marked; of
+    those that overlap the plot shows the surest.
+
     \b
       enhancer-core mutagenesis model enhancers.fa -o mutagenesis
+      enhancer-core mutagenesis model enhancers.fa --gradients \\
+          --motifs JASPAR.meme -o attribution
     """
+    from enhancer_core.hits import Scanner, find_hits
     from enhancer_core.io.fasta import read_sequences
     from enhancer_core.io.files import make_folder, write_files, write_text, writing
+    from enhancer_core.io.motifs import read_motifs
     from enhancer_core.report import render_markdown
-    from enhancer_core.report.mutagenesis import mutation_page, mutation_plot, mutation_section
+    from enhancer_core.report.mutagenesis import (
+        Marks,
+        mutation_page,
+        mutation_plot,
+        mutation_section,
+    )
+    from enhancer_core.variants import attributions
     from enhancer_core.variants import mutagenesis as mutate
 
     talk = Talk(quiet)
     network = load_scorer(model, device)
+    differentiate = _differentiator(model, device) if gradients else None
+    scanners = [Scanner(motif) for motif in read_motifs(motifs)] if motifs is not None else []
     # All at once, so that bad input stops before there is output.
     sequences = read_sequences(source, length=network.architecture.length)
     make_folder(output)
-    sections = []
-    with (
-        writing(output / "effects.tsv") as stream,
-        talk.progress("sequences scored", len(sequences)) as advance,
-    ):
-        stream.write(("\t".join(_COLUMNS) + "\n").encode())
+    sections, hits = [], 0
+    with ExitStack() as stack:
+
+        def table(name: str, columns: Sequence[str], *, wanted: bool = True) -> Write:
+            if not wanted:
+                return lambda lines: None
+            stream = stack.enter_context(writing(output / name))
+            stream.write(("\t".join(columns) + "\n").encode())
+            return stream.writelines
+
+        write_effects = table("effects.tsv", _COLUMNS)
+        write_slopes = table("gradients.tsv", _SLOPE_COLUMNS, wanted=gradients)
+        write_hits = table("hits.tsv", _HIT_COLUMNS, wanted=motifs is not None)
+        advance = stack.enter_context(talk.progress("sequences scored", len(sequences)))
         for index, (name, codes) in enumerate(zip(sequences.names, sequences.codes, strict=True)):
             found = mutate(network, codes, threads=threads)
-            stream.writelines(_lines(name, found))
+            write_effects(_lines(name, found))
+            contributions = None
+            if differentiate is not None:
+                slopes, contributions = differentiate(codes)
+                write_slopes(_slope_lines(name, codes, slopes, contributions))
+            fitting = find_hits(codes, scanners, p=motif_p)
+            write_hits(_hit_lines(name, fitting, attributions(found, len(codes))))
+            hits += len(fitting)
+            marks = Marks(contributions=contributions, hits=fitting)
             if index < plots:
                 plot = output / f"{index + 1:04d}_{_UNSAFE.sub('_', name)[:_LONGEST_NAME]}.svg"
-                write_text(plot, mutation_plot(name, codes, found))
+                write_text(plot, mutation_plot(name, codes, found, marks))
             if markdown and index < min(plots, _SHOWN):
-                sections.append(mutation_section(name[:_LONGEST_NAME], codes, found))
+                sections.append(mutation_section(name[:_LONGEST_NAME], codes, found, marks))
             advance(1)
+    notes = [_SLOPE_NOTE] if gradients else []
+    if motifs is not None:
+        length = network.architecture.length
+        chance = len(sequences) * sum(each.expected(motif_p, length) for each in scanners)
+        said = (
+            f"{hits:,} hits of {len(scanners):,} motifs at p up to {motif_p:g}; uniform random"
+            f" DNA has about {chance:,.0f}"
+        )
+        talk.say(said)
+        notes.append(f"Bars: where known motifs fit. {said}.")
     if markdown:
-        write_files(output, render_markdown(mutation_page(sections, scored=len(sequences))))
+        page = mutation_page(sections, scored=len(sequences), notes=notes)
+        write_files(output, render_markdown(page))
     if len(sequences) > plots:
         talk.say(f"{plots:,} of {len(sequences):,} sequences are drawn, the first; see --plots")
     talk.say(f"{len(sequences):,} sequences scored: {output}")
+
+
+def _differentiator(
+    model: Path, device: str
+) -> Callable[[Codes], tuple[Slopes, NDArray[np.float64]]]:
+    """Give what computes a sequence's slopes (4, L), and (L,) those of the bases there."""
+    from enhancer_core.checkpoint import load_model
+    from enhancer_core.dna import one_hot
+    from enhancer_core.interpret import input_gradients
+
+    network = load_model(model).network.to(resolve_device(device))
+
+    def differentiate(codes: Codes) -> tuple[Slopes, NDArray[np.float64]]:
+        slopes = input_gradients(network, codes[None])[0]
+        return slopes, (slopes * one_hot(codes[None])[0]).sum(axis=0, dtype=float)
+
+    return differentiate
+
+
+def _slope_lines(
+    name: str, codes: Codes, slopes: Slopes, contributions: NDArray[np.float64]
+) -> Iterator[bytes]:
+    from enhancer_core.dna import ALPHABET
+
+    for position, (code, values, own) in enumerate(
+        zip(codes.tolist(), slopes.T.tolist(), contributions.tolist(), strict=True)
+    ):
+        spelled = "\t".join(f"{value:.6g}" for value in (own, *values))
+        yield f"{name}\t{position}\t{ALPHABET[code]}\t{spelled}\n".encode()
+
+
+def _hit_lines(name: str, hits: Sequence[Hit], added: NDArray[np.float64]) -> Iterator[bytes]:
+    for hit in hits:
+        motif, strand = hit.motif, "+" if hit.strand > 0 else "-"
+        adds = added[hit.start : hit.end].sum()
+        yield (
+            f"{name}\t{motif.name}\t{motif.alias or 'NA'}\t{hit.start}\t{hit.end}\t{strand}"
+            f"\t{hit.score:.6g}\t{hit.p:.6g}\t{adds:.6g}\n"
+        ).encode()
 
 
 def _lines(name: str, found: Mutations) -> Iterator[bytes]:

@@ -231,19 +231,38 @@ def unpack(layers: Layers, convolutions: int, gradients: Floats, flat: Floats) -
     """Write gradients in the order of the parameters."""
     for index in range(len(layers)):
         layer = layers[index]
-        width, channels = layer.width, layer.channels
         for f in range(layer.filters):
             flat[layer.bias + f] = gradients[layer.packed_bias + f]
-            if index == 0:
-                continue
-            for c in range(channels):
-                for t in range(width):
-                    if index < convolutions:
-                        place = layer.turned + f * layer.stretch + t * channels + c
-                    else:
-                        place = layer.packed + (t * channels + c) * layer.columns + f
-                    flat[layer.weight + (f * channels + c) * width + t] = gradients[place]
+        if 0 < index < convolutions:
+            _unpack_turned(layer, gradients, flat)
+        elif index > 0:
+            _unpack_columns(layer, gradients, flat)
     _unpack_tables(layers[0], gradients, flat)
+
+
+@compiled
+def _unpack_turned(layer: Layer, gradients: Floats, flat: Floats) -> None:
+    width, channels, weight, depth = layer.width, layer.channels, layer.weight, layer.depth
+    turned, stretch = layer.turned, layer.stretch
+    for f in range(layer.filters):
+        for c in range(channels):
+            for t in range(width):
+                number = gradients[turned + f * stretch + t * channels + c]
+                flat[weight + f * depth + c * width + t] = number
+
+
+@compiled
+def _unpack_columns(layer: Layer, gradients: Floats, flat: Floats) -> None:
+    """Undo `plan._pack_weights`, a vector's filters side by side as there."""
+    width, channels, weight, depth = layer.width, layer.channels, layer.weight, layer.depth
+    place, columns, filters = layer.packed, layer.columns, layer.filters
+    for first in range(0, filters, LANES):
+        last = min(first + LANES, filters)
+        for c in range(channels):
+            for t in range(width):
+                row = place + (t * channels + c) * columns
+                for f in range(first, last):
+                    flat[weight + f * depth + c * width + t] = gradients[row + f]
 
 
 @compiled

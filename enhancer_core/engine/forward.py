@@ -191,11 +191,26 @@ def pool(
 @compiled
 def dense(n: int, layers: Layers, index: int, packed: Floats, memory: Floats) -> None:
     """Compute a dense layer for n sequences; its ReLU too, unless it gives the logits."""
+    dense_from(0, packed, layers[index].packed_bias, n, layers, index, packed, memory)
+
+
+@compiled
+def dense_from(
+    known: int,
+    sums: Floats,
+    place: int,
+    n: int,
+    layers: Layers,
+    index: int,
+    packed: Floats,
+    memory: Floats,
+) -> None:
+    """Go on from the sums over the first `known` of what a dense layer reads, the same for all."""
     layer, source = layers[index], layers[index - 1]
     multiply(
-        memory, source.output, source.stride, 1, layer.depth,
-        packed, layer.packed, layer.columns, layer.columns,
-        packed, layer.packed_bias, 0,
+        memory, source.output + known, source.stride, 1, layer.depth - known,
+        packed, layer.packed + known * layer.columns, layer.columns, layer.columns,
+        sums, place, 0,
         memory, layer.output, layer.stride, n,
     )  # fmt: skip
     for i in range(n if index < len(layers) - 1 else 0):
@@ -239,8 +254,9 @@ def multiply(  # noqa: PLR0913 -- three matrices, each an array, a place and str
     Columns are a whole number of tiles; rows are taken up to one, so that `x` must have something
     to read there, and `out` room to write.
     """
-    for row in range(0, rows, ROWS):
-        for column in range(0, columns, COLUMNS):
+    # Rows inside, so that a column of tiles of w, which may be large, comes near once.
+    for column in range(0, columns, COLUMNS):
+        for row in range(0, rows, ROWS):
             tile = load_tile(add_to, add_place + row * add_row + column, add_row)
             x_index, w_index = x_place + row * x_row, w_place + column
             for _ in range(depth):

@@ -160,17 +160,34 @@ def pack(layers: Layers, parameters: Floats, packed: Floats) -> None:
     """Write the weights as the kernels read them; the padding stays zero."""
     for index in range(len(layers)):
         layer = layers[index]
-        width, channels, columns = layer.width, layer.channels, layer.columns
         for f in range(layer.filters):
             packed[layer.packed_bias + f] = parameters[layer.bias + f]
-            if index == 0:
-                continue
-            for c in range(channels):
-                for t in range(width):
-                    number = parameters[layer.weight + (f * channels + c) * width + t]
-                    packed[layer.packed + (t * channels + c) * columns + f] = number
-                    packed[layer.turned + f * layer.stretch + t * channels + c] = number
+        if index > 0:
+            _pack_weights(layer, parameters, packed)
     _pack_tables(layers[0], parameters, packed)
+
+
+@compiled
+def _pack_weights(layer: Layer, parameters: Floats, packed: Floats) -> None:
+    """Write the weights of a layer in both orders, a vector's filters side by side.
+
+    Filter by filter, each number of a column would come from another line of the cache.
+    """
+    width, channels, filters = layer.width, layer.channels, layer.filters
+    weight, place, columns = layer.weight, layer.packed, layer.columns
+    depth, turned, stretch = layer.depth, layer.turned, layer.stretch
+    for first in range(0, filters, LANES):
+        last = min(first + LANES, filters)
+        for c in range(channels):
+            for t in range(width):
+                row = place + (t * channels + c) * columns
+                for f in range(first, last):
+                    packed[row + f] = parameters[weight + f * depth + c * width + t]
+    for f in range(filters):
+        for c in range(channels):
+            for t in range(width):
+                number = parameters[weight + f * depth + c * width + t]
+                packed[turned + f * stretch + t * channels + c] = number
 
 
 @compiled

@@ -10,7 +10,7 @@ from enhancer_core.dna import N_CODE, Codes, check_codes
 from enhancer_core.engine.forward import forward
 from enhancer_core.engine.plan import aligned, pack, plan
 from enhancer_core.engine.scanning import scan
-from enhancer_core.engine.substitutions import substitute
+from enhancer_core.engine.substitutions import Changes, substitute
 from enhancer_core.engine.vectors import Floats
 from enhancer_core.errors import SequenceError
 
@@ -115,8 +115,16 @@ class Predictor:
             if ((each < 0) | (each >= count)).any():
                 wrong = each[(each < 0) | (each >= count)][0]
                 raise SequenceError(f"{name} {wrong} does not exist; allowed are 0 to {count - 1}")
+        found = np.empty((len(changes), CLASSES), np.float32)
+        stays = codes[changes[:, 0], changes[:, 1]] == changes[:, 2]
+        distinct, which = np.unique(changes[stays, 0], return_inverse=True)
+        found[stays] = self.logits(codes[distinct])[which]
+        found[~stays] = self._changed_logits(np.ascontiguousarray(codes), changes[~stays])
+        return found
+
+    def _changed_logits(self, codes: Codes, changes: Changes) -> Floats:
         layers, memory = self._plan.layers, aligned(self._plan.memory)
-        original, codes = aligned(self._plan.memory), np.ascontiguousarray(codes)
+        original = aligned(self._plan.memory)
         scores, words = aligned(self._plan.scores), np.empty(codes.shape[1], np.int64)
         found = np.empty((len(changes), CLASSES), np.float32)
         for start in range(0, len(found), _BLOCK):

@@ -14,8 +14,17 @@ from numpy.typing import NDArray
 
 from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
-from enhancer_core.engine.forward import Words, convolve, dense, pool, read, read_dna
-from enhancer_core.engine.plan import Layers, table_row
+from enhancer_core.engine.forward import (
+    Words,
+    convolve,
+    dense,
+    dense_from,
+    multiply,
+    pool,
+    read,
+    read_dna,
+)
+from enhancer_core.engine.plan import Layer, Layers, table_row
 from enhancer_core.engine.vectors import LANES, Floats
 
 Changes: TypeAlias = NDArray[np.int64]  # (m, 3): row, position, code of the base
@@ -33,8 +42,9 @@ def substitute(  # noqa: PLR0913
     words: Words,
     scores: Floats,
 ) -> None:
-    """Compute every layer's output for some changes; `original` is as memory, to write on."""
+    """Compute every layer's output for changes to another base; `original` is as memory, to use."""
     last, row = layers[convolutions - 1], table_row(layers[0])
+    same = last.outputs  # so many outputs of the last convolution no change of these reaches
     for i in range(len(changes)):
         place = last.output + i * last.stride
         sequence, position, base = changes[i]
@@ -44,14 +54,38 @@ def substitute(  # noqa: PLR0913
             original[last.output : last.output + last.stride] = memory[place : place + last.stride]
         memory[place : place + last.stride] = original[last.output : last.output + last.stride]
         change = (base - codes[sequence, position]) * row
-        if change == 0:
-            continue
         _respell(words, position, change)
-        _read_near(position, i, layers, convolutions, packed, memory, original, words, scores)
+        near = _read_near(
+            position, i, layers, convolutions, packed, memory, original, words, scores
+        )
         _respell(words, position, -change)
-        memory[: last.output] = original[: last.output]
-    for index in range(convolutions, len(layers)):
-        dense(len(changes), layers, index, packed, memory)
+        _restore(position, layers, convolutions, memory, original)
+        same = min(same, near if sequence == changes[0, 0] else 0)
+    _dense(len(changes), same, layers, convolutions, packed, memory, original)
+
+
+@compiled
+def _dense(
+    n: int,
+    same: int,
+    layers: Layers,
+    convolutions: int,
+    packed: Floats,
+    memory: Floats,
+    original: Floats,
+) -> None:
+    """Compute the dense layers; what all read alike at the beginning, the first sums once."""
+    layer, source = layers[convolutions], layers[convolutions - 1]
+    known = same * source.filters
+    multiply(
+        memory, source.output, source.stride, 1, known,
+        packed, layer.packed, layer.columns, layer.columns,
+        packed, layer.packed_bias, 0,
+        original, layer.output, layer.stride, 1,
+    )  # fmt: skip
+    dense_from(known, original, layer.output, n, layers, convolutions, packed, memory)
+    for index in range(convolutions + 1, len(layers)):
+        dense(n, layers, index, packed, memory)
 
 
 @compiled
@@ -75,15 +109,14 @@ def _read_near(  # noqa: PLR0913
     original: Floats,
     words: Words,
     scores: Floats,
-) -> None:
-    """Compute of change number i what its position reaches."""
+) -> int:
+    """Compute of change number i what its position reaches; give the first output it may reach."""
     start, stop, source = position, position + 1, 0
     for index in range(convolutions):
         layer = layers[index]
-        start = max(start - layer.width + 1, 0) // layer.pool
-        stop = min((stop - 1) // layer.pool + 1, layer.outputs)
+        start, stop = _reach(layer, start, stop)
         if start >= stop:  # the pools end before the sequence does
-            return
+            return int(layers[convolutions - 1].outputs)
         place = layer.output + i * layer.stride
         if index == 0:
             read_dna(words, layer, start, stop, packed, memory, place, None)
@@ -96,3 +129,25 @@ def _read_near(  # noqa: PLR0913
             layer.output + end : layer.output + end + LANES
         ]
         source = place
+    return start
+
+
+@compiled
+def _restore(
+    position: int, layers: Layers, convolutions: int, memory: Floats, original: Floats
+) -> None:
+    """Undo what `_read_near` wrote where the next change would read it."""
+    start, stop = position, position + 1
+    for index in range(convolutions - 1):
+        layer = layers[index]
+        start, stop = _reach(layer, start, stop)
+        begin, end = layer.output + start * layer.filters, layer.output + stop * layer.filters
+        for place in range(begin, end):
+            memory[place] = original[place]
+
+
+@compiled
+def _reach(layer: Layer, start: int, stop: int) -> tuple[int, int]:
+    """Give the outputs that read positions start to stop; none if the pools end before."""
+    first = max(start - layer.width + 1, 0) // layer.pool
+    return first, min((stop - 1) // layer.pool + 1, layer.outputs)

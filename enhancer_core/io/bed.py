@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from enhancer_core.dna import Letters
 from enhancer_core.errors import FileError, IntervalError
 from enhancer_core.intervals import Intervals, check_interval
-from enhancer_core.io.files import read_lines, writing
+from enhancer_core.io.files import lines_of, read_line_blocks, read_lines, writing
+
+Places: TypeAlias = NDArray[np.int64]
+# Chromosomes, starts, ends and line numbers: (n,) each.
+Columns: TypeAlias = tuple[NDArray[np.str_], Places, Places, Places]
 
 _GTF_COLUMNS = 9
 _GTF_STRANDS = ("+", "-", ".", "?")
 _NOT_INTERVALS = ("#", "track ", "browser ")
-# Nearly every line of BED: read at once, at a third of the time; the others with more care.
-_PLAIN = re.compile("(?!#|track |browser )([^\t]+)\t([0-9]{1,18})\t([0-9]{1,18})(?:\t|$)")
-_WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")  # int() would take '1_000', ' 10' and '+5' too
+_MOST_DIGITS = 18
+_WHOLE_NUMBER = re.compile(f"-?[0-9]{{1,{_MOST_DIGITS}}}")  # int() would take '1_000' and '+5' too
+_TAB, _LF, _BLANK, _HASH, _LAST = b"\t\n #~"
 
 
 def read_bed(path: Path) -> Intervals:
@@ -31,7 +39,13 @@ def read_bed(path: Path) -> Intervals:
     IntervalError
         If a start is negative or an end is not after its start.
     """
-    return _collect(path, genes=False)
+    parts = []
+    for first, block in read_line_blocks(path):
+        part = _plain(block, first)
+        if part is None:
+            part, _ = _collect(path, lines_of(path, block, first), genes=False)
+        parts.append(part)
+    return _intervals(path, parts, "no intervals")
 
 
 def read_genes(path: Path) -> Intervals:
@@ -44,20 +58,76 @@ def read_genes(path: Path) -> Intervals:
     FileError, IntervalError
         As `read_bed`; also if a GTF file has no row with feature `gene`.
     """
-    return _collect(path, genes=True)
+    part, gtf = _collect(path, read_lines(path), genes=True)
+    return _intervals(path, [part], "no row with feature 'gene'" if gtf else "no intervals")
 
 
-def _collect(path: Path, *, genes: bool) -> Intervals:
+def _intervals(path: Path, parts: Sequence[Columns], got: str) -> Intervals:
+    if not any(len(starts) for _, starts, _, _ in parts):
+        raise FileError(f"{path}: {got}; at least one is needed")
+    chroms, starts, ends, lines = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Intervals(chroms, starts, ends, str(path), lines)
+
+
+def _plain(block: bytes, first: int) -> Columns | None:
+    """Read lines at once, at a tenth of the time, if all are plain; line `first` is the first.
+
+    Plain are intervals of printing ASCII without blanks, and comments; None says that others are
+    among them, for good or bad.
+    """
+    letters = np.frombuffer(block.replace(b"\r\n", b"\n"), dtype=np.uint8)
+    stops = np.flatnonzero(letters == _LF)
+    tabs = np.flatnonzero(letters == _TAB)
+    odd = np.count_nonzero((letters <= _BLANK) | (letters > _LAST)) != len(stops) + len(tabs)
+    if odd or letters[-1] != _LF:
+        return None
+    begins = np.append(0, stops[:-1] + 1)
+    rows = np.flatnonzero(letters[begins] != _HASH)
+    begins, stops = begins[rows], stops[rows]
+    tabs = np.append(tabs, [len(letters)] * 3)  # so that each line has three to look at
+    first_tab, second_tab, third_tab = (
+        tabs[np.searchsorted(tabs, begins) + nth] for nth in range(3)
+    )
+    if (begins == first_tab).any() or (second_tab >= stops).any():
+        return None
+    starts = _whole_numbers(letters, first_tab + 1, second_tab)
+    ends = _whole_numbers(letters, second_tab + 1, np.minimum(third_tab, stops))
+    if starts is None or ends is None or (starts >= ends).any():
+        return None
+    return _strings(letters, begins, first_tab), starts, ends, first + rows
+
+
+def _whole_numbers(letters: Letters, begins: Places, stops: Places) -> Places | None:
+    """Read the number that stands at each place; None if one is not of 1 to 18 digits alone."""
+    widths = stops - begins
+    if ((widths < 1) | (widths > _MOST_DIGITS)).any():
+        return None
+    numbers = np.zeros(len(begins), dtype=np.int64)
+    for place in range(widths.max(initial=0)):
+        inside = place < widths
+        digits = letters[np.where(inside, begins + place, begins)] - np.uint8(ord("0"))
+        if (digits > 9).any():  # what is below "0" wraps around
+            return None
+        numbers = np.where(inside, numbers * 10 + digits, numbers)
+    return numbers
+
+
+def _strings(letters: Letters, begins: Places, stops: Places) -> NDArray[np.str_]:
+    """Cut strings out of ASCII letters."""
+    columns = np.arange(max((stops - begins).max(initial=0), 1))
+    places = begins[:, np.newaxis] + columns
+    inside = places < stops[:, np.newaxis]
+    cut = np.where(inside, letters[np.where(inside, places, 0)], 0).astype(np.uint8)
+    return cut.view(f"S{len(columns)}")[:, 0].astype(np.str_)
+
+
+def _collect(
+    path: Path, lines: Iterable[tuple[int, str]], *, genes: bool
+) -> tuple[Columns, bool | None]:
+    """Read lines one by one; say whether they are GTF, if there is a row that tells."""
     chroms, starts, ends, numbers = [], [], [], []
     gtf: bool | None = None
-    for number, line in read_lines(path):
-        plain = None if genes else _PLAIN.match(line)
-        if plain is not None and (start := int(plain[2])) < (end := int(plain[3])):
-            chroms.append(plain[1])
-            starts.append(start)
-            ends.append(end)
-            numbers.append(number)
-            continue
+    for number, line in lines:
         if not line.strip() or line.startswith(_NOT_INTERVALS):
             continue
         where = f"{path} line {number}"
@@ -71,16 +141,13 @@ def _collect(path: Path, *, genes: bool) -> Intervals:
         starts.append(start)
         ends.append(end)
         numbers.append(number)
-    if not chroms:
-        got = "no row with feature 'gene'" if gtf else "no intervals"
-        raise FileError(f"{path}: {got}; at least one is needed")
-    return Intervals(
+    columns = (
         np.array(chroms, dtype=np.str_),
         np.array(starts, dtype=np.int64),
         np.array(ends, dtype=np.int64),
-        str(path),
         np.array(numbers, dtype=np.int64),
     )
+    return columns, gtf
 
 
 def _is_gtf(fields: list[str]) -> bool:

@@ -88,6 +88,22 @@ def read_chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
+def read_line_blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (number from 1 of the first line, whole lines) of a file, plain or gzip, 1 MiB or so.
+
+    Raises
+    ------
+    FileError
+        As `reading`.
+    """
+    number = 1
+    with reading(path) as stream:
+        while block := stream.read(_CHUNK):
+            block += stream.readline()
+            yield number, block
+            number += block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
+
+
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line without its end) of a text file, plain or gzip, LF or CRLF.
 
@@ -96,12 +112,22 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     FileError
         If the file cannot be read or is not UTF-8 text.
     """
+    for first, block in read_line_blocks(path):
+        yield from lines_of(path, block, first)
+
+
+def lines_of(path: Path, block: bytes, first: int) -> Iterator[tuple[int, str]]:
+    """Yield (line number, line without its end) of a block that begins with line `first`.
+
+    Raises
+    ------
+    FileError
+        If the block is not UTF-8 text.
+    """
     # A strict decoder would fail on a whole buffer of lines, and not know which of them is bad.
-    with (
-        reading(path) as stream,
-        io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape") as text,
-    ):
-        for number, line in enumerate(text, start=1):
+    encoding = "utf-8-sig" if first == 1 else "utf-8"
+    with io.TextIOWrapper(io.BytesIO(block), encoding=encoding, errors="surrogateescape") as text:
+        for number, line in enumerate(text, start=first):
             if "\0" in line or (not line.isascii() and _NOT_UTF8.search(line)):
                 raise FileError(f"{path} line {number}: not a text file")
             yield number, line.rstrip("\r\n")

@@ -52,6 +52,7 @@ class Section:
     key: Sequence[tuple[str, str]] = ()
     figures: Sequence[Figure] = ()
     small_figures: bool = False
+    wide_figures: bool = False  # each as wide as the page
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -44,7 +44,7 @@ _STYLE = {
     "xtick.labelcolor": _INK,
     "ytick.labelcolor": _INK,
 }
-_DASHED: dict[str, Any] = {"color": GUIDE, "linewidth": 1, "dashes": (4, 3)}
+DASHED: dict[str, Any] = {"color": GUIDE, "linewidth": 1, "dashes": (4, 3)}
 _PLACED: dict[str, Any] = {
     "xycoords": "axes fraction",
     "textcoords": "offset points",
@@ -65,48 +65,48 @@ LETTER_WIDTH, LOGO_HEIGHT = 20, 60
 _SHORTEST = 0.02  # bits; a lower letter would be half a point high
 
 # Over matplotlib's own defaults, never a user's settings, which would show in the bytes.
-_styled = style.context(["default", _STYLE])
+styled = style.context(["default", _STYLE])
 
 
-@_styled
+@styled
 def roc(network: Curve, baseline: Curve) -> Markup:
     """Draw two ROC curves with their bands; a dashed diagonal is chance."""
-    figure, axes = _axes(x="false-positive rate", y="true-positive rate", height=_WIDTH)
-    axes.plot([0, 1], [0, 1], **_DASHED)
+    figure, axes = new_axes(x="false-positive rate", y="true-positive rate", height=_WIDTH)
+    axes.plot([0, 1], [0, 1], **DASHED)
     _banded(axes, network, baseline)
-    return _svg(figure, name="roc")
+    return as_svg(figure, name="roc")
 
 
-@_styled
+@styled
 def precision_recall(network: Curve, baseline: Curve, *, share_positive: float) -> Markup:
     """Draw two precision-recall curves with their bands; a dashed line is chance."""
-    figure, axes = _axes(x="recall", y="precision", height=_WIDTH)
-    axes.axhline(share_positive, **_DASHED)
+    figure, axes = new_axes(x="recall", y="precision", height=_WIDTH)
+    axes.axhline(share_positive, **DASHED)
     _banded(axes, network, baseline)
-    return _svg(figure, name="precision-recall")
+    return as_svg(figure, name="precision-recall")
 
 
-@_styled
+@styled
 def training_losses(restarts: Sequence[Restart], *, best: int) -> Markup:
     """Draw every restart's training loss, the best one bold with its kept epoch marked."""
-    figure, axes = _axes(x="epoch", y="training loss (nats)")
-    axes.axhline(np.log(2), **_DASHED)
+    figure, axes = new_axes(x="epoch", y="training loss (nats)")
+    axes.axhline(np.log(2), **DASHED)
     _restarts(axes, [(each.epochs, each.losses) for each in restarts], best, restarts[best].kept)
     axes.set_ylim(bottom=0)
-    return _svg(figure, name="losses")
+    return as_svg(figure, name="losses")
 
 
-@_styled
+@styled
 def validation_aucs(restarts: Sequence[Restart], *, best: int) -> Markup:
     """Draw every restart's validation AUC, the best one bold with its kept epoch marked."""
-    figure, axes = _axes(x="epoch", y="validation AUC")
-    axes.axhline(0.5, **_DASHED)
+    figure, axes = new_axes(x="epoch", y="validation AUC")
+    axes.axhline(0.5, **DASHED)
     aucs = [(each.epochs, each.validation_aucs) for each in restarts]
     _restarts(axes, aucs, best, restarts[best].kept)
-    return _svg(figure, name="aucs")
+    return as_svg(figure, name="aucs")
 
 
-@_styled
+@styled
 def distributions(
     positives: NDArray[np.float64],
     negatives: NDArray[np.float64],
@@ -116,34 +116,34 @@ def distributions(
     span: tuple[float, float] | None = None,
 ) -> Markup:
     """Draw how a number is spread among positives and among negatives, in shares of each class."""
-    figure, axes = _axes(x=x, y="share of class")
+    figure, axes = new_axes(x=x, y="share of class")
     edges = np.histogram_bin_edges(np.concatenate([positives, negatives]), bins=40, range=span)
     for values, colour in ((negatives, NEGATIVES), (positives, POSITIVES)):
         share = np.histogram(values, edges)[0] / values.size
         axes.stairs(share, edges, fill=True, color=colour, alpha=0.25, linewidth=0)
         axes.stairs(share, edges, color=colour, linewidth=1.5)
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
-    return _svg(figure, name=name)
+    return as_svg(figure, name=name)
 
 
-@_styled
+@styled
 def calibration(observed: Curve) -> Markup:
     """Draw the share of positives found where each probability was given; the diagonal is ideal."""
-    figure, axes = _axes(x="mean probability", y="share of positives")
-    axes.plot([0, 1], [0, 1], **_DASHED)
+    figure, axes = new_axes(x="mean probability", y="share of positives")
+    axes.plot([0, 1], [0, 1], **DASHED)
     axes.vlines(observed.x, observed.low, observed.high, color=NETWORK, linewidth=1.5)
     axes.plot(observed.x, observed.y, "o", color=NETWORK, markersize=6)
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    return _svg(figure, name="calibration")
+    return as_svg(figure, name="calibration")
 
 
-@_styled
+@styled
 def enrichments(
     kmers: Sequence[str], positives: NDArray[np.float64], negatives: NDArray[np.float64]
 ) -> Markup:
     """Draw how many times as frequent each k-mer is in positives as in negatives, most first."""
     height = max(_HEIGHT, 70 + 19 * len(kmers))
-    figure, axes = _axes(x="times as frequent in positives", y="", height=height)
+    figure, axes = new_axes(x="times as frequent in positives", y="", height=height)
     absent = 1e-9  # makes the ratio finite where one class lacks a k-mer
     folds = np.clip((positives + absent) / (negatives + absent), 1 / _FOLD, _FOLD)
     order = np.argsort(folds, kind="stable")
@@ -160,7 +160,7 @@ def enrichments(
     axes.set_xticks([], minor=True)
     axes.set_yticks(rows, [kmers[row] for row in order])
     axes.spines.left.set_visible(False)
-    return _svg(figure, name="enrichments")
+    return as_svg(figure, name="enrichments")
 
 
 def logo(ppm: NDArray[np.float64]) -> Markup:
@@ -203,12 +203,17 @@ def logo(ppm: NDArray[np.float64]) -> Markup:
     return Markup(f'<svg viewBox="{box}" xmlns="http://www.w3.org/2000/svg">{"".join(drawn)}</svg>')
 
 
-def _axes(*, x: str, y: str, height: float = _HEIGHT) -> tuple[Figure, Axes]:
-    """Return a new figure and its axes, y's name above them, the same room around any height."""
-    figure = Figure(figsize=(_WIDTH / 72, height / 72))
-    left, right, below, above = 46, 14, 46 if x else 26, 34 if y else 14  # points
-    size = (_WIDTH - left - right) / _WIDTH, (height - below - above) / height
-    axes = figure.add_axes((left / _WIDTH, below / height, *size))
+def new_axes(
+    *, x: str, y: str, height: float = _HEIGHT, width: float = _WIDTH, left: float = 46
+) -> tuple[Figure, Axes]:
+    """Return a new figure and its axes, y's name above them, the same room around any height.
+
+    All in points; `left` is the room for the names of the y axis's ticks.
+    """
+    figure = Figure(figsize=(width / 72, height / 72))
+    right, below, above = 14, 46 if x else 26, 34 if y else 14
+    size = (width - left - right) / width, (height - below - above) / height
+    axes = figure.add_axes((left / width, below / height, *size))
     axes.tick_params(length=0, pad=6)
     axes.annotate(x, (1, 0), (0, -40), ha="right", **_PLACED)
     axes.annotate(y, (0, 1), (-40, 16), **_PLACED)
@@ -236,7 +241,7 @@ def _restarts(
     axes.plot(x[kept], y[kept], "o", color=NETWORK, markersize=8, markeredgecolor="white")
 
 
-def _svg(figure: Figure, *, name: str) -> Markup:
+def as_svg(figure: Figure, *, name: str) -> Markup:
     """Return a figure's SVG without dates, versions and what else a page does not need.
 
     `name` goes into the ids, which must be unique in a page.

@@ -217,6 +217,19 @@ def motifs() -> list[str]:
     return drawn
 
 
+def wiring() -> list[str]:
+    """Draw two sites in background, at several spacings, and what both add beyond each alone."""
+    drawn = [text(20, 41, "planted"), text(340, 20, "log odds of both, beyond each alone")]
+    for row, gap in enumerate((20, 40, 60, 80)):
+        y = 32 + 24 * row
+        drawn.append(box(90, y, 200, 10, PALE))
+        drawn.append(box(120, y, 36, 10, NETWORK))
+        drawn.append(box(156 + gap, y, 36, 10, BASELINE))
+        high = (30, 230, 24, 12)[row]
+        drawn.append(box(340, y, high, 10, POSITIVES))
+    return drawn
+
+
 def mutated() -> str:
     """Draw a sequence of the tests by its model."""
     record = read_sequences(DATA / "three.fa")
@@ -244,6 +257,7 @@ def main() -> None:
         "baseline": picture(judged("AUC", BASELINE, ["counts of 5-mers,", "weighed"]), 130),
         "pssm": picture(judged("AUC", INK, ["best place for", "the motif"]), 130),
         "motifs": picture(motifs(), 150),
+        "wiring": picture(wiring(), 125),
         "predict": picture(predict(), 130),
         "variants": picture(variants(), 135),
         "mutagenesis": mutated(),

@@ -1,4 +1,4 @@
-"""A training step through autograd: what a GPU runs, and the oracle of the compiled one."""
+"""A training step through autograd, one network at a time: the oracle of the compiled one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from enhancer_core.model import Network, one_hot
 
 
 class TorchLearner:
-    """A network in training on any device; the same steps and state as `engine.Learner`.
+    """A network in training; the same steps and state as `engine.Learner`.
 
     Parameters
     ----------
@@ -26,18 +26,14 @@ class TorchLearner:
         The network.
     parameters
         float32, shape (p,): its first weights, end to end as `architecture.flatten` gives them.
-    device
-        A torch device.
-    mixed_precision
-        Whether a GPU computes in bfloat16 where that is safe.
     weight_decay, average
         As in `engine.Learner`.
 
     Attributes
     ----------
     parameters, mean, square
-        float32 tensors, shape (p,), on the device: the weights, and Adam's averages of gradients
-        and of their squares; may be written to without gradients.
+        float32 tensors, shape (p,): the weights, and Adam's averages of gradients and of their
+        squares; may be written to without gradients.
     averaged
         The running mean of the parameters, likewise; None where none is kept.
     steps
@@ -49,22 +45,19 @@ class TorchLearner:
         wanted: Architecture,
         parameters: NDArray[np.float32],
         *,
-        device: str = "cpu",
-        mixed_precision: bool = True,
         weight_decay: float = 0.0,
         average: float = 0.0,
     ) -> None:
-        self.parameters = torch.tensor(parameters, device=device, requires_grad=True)
+        self.parameters = torch.tensor(parameters, requires_grad=True)
         self.mean = torch.zeros_like(self.parameters, requires_grad=False)
         self.square = torch.zeros_like(self.mean)
         self.averaged = self.parameters.detach().clone() if average else None
         self.steps = 0
         self._weight_decay, self._average = weight_decay, average
-        self._weights = torch.tensor(weight_mask(wanted), dtype=torch.float32, device=device)
+        self._weights = torch.tensor(weight_mask(wanted), dtype=torch.float32)
         self._tied = tied_weights(wanted)
-        self._network = Network(wanted).to(device)
+        self._network = Network(wanted)
         self._shapes = {name: p.shape for name, p in self._network.state_dict().items()}
-        self._autocast = mixed_precision and self.parameters.is_cuda
 
     def learned(self) -> NDArray[np.float32]:
         """Copy the weights to predict with, float32 (p,): the running mean where one is kept."""
@@ -96,17 +89,15 @@ class TorchLearner:
         `codes` is uint8 (n, L), `labels` int64 (n,) of 0 and 1, and `mask` float32 (n, units)
         multiplies the units that the last layer reads.
         """
-        device = self.parameters.device
         pieces = torch.split(self.parameters, [shape.numel() for shape in self._shapes.values()])
         weights = {
             name: piece.reshape(shape)
             for (name, shape), piece in zip(self._shapes.items(), pieces, strict=True)
         }
-        kept = None if mask is None else torch.from_numpy(mask).to(device)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._autocast):
-            x = one_hot(torch.from_numpy(codes).to(device))
-            logits = functional_call(self._network, weights, (x, kept))
-        loss = functional.cross_entropy(logits.float(), torch.from_numpy(labels).to(device))
+        kept = None if mask is None else torch.from_numpy(mask)
+        x = one_hot(torch.from_numpy(codes))
+        logits = functional_call(self._network, weights, (x, kept))
+        loss = functional.cross_entropy(logits, torch.from_numpy(labels))
         (gradient,) = torch.autograd.grad(loss, self.parameters)
         return loss.detach(), gradient
 
@@ -140,7 +131,7 @@ class TorchLearner:
                 moved.mul_(1 - rate * self._weight_decay * self._weights)
             moved.addcdiv_(self.mean, spread, value=-rate / (1 - 0.9**self.steps))
             if held is not None:
-                still = torch.from_numpy(held).to(moved.device)
+                still = torch.from_numpy(held)
                 self.parameters.copy_(torch.where(still, self.parameters, moved))
             if self.averaged is not None:
                 share = averaging_share(self._average, self.steps)

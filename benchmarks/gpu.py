@@ -1,0 +1,237 @@
+"""Training and scanning on a CUDA GPU; prints "not measured" where there is none.
+
+    python benchmarks/gpu.py [BP]
+
+Trains 50 restarts of the paper's network for 20 epochs on 22,400 sequences as one program, beside
+PyTorch training one after the other on the same GPU, of which a few hundred steps are taken. Then
+says what share of the time the GPU would need at the speeds of a copy and of a matrix product that
+are measured on it, and how much memory is used. Then scans a chromosome of 300 Mb, or so many bp
+as given, every 50 bp on both strands, from FASTA to bigWig.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from scanning import chromosome, scan
+from torch.nn import functional
+from turns import machine, record, report
+
+from enhancer_core.architecture import BASES, CLASSES, NETWORKS, Architecture, architecture
+from enhancer_core.batched import Batch, Learner
+from enhancer_core.batched.layers import used
+from enhancer_core.cli.common import cores
+from enhancer_core.dataset import SplitDataset, make_dataset, split
+from enhancer_core.model import Network, one_hot
+from enhancer_core.protocol import TrainConfig
+from enhancer_core.train import arrangement, train
+
+WANTED = NETWORKS["enhancer"]
+CONFIG = TrainConfig(restarts=50, epochs=20, stop_below_loss=0)
+SEQUENCES = 28_000  # of which 22,400 to learn from
+ONE_BY_ONE = 300  # steps
+TURNS = 3
+HUMAN = 3.1e9  # bp
+SECONDS_A_GENOME = 300  # what is promised
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """What one step must do at least."""
+
+    operations: float  # of products and sums in the layers' matrix products
+    moved: float  # bytes: what each product reads and writes, and Adam's arrays, once
+
+
+def main(bp: str = "300000000") -> None:
+    """Measure all, or say that nothing is."""
+    if not torch.cuda.is_available():
+        print("not measured: no CUDA GPU")
+        return
+    print(machine(("numpy", "torch")), torch.cuda.get_device_name(), sep=", ")
+    measured = [*training("cuda"), *scanning("cuda", int(bp))]
+    for task, figure in measured:
+        print(f"{task}: {figure}")
+    record("gpu", [["device", torch.cuda.get_device_name()], *measured])
+
+
+def training(device: str, *, config: TrainConfig = CONFIG) -> list[tuple[str, str]]:
+    """Train in turns with PyTorch one by one; then set a step beside what the device can do."""
+    data = sequences(SEQUENCES)
+    print(arrangement(WANTED, config, sets=[data.dataset.codes], device=device))
+    steps = config.epochs * -(-len(data.train) // config.batch)
+    torch.cuda.reset_peak_memory_stats()
+    ours, theirs = np.empty(TURNS + 1), np.empty(TURNS + 1)
+    for turn in range(TURNS + 1):
+        start = time.perf_counter()
+        train(data, WANTED, config, threads=cores(), device=device)
+        ours[turn] = time.perf_counter() - start
+        theirs[turn] = one_by_one(data, device) / ONE_BY_ONE
+    memory = torch.cuda.max_memory_allocated()
+    report(
+        f"{config.restarts} restarts x {config.epochs} epochs x {len(data.train)} sequences",
+        {
+            "one program": ours[1:] / (steps * config.restarts),  # validation and all
+            "PyTorch, one by one": theirs[1:],
+        },
+        unit="us a step of a restart",
+        per=1e-6,
+        bars={"PyTorch, one by one": 100},
+    )
+    spent, work = (
+        step_seconds(device),
+        work_of(WANTED, restarts=config.restarts, batch=config.batch),
+    )
+    bandwidth, rate = copy_speed(device), product_speed(device)
+    return [
+        ("training, whole run", f"{np.median(ours[1:]):.1f} s (stretch 20 s)"),
+        ("training, memory at most", f"{memory / 1e9:.2f} GB"),
+        ("one step of all restarts, replayed", f"{1e3 * spent:.3f} ms"),
+        ("copying", f"{bandwidth / 1e12:.2f} TB/s, read and written"),
+        ("bfloat16 matrix product", f"{rate / 1e12:.0f} TFLOP/s"),
+        (
+            "share of a step that its bytes take at that speed",
+            f"{work.moved / bandwidth / spent:.0%}",
+        ),
+        ("share that its operations take", f"{work.operations / rate / spent:.0%}"),
+    ]
+
+
+def sequences(count: int) -> SplitDataset:
+    """Make random sequences in parts."""
+    rng = np.random.default_rng(0)
+    names = [f"sequence_{index}" for index in range(count // 2)]
+    both = rng.integers(0, 4, (2, len(names), WANTED.length), dtype=np.uint8)
+    positives, negatives = (
+        [(file, [f"{file}_{name}" for name in names], codes)]
+        for file, codes in zip(("positives", "negatives"), both, strict=True)
+    )
+    return split(make_dataset(positives, negatives), rng=rng)
+
+
+def one_by_one(data: SplitDataset, device: str) -> float:
+    """Time steps of one network as PyTorch's tutorials write them: seconds for `ONE_BY_ONE`."""
+    network = Network(WANTED).to(device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=CONFIG.learning_rate)
+    codes, labels = data.train.codes, data.train.labels.astype(np.int64)
+    rng = np.random.default_rng(0)
+    start = time.perf_counter()
+    for _ in range(ONE_BY_ONE):
+        rows = rng.integers(0, len(labels), CONFIG.batch)
+        x = one_hot(torch.from_numpy(codes[rows]).to(device))
+        logits = network(x)
+        loss = functional.cross_entropy(logits, torch.from_numpy(labels[rows]).to(device))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        loss.item()
+    return time.perf_counter() - start
+
+
+def step_seconds(device: str) -> float:
+    """Time one recorded step of all restarts, bfloat16, by the device's clock."""
+    first = Network(WANTED).flat_parameters()
+    learner = Learner(
+        WANTED, np.stack([first] * CONFIG.restarts), device=device, dtype=torch.bfloat16
+    )
+    size = CONFIG.restarts, CONFIG.batch
+    batch = Batch(
+        codes=torch.randint(0, 4, (*size, WANTED.length), dtype=torch.uint8, device=device),
+        labels=torch.randint(0, 2, size, device=device),
+        shares=torch.full(size, 1 / CONFIG.batch, device=device),
+        rates=torch.full(size[:1], 1e-3, dtype=torch.float64, device=device),
+    )
+    apart = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(apart):
+        for _ in range(3):
+            learner.step(batch)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        learner.step(batch)
+    return seconds(graph.replay)
+
+
+def work_of(wanted: Architecture, *, restarts: int, batch: int) -> Work:
+    """Count what a step must do, in bfloat16 but for the dense layers and Adam."""
+    lengths, channels, before = wanted.pooled_lengths(), BASES, wanted.length
+    operations, moved = 0.0, float(before)
+    for index in used(wanted):
+        layer = wanted.convolutions[index]
+        taps = (before - layer.width + 1) * layer.filters * layer.width * channels
+        # Forward on both strands in the first layer; backward for filters, and later for what
+        # is read.
+        operations += 2 * taps * (4 if index == 0 else 3)
+        # Read and written twice: by the layer, and by the slopes.
+        moved += 2 * 2 * (before * channels + lengths[index] * layer.filters)
+        channels, before = layer.filters, lengths[index]
+    units, weights = channels * before, 0
+    for size in (*wanted.dense, CLASSES):
+        operations += 3 * 2 * units * size
+        moved += 2 * 4 * (units + size)
+        units = size
+    weights = len(Network(wanted).flat_parameters())
+    adam = 4 * 7 * weights  # reads weights, gradients and both means, and writes all but gradients
+    return Work(operations=restarts * batch * operations, moved=restarts * (batch * moved + adam))
+
+
+def copy_speed(device: str) -> float:
+    """Measure bytes a second, read and written, of a large copy."""
+    source = torch.empty(1 << 30, dtype=torch.uint8, device=device).random_(0, 255)
+    target = torch.empty_like(source)
+    return 2 * source.nbytes / seconds(partial(target.copy_, source))
+
+
+def product_speed(device: str) -> float:
+    """Measure operations a second of a large matrix product in bfloat16."""
+    n = 8192
+    a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
+    return 2 * n**3 / seconds(partial(torch.mm, a, b))
+
+
+def seconds(run: Callable[[], object], *, times: int = 20, turns: int = 9) -> float:
+    """Give the median time of one call, by the device's clock."""
+    spent = []
+    for _ in range(turns + 1):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        begin.record()
+        for _ in range(times):
+            run()
+        end.record()
+        end.synchronize()
+        spent.append(begin.elapsed_time(end) / 1e3 / times)
+    return float(np.median(spent[1:]))
+
+
+def scanning(device: str, bp: int) -> list[tuple[str, str]]:
+    """Scan a chromosome from FASTA to bigWig, every 50 bp, both strands."""
+    network = Network(architecture("enhancer"), generator=torch.Generator().manual_seed(0))
+    network = network.eval().to(device)
+    with tempfile.TemporaryDirectory(prefix="enhancer-core-") as name:
+        folder, spent = Path(name), []
+        for size in (bp // 100, bp):  # the first warms up
+            genome = chromosome(folder, size)
+            start = time.perf_counter()
+            scan(network, genome, folder / "track.bw", threads=cores())
+            spent.append(time.perf_counter() - start)
+    whole = HUMAN / bp * spent[-1]
+    return [
+        (f"track of {bp / 1e6:g} Mb, both strands", f"{spent[-1]:.1f} s"),
+        ("scanning", f"{bp / spent[-1] / 1e6:.1f} Mb/s"),
+        (
+            "3.1 Gb at that speed, scaled and not measured",
+            f"{whole:.0f} s (bar {SECONDS_A_GENOME} s, stretch 90 s)",
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,128 @@
+"""Predict on a GPU, and along a genome compute once what overlapping windows share."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from enhancer_core.architecture import CLASSES, Architecture
+from enhancer_core.batched.layers import cut, dense, join, logits, scores, spell, used
+from enhancer_core.dna import Codes
+
+_SEQUENCES = 4096  # computed at once
+_SPAN = 1 << 18  # bp between the first and the last start of windows scanned at once
+
+
+class Predictor:
+    """A network on a device; predicts as `engine.Predictor` does, in float32.
+
+    Parameters
+    ----------
+    wanted
+        The network.
+    parameters
+        float32, shape (p,): its weights, end to end as `architecture.flatten` gives them.
+    device
+        A torch device.
+
+    Examples
+    --------
+    >>> from enhancer_core.architecture import Convolution
+    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
+    >>> predictor = Predictor(wanted, np.zeros(36, np.float32))
+    >>> predictor.scanned_logits(np.zeros(9, np.uint8), [0, 1, 3]).shape
+    (3, 2)
+    """
+
+    def __init__(
+        self, wanted: Architecture, parameters: NDArray[np.float32], *, device: str = "cpu"
+    ) -> None:
+        self.architecture = wanted
+        self._parameters = torch.tensor(parameters[None], device=device)
+        self._weights = cut(wanted, self._parameters)
+
+    def logits(self, codes: Codes) -> NDArray[np.float32]:
+        """Compute the two logits of each sequence: uint8 (n, L) -> float32 (n, 2)."""
+        found = [np.zeros((0, CLASSES), np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(codes), _SEQUENCES):
+                some = self._upload(codes[start : start + _SEQUENCES])
+                made = logits(self.architecture, self._parameters, some[None])
+                found.append(made[0].cpu().numpy())
+        return np.concatenate(found)
+
+    def substituted_logits(
+        self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
+    ) -> NDArray[np.float32]:
+        """Compute the logits of sequences with one base changed: float32 (m, 2)."""
+        changed = codes[np.asarray(rows)]
+        changed[np.arange(len(changed)), np.asarray(positions)] = bases
+        return self.logits(changed)
+
+    def scanned_logits(self, codes: Codes, starts: ArrayLike) -> NDArray[np.float32]:
+        """Compute the logits of windows of codes (C,), whose starts ascend: float32 (n, 2).
+
+        What windows that overlap share is computed once.
+        """
+        begins, length = np.asarray(starts, np.int64), self.architecture.length
+        found, end = [np.zeros((0, CLASSES), np.float32)], 0
+        with torch.inference_mode():
+            while end < len(begins):
+                start, first = end, begins[end]
+                end = int(np.searchsorted(begins, first + _SPAN, side="right"))
+                end = min(end, start + _SEQUENCES)
+                stretch = self._upload(codes[first : begins[end - 1] + length])
+                some = begins[start:end] - first
+                if len(stretch) < len(some) * length:
+                    made = self._scan(stretch, some)
+                else:  # they overlap too little for it
+                    windows = stretch.unfold(0, length, 1)[self._index(some)]
+                    made = logits(self.architecture, self._parameters, windows[None])[0]
+                found.append(made.cpu().numpy())
+        return np.concatenate(found)
+
+    def _scan(self, codes: Tensor, starts: NDArray[np.int64]) -> Tensor:
+        """Compute the logits of windows of a stretch, (n, 2).
+
+        The outputs of a layer fall into fragments, one for each remainder of the starts modulo the
+        pools so far (as in `engine.scanning`); here they are rows of one tensor, each read from its
+        phase on.
+        """
+        wanted, stride = self.architecture, 1
+        fragments = np.zeros(1, np.int64)  # by row of x: its remainder modulo the stride
+        x = spell(codes, torch.float32)[None, None]  # (1, fragments, P * C)
+        last, positions = int(starts[-1]), wanted.length
+        for index in used(wanted):
+            layer = wanted.convolutions[index]
+            positions = (positions - layer.width + 1) // layer.pool
+            found = scores(self._weights, index, x, pool=1)[0].amax(dim=2)  # (fragments, P, F)
+            wide = stride * layer.pool
+            remainders = np.unique(starts % wide)
+            source = np.searchsorted(fragments, remainders % stride)
+            outputs = last // wide + positions
+            # The last fragments end sooner: what is not there, no window reads.
+            places = self._from(remainders // stride, outputs * layer.pool)
+            places = places.clamp(max=found.shape[1] - 1)
+            read = found[self._index(source)[:, None], places]
+            best = read.reshape(len(source), outputs, layer.pool, -1).amax(dim=2)
+            bias = self._weights[f"convolutions.{index}.bias"]
+            x = torch.relu(best + bias).flatten(1)[None]
+            fragments, stride = remainders, wide
+        filters = wanted.convolutions[-1].filters
+        rows = self._index(np.searchsorted(fragments, starts % stride))
+        places = self._from(starts // stride, positions)
+        units = x.reshape(len(fragments), -1, filters)[rows[:, None], places].flatten(1)
+        return dense(wanted, self._weights, join(wanted, units)[None])[0]
+
+    def _upload(self, codes: Codes) -> Tensor:
+        return torch.tensor(codes, device=self._parameters.device)  # read-only ones too
+
+    def _from(self, firsts: NDArray[np.int64], count: int) -> Tensor:
+        """Count up from each number: (m, count)."""
+        numbers = torch.arange(count, device=self._parameters.device)
+        return self._index(firsts)[:, None] + numbers
+
+    def _index(self, rows: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(rows).to(self._parameters.device)

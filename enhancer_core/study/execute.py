@@ -1,0 +1,253 @@
+"""Do one run: learn, score its tests, and read its filters."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core import __version__, baseline, metrics, pssm
+from enhancer_core.architecture import Architecture, architecture, widened
+from enhancer_core.checkpoint import MODEL_FILE, Model, load_model, save_model
+from enhancer_core.dataset import Dataset, SplitDataset
+from enhancer_core.interpret import filter_pfms
+from enhancer_core.io.files import make_folder, remove_partial
+from enhancer_core.io.motifs import read_motif, read_motifs
+from enhancer_core.motif import Motif, ppm, pwm, similarity, site_prior
+from enhancer_core.plant import Planted, plant, plant_motifs, room_for, start_from
+from enhancer_core.predict import probabilities
+from enhancer_core.simulate import DEFINITIONS
+from enhancer_core.study.recipe import ORACLES, Recipe, Run
+from enhancer_core.study.strategies import Task, prepare, shares_unchanged
+from enhancer_core.study.world import MOTIFS
+from enhancer_core.train import Check, Trained, discard_states, train
+
+_READ = 2000  # positives that filters are read on; more change a motif's counts by a few percent
+_STATES = "restarts"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """Where a run runs."""
+
+    recipe: Recipe
+    data: Mapping[str, SplitDataset]
+    data_folder: Path
+    seed: int
+    device: str
+    threads: int  # for what a search trains side by side
+    runs: Path  # folder of all runs' folders
+    folder: Path  # of this run, or of one fold of it
+    key: str  # digest of all that its result depends on
+    needed: Mapping[str, Mapping[str, Any]]  # results of the runs that it builds on
+    stop: threading.Event
+
+
+def execute(run: Run, context: Context) -> dict[str, Any]:
+    """Do a run, and give its result as plain values.
+
+    Returns
+    -------
+    dict
+        `learned` (sequences by part: positives, negatives), `tests` (each with its `auc`,
+        `average_precision`, and the scores of its positives and negatives), `unchanged` (the share
+        of shuffles equal to their input, by k); of a network also `epochs`, `updates`, `restarts`
+        (validation AUC of each) and `motifs` (the filter most like each, and how like).
+
+    Raises
+    ------
+    EnhancerError
+        If data are not what they should be, or a file cannot be written.
+    InterruptedError
+        If the study was stopped.
+    """
+    folds = next((e.folds for e in context.recipe.data if e.name in run.data), 0)
+    if folds:
+        return _joined([execute(*_fold(run, context, i + 1)) for i in range(folds)])
+    if context.stop.is_set():
+        raise InterruptedError("the study was stopped")
+    task = prepare(run, context.data, seed=context.seed)
+    result: dict[str, Any] = {
+        "learned": {
+            name: [int(part.labels.sum()), int((~part.labels).sum())]
+            for name, part in (("train", task.learn.train), ("validation", task.learn.validation))
+        },
+        "unchanged": shares_unchanged(run, context.data, seed=context.seed),
+    }
+    if run.model in ORACLES:
+        scores = {name: _oracle(run, test, context) for name, test in task.tests.items()}
+    elif run.model == "5-mers":
+        scores = _k_mers(task)
+    else:
+        scores, made = _network(run, task, context)
+        result |= made
+    result["tests"] = {
+        name: _judged(test, scores[name], context.seed) for name, test in task.tests.items()
+    }
+    return result
+
+
+def _fold(run: Run, context: Context, number: int) -> tuple[Run, Context]:
+    """Give a run on one fold of its data, in a folder of its own."""
+
+    def named(test: str) -> str:
+        name, stroke, k = test.partition("/")
+        return f"{name}@{number}{stroke}{k}"
+
+    make_folder(context.folder)
+    folder = context.folder / f"fold-{number}"
+    make_folder(folder)
+    data, tests = (tuple(map(named, names)) for names in (run.data, run.tests))
+    return replace(run, data=data, tests=tests), replace(context, folder=folder)
+
+
+def _joined(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Put the results of folds together: every test under its own name."""
+    result = {**folds[0], "tests": {k: v for fold in folds for k, v in fold["tests"].items()}}
+    if "restarts" in result:
+        result["restarts"] = [auc for fold in folds for auc in fold["restarts"]]
+    return result
+
+
+def _judged(test: Dataset, scores: NDArray[np.floating], seed: int) -> dict[str, Any]:
+    # As they are written: what the report compares is what the file says.
+    told = np.array([float(f"{score:.7g}") for score in scores.tolist()])
+    figures = metrics.evaluate(test.labels, told, rng=np.random.default_rng(seed))
+    return {
+        "auc": asdict(figures.auc),
+        "average_precision": asdict(figures.average_precision),
+        "positives": told[test.labels].tolist(),
+        "negatives": told[~test.labels].tolist(),
+    }
+
+
+def _k_mers(task: Task) -> dict[str, NDArray[np.float32]]:
+    learn, check = task.learn.train, task.learn.validation
+    fitted = baseline.fit(learn.codes, learn.labels, check.codes, check.labels, k=5)
+    return {name: fitted.probabilities(test.codes) for name, test in task.tests.items()}
+
+
+def _oracle(run: Run, test: Dataset, context: Context) -> NDArray[np.floating]:
+    """Score simulated sequences with what they were simulated from; sites are forward ones."""
+    (data,) = (each for each in context.recipe.data if run.data[0] in each.splits)
+    motif, definition = read_motif(data.simulate), DEFINITIONS[data.definition]
+    log_odds = pwm(ppm(motif.pfm, pseudocount=definition.pseudocount))
+    prior = None
+    if run.model != "mllr-no-prior":
+        prior = site_prior(length=test.codes.shape[1], width=motif.width, sd=definition.sd)
+    if run.model == "bayes":
+        return pssm.log_likelihood_ratios(test.codes, log_odds, both_strands=False, prior=prior)
+    return pssm.best_hits(test.codes, log_odds, both_strands=False, prior=prior).scores
+
+
+def _network(
+    run: Run, task: Task, context: Context
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+    learn = task.learn
+    n_train = len(learn.train)
+    config = run.config()
+    a_pass = -(-n_train // config.batch)
+    if run.updates_of:
+        wanted_updates = context.needed[run.updates_of]["updates"]
+        config = replace(config, epochs=max(1, round(wanted_updates / a_pass)))
+    wanted, planted = _start(run, learn.dataset.codes.shape[1], context)
+    states = context.folder / f"{_STATES}-{context.key[:12]}"
+    for other in context.folder.glob(f"{_STATES}-*"):
+        if other != states:  # of an interrupted run by another recipe, or with other data
+            discard_states(other)
+    make_folder(states)
+    remove_partial(states)
+
+    def check(_: int, __: Check) -> None:
+        if context.stop.is_set():
+            raise InterruptedError("the study was stopped")
+
+    trained = train(
+        learn, wanted, config, planted=planted,
+        seed=context.seed, device=context.device, folder=states, progress=check,
+    )  # fmt: skip
+    result = {
+        "epochs": config.epochs,
+        "updates": config.epochs * a_pass,
+        "restarts": [restart.auc for restart in trained.restarts],
+        "motifs": _motifs(run, trained, learn, context),
+    }
+    record = {
+        "enhancer_core": __version__, "network": run.network, "seed": context.seed,
+        "config": config.to_dict(), "run": run.name,
+        "restarts": result["restarts"],
+    }  # fmt: skip
+    save_model(context.folder / MODEL_FILE, trained.network, record)
+    discard_states(states)
+    network = trained.network
+    scores = {name: probabilities(network, test.codes) for name, test in task.tests.items()}
+    return scores, result
+
+
+def _start(run: Run, length: int, context: Context) -> tuple[Architecture, Planted | None]:
+    """Give the network of a run, and what it begins with."""
+    wanted = architecture(run.network, length=length)
+    if run.widen > 1 or run.filters is not None:
+        wanted = widened(wanted, run.widen, first=run.filters)
+    if run.plant:
+        donors = [_model_of(name, context) for name in run.plant]
+        wanted = room_for(donors, wanted)
+        return wanted, plant(donors, wanted)
+    if run.plant_motifs:
+        motifs = [
+            each for spec in run.plant_motifs for each in _named_motifs(spec, context.data_folder)
+        ]
+        return wanted, plant_motifs(motifs, wanted)
+    if run.initial:
+        return wanted, start_from(_model_of(run.initial, context), wanted)
+    return wanted, None
+
+
+def _model_of(name: str, context: Context) -> Model:
+    """Load another run's model, of the same fold."""
+    fold = context.folder.relative_to(context.runs).parts[1:]
+    return load_model(context.runs.joinpath(name, *fold))
+
+
+def _named_motifs(spec: str, folder: Path) -> list[Motif]:
+    """Read the one motif of FILE:NAME, or all of FILE."""
+    return [_motif(spec, folder)] if ":" in spec else read_motifs(folder / spec)
+
+
+def _motifs(
+    run: Run, trained: Trained, learn: SplitDataset, context: Context
+) -> dict[str, dict[str, Any]]:
+    """Find the filter most like each motif that is looked for."""
+    if not run.motifs:
+        return {}
+    part = learn.train
+    positives = np.unique(part.codes[part.labels], axis=0)  # each once, though copied
+    chosen = np.random.default_rng(context.seed).permutation(len(positives))[:_READ]
+    pfms = [pfm for pfm in filter_pfms(trained.network, positives[np.sort(chosen)]) if pfm.any()]
+    found: dict[str, dict[str, Any]] = {}
+    for spec in run.motifs:
+        motif = _motif(spec, context.data_folder)
+        if not pfms:
+            found[spec] = {"similarity": 0.0}
+            continue
+        alike = similarity([Motif("filter", pfm) for pfm in pfms], [motif])
+        best = int(alike.scores[:, 0].argmax())
+        found[spec] = {
+            "similarity": float(alike.scores[best, 0]),
+            "strand": int(alike.strands[best, 0]),
+            "pfm": pfms[best].tolist(),
+            "motif": motif.pfm.tolist(),
+        }
+    return found
+
+
+def _motif(spec: str, folder: Path) -> Motif:
+    if spec in MOTIFS:
+        return MOTIFS[spec]
+    file, colon, name = spec.partition(":")
+    return read_motif(f"{folder / file}{colon}{name}" if colon else spec)

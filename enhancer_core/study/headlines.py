@@ -1,0 +1,58 @@
+"""What stands at the top of a study's page: its main figures, and what its controls say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from enhancer_core.report import Highlight, plots
+from enhancer_core.report.sentences import interval, signed, signed_interval
+from enhancer_core.study import words
+from enhancer_core.study.compare import Result, auc, difference, mean
+from enhancer_core.study.matrix import gains_of
+from enhancer_core.study.parts import runs_of, tests_of
+from enhancer_core.study.recipe import Part, Recipe, Study
+
+
+def highlight(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Highlight:
+    """Give a section's main figure.
+
+    Of a matrix that is the gain of its last runs over one alone; of motifs the least similarity;
+    of other sections the AUC of the first run.
+    """
+    runs = runs_of(part, recipe)
+    if part.kind == "motifs":
+        found = [m["similarity"] for run in runs for m in results[run.name]["motifs"].values()]
+        value, note = f"{min(found):.3f}", f"the least of {len(found)}"
+    elif part.kind == "matrix":
+        gain = mean(list(gains_of(part, recipe, results).values())[-1])
+        value, note = signed(gain.value), signed_interval(gain)
+    else:
+        tests = tests_of(part, runs, results)
+        first = mean([auc(results[runs[0].name], test) for test in tests])
+        value, note = f"{first.value:.3f}", interval(first)
+    return Highlight(label=part.headline, value=value, note=note, colour=plots.NETWORK)
+
+
+def controlled(study: Study, results: Mapping[str, Result]) -> str:
+    """Say how many strategies did better than all of their controls, beyond chance."""
+    strategies: dict[str, bool] = {}
+    shown: dict[str, str] = {}
+    for recipe in study.recipes:
+        shown |= {run.name: run.shown for run in recipe.steps}
+        for run in recipe.runs:
+            if run.control_of:
+                better = _beats(results[run.control_of], results[run.name])
+                strategies[run.control_of] = strategies.get(run.control_of, True) and better
+    if not strategies:
+        return ""
+    best = [shown[name] for name, better in strategies.items() if better]
+    which = f": {words.listed(best)}" if best else ""
+    return (
+        f"{len(best)} of {len(strategies)} strategies did better than their controls beyond"
+        f" chance{which}. "
+    )
+
+
+def _beats(strategy: Result, control: Result) -> bool:
+    common = [test for test in control["tests"] if test in strategy["tests"]]
+    return mean([difference(strategy, control, test) for test in common]).low > 0

@@ -1,0 +1,204 @@
+"""A study's data: read or made, and split once, before anything is copied, shuffled or pooled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from enhancer_core.background import BackgroundRules, candidate_windows
+from enhancer_core.dataset import (
+    PARTS,
+    Dataset,
+    SplitDataset,
+    linked_sets,
+    sequence_sets,
+    split_folds,
+    split_strata,
+)
+from enhancer_core.dna import Codes
+from enhancer_core.errors import DatasetError, EnhancerError
+from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.genome import open_genome
+from enhancer_core.io.motifs import read_motif
+from enhancer_core.pool import concatenate, take
+from enhancer_core.relatives import joined, relatives
+from enhancer_core.simulate import simulate
+from enhancer_core.study import world
+from enhancer_core.study.recipe import Data, settings
+
+_DRAW, _SPLIT = 1, 2  # independent streams of random numbers
+
+
+def load(data: Sequence[Data], folder: Path, *, seed: int) -> dict[str, SplitDataset]:
+    """Read or make data sets, and split those of one set together.
+
+    Records that must not be told apart share a part, across the data of a set: identical sequences
+    on either strand, windows that overlap, records of one name in one data set, and, where asked
+    for, sequences that share rare words. Every class of every data set is split 80 / 10 / 10.
+
+    Parameters
+    ----------
+    data
+        What to load.
+    folder
+        Where its files are.
+    seed
+        Of what is made, which of too many sequences are taken, and the split.
+
+    Returns
+    -------
+    dict
+        Split data by name, NAME@1 and so on where they have folds; names of records begin with the
+        data's. Data of the same definition, in a set of the same, are the same in every recipe.
+
+    Raises
+    ------
+    EnhancerError
+        If a file is not what it should be, lengths in a set differ, or a part lacks a class.
+    """
+    by_set: dict[str, list[Data]] = {}
+    for each in data:
+        by_set.setdefault(each.set_name, []).append(each)
+    found: dict[str, SplitDataset] = {}
+    for members in by_set.values():
+        found |= _load_set(members, folder, seed)
+    return {name: found[name] for each in data for name in each.splits}
+
+
+def digest(data: SplitDataset) -> str:
+    """Digest sequences, labels, names and parts, as 64 hexadecimal digits."""
+    sha = hashlib.sha256()
+    dataset = data.dataset
+    for array in (dataset.codes, dataset.labels, data.parts):
+        sha.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    sha.update("\n".join(dataset.names.tolist()).encode())
+    return sha.hexdigest()
+
+
+def _load_set(members: Sequence[Data], folder: Path, seed: int) -> dict[str, SplitDataset]:
+    raw = {each.name: _read(each, folder, seed) for each in members}
+    unsplit = [SplitDataset(each, np.zeros(len(each), np.int64)) for each in raw.values()]
+    together = concatenate(unsplit).dataset
+    sets = linked_sets(together)
+    if any(each.relatives for each in members):
+        sets = joined(sets, relatives(together.codes))
+    sizes = [len(each) for each in raw.values()]
+    member = np.repeat(np.arange(len(raw)), sizes)
+    rng = np.random.default_rng((_SPLIT, seed))
+    first = members[0]
+    if first.folds:
+        groups = sets.astype(np.str_)
+        splits = split_folds(together, folds=first.folds, rng=rng, groups=groups)
+        return dict(zip(first.splits, splits, strict=True))
+    # Only the classes that are there: a genome gives background alone.
+    _, strata = np.unique(2 * member + together.labels, return_inverse=True)
+    whole = SplitDataset(together, split_strata(strata.astype(np.int64), sets, rng=rng))
+    found = {name: take(whole, member == index) for index, name in enumerate(raw)}
+    for name, each in found.items():
+        _check(name, each)
+    return found
+
+
+def _check(name: str, data: SplitDataset) -> None:
+    labels = data.dataset.labels
+    for label, kind in ((True, "positive"), (False, "background sequence")):
+        for part, called in enumerate(PARTS):
+            if (labels == label).any() and not ((labels == label) & (data.parts == part)).any():
+                raise DatasetError(
+                    f"data '{name}': the {called} part has no {kind}; too many sequences belong"
+                    " together, or there are too few"
+                )
+
+
+def _read(data: Data, folder: Path, seed: int) -> Dataset:
+    try:
+        pieces = _pieces(data, folder, seed)
+    except EnhancerError as error:
+        raise type(error)(f"data '{data.name}': {error}") from error
+    codes = [codes for _, _, _, codes in pieces]
+    if len({each.shape[1] for each in codes}) > 1:
+        raise DatasetError(f"data '{data.name}': its files have sequences of several lengths")
+    dataset = Dataset(
+        np.concatenate(codes),
+        np.concatenate([np.full(len(names), label) for label, _, names, _ in pieces]),
+        np.array([name for _, _, names, _ in pieces for name in names], dtype=np.str_),
+        np.array([file for _, file, names, _ in pieces for _ in names], dtype=np.str_),
+    )
+    return dataset if data.number is None else _at_most(dataset, data, seed)
+
+
+_Piece = tuple[bool, str, list[str], Codes]  # label, file, names, uint8 (n, L)
+
+
+def _pieces(data: Data, folder: Path, seed: int) -> list[_Piece]:
+    what = json.dumps(settings(data), sort_keys=True)
+    words = np.frombuffer(hashlib.sha256(what.encode()).digest(), np.uint32)
+    rng = np.random.default_rng((_DRAW, seed, *words.tolist()))
+    if data.positives or data.background:
+        return [
+            _from_file(data, folder / file, label=label)
+            for label, files in ((True, data.positives), (False, data.background))
+            for file in files
+        ]
+    number = data.number or 0
+    if data.genome:
+        return [_windows(data, folder, number, rng)]
+    if data.simulate:
+        made = simulate(
+            read_motif(data.simulate),
+            n=number, length=data.length, definition=data.definition, rng=rng,
+        )  # fmt: skip
+        positives, background = made.positives, made.background
+    else:
+        positives, background = world.draw_species(
+            data.world, number=number, length=data.length, seed=seed
+        )
+    return [
+        (label, kind, [f"{data.name}|{kind}_{i}" for i in range(len(codes))], codes)
+        for label, kind, codes in ((True, "positive", positives), (False, "background", background))
+    ]
+
+
+def _windows(data: Data, folder: Path, number: int, rng: np.random.Generator) -> _Piece:
+    """Draw windows of a genome, at most so many."""
+    with open_genome(folder / data.genome) as genome:
+        rules = BackgroundRules(length=data.length)
+        candidates = candidate_windows(genome.letters, genome.lengths, rules, rng=rng)
+        rows = np.arange(len(candidates))
+        if data.repeats < 1:
+            masked = candidates.composition.repeat
+            if masked is None:
+                raise DatasetError(f"{data.genome} has no lower-case letters to tell repeats by")
+            rows = np.flatnonzero(masked <= data.repeats)
+        if len(rows) < number:
+            raise DatasetError(f"{number} windows asked for; {data.genome} gives {len(rows)}")
+        windows = candidates.windows(
+            np.sort(rng.choice(rows, number, replace=False, shuffle=False))
+        )
+        names = [f"{data.name}|{name}" for name in windows.names()]
+        return False, data.genome, names, genome.windows(windows)
+
+
+def _from_file(data: Data, path: Path, *, label: bool) -> _Piece:
+    read = read_sequences(path, numbered=data.numbered)
+    prefix = f"{data.name}|{path.name}|" if data.numbered else f"{data.name}|"
+    return label, path.name, [prefix + name for name in read.names], read.codes
+
+
+def _at_most(dataset: Dataset, data: Data, seed: int) -> Dataset:
+    """Draw at most `number` of each class, each sequence once."""
+    rng = np.random.default_rng((_DRAW, seed, 1))
+    _, first = np.unique(sequence_sets(dataset.codes), return_index=True)
+    fresh = np.zeros(len(dataset), dtype=bool)
+    fresh[first] = True
+    kept = []
+    for label in (True, False):
+        rows = np.flatnonzero(fresh & (dataset.labels == label))
+        if len(rows) > (data.number or 0):
+            rows = np.sort(rng.choice(rows, size=data.number, replace=False))
+        kept.append(rows)
+    return dataset.take(np.concatenate(kept))

@@ -1,0 +1,34 @@
+"""What all sections of a study's report share: their runs, tests, words and names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from enhancer_core.study.compare import Result
+from enhancer_core.study.recipe import Part, Recipe, Run, Search
+
+
+def runs_of(part: Part, recipe: Recipe) -> list[Run | Search]:
+    """Give the runs of a section, in its order."""
+    by_name = {each.name: each for each in recipe.steps}
+    names = dict.fromkeys(one for name in part.runs for one in recipe.members(name))
+    return [by_name[name] for name in names]
+
+
+def tests_of(part: Part, runs: Sequence[Run | Search], results: Mapping[str, Result]) -> list[str]:
+    """Give the tests of a section: those that it names, or that its runs have in common."""
+    if part.tests:
+        return list(part.tests)
+    first, *others = (results[run.name]["tests"] for run in runs)
+    return [test for test in first if all(test in other for other in others)]
+
+
+def text_of(part: Part, *more: str) -> list[str]:
+    """Give a section's paragraphs: what is asked, what the paper found, what came out."""
+    paper = [f"The paper: {part.paper}"] if part.paper else []
+    return [*filter(None, [part.text, *paper, *more])]
+
+
+def figure_id(recipe: Recipe, part: Part) -> str:
+    """Name a figure in the page."""
+    return f"{recipe.name}-{recipe.sections.index(part)}"

@@ -1,0 +1,310 @@
+"""Recipes: what a study is made of, as values that are checked at the door.
+
+A recipe has data, runs and the sections of its report, and says all that its results depend on, but
+for the seed. `reading` makes recipes of TOML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from enhancer_core.architecture import NETWORKS
+from enhancer_core.pool import Mix
+from enhancer_core.protocol import TrainConfig
+from enhancer_core.simulate import DEFINITIONS
+from enhancer_core.study.fields import RecipeError
+
+# What a run can be beside a network: models without training, and the k-mer model.
+ORACLES = ("bayes", "mllr", "mllr-no-prior")
+MODELS = ("network", "5-mers", *ORACLES)
+OVER = ("", "each", "left_out", "nearest", "k")
+SECTIONS = ("models", "each", "matrix", "k_choice", "motifs", "search")
+POSITIVE = ("positives", "background")
+
+_PROTOCOL = ("shift", "flip", "weight_decay", "average", "schedule", "freeze")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # also a folder's name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    """One data set: a species, a factor or a simulation.
+
+    It comes from files, from a simulation, from a genome (background alone) or from the synthetic
+    world. Data of one `set` are split together, and only they may be pooled.
+    """
+
+    name: str
+    set: str = ""  # the data's own name if empty
+    positives: tuple[str, ...] = ()  # FASTA files
+    background: tuple[str, ...] = ()
+    numbered: bool = False  # records are named by their number, where a file has a name twice
+    simulate: str = ""  # a motif: CEBPA, HNF4A
+    definition: str = "figure2"
+    genome: str = ""  # FASTA; windows without N
+    repeats: float = 1.0  # share of a genome's window that may be lower case, at most
+    world: str = ""  # a species of the synthetic world
+    number: int | None = None  # sequences of each class, at most; None takes all of a file
+    length: int = 500  # bp, of what is not read from files
+    folds: int = 0  # 2 or more: cross-validation; a run is then one on each fold
+    relatives: bool = False  # whether the set's relatives (see `relatives`) share a part
+
+    def __post_init__(self) -> None:
+        """Check that there is one source."""
+        sources = (self.positives or self.background, self.simulate, self.genome, self.world)
+        if sum(map(bool, sources)) != 1:
+            raise RecipeError(
+                "one source is needed: positives and background, simulate, genome, or world"
+            )
+        if not (self.positives or self.background) and self.number is None:
+            raise RecipeError("'number' is needed for what is not read from files")
+        if self.number is not None and self.number < 20:
+            raise RecipeError(f"number is {self.number}; at least 20 of each class are needed")
+        if self.folds and (self.folds < 2 or self.set not in ("", self.name)):
+            raise RecipeError(
+                f"folds is {self.folds} in the set '{self.set_name}'; allowed are 0, and 2 or more"
+                " of data in no set with others"
+            )
+        if not 0 <= self.repeats <= 1:
+            raise RecipeError(f"repeats is {self.repeats}; allowed is 0 to 1")
+        if self.definition not in DEFINITIONS:
+            raise RecipeError(f"definition '{self.definition}'; allowed are {spelled(DEFINITIONS)}")
+
+    @property
+    def set_name(self) -> str:
+        """Name of the set."""
+        return self.set or self.name
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of its splits: its own, or one of each fold."""
+        return tuple(f"{self.name}@{i + 1}" for i in range(self.folds)) or (self.name,)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One model: what it learns from, how, and on what it is tested.
+
+    The defaults of training are the paper's, but for restarts and epochs, which a recipe chooses
+    by its size.
+    """
+
+    name: str
+    title: str = ""  # how the report calls it; the name if empty
+    model: str = "network"
+    data: tuple[str, ...]
+    positive: str = "positives"  # or background: it is then told from its own shuffles
+    background: int = 1  # copies among the negatives
+    shuffles: tuple[int, ...] = ()  # k of each set of k-shuffles among the negatives
+    share: float = 1.0  # of the training and validation parts
+    over: str = ""  # one run for each of the data alone, left out, with the nearest, or for each k
+    ks: tuple[int, ...] = ()  # with over = "k"
+    nearest: int = 1  # with over = "nearest": how many others
+    network: str = "enhancer"
+    restarts: int = 3
+    epochs: int = 12
+    ensemble: int = 1  # this and the next: as in `protocol.TrainConfig`
+    keep: str = "best"
+    shift: int = 0
+    flip: bool = False
+    weight_decay: float = 0.0
+    average: float = 0.0
+    schedule: str = "constant"
+    freeze: int = 0
+    widen: float = 1.0  # times the filters of each convolution
+    filters: int | None = None  # of the first convolution, whatever `widen` says
+    plant: tuple[str, ...] = ()  # runs whose filters make up three quarters of a wider network's
+    plant_motifs: tuple[str, ...] = ()  # FILE or FILE:NAME, as filters of the first convolution
+    initial: str = ""  # a run whose weights are the first ones
+    warm: bool = False  # with over = "k": each k starts from the weights of the one before
+    updates_of: str = ""  # a run: as many mini-batches as it takes, in whole epochs
+    control_of: str = ""  # the run whose gain this one checks
+    tests: tuple[str, ...] = ()  # data, or DATA/k: against k-shuffles; empty: the run's own task
+    motifs: tuple[str, ...] = ()  # looked for among the first layer's filters
+    paper: float | None = None  # AUC that the paper gives
+    group: str = ""  # the run of the recipe that this one came of; not to be given
+
+    def __post_init__(self) -> None:
+        """Check the values that stand alone."""
+        for name, allowed in (
+            ("model", MODELS),
+            ("positive", POSITIVE),
+            ("over", OVER),
+            ("network", tuple(NETWORKS)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise RecipeError(f"{name} '{getattr(self, name)}'; allowed are {spelled(allowed)}")
+        if not self.data:
+            raise RecipeError("'data' is empty; name at least one")
+        if not 0 < self.share <= 1:
+            raise RecipeError(f"share is {self.share}; allowed is above 0, up to 1")
+        if (self.over == "k") != bool(self.ks):
+            raise RecipeError("'ks' and over = \"k\" need each other")
+        if self.warm and self.over != "k":
+            raise RecipeError("'warm' needs over = \"k\"")
+        if sum(map(bool, (self.plant, self.plant_motifs, self.initial))) > 1:
+            raise RecipeError("allowed is one of 'plant', 'plant_motifs' and 'initial'")
+        if self.model == "network":
+            self.config()
+        if self.over != "k" and self.model not in ORACLES:
+            self.mix()
+
+    @property
+    def shown(self) -> str:
+        """How the report calls it."""
+        return self.title or self.name
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the runs that it builds on."""
+        return tuple(filter(None, (*self.plant, self.initial, self.updates_of)))
+
+    def mix(self) -> Mix:
+        """Give what its positives are opposed to."""
+        copies = 0 if self.positive == "background" else self.background
+        return Mix(background=copies, shuffles=self.shuffles)
+
+    def config(self) -> TrainConfig:
+        """Give how its networks are trained."""
+        names = ("restarts", "epochs", "ensemble", "keep", *_PROTOCOL)
+        return TrainConfig(**{name: getattr(self, name) for name in names})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Search:
+    """The search for the best mix of negatives, by successive halving.
+
+    Candidates are all sets of k with each number of copies of the background. In each round all
+    that are left train with an equal share of the round's updates; the better ones by validation
+    AUC go on (Jamieson and Talwalkar 2016). The test part is looked at once, for the winner.
+    """
+
+    name: str
+    title: str = ""
+    data: tuple[str, ...]
+    ks: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 9)
+    copies: tuple[int, ...] = (1, 2, 3)
+    updates: int  # mini-batches in all
+    keep_one_of: int = 4
+    network: str = "enhancer"
+    restarts: int = 3  # of the winner, and its epochs
+    epochs: int = 12
+    paper: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values that stand alone."""
+        if self.network not in NETWORKS:
+            raise RecipeError(f"network '{self.network}'; allowed are {spelled(NETWORKS)}")
+        if self.keep_one_of < 2:
+            raise RecipeError(f"keep_one_of is {self.keep_one_of}; at least 2")
+        if not self.data or not self.copies or min(self.copies) < 1:
+            raise RecipeError("'data' and 'copies' need an entry each, copies of at least 1")
+
+    @property
+    def shown(self) -> str:
+        """How the report calls it."""
+        return self.title or self.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """A section of the report."""
+
+    kind: str
+    title: str
+    text: str = ""  # what is asked, and how
+    paper: str = ""  # what the paper found
+    runs: tuple[str, ...]  # or the runs that were given `over` something, by their one name
+    tests: tuple[str, ...] = ()  # empty: all that the runs have in common
+    beside: str = ""  # the run that the others are compared with; the first if empty
+    headline: str = ""  # what its main figure is called at the top of the page; empty: not there
+    within: float | None = None  # of a section of models: how near the first is to come to `beside`
+    least: float | None = None  # a figure that is to be reached; the report says whether it was
+
+    def __post_init__(self) -> None:
+        """Check the values that stand alone."""
+        if self.kind not in SECTIONS:
+            raise RecipeError(f"kind '{self.kind}'; allowed are {spelled(SECTIONS)}")
+        if not self.runs:
+            raise RecipeError("'runs' is empty; name at least one")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """One chapter of a study."""
+
+    name: str
+    title: str
+    text: str
+    data: tuple[Data, ...]
+    runs: tuple[Run, ...]
+    searches: tuple[Search, ...]
+    sections: tuple[Part, ...]
+    tree: str = ""  # Newick, of the data
+
+    @property
+    def steps(self) -> list[Run | Search]:
+        """What is to be done, in an order in which nothing needs what follows."""
+        return [*self.runs, *self.searches]
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """Give the names of the runs that a name stands for."""
+        return tuple(
+            each.name for each in self.steps if name in (each.name, getattr(each, "group", ""))
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """What one report is made of."""
+
+    title: str
+    recipes: tuple[Recipe, ...]
+
+
+def split_test(test: str) -> tuple[str, int | None]:
+    """Take a test's name apart: the data, and k where it is against shuffles.
+
+    Raises
+    ------
+    RecipeError
+        If what stands after the stroke is not a whole number from 1.
+
+    Examples
+    --------
+    >>> split_test("liver"), split_test("liver/4")
+    (('liver', None), ('liver', 4))
+    """
+    name, stroke, k = test.partition("/")
+    if not stroke:
+        return name, None
+    if not k.isdigit() or int(k) < 1:
+        raise RecipeError(f"test '{test}'; allowed are DATA, and DATA/k with k from 1")
+    return name, int(k)
+
+
+def spelled(names: Mapping[str, object] | Sequence[str]) -> str:
+    """Spell names for an error.
+
+    Examples
+    --------
+    >>> spelled(["a", "b"])
+    "'a', 'b'"
+    """
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def settings(each: Data | Run | Search) -> dict[str, Any]:
+    """Give what a run's numbers depend on: its fields, but for names and those of the report.
+
+    A field stands there only where it differs from its default, so that results stay good when a
+    later release adds one.
+    """
+    shown = {"name", "title", "set", "group", "paper", "control_of"}
+    return {
+        field.name: getattr(each, field.name)
+        for field in fields(each)
+        if field.name not in shown and getattr(each, field.name) != field.default
+    }

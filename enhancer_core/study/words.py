@@ -1,0 +1,130 @@
+"""Say in words what a study's numbers show, whichever way they fall."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from enhancer_core.metrics import Estimate
+from enhancer_core.report.sentences import signed, signed_interval, with_interval
+
+
+def versus(name: str, other: str, gain: Estimate) -> str:
+    """Say how one run did beside another.
+
+    Examples
+    --------
+    >>> versus("planted", "base", Estimate(0.02, 0.01, 0.03))
+    'Planted is better than base by 0.020 (+0.010 to +0.030).'
+    >>> versus("planted", "base", Estimate(0.02, -0.01, 0.05))
+    'Planted against base: +0.020 (−0.010 to +0.050), which may be chance.'
+    """
+    name = sentence(name)
+    if gain.low <= 0 <= gain.high:
+        return (
+            f"{name} against {other}: {signed(gain.value)} ({signed_interval(gain)}), which may be"
+            " chance."
+        )
+    side = "better" if gain.value > 0 else "worse"
+    return f"{name} is {side} than {other} by {abs(gain.value):.3f} ({signed_interval(gain)})."
+
+
+def with_control(name: str, base: str, gain: Estimate, control: str, over: Estimate) -> str:
+    """Say whether a strategy's gain is its own, or its control's too.
+
+    Parameters
+    ----------
+    name, base, control
+        The strategy, what it was to improve, and its control.
+    gain, over
+        The strategy less the base, and less the control, paired.
+    """
+    said = versus(name, base, gain)
+    beside = f"Beside its control, {control}: {signed(over.value)} ({signed_interval(over)})"
+    if over.low > 0:
+        return f"{said} {beside}; the strategy itself adds something."
+    if over.high < 0:
+        return f"{said} {beside}; the control does better, so the strategy itself adds nothing."
+    return f"{said} {beside}; so this test does not show that the strategy itself adds anything."
+
+
+def reached(name: str, value: Estimate, least: float) -> str:
+    """Say whether a figure that was to be reached was."""
+    verb = "reaches" if value.value >= least else "does not reach"
+    return f"{sentence(name)} {verb} the {least:g} asked for: {with_interval(value)}."
+
+
+def near(name: str, other: str, gain: Estimate, within: float) -> str:
+    """Say whether one run came as near to another as was asked for.
+
+    Examples
+    --------
+    >>> near("network", "the oracle", Estimate(-0.01, -0.014, -0.006), 0.015)
+    'Network is within 0.015 of the oracle, as asked for: −0.010 (−0.014 to −0.006).'
+    """
+    verb = "is" if gain.value >= -within else "is not"
+    told = f"{signed(gain.value)} ({signed_interval(gain)})"
+    return f"{sentence(name)} {verb} within {within:g} of {other}, as asked for: {told}."
+
+
+def gain_reached(name: str, gain: Estimate, least: float) -> str:
+    """Say whether a gain that was to be reached was."""
+    verb = "reaches" if gain.value >= least else "does not reach"
+    told = f"{signed(gain.value)} ({signed_interval(gain)})"
+    return f"The gain of '{name}' {verb} the {least:g} asked for: {told}."
+
+
+def beside_paper(name: str, value: Estimate, paper: float) -> str:
+    """Set a figure beside the paper's."""
+    gap = value.value - paper
+    if value.low <= paper <= value.high:
+        where = "the paper's lies inside the interval"
+    else:
+        where = f"{signed(gap)} of the paper's"
+    return f"{sentence(name)}: {with_interval(value)}; paper {paper:.3g}; {where}."
+
+
+K_RULE = (
+    "The rule: the smallest k at which the background's AUC against its own shuffles is at most"
+    " 0.55, the paper's limit, while the positives' interval against theirs lies above the"
+    " background's."
+)
+
+
+def k_choice(
+    name: str, k: int | None, background: Estimate | None, positives: Estimate | None
+) -> str:
+    """Say which k the rule recommends for positives, and why.
+
+    Examples
+    --------
+    >>> k_choice("peaks", None, None, None)
+    'Peaks: no k of those tried fulfils the rule.'
+    """
+    if k is None or background is None or positives is None:
+        return f"{sentence(name)}: no k of those tried fulfils the rule."
+    return (
+        f"{sentence(name)}: k = {k} is recommended, where the background has"
+        f" {with_interval(background)} and they have {with_interval(positives)}."
+    )
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital.
+
+    Examples
+    --------
+    >>> sentence("all but human")
+    'All but human'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names: a, b and c.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,251 @@
+"""A restart: what its steps read, what it is judged by, and how it is saved and found again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from enhancer_core import metrics
+from enhancer_core.architecture import Architecture, dropout_mask
+from enhancer_core.augment import draw_letters, draw_moves
+from enhancer_core.batched import Visit
+from enhancer_core.checkpoint import read_arrays, write_arrays
+from enhancer_core.dataset import Dataset, SplitDataset
+from enhancer_core.dna import Codes
+from enhancer_core.errors import ModelFileError
+from enhancer_core.model import Network
+from enhancer_core.plant import Planted
+from enhancer_core.protocol import TrainConfig
+
+_LARGE = 100_000  # training sequences from which an epoch is checked more than once
+_STATE_KIND = "restart"
+_MASKS = 1 << 17  # numbers of dropout masks drawn at once
+_INIT, _ORDER, _DROPOUT, _AUGMENT = 1, 2, 3, 4  # independent streams of random numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One look at the validation set."""
+
+    epoch: float  # epochs done
+    loss: float  # mean training cross-entropy since the check before, nats
+    auc: float  # of the whole validation set
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """What became of one random initialisation; `kept` is the index of the check kept."""
+
+    index: int
+    checks: list[Check]
+    kept: int
+
+    @property
+    def auc(self) -> float:
+        """Validation AUC of the check that is kept."""
+        return self.checks[self.kept].auc
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What all restarts on one data set share."""
+
+    codes: Codes  # training sequences, uint8 (n, L)
+    labels: NDArray[np.int64]  # (n,)
+    validation: Dataset
+    wanted: Architecture
+    config: TrainConfig
+    planted: Planted | None
+    seed: int
+    fingerprint: str
+    folder: Path | None
+    progress: Callable[[int, Check], None] | None
+    stop: threading.Event
+
+    @property
+    def checks_per_epoch(self) -> int:
+        """How often an epoch is checked."""
+        large = 4 if len(self.labels) >= _LARGE else 1
+        return large if self.config.checks_per_epoch is None else self.config.checks_per_epoch
+
+    @property
+    def checks(self) -> int:
+        """How many there are, unless a restart ends before."""
+        return self.config.epochs * self.checks_per_epoch
+
+    def held(self, number: int) -> NDArray[np.bool_] | None:
+        """Say which weights stay as they are up to the check of a number."""
+        if self.planted is None or number // self.checks_per_epoch >= self.config.freeze:
+            return None
+        return self.planted.planted
+
+    def tell(self, index: int, check: Check) -> None:
+        """Pass a check on."""
+        if self.progress is not None:
+            self.progress(index, check)
+
+
+def fingerprint(
+    data: SplitDataset,
+    wanted: Architecture,
+    config: TrainConfig,
+    *,
+    planted: Planted | None,
+    seed: int,
+) -> str:
+    """Digest all that determines a run's numbers, as 64 hexadecimal digits."""
+    settings = {"architecture": wanted.to_dict(), "seed": seed, **config.to_dict()}
+    for name in ("restarts", "ensemble", "calibrate"):  # no restart depends on them
+        settings.pop(name, None)
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    start = () if planted is None else (planted.parameters, planted.planted)
+    for array in (data.dataset.codes, data.dataset.labels, data.parts, *start):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+class State:
+    """A restart under way: its history, the weights of its best check, and its learner's state.
+
+    It begins where a saved state left it. The learner's state goes when it is done.
+    """
+
+    def __init__(self, task: Task, index: int) -> None:
+        self.task, self.index = task, index
+        generator = torch.Generator().manual_seed(_seed(_INIT, task.seed, index))
+        first = Network(task.wanted, generator=generator).flat_parameters()
+        if task.planted is not None:
+            first = task.planted.into(first)
+        zeros = np.zeros_like(first)
+        self.arrays = {"parameters": first, "mean": zeros, "square": zeros}
+        if task.config.average:
+            self.arrays["averaged"] = first
+        self.steps = 0
+        self.checks: list[Check] = []
+        self.kept = 0
+        self.kept_parameters = first
+        self.ended = False
+        self._restore()
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.done_at(len(self.checks))
+
+    def done_at(self, number: int) -> bool:
+        """Tell whether nothing is left to do once so many checks are done."""
+        return self.ended or number == self.task.checks
+
+    def note(
+        self, check: Check, arrays: dict[str, NDArray[np.float32]], *, steps: int, ended: bool
+    ) -> None:
+        """Take in a check and the learner's state at it, and save them."""
+        self.steps, self.ended = steps, ended
+        self.checks.append(check)
+        self.arrays = {} if self.done else arrays
+        better = check.auc > self.checks[self.kept].auc or len(self.checks) == 1
+        if better or self.task.config.keep == "last":
+            self.kept = len(self.checks) - 1
+            self.kept_parameters = arrays.get("averaged", arrays["parameters"])
+        if self.task.folder is None:
+            return
+        record = {
+            "fingerprint": self.task.fingerprint,
+            "checks": [asdict(check) for check in self.checks],
+            "kept": self.kept,
+            "ended": self.done,
+            "steps": steps,
+        }
+        kept = {"kept": self.kept_parameters}
+        write_arrays(self._path(self.task.folder), arrays | kept, kind=_STATE_KIND, record=record)
+
+    def _restore(self) -> None:
+        folder = self.task.folder
+        if folder is None or not self._path(folder).exists():
+            return
+        path = self._path(folder)
+        arrays, record = read_arrays(path, kind=_STATE_KIND)
+        if record["fingerprint"] != self.task.fingerprint:
+            raise ModelFileError(
+                f"{path}: saved by a run with other data or settings; give back the same ones, or"
+                " choose another output folder"
+            )
+        self.kept_parameters = arrays.pop("kept")
+        self.steps = record["steps"]
+        self.checks = [Check(**check) for check in record["checks"]]
+        self.kept, self.ended = record["kept"], record["ended"]
+        self.arrays = {} if self.done else arrays
+        for check in self.checks:
+            self.task.tell(self.index, check)
+
+    def _path(self, folder: Path) -> Path:
+        return folder / f"restart-{self.index:04d}.safetensors"
+
+
+def discard_states(folder: Path) -> None:
+    """Delete the states of a run that is done, and the folder unless it holds other things."""
+    for state in folder.glob("restart-*.safetensors"):
+        state.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def visits(state: State, number: int, *, first: int = 0) -> Iterator[Visit]:
+    """Draw the mini-batches up to the check of a number, from 0; `first` is the row of the data."""
+    task, config = state.task, state.task.config
+    epoch, piece = divmod(number, task.checks_per_epoch)
+    order = np.random.default_rng(_seed(_ORDER, task.seed, state.index, epoch)).permutation(
+        len(task.labels)
+    )
+    batches = np.split(order + first, range(config.batch, len(order), config.batch))
+    mine = np.array_split(np.arange(len(batches)), task.checks_per_epoch)[piece].tolist()
+    dropout, augmenting = (
+        np.random.default_rng(_seed(stream, task.seed, state.index, epoch, piece))
+        for stream in (_DROPOUT, _AUGMENT)
+    )
+    masks = _masks(task, [len(batches[step]) for step in mine], dropout)
+    for step, mask in zip(mine, masks, strict=True):
+        rows = batches[step]
+        n, length = len(rows), task.wanted.length
+        moves, turned = draw_moves(n, shift=config.shift, flip=config.flip, rng=augmenting)
+        letters = draw_letters(n, length, mutate=config.mutate, rng=augmenting)
+        rate = config.rate(epoch * len(batches) + step, total=config.epochs * len(batches))
+        yield Visit(rows=rows, rate=rate, mask=mask, moves=moves, turned=turned, letters=letters)
+
+
+def _masks(
+    task: Task, sizes: list[int], rng: np.random.Generator
+) -> Iterator[NDArray[np.float32] | None]:
+    """Draw the dropout of mini-batches; many at once, which gives the same numbers sooner."""
+    together = max(_MASKS // (task.wanted.last_units * task.config.batch), 1)
+    for start in range(0, len(sizes), together):
+        some = sizes[start : start + together]
+        masks = dropout_mask(task.wanted, sum(some), rng=rng)
+        ends = np.cumsum(some).tolist()
+        for size, end in zip(some, ends, strict=True):
+            yield None if masks is None else masks[end - size : end]
+
+
+def judged(task: Task, number: int, loss: float, found: NDArray[np.float32]) -> Check:
+    """Make the check of a number, from 0, of the loss and the validation set's probabilities."""
+    labels, (epoch, piece) = task.validation.labels, divmod(number, task.checks_per_epoch)
+    return Check(
+        epoch=epoch + (piece + 1) / task.checks_per_epoch,
+        loss=loss,
+        auc=metrics.roc_auc(labels, found),
+        accuracy=float(np.mean((found >= 0.5) == labels)),
+    )
+
+
+def _seed(stream: int, *counters: int) -> int:
+    """Derive a seed; the stream comes first, since trailing zeros do not change a SeedSequence."""
+    return int(np.random.SeedSequence((stream, *counters)).generate_state(1, np.uint64)[0])

@@ -1,0 +1,95 @@
+"""The command that does studies: what it leaves, what it says, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Ran
+
+RECIPE = """
+title = "Two models"
+[quick]
+number = 30
+[[data]]
+name = "cebpa"
+simulate = "CEBPA"
+number = 60
+length = 60
+[[run]]
+name = "oracle"
+title = "best possible"
+model = "bayes"
+data = ["cebpa"]
+[[run]]
+name = "k_mers"
+title = "5-mers & more"
+model = "5-mers"
+data = ["cebpa"]
+[[section]]
+kind = "models"
+title = "Which is better?"
+runs = ["oracle", "k_mers"]
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "two.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_a_study_leaves_a_report_and_goes_on_when_asked(
+    cli: Callable[..., Ran], recipe: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    ran = cli("study", recipe, "-o", out)
+    assert ran.status == 0, ran.err
+    assert "runs done: 2 of 2 (100%), k_mers: test AUC 0." in ran.err
+    page = (out / "report.html").read_text()
+    assert "<h2>Which is better?</h2>" in page
+    assert "5-mers &amp; more" in page
+    assert sorted(path.name for path in (out / "runs").iterdir()) == ["k_mers", "oracle"]
+
+    again = cli("study", recipe, "-o", out)
+    assert (again.status, again.err.count("\n")) == (2, 1)
+    assert "holds a study; continue it with --resume" in again.err
+    assert cli("study", recipe, "-o", out, "--resume", "-q").err == ""
+    assert (out / "report.html").read_text() == page
+
+
+def test_a_quick_look_takes_fewer_sequences(
+    cli: Callable[..., Ran], recipe: Path, tmp_path: Path
+) -> None:
+    assert cli("study", recipe, "--quick", "-o", tmp_path / "out").status == 0
+    assert "24 + 24" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (RECIPE.replace("model =", "modle ="), "[[run]] 1 'oracle': 'modle' is not known"),
+        (RECIPE.replace('simulate = "CEBPA"', 'positives = ["p.fa"]'), "p.fa: cannot be read"),
+        ("title =", "not TOML"),
+    ],
+)
+def test_a_bad_recipe_ends_in_one_line(
+    cli: Callable[..., Ran], tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    ran = cli("study", path, "-o", tmp_path / "out")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert message in ran.err
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_files_are_looked_for_in_the_folder_of_the_data(
+    cli: Callable[..., Ran], tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe.write_text(RECIPE.replace('simulate = "CEBPA"', 'positives = ["p.fa"]'))
+    monkeypatch.setenv("ENHANCER_DATA", str(tmp_path / "there"))
+    ran = cli("study", recipe, "-o", tmp_path / "out")
+    assert f"{tmp_path / 'there' / 'p.fa'}: cannot be read" in ran.err
