@@ -7,6 +7,7 @@
 # make test-galaxy  test every tool and workflow on such a server and in a browser
 # make models train all published models anew from DATA, and publish them: a quarter of an hour
 # make bench  install the peers beside, and run every benchmark: benchmarks/RESULTS.md, half an hour
+# make best   compare networks and simple models in five folds of DATA: docs/best.tsv, an hour
 # make study  the paper's experiments on simulated data and DATA: paper/report.html, about an hour;
 #              STUDY_OPTIONS=--quick looks at the whole path in minutes, --resume goes on
 # make saturation  hold the human models against measured effects in DATA: docs/saturation.html
@@ -28,7 +29,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow lint kipoi galaxy test-galaxy models bench study saturation install debian clean
+.PHONY: demo test test-slow lint kipoi galaxy test-galaxy models bench best study saturation install debian clean
 
 demo: install
 	@$(BIN)/python training/demo.py $(DEMO)
@@ -69,6 +70,11 @@ saturation: install
 	$(BIN)/python training/saturation.py $(DATA) \
 	  $(foreach row,$(HUMAN),$(wildcard kipoi_models/EnhancerCNN/weights/$(row)-*.safetensors)) \
 	  -o docs/saturation.html
+
+BEST ?= best-folds
+best: install
+	$(BIN)/python training/best.py $(DATA) -o $(BEST)
+	cp $(BEST)/table.tsv docs/best.tsv
 
 install: debian $(INSTALLED)
 
@@ -119,4 +125,4 @@ debian:
 	else echo "to install:  sudo apt-get install$$missing"; fi
 
 clean:
-	rm -rf $(VENV) $(KIPOI) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) $(STUDY) build *.egg-info
+	rm -rf $(VENV) $(KIPOI) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) $(BEST) $(STUDY) build *.egg-info

@@ -40,6 +40,9 @@ class Architecture:
     # The two below reproduce bugs of the published code; see `original_code`.
     chained: bool = True  # False: each convolution reads the first one's output; the last counts
     kernel_width_in_init: bool = True  # False: weights drawn with std sqrt(2 / input channels)
+    # True: what follows the convolutions has one weight a filter, the same at all its positions,
+    # and so reads the filter's mean: how much there is of something, not where.
+    tied: bool = False
 
     def pooled_lengths(self) -> list[int]:
         """Give the number of positions after each convolution and its pool.
@@ -70,8 +73,11 @@ class Architecture:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the fields as plain values, for JSON."""
-        return asdict(self)
+        """Give the fields as plain values, for JSON; `tied` only where it is, as in older files."""
+        fields = asdict(self)
+        if not self.tied:
+            del fields["tied"]
+        return fields
 
 
 NETWORKS: dict[str, Architecture] = {
@@ -92,6 +98,15 @@ NETWORKS: dict[str, Architecture] = {
         dense=(90, 45),
         chained=False,
         kernel_width_in_init=False,
+    ),
+    # Not the paper's: found on the human liver data, and trained by a protocol of its own (see
+    # `protocol.protocol`). Means say how much there is of something, which maxima do not. Its first
+    # layer has room for a database of motifs: `train --plant-motifs`.
+    "best": Architecture(
+        convolutions=(Convolution(256, 15, 6), Convolution(64, 5, 4)),
+        dense=(64,),
+        keep=0.5,
+        tied=True,
     ),
 }
 
@@ -231,6 +246,30 @@ def shapes(wanted: Architecture) -> dict[str, tuple[int, ...]]:
         found[f"{name}.weight"], found[f"{name}.bias"] = (size, units), (size,)
         units = size
     return found
+
+
+def tied_weights(wanted: Architecture) -> tuple[slice, tuple[int, int, int]] | None:
+    """Find the weights that training keeps the same at all positions.
+
+    Returns
+    -------
+    slice, (units, filters, positions)
+        Where they lie in the flat parameters, and their shape; None where none are tied.
+
+    Examples
+    --------
+    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=8, tied=True)
+    >>> tied_weights(wanted)
+    (slice(26, 38, None), (2, 2, 3))
+    """
+    if not wanted.tied:
+        return None
+    sizes = [math.prod(shape) for shape in shapes(wanted).values()]
+    first = 2 * len(wanted.convolutions)  # each has weights and biases
+    start, count = sum(sizes[:first]), sizes[first]
+    filters, positions = wanted.convolutions[-1].filters, wanted.pooled_lengths()[-1]
+    units = count // (filters * positions)
+    return slice(start, start + count), (units, filters, positions)
 
 
 def flatten(weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -76,6 +76,11 @@ class Network(nn.Module):
         self.output = nn.Linear(units, CLASSES)
         if generator is not None:
             self._draw_weights(generator)
+        if wanted.tied:
+            with torch.no_grad():
+                first = cast("nn.Linear", self.dense[0]) if self.dense else self.output
+                each = first.weight.view(first.out_features, -1, lengths[-1])
+                each.copy_(each[:, :, :1].clone().expand_as(each))
 
     @property
     def first_layer(self) -> ReverseComplementConvolution:

@@ -21,6 +21,7 @@ from enhancer_core.architecture import (
     flatten,
     shapes,
     shortest_length,
+    tied_weights,
     widened,
 )
 from enhancer_core.cli import commands
@@ -132,3 +133,22 @@ def test_flat_parameters_are_cut_into_arrays_of_the_shapes_and_back(wanted: Arch
     pieces = cut(wanted, parameters)
     assert {name: array.shape for name, array in pieces.items()} == shapes(wanted)
     np.testing.assert_array_equal(flatten(pieces), parameters)
+
+
+def test_tied_weights_are_those_behind_the_convolutions() -> None:
+    plain = replace(SMALL, tied=True)
+    found = tied_weights(plain)
+    assert found is not None
+    where, shape = found
+    assert shape == (6, 5, plain.pooled_lengths()[-1])
+    numbers = np.arange(sum(np.prod(shape) for shape in shapes(plain).values()), dtype=np.float32)
+    np.testing.assert_array_equal(
+        numbers[where].reshape(6, -1), cut(plain, numbers)["dense.0.weight"]
+    )
+    assert tied_weights(SMALL) is None
+
+
+def test_a_file_says_tied_only_where_weights_are() -> None:
+    assert "tied" not in SMALL.to_dict()  # so that older files keep their bytes
+    tied = replace(SMALL, tied=True)
+    assert architecture_from_dict(json.loads(json.dumps(tied.to_dict()))) == tied

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enhancer_core.augment import augment, draw_moves
+from enhancer_core.augment import augment, draw_letters, draw_moves
 from enhancer_core.dna import N_CODE, Codes, decode, encode, reverse_complement
 
 
@@ -13,8 +13,11 @@ def random_codes(n: int, length: int, seed: int = 0) -> Codes:
     return np.random.default_rng(seed).integers(0, 5, (n, length), dtype=np.uint8)
 
 
-def augmented(codes: Codes, *, shift: int, flip: bool, rng: np.random.Generator) -> Codes:
-    return augment(codes, *draw_moves(len(codes), shift=shift, flip=flip, rng=rng))
+def augmented(
+    codes: Codes, *, shift: int, flip: bool, mutate: float = 0.0, rng: np.random.Generator
+) -> Codes:
+    moves = draw_moves(len(codes), shift=shift, flip=flip, rng=rng)
+    return augment(codes, *moves, draw_letters(*codes.shape, mutate=mutate, rng=rng))
 
 
 def moved(row: Codes, by: int) -> Codes:
@@ -71,3 +74,13 @@ def test_what_is_off_changes_nothing_and_draws_nothing() -> None:
     assert rng.bit_generator.state == np.random.default_rng(0).bit_generator.state
     augmented(codes, shift=4, flip=True, rng=rng)
     assert np.array_equal(codes, before)
+
+
+def test_a_share_of_letters_becomes_a_base_drawn_at_random() -> None:
+    codes = np.full((100, 400), N_CODE, np.uint8)
+    found = augmented(codes, shift=0, flip=False, mutate=0.2, rng=np.random.default_rng(0))
+    counts = np.bincount(found.ravel(), minlength=5)
+    # 40,000 draws: 5 standard errors of a count
+    assert counts[:4] == pytest.approx([2000] * 4, abs=5 * (40_000 * 0.05 * 0.95) ** 0.5)
+    assert counts[4] == pytest.approx(32_000, abs=5 * (40_000 * 0.8 * 0.2) ** 0.5)
+    assert (codes == N_CODE).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from enhancer_core.architecture import (
     architecture,
     dropout_mask,
     shapes,
+    tied_weights,
 )
+from enhancer_core.augment import augment
 from enhancer_core.batched import Batch, Learner, Predictor, Program, at_once
 from enhancer_core.batched.layers import logits
 from enhancer_core.batched.program import Visit, bytes_needed, moved
@@ -82,11 +85,16 @@ def visits(wanted: Architecture, counts: list[int], *, n: int, seed: int = 0) ->
 
 
 def program(
-    count: int, *, stop_below_loss: float = 0.0, weight_decay: float = 0.0, average: float = 0.0
+    count: int,
+    *,
+    wanted: Architecture = SMALL,
+    stop_below_loss: float = 0.0,
+    weight_decay: float = 0.0,
+    average: float = 0.0,
 ) -> Program:
     learner = Learner(
-        SMALL,
-        flat(networks(SMALL, count)),
+        wanted,
+        flat(networks(wanted, count)),
         stop_below_loss=stop_below_loss,
         weight_decay=weight_decay,
         average=average,
@@ -95,19 +103,27 @@ def program(
     return Program(learner, random_codes(40, 60), labels, batch=12)
 
 
-@pytest.mark.parametrize(("weight_decay", "average"), [(0, 0), (0.5, 0.6)])
+@pytest.mark.parametrize(
+    ("small", "weight_decay", "average"),
+    [
+        (SMALL, 0, 0),
+        (SMALL, 0.5, 0.6),
+        (replace(SMALL, tied=True), 0.5, 0.6),
+        (replace(SMALL, dense=(), tied=True), 0, 0),
+    ],
+)
 def test_steps_are_those_of_the_compiled_engine_for_each_network_alone(
-    weight_decay: float, average: float
+    small: Architecture, weight_decay: float, average: float
 ) -> None:
     codes, labels = random_codes(40, 60), np.random.default_rng(1).integers(0, 2, 40)
-    together = program(3, weight_decay=weight_decay, average=average)
-    wanted = visits(SMALL, [10, 7, 0], n=10)
+    together = program(3, wanted=small, weight_decay=weight_decay, average=average)
+    wanted = visits(small, [10, 7, 0], n=10)
     together.run(together.side_by_side(wanted))
     found = together.look(np.zeros((3, 1), np.int64)).wait()
     assert found["steps"].tolist() == found["count"].tolist() == [10, 7, 0]
     for index, each in enumerate(wanted):
-        first = networks(SMALL, 3)[index].flat_parameters()
-        alone = CompiledLearner(SMALL, first, weight_decay=weight_decay, average=average)
+        first = networks(small, 3)[index].flat_parameters()
+        alone = CompiledLearner(small, first, weight_decay=weight_decay, average=average)
         losses = []
         for visit in each:
             rows = visit.rows
@@ -205,14 +221,27 @@ def test_sequences_are_moved_and_turned_as_by_hand(seed: int, length: int) -> No
         assert ours.tolist() == wanted
 
 
-def test_visits_that_move_and_turn_are_seen_so() -> None:
+def test_tied_weights_stay_the_same_at_all_positions() -> None:
+    wanted = replace(SMALL, tied=True)
+    where, shape = cast("tuple[slice, tuple[int, ...]]", tied_weights(wanted))
+    some = program(2, wanted=wanted)
+    first = some.learner.parameters.detach()[:, where].clone()
+    some.run(some.side_by_side(visits(wanted, [10, 10], n=10)))
+    found = some.learner.parameters.detach()[:, where]
+    assert (found != first).any(dim=1).all()
+    each = found.view(-1, *shape)
+    torch.testing.assert_close(each, each[..., :1].expand_as(each), rtol=1e-4, atol=1e-7)
+
+
+def test_visits_that_move_turn_and_mutate_are_seen_so() -> None:
     codes, moves, turned = random_codes(40, 60), np.array([3, -2]), np.array([False, True])
+    letters = random_codes(2, 60, seed=1)
     rows = np.array([5, 7])
-    changed = moved(*map(torch.from_numpy, (codes[rows], moves, turned))).numpy()
+    changed = augment(codes[rows], moves, turned, letters)
     learners = [Learner(replace(SMALL, keep=1.0), flat(networks(SMALL, 1))) for _ in range(2)]
     labels = np.array([0, 1] * 20)
-    visit = Visit(rows=rows, rate=1e-3, moves=moves, turned=turned)
-    ours = Program(learners[0], codes, labels, batch=2, augmented=True)
+    visit = Visit(rows=rows, rate=1e-3, moves=moves, turned=turned, letters=letters)
+    ours = Program(learners[0], codes, labels, batch=2, augmented=True, mutated=True)
     ours.run(ours.side_by_side([[visit]]))
     theirs = Program(learners[1], changed, labels[rows], batch=2)
     theirs.run(theirs.side_by_side([[Visit(rows=np.arange(2), rate=1e-3)]]))

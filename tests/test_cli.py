@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -21,11 +22,13 @@ import pyBigWig
 import pytest
 from conftest import Ran
 
+from enhancer_core.architecture import architecture, cut
 from enhancer_core.checkpoint import Model, load_model
 from enhancer_core.cli import commands
 from enhancer_core.dna import encode, k_let_counts
 from enhancer_core.io.fasta import read_records, read_sequences
 from enhancer_core.io.tables import read_table
+from enhancer_core.protocol import protocol
 
 Run = Callable[..., Ran]
 
@@ -300,6 +303,23 @@ def test_how_a_network_is_trained_is_recorded_with_it(
     wanted = {"shift": 5, "flip": True, "weight_decay": 0.01, "average": 0.9, "schedule": "cosine"}
     assert {name: config[name] for name in wanted} == wanted
     assert "weight decay" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
+    cli: Run, inputs: Path, tmp_path: Path
+) -> None:
+    given = ["--network", "best", "--restarts", 2, "--epochs", 1, "--shift", 0]
+    assert cli("train", *data(inputs), *given, "-o", tmp_path / "out").status == 0
+    model = load_model(tmp_path / "out")
+    wanted = replace(protocol("best"), restarts=2, ensemble=2, epochs=1, shift=0)
+    assert model.training["config"] == wanted.to_dict()
+    assert model.architecture == architecture("best", length=120)
+    first, other = (
+        cut(model.architecture, each)["dense.0.weight"].reshape(64, 64, -1)
+        for each in model.member_parameters()
+    )
+    assert first == pytest.approx(first[:, :, :1] + 0 * first, rel=1e-3, abs=1e-6)
+    assert not np.allclose(first, other)
 
 
 def test_an_ensemble_is_calibrated_recorded_and_used_as_one_model(

@@ -14,6 +14,7 @@ import yaml
 from enhancer_core.checkpoint import load_model
 from enhancer_core.io.files import sha256
 from enhancer_core.predict import probabilities
+from enhancer_core.protocol import protocol
 from enhancer_core.publish import (
     COLUMNS,
     FACTS,
@@ -118,8 +119,9 @@ def test_a_row_can_be_trained_again_by_a_recipe_of_its_name(
     assert row["recipe"].endswith(f"--only {row['model']}")
     record = load_model(weights_path(group, row)).training
     assert record["seed"] == recipe["seed"]
-    assert record["config"]["restarts"] == recipe["restarts"]
-    assert record["config"]["epochs"] == recipe["epochs"]
+    own = protocol(recipe["network"])
+    assert record["config"]["restarts"] == recipe.get("restarts", own.restarts)
+    assert record["config"]["epochs"] == recipe.get("epochs", own.epochs)
 
 
 def test_recipes_have_names_of_their_own_and_one_source_of_negatives() -> None:

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from torch_learner import TorchLearner
 
-from enhancer_core.architecture import Architecture, Convolution, dropout_mask
+from enhancer_core.architecture import (
+    Architecture,
+    Convolution,
+    cut,
+    dropout_mask,
+    tied_weights,
+)
 from enhancer_core.engine import Learner, averaging_share
 from enhancer_core.model import Network, one_hot
 
@@ -157,3 +165,47 @@ def test_a_state_has_all_that_the_next_steps_need(make: type[Learner | TorchLear
 def test_a_running_mean_of_few_steps_forgets_where_they_began() -> None:
     assert averaging_share(0.995, 1) == pytest.approx(9 / 11)
     assert averaging_share(0.995, 10**6) == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize("make", [Learner, TorchLearner])
+@pytest.mark.parametrize("dense", [(8,), ()])
+def test_tied_weights_learn_as_one_weight_on_each_filters_mean(
+    make: type[Learner | TorchLearner], dense: tuple[int, ...]
+) -> None:
+    tied = replace(SMALL, dense=dense, keep=1.0, tied=True)
+    network = Network(tied, generator=torch.Generator().manual_seed(0))
+    learner = make(tied, network.flat_parameters())
+    where = tied_weights(tied)
+    assert where is not None
+    span, shape = where
+    # The oracle: a mean over positions, and a layer with a weight for each filter.
+    layers = [*network.dense, network.output]
+    first = layers[0]
+    first.weight = torch.nn.Parameter(first.weight.detach().view(shape)[:, :, 0] * shape[2])
+    rates = [{"params": [p for p in network.parameters() if p is not first.weight]}]
+    # Its weights are as many times larger, and so are its steps.
+    rates.append({"params": [first.weight], "lr": 1e-3 * shape[2]})  # type: ignore[dict-item]
+    adam = torch.optim.Adam(rates, lr=1e-3)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        codes = rng.integers(0, 5, (20, 60), dtype=np.uint8)
+        labels = rng.integers(0, 2, 20)
+        x = one_hot(torch.from_numpy(codes))
+        for convolution in network.convolutions:
+            x = torch.relu(convolution(x))
+        x = x.mean(dim=2)
+        for layer in layers[:-1]:
+            x = torch.relu(layer(x))
+        loss = torch.nn.functional.cross_entropy(layers[-1](x), torch.from_numpy(labels))
+        adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        assert learner.step(codes, labels, rate=1e-3) == pytest.approx(loss.item(), rel=1e-4)
+    each = learner.learned()[span].reshape(shape)
+    np.testing.assert_allclose(each, np.broadcast_to(each[:, :, :1], shape), rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(
+        each[:, :, 0] * shape[2], first.weight.detach().numpy(), rtol=1e-2, atol=1e-3
+    )
+    assert cut(tied, learner.learned())["output.bias"] == pytest.approx(
+        network.output.bias.detach().numpy(), rel=1e-2, abs=1e-4
+    )

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from enhancer_core.errors import DatasetError
-from enhancer_core.protocol import TrainConfig
+from enhancer_core.protocol import TrainConfig, protocol
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ from enhancer_core.protocol import TrainConfig
         ("freeze", -1, "freeze of -1 is not allowed; at least 0"),
         ("ensemble", 0, "ensemble of 0 is not allowed; from 1 to the 50 restarts"),
         ("ensemble", 51, "ensemble of 51 is not allowed; from 1 to the 50 restarts"),
+        ("mutate", -0.1, "mutate of -0.1 is not allowed; from 0 to below 1"),
         ("average", 1.0, "average of 1.0 is not allowed; from 0 to below 1"),
         ("schedule", "linear", "schedule 'linear' is not known; allowed are constant and cosine"),
     ],
@@ -47,6 +48,7 @@ def test_a_record_tells_what_came_later_only_where_it_is_used() -> None:
     used = TrainConfig(
         shift=10,
         flip=True,
+        mutate=0.05,
         weight_decay=0.01,
         average=0.99,
         schedule="cosine",
@@ -55,3 +57,10 @@ def test_a_record_tells_what_came_later_only_where_it_is_used() -> None:
         calibrate=True,
     )
     assert used.to_dict() == asdict(used)
+
+
+def test_the_papers_networks_have_the_papers_protocol_and_best_keeps_all_its_restarts() -> None:
+    assert protocol("enhancer") == protocol("tf") == protocol("original_code") == TrainConfig()
+    best = protocol("best")
+    assert best != TrainConfig()
+    assert best.ensemble == best.restarts

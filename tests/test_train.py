@@ -26,6 +26,7 @@ SHORT = TrainConfig(restarts=3, epochs=4, batch=20)
 OPTIONS: dict[str, Any] = {
     "shift": 5,
     "flip": True,
+    "mutate": 0.05,
     "weight_decay": 0.1,
     "average": 0.9,
     "schedule": "cosine",

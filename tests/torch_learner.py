@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 
-from enhancer_core.architecture import Architecture, weight_mask
+from enhancer_core.architecture import Architecture, tied_weights, weight_mask
 from enhancer_core.dna import Codes
 from enhancer_core.engine import averaging_share
 from enhancer_core.model import Network, one_hot
@@ -55,6 +55,7 @@ class TorchLearner:
         self.steps = 0
         self._weight_decay, self._average = weight_decay, average
         self._weights = torch.tensor(weight_mask(wanted), dtype=torch.float32)
+        self._tied = tied_weights(wanted)
         self._network = Network(wanted)
         self._shapes = {name: p.shape for name, p in self._network.state_dict().items()}
 
@@ -115,6 +116,10 @@ class TorchLearner:
         imports a compiler for 2.4 s. Decay, running mean and `held` are as in `engine.Learner`.
         """
         loss, gradient = self.loss_and_gradients(codes, labels, mask=mask)
+        if self._tied is not None:
+            where, shape = self._tied
+            each = gradient[where].view(shape)
+            each.copy_(each.mean(dim=2, keepdim=True).expand(shape))
         self.steps += 1
         with torch.no_grad():
             self.mean.lerp_(gradient, 1 - 0.9)

@@ -74,8 +74,14 @@ def publish(
     positives, negatives = inputs(recipe, data, work)
     run(
         *("train", "--positives", *positives, "--negatives", *negatives),
-        *("--network", recipe["network"], "--restarts", recipe["restarts"]),
-        *("--epochs", recipe["epochs"], "--seed", recipe["seed"]),
+        *("--network", recipe["network"], "--seed", recipe["seed"]),
+        *(
+            word
+            for name in ("restarts", "epochs")  # else as the network's protocol has them
+            if name in recipe
+            for word in (f"--{name}", recipe[name])
+        ),
+        *(("--plant-motifs", data / recipe["motifs"]) if "motifs" in recipe else ()),
         *(() if threads is None else ("--threads", threads)),
         *("-o", work / "model"),
     )

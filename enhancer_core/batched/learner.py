@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from enhancer_core.architecture import Architecture, weight_mask
+from enhancer_core.architecture import Architecture, tied_weights, weight_mask
 from enhancer_core.batched.layers import logits
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
@@ -106,6 +106,7 @@ class Learner:
         if weight_decay:
             weights = torch.tensor(weight_mask(wanted), device=device)
             self._decay = weight_decay * weights.double()
+        self._tied = tied_weights(wanted)
         # 0 where a weight is held, which costs nothing until one is.
         self._moving: Tensor | None = None
 
@@ -155,6 +156,10 @@ class Learner:
         """
         losses, gradients = self.loss_and_gradients(batch)
         with torch.no_grad():
+            if self._tied is not None:  # equal gradients keep equal weights equal
+                where, shape = self._tied
+                each = gradients[:, where].view(-1, *shape)
+                each.copy_(each.mean(dim=3, keepdim=True).expand_as(each))
             going = batch.shares.any(1) & ~self.ended
             self.steps += going
             move = going[:, None].float()  # where 0, nothing changes to the last bit

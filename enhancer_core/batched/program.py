@@ -31,6 +31,7 @@ class Visit:
     mask: NDArray[np.float32] | None = None  # (n, units): `architecture.dropout_mask`'s
     moves: NDArray[np.int64] | None = None  # (n,): bp by which each is read further on
     turned: NDArray[np.bool_] | None = None  # (n,): which are then read on the other strand
+    letters: NDArray[np.uint8] | None = None  # (n, L): `augment.draw_letters`'s
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,13 +44,16 @@ class Steps:
     kept: NDArray[np.bool_]  # (T, R, B, units); no units where there is no dropout
     moves: NDArray[np.int16]  # (T, R, B)
     turned: NDArray[np.bool_]  # (T, R, B)
+    letters: NDArray[np.uint8]  # (T, R, B, L); no letters where none change
 
     def __len__(self) -> int:
         """Count the steps."""
         return len(self.rows)
 
 
-def side_by_side(visits: Sequence[Sequence[Visit]], *, batch: int, units: int) -> Steps:
+def side_by_side(
+    visits: Sequence[Sequence[Visit]], *, batch: int, units: int, length: int = 0
+) -> Steps:
     """Lay out the mini-batches of each network, of up to `batch` sequences; fill up the shorter.
 
     Examples
@@ -69,6 +73,7 @@ def side_by_side(visits: Sequence[Sequence[Visit]], *, batch: int, units: int) -
         kept=np.zeros((*size, batch, units), np.bool_),
         moves=np.zeros((*size, batch), np.int16),
         turned=np.zeros((*size, batch), np.bool_),
+        letters=np.zeros((*size, batch, length), np.uint8),
     )
     for restart, each in enumerate(visits):
         steps.rates[: len(each), restart] = [visit.rate for visit in each]
@@ -82,6 +87,8 @@ def side_by_side(visits: Sequence[Sequence[Visit]], *, batch: int, units: int) -
                 steps.moves[place] = visit.moves
             if visit.turned is not None:
                 steps.turned[place] = visit.turned
+            if visit.letters is not None:
+                steps.letters[place] = visit.letters
     return steps
 
 
@@ -126,6 +133,8 @@ class Program:
         Sequences of a mini-batch, at most.
     augmented
         Whether visits may move and turn their sequences.
+    mutated
+        Whether they may change letters.
     recorded
         Whether a GPU records a step and plays it back; anything else takes each as it comes.
 
@@ -143,6 +152,7 @@ class Program:
         *,
         batch: int,
         augmented: bool = False,
+        mutated: bool = False,
         recorded: bool = True,
     ) -> None:
         wanted, device = learner.architecture, learner.parameters.device
@@ -150,9 +160,10 @@ class Program:
         self._codes = torch.from_numpy(np.ascontiguousarray(codes)).to(device)
         self._labels = torch.from_numpy(np.asarray(labels, np.int64)).to(device)
         self._units = wanted.last_units if wanted.keep < 1 else 0
+        self._length = wanted.length if mutated else 0
         networks = len(learner.parameters)
         idle = [[Visit(rows=np.zeros(1, np.int64), rate=0)]] * networks
-        one = side_by_side(idle, batch=batch, units=self._units)
+        one = side_by_side(idle, batch=batch, units=self._units, length=self._length)
         each_step = sum(getattr(one, field.name).nbytes for field in fields(one))
         self.most_steps = max(_UPLOAD // each_step, 1)
         self._at = torch.zeros(1, dtype=torch.int64, device=device)
@@ -166,7 +177,7 @@ class Program:
 
     def side_by_side(self, visits: Sequence[Sequence[Visit]]) -> Steps:
         """Lay out mini-batches of each network, no more than `most_steps` of one."""
-        return side_by_side(visits, batch=self._batch, units=self._units)
+        return side_by_side(visits, batch=self._batch, units=self._units, length=self._length)
 
     def run(self, steps: Steps) -> None:
         """Take steps, no more than `most_steps`; on a GPU they are under way when this returns."""
@@ -213,10 +224,14 @@ class Program:
         """Take the step that is next of those sent."""
         now = {name: room.index_select(0, self._at)[0] for name, room in self._steps.items()}
         kept = now["kept"].float() / self.learner.architecture.keep
-        codes = self._codes[now["rows"]]
+        codes, letters = self._codes[now["rows"]], now["letters"]
+        if self._augmented:
+            codes = moved(codes, now["moves"], now["turned"])
+        if self._length:
+            codes = torch.where(letters > 0, letters - 1, codes)
         self.learner.step(
             Batch(
-                codes=moved(codes, now["moves"], now["turned"]) if self._augmented else codes,
+                codes=codes,
                 labels=self._labels[now["rows"]],
                 shares=now["shares"],
                 rates=now["rates"],

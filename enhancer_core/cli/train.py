@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from enhancer_core.cli.common import (
     PATH,
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     from enhancer_core.architecture import Architecture
     from enhancer_core.dataset import SplitDataset
     from enhancer_core.experiment import Experiment
+    from enhancer_core.protocol import TrainConfig
     from enhancer_core.start import Start
 
-_NETWORKS = ("enhancer", "tf", "original_code")  # model.NETWORKS, without importing torch
+_NETWORKS = ("enhancer", "tf", "original_code", "best")  # model.NETWORKS, without importing torch
 _UNFINISHED = "restarts"  # the folder in the output folder where a run in progress keeps its state
 
 
@@ -39,7 +42,8 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
     default="enhancer",
     show_default=True,
     help="The paper's network for enhancers, the smaller one for one transcription factor, or the"
-    " first with the bugs of the published code.",
+    " first with the bugs of the published code; or best, which is not the paper's: what is not"
+    " given is then as its own protocol has it (shifts, strands, a running mean, an ensemble).",
 )
 @click.option(
     "--restarts",
@@ -147,6 +151,14 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option("--flip", is_flag=True, help="Read a random strand of a training sequence each time.")
 @click.option(
+    "--mutate",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="SHARE",
+    default=0.0,
+    show_default=True,
+    help="Replace so many letters of a training sequence by random bases each time it is read.",
+)
+@click.option(
     "--weight-decay",
     type=click.FloatRange(min=0),
     metavar="DECAY",
@@ -220,6 +232,7 @@ def train(
     first_filters: int | None,
     shift: int,
     flip: bool,
+    mutate: float,
     weight_decay: float,
     average: float,
     schedule: str,
@@ -252,12 +265,13 @@ def train(
           --ensemble 3 --calibrate -o model
       enhancer-core train --positives e.fa --negatives b.fa \\
           --plant k2 k3 k4 -o wide
+      enhancer-core train --positives e.fa --negatives b.fa \\
+          --network best -o best
     """
     from enhancer_core.architecture import architecture, widened
     from enhancer_core.dataset import read_dataset
     from enhancer_core.experiment import Experiment, run, write_outcome
     from enhancer_core.io.files import make_folder, remove_partial
-    from enhancer_core.protocol import TrainConfig
     from enhancer_core.train import Check, discard_states
 
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
@@ -268,6 +282,7 @@ def train(
         raise click.UsageError(
             f"{output} holds an unfinished run; continue it with --resume, or choose another folder"
         )
+    config = _config(network)
     device = resolve_device(device)
     data = split_data(
         read_dataset(positives, negatives),
@@ -288,22 +303,7 @@ def train(
         network=network,
         architecture=wanted,
         start=start,
-        config=TrainConfig(
-            restarts=restarts,
-            epochs=epochs,
-            batch=batch,
-            learning_rate=learning_rate,
-            stop_below_loss=stop_below_loss,
-            keep=keep,
-            shift=shift,
-            flip=flip,
-            weight_decay=weight_decay,
-            average=average,
-            schedule=schedule,
-            freeze=freeze,
-            ensemble=ensemble,
-            calibrate=calibrate,
-        ),
+        config=config,
         seed=seed,
         grouped=groups is not None,
     )
@@ -319,8 +319,8 @@ def train(
                 " give both the same --split"
             )
     _say_arrangement(talk, experiment, device)
-    with talk.progress("epochs trained", restarts * epochs) as advance:
-        done = dict.fromkeys(range(restarts), 0)
+    with talk.progress("epochs trained", config.restarts * config.epochs) as advance:
+        done = dict.fromkeys(range(config.restarts), 0)
         best = 0.0
 
         def progress(restart: int, check: Check) -> None:
@@ -349,6 +349,24 @@ def train(
     talk.say(f"network:  test AUC {interval(outcome.network.test.auc)}")
     talk.say(f"baseline: test AUC {interval(outcome.baseline.test.auc)} ({outcome.baseline.name})")
     talk.say(f"model and report: {output}")
+
+
+def _config(network: str) -> TrainConfig:
+    """Take the network's protocol, and in it what the command line says.
+
+    The defaults that click knows are those of the paper's networks, so it is asked what was given.
+    """
+    from enhancer_core.protocol import TrainConfig, protocol
+
+    context, config = click.get_current_context(), protocol(network)
+    given = {
+        field.name: context.params[field.name]
+        for field in fields(TrainConfig)
+        if context.get_parameter_source(field.name) is ParameterSource.COMMANDLINE
+    }
+    if "restarts" in given and "ensemble" not in given:
+        given["ensemble"] = min(config.ensemble, given["restarts"])
+    return replace(config, **given)
 
 
 def _start(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.architecture import Architecture, weight_mask
+from enhancer_core.architecture import Architecture, tied_weights, weight_mask
 from enhancer_core.dna import Codes
 from enhancer_core.engine.backward import adam, backward, follow, shrink, unpack
 from enhancer_core.engine.forward import forward
@@ -73,7 +73,7 @@ class Learner:
         self.averaged = parameters.copy() if average else None
         self.steps = 0
         self._weight_decay, self._average = weight_decay, average
-        self._weights = weight_mask(wanted)
+        self._weights, self._tied = weight_mask(wanted), tied_weights(wanted)
         self._plan = plan(wanted, sequences=_BLOCK, keep=True)
         layers = self._plan.layers
         self._packed, self._gradients = aligned(self._plan.packed), aligned(self._plan.packed)
@@ -128,6 +128,10 @@ class Learner:
             Mean cross-entropy of the mini-batch, in nats.
         """
         loss, gradients = self.loss_and_gradients(codes, labels, mask=mask)
+        if self._tied is not None:  # equal gradients keep equal weights equal
+            where, shape = self._tied
+            each = gradients[where].reshape(shape)
+            each[:] = each.mean(axis=2, keepdims=True)
         self.steps += 1
         moved = self.parameters if held is None else self.parameters.copy()
         if self._weight_decay:

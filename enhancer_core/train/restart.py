@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from enhancer_core import metrics
 from enhancer_core.architecture import Architecture, dropout_mask
-from enhancer_core.augment import draw_moves
+from enhancer_core.augment import draw_letters, draw_moves
 from enhancer_core.batched import Visit
 from enhancer_core.checkpoint import read_arrays, write_arrays
 from enhancer_core.dataset import Dataset, SplitDataset
@@ -215,9 +215,11 @@ def visits(state: State, number: int, *, first: int = 0) -> Iterator[Visit]:
     masks = _masks(task, [len(batches[step]) for step in mine], dropout)
     for step, mask in zip(mine, masks, strict=True):
         rows = batches[step]
-        moves, turned = draw_moves(len(rows), shift=config.shift, flip=config.flip, rng=augmenting)
+        n, length = len(rows), task.wanted.length
+        moves, turned = draw_moves(n, shift=config.shift, flip=config.flip, rng=augmenting)
+        letters = draw_letters(n, length, mutate=config.mutate, rng=augmenting)
         rate = config.rate(epoch * len(batches) + step, total=config.epochs * len(batches))
-        yield Visit(rows=rows, rate=rate, mask=mask, moves=moves, turned=turned)
+        yield Visit(rows=rows, rate=rate, mask=mask, moves=moves, turned=turned, letters=letters)
 
 
 def _masks(

@@ -208,7 +208,7 @@ def _train_alone(task: Task, index: int) -> State:
         for visit in visits(state, len(state.checks)):
             if task.stop.is_set():
                 raise InterruptedError("another restart failed, or the run was interrupted")
-            codes = augment(task.codes[visit.rows], visit.moves, visit.turned)
+            codes = augment(task.codes[visit.rows], visit.moves, visit.turned, visit.letters)
             labels = task.labels[visit.rows]
             losses.append(learner.step(codes, labels, rate=visit.rate, mask=visit.mask, held=held))
             if losses[-1] < config.stop_below_loss:

@@ -104,6 +104,7 @@ def _program(states: list[State], *, device: str) -> tuple[Program, list[int]]:
         np.concatenate(labels),
         batch=config.batch,
         augmented=config.shift > 0 or config.flip,
+        mutated=config.mutate > 0,
     )
     return program, [firsts[state.task.fingerprint] for state in states]
 
