@@ -106,8 +106,10 @@ class WindowByWindow:
     def substituted_logits(
         self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
     ) -> NDArray[np.float32]:
-        """Not needed to scan."""
-        raise NotImplementedError
+        """Compute the logits of sequences with one base changed, each on its own."""
+        changed = codes[np.asarray(rows)]
+        changed[np.arange(len(changed)), np.asarray(positions)] = bases
+        return self.logits(changed)
 
 
 def chromosome(folder: Path, bp: int) -> Path:
