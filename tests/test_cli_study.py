@@ -93,3 +93,45 @@ def test_files_are_looked_for_in_the_folder_of_the_data(
     monkeypatch.setenv("ENHANCER_DATA", str(tmp_path / "there"))
     ran = cli("study", recipe, "-o", tmp_path / "out")
     assert f"{tmp_path / 'there' / 'p.fa'}: cannot be read" in ran.err
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'positives = ["p.fa"]',
+        'genome = "g.fa"',
+        'table = "t.tsv"\n[[data]]\nname = "c"\nset = "cebpa"\npositives = ["p.fa"]',
+        'positives = ["bad.fa"]',  # there, but not FASTA
+    ],
+)
+def test_a_study_without_its_data_leaves_nothing_behind(
+    cli: Callable[..., Ran], tmp_path: Path, recipe: Path, said: str
+) -> None:
+    text = RECIPE.replace('model = "bayes"\n', 'model = "5-mers"\n')
+    text = text.replace('simulate = "CEBPA"', said)
+    recipe.write_text(text.replace('data = ["cebpa"]', 'data = ["c"]') if "table" in said else text)
+    (tmp_path / "bad.fa").write_text("no header")
+    ran = cli("study", recipe, "-o", tmp_path / "out")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_later_recipe_lacks_is_told_before_anything_is_trained(
+    cli: Callable[..., Ran], tmp_path: Path, recipe: Path
+) -> None:
+    later = RECIPE.replace("oracle", "o2").replace("k_mers", "k2")
+    (tmp_path / "later.toml").write_text(later.replace('model = "5-mers"', 'motifs = ["m.meme:a"]'))
+    (tmp_path / "both.toml").write_text('include = ["two.toml", "later.toml"]')
+    ran = cli("study", tmp_path / "both.toml", "-o", tmp_path / "out")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "m.meme: cannot be read" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder_that_was_there_stays(
+    cli: Callable[..., Ran], tmp_path: Path, recipe: Path
+) -> None:
+    recipe.write_text(RECIPE.replace('simulate = "CEBPA"', 'positives = ["p.fa"]'))
+    (tmp_path / "out").mkdir()
+    assert cli("study", recipe, "-o", tmp_path / "out").status == 2
+    assert list((tmp_path / "out").iterdir()) == []

@@ -71,7 +71,7 @@ def study(
       enhancer-core study training/recipes/simulated.toml -o simulated
       enhancer-core study training/recipes/paper.toml --data data -o paper
     """
-    from enhancer_core.io.files import make_folder, write_text
+    from enhancer_core.io.files import output_folder, write_text
     from enhancer_core.report import render_page
     from enhancer_core.study import read_study, run_study, study_page
 
@@ -82,9 +82,8 @@ def study(
             f"{output} holds a study; continue it with --resume, or choose another folder"
         )
     device = resolve_device(device)
-    make_folder(output)
     total = sum(len(each.runs) + len(each.searches) for each in asked.recipes)
-    with talk.progress("runs done", total) as advance:
+    with output_folder(output), talk.progress("runs done", total) as advance:
 
         def progress(name: str, result: Result) -> None:
             aucs = [test["auc"]["value"] for test in result["tests"].values()]

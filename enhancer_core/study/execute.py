@@ -15,19 +15,17 @@ from enhancer_core import __version__, baseline, metrics, pssm
 from enhancer_core.architecture import Architecture, architecture, widened
 from enhancer_core.checkpoint import MODEL_FILE, Model, load_model, save_model
 from enhancer_core.dataset import Dataset, SplitDataset
-from enhancer_core.interpret import filter_pfms
 from enhancer_core.io.files import make_folder, remove_partial
 from enhancer_core.io.motifs import read_motif, read_motifs
-from enhancer_core.motif import Motif, ppm, pwm, similarity, site_prior
+from enhancer_core.motif import Motif, ppm, pwm, site_prior
 from enhancer_core.plant import Planted, plant, plant_motifs, room_for, start_from
 from enhancer_core.predict import probabilities
 from enhancer_core.simulate import DEFINITIONS
+from enhancer_core.study.filters import read_filters
 from enhancer_core.study.recipe import ORACLES, Recipe, Run
 from enhancer_core.study.strategies import Task, prepare, shares_unchanged
-from enhancer_core.study.world import MOTIFS
-from enhancer_core.train import Check, Trained, discard_states, train
+from enhancer_core.train import Check, discard_states, train
 
-_READ = 2000  # positives that filters are read on; more change a motif's counts by a few percent
 _STATES = "restarts"
 
 
@@ -57,7 +55,7 @@ def execute(run: Run, context: Context) -> dict[str, Any]:
         `learned` (sequences by part: positives, negatives), `tests` (each with its `auc`,
         `average_precision`, and the scores of its positives and negatives), `unchanged` (the share
         of shuffles equal to their input, by k); of a network also `epochs`, `updates`, `restarts`
-        (validation AUC of each) and `motifs` (the filter most like each, and how like).
+        (validation AUC of each) and what `filters.read_filters` gives.
 
     Raises
     ------
@@ -175,8 +173,11 @@ def _network(
         "epochs": config.epochs,
         "updates": config.epochs * a_pass,
         "restarts": [restart.auc for restart in trained.restarts],
-        "motifs": _motifs(run, trained, learn, context),
-    }
+        **read_filters(
+            trained.network, learn.train.codes[learn.train.labels], run.motifs,
+            context.data_folder, seed=context.seed,
+        ),
+    }  # fmt: skip
     record = {
         "enhancer_core": __version__, "network": run.network, "seed": context.seed,
         "config": config.to_dict(), "run": run.name,
@@ -192,8 +193,8 @@ def _network(
 def _start(run: Run, length: int, context: Context) -> tuple[Architecture, Planted | None]:
     """Give the network of a run, and what it begins with."""
     wanted = architecture(run.network, length=length)
-    if run.widen > 1 or run.filters is not None:
-        wanted = widened(wanted, run.widen, first=run.filters)
+    if run.widen > 1 or run.filters is not None or run.width is not None:
+        wanted = widened(wanted, run.widen, first=run.filters, width=run.width)
     if run.plant:
         donors = [_model_of(name, context) for name in run.plant]
         wanted = room_for(donors, wanted)
@@ -216,38 +217,4 @@ def _model_of(name: str, context: Context) -> Model:
 
 def _named_motifs(spec: str, folder: Path) -> list[Motif]:
     """Read the one motif of FILE:NAME, or all of FILE."""
-    return [_motif(spec, folder)] if ":" in spec else read_motifs(folder / spec)
-
-
-def _motifs(
-    run: Run, trained: Trained, learn: SplitDataset, context: Context
-) -> dict[str, dict[str, Any]]:
-    """Find the filter most like each motif that is looked for."""
-    if not run.motifs:
-        return {}
-    part = learn.train
-    positives = np.unique(part.codes[part.labels], axis=0)  # each once, though copied
-    chosen = np.random.default_rng(context.seed).permutation(len(positives))[:_READ]
-    pfms = [pfm for pfm in filter_pfms(trained.network, positives[np.sort(chosen)]) if pfm.any()]
-    found: dict[str, dict[str, Any]] = {}
-    for spec in run.motifs:
-        motif = _motif(spec, context.data_folder)
-        if not pfms:
-            found[spec] = {"similarity": 0.0}
-            continue
-        alike = similarity([Motif("filter", pfm) for pfm in pfms], [motif])
-        best = int(alike.scores[:, 0].argmax())
-        found[spec] = {
-            "similarity": float(alike.scores[best, 0]),
-            "strand": int(alike.strands[best, 0]),
-            "pfm": pfms[best].tolist(),
-            "motif": motif.pfm.tolist(),
-        }
-    return found
-
-
-def _motif(spec: str, folder: Path) -> Motif:
-    if spec in MOTIFS:
-        return MOTIFS[spec]
-    file, colon, name = spec.partition(":")
-    return read_motif(f"{folder / file}{colon}{name}" if colon else spec)
+    return [read_motif(f"{folder / spec}")] if ":" in spec else read_motifs(folder / spec)

@@ -166,9 +166,12 @@ def _curves(
 def each_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Show each run on a test of its own, beside the first run that has the same one."""
     runs = runs_of(part, recipe)
-    test_of = {run.name: next(iter(results[run.name]["tests"])) for run in runs}
+    test_of = {
+        run.name: next(t for t in results[run.name]["tests"] if t in part.tests or not part.tests)
+        for run in runs
+    }
     first: dict[str, Run | Search] = {}
-    rows, said, bars = [], [], []
+    rows, reached, said, bars = [], [], [], []
     for run in runs:
         test = test_of[run.name]
         base = first.setdefault(test, run)
@@ -179,9 +182,11 @@ def each_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> S
         bars.append(figures.Bar(name=run.shown, value=value, colour=colour))
         if gain is not None:
             said.append(words.versus(run.shown, base.shown, gain))
+        if part.least is not None and not (isinstance(run, Run) and run.model == "5-mers"):
+            reached.append(words.reached(run.shown, value, part.least))
     return Section(
         title=part.title,
-        text=text_of(part, " ".join(said)),
+        text=text_of(part, " ".join(reached), " ".join(said)),
         tables=[
             Table(
                 head=("Model", "AUC", "95 % interval", "Difference", "95 % interval"),

@@ -1,0 +1,200 @@
+"""The sections that show what filters look for: beside the motifs asked for, and beside all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from enhancer_core.matching import Match
+from enhancer_core.motif import Motif, ppm, reverse_complement
+from enhancer_core.report import Figure, Section, Table, plots
+from enhancer_core.report.motifs import pair_logo
+from enhancer_core.study import words
+from enhancer_core.study.compare import Result
+from enhancer_core.study.parts import runs_of, text_of
+from enhancer_core.study.recipe import Part, Recipe, Run, Search
+
+_SIMILARITY = (
+    "Similarity is the Pearson correlation of the best filter with the motif, as HOMER's (1 is the"
+    " same)"
+)
+_CHANCE = (
+    "; p is TOMTOM's, q the false discovery rate among all motifs of the database. Neither allows"
+    " for the number of filters."
+)
+
+
+def motifs_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+    """Show the filter most like each motif that was looked for."""
+    rows, drawn, found = [], [], []
+    for run in runs_of(part, recipe):
+        for spec, best in results[run.name].get("motifs", {}).items():
+            motif = spec.rpartition(":")[2].rpartition(".")[2]
+            found.append((run, motif, best))
+            rows.append((run.shown, motif, f"{best['similarity']:.3f}", *_judged(best)))
+            if "pfm" in best:
+                drawn += _pair(run, motif, best)
+    judged = any("q" in best for _, _, best in found)
+    head = ("Network", "Motif", "Similarity", "p", "q", "Most like in the database", "Similarity")
+    return Section(
+        title=part.title,
+        text=text_of(part, *_said(part, found, judged=judged)),
+        tables=[
+            Table(
+                head=head if judged else head[:3],
+                rows=[row if judged else row[:3] for row in rows],
+                text_columns=2,
+                caption=_SIMILARITY + (_CHANCE if judged else "."),
+            )
+        ],
+        figures=drawn,
+        small_figures=True,
+    )
+
+
+def filters_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+    """Show every filter of networks above the motif of the database that it is most like."""
+    said, rows, drawn = [], [], []
+    for run in runs_of(part, recipe):
+        filters = sorted(results[run.name].get("filters", ()), key=_surest)
+        names = [_name(each["match"]) for each in filters if _is_match(each["match"], part)]
+        counts = dict.fromkeys(names, 0) | {name: names.count(name) for name in names}
+        told = words.listed(
+            [name if n == 1 else f"{name} ({n})" for name, n in counts.items()] or ["none"]
+        )
+        said.append(
+            f"{words.sentence(run.shown)}: {len(names)} of {len(filters)} filters match a motif at"
+            f" q below {part.most_q:g}{f': {told}' if names else ''}."
+        )
+        for each in filters:
+            match = each["match"]
+            rows.append((run.shown, *_cells(match)))
+            drawn.append(_figure(run, each))
+    return Section(
+        title=part.title,
+        text=text_of(part, " ".join(said)),
+        tables=[
+            Table(
+                head=("Network", "Most like in the database", "Similarity", "p", "q"),
+                rows=rows,
+                text_columns=2,
+                caption="A line for each filter." + _CHANCE.replace("; p", " p"),
+            )
+        ],
+        figures=drawn,
+        small_figures=True,
+    )
+
+
+def _said(
+    part: Part, found: Sequence[tuple[Run | Search, str, Mapping[str, Any]]], *, judged: bool
+) -> list[str]:
+    """Say how many reach what is asked for, and how many are most like what was looked for."""
+    said = []
+    if part.least is not None:
+        least = min(best["similarity"] for _, _, best in found)
+        enough = sum(
+            best["similarity"] >= part.least and _is_sure(best, part) for _, _, best in found
+        )
+        also = f" and a q below {part.most_q:g}" if judged else ""
+        said.append(
+            f"{enough} of {len(found)} reach a similarity of {part.least:g}{also}; the least"
+            f" similarity is {least:.3f}."
+        )
+    others = [
+        f"that of {run.shown} is more like {_name(best['best'])}, {best['best']['similarity']:.3f}"
+        for run, motif, best in found
+        if best.get("best") and best["best"]["target"] != best["motif"]
+    ]
+    if judged:
+        text = f"{len(found) - len(others)} of these filters are most like the motif looked for"
+        said.append(f"{text}{f'; {words.listed(others)}' if others else ''}.")
+    return said
+
+
+def _is_sure(best: Mapping[str, Any], part: Part) -> bool:
+    """Say whether q is below the most allowed, where there is a q at all."""
+    q = best.get("q")
+    return q is None or q < part.most_q
+
+
+def _is_match(match: Mapping[str, Any] | None, part: Part) -> bool:
+    return match is not None and match["q"] is not None and match["q"] < part.most_q
+
+
+def _judged(best: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    name, similarity, *_ = _cells(best.get("best"))
+    return _small(best.get("p")), _small(best.get("q")), name, similarity
+
+
+def _cells(match: Mapping[str, Any] | None) -> tuple[str, str, str, str]:
+    if match is None:
+        return "flat", "", "", ""
+    return (
+        " ".join(filter(None, (match["name"], match["alias"]))),
+        f"{match['similarity']:.3f}",
+        _small(match["p"]),
+        _small(match["q"]),
+    )
+
+
+def _name(match: Mapping[str, Any]) -> str:
+    """Name a motif of a database as short as can be."""
+    return str(match["alias"] or match["name"].rpartition(".")[2] or match["name"])
+
+
+def _small(value: float | None) -> str:
+    return "" if value is None else f"{value:.2g}"
+
+
+def _surest(each: Mapping[str, Any]) -> tuple[bool, float, float]:
+    match = each["match"]
+    if match is None:
+        return True, 0.0, 0.0
+    return False, 1.0 if match["q"] is None else match["q"], -match["similarity"]
+
+
+def _figure(run: Run | Search, each: Mapping[str, Any]) -> Figure:
+    """Draw a filter above what it is most like, as they lie over each other."""
+    query, match = Motif("filter", np.array(each["pfm"])), each["match"]
+    caption = Markup("<b>{}</b><br>").format(run.shown)
+    if match is None:
+        return Figure(
+            svg=plots.logo(ppm(query.pfm)),
+            alt=f"Logo of a flat filter of {run.shown}",
+            caption=caption + "flat",
+        )
+    target = Match(
+        target=Motif(match["name"], np.array(match["target"]), match["alias"]),
+        similarity=match["similarity"], offset=match["offset"], strand=match["strand"],
+        p=np.nan, q=np.nan,
+    )  # fmt: skip
+    q = f", q {_small(match['q'])}" if match["q"] is not None else ""
+    return Figure(
+        svg=pair_logo(query, target),
+        alt=f"Logos of a filter of {run.shown} and of {_name(match)}",
+        caption=caption + f"{_name(match)}, {match['similarity']:.2f}{q}",
+    )
+
+
+def _pair(run: Run | Search, motif: str, best: Mapping[str, Any]) -> list[Figure]:
+    pfm = np.array(best["pfm"], dtype=np.float64)
+    if best["strand"] == -1:
+        pfm = reverse_complement(pfm)
+    return [
+        Figure(
+            svg=plots.logo(ppm(pfm)),
+            alt=f"Logo of the filter of {run.shown} most like {motif}",
+            caption=Markup("<b>{}</b><br>filter most like {}, {:.2f}").format(
+                run.shown, motif, best["similarity"]
+            ),
+        ),
+        Figure(
+            svg=plots.logo(ppm(np.array(best["motif"], dtype=np.float64))),
+            alt=f"Logo of {motif}",
+            caption=Markup("<b>{}</b><br>as known").format(motif),
+        ),
+    ]
