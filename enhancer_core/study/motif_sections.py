@@ -17,6 +17,7 @@ from enhancer_core.study.compare import Result
 from enhancer_core.study.parts import runs_of, text_of
 from enhancer_core.study.recipe import Part, Recipe, Run, Search
 
+_NAMED, _DRAWN = 6, 4  # motifs of a network, at most, in words and as logos
 _SIMILARITY = (
     "Similarity is the Pearson correlation of the best filter with the motif, as HOMER's (1 is the"
     " same)"
@@ -56,32 +57,33 @@ def motifs_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
 
 
 def filters_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
-    """Show every filter of networks above the motif of the database that it is most like."""
+    """Show what filters match of all motifs of the database, the surest filter of each."""
     said, rows, drawn = [], [], []
     for run in runs_of(part, recipe):
-        filters = sorted(results[run.name].get("filters", ()), key=_surest)
-        names = [_name(each["match"]) for each in filters if _is_match(each["match"], part)]
-        counts = dict.fromkeys(names, 0) | {name: names.count(name) for name in names}
-        told = words.listed(
-            [name if n == 1 else f"{name} ({n})" for name, n in counts.items()] or ["none"]
-        )
+        filters = results[run.name].get("filters", ())
+        matched: dict[str, list[Mapping[str, Any]]] = {}
+        for each in sorted((e for e in filters if _is_match(e["match"], part)), key=_surest):
+            matched.setdefault(each["match"]["name"], []).append(each)
+        told = [f"{_name(each[0]['match'])} ({len(each)})" for each in matched.values()]
         said.append(
-            f"{words.sentence(run.shown)}: {len(names)} of {len(filters)} filters match a motif at"
-            f" q below {part.most_q:g}{f': {told}' if names else ''}."
+            f"{words.sentence(run.shown)}: {sum(map(len, matched.values()))} of {len(filters)}"
+            f" filters match a motif at q below {part.most_q:g}"
+            f"{f': {words.listed(told[:_NAMED])}' if told else ''}"
+            f"{f', and {len(told) - _NAMED} more motifs' if len(told) > _NAMED else ''}."
         )
-        for each in filters:
-            match = each["match"]
-            rows.append((run.shown, *_cells(match)))
-            drawn.append(_figure(run, each))
+        for each in matched.values():
+            rows.append((run.shown, *_cells(each[0]["match"]), str(len(each))))
+        drawn += [_figure(run, each[0]) for each in list(matched.values())[:_DRAWN]]
     return Section(
         title=part.title,
         text=text_of(part, " ".join(said)),
         tables=[
             Table(
-                head=("Network", "Most like in the database", "Similarity", "p", "q"),
+                head=("Network", "Motif of the database", "Similarity", "p", "q", "Filters"),
                 rows=rows,
                 text_columns=2,
-                caption="A line for each filter." + _CHANCE.replace("; p", " p"),
+                caption="Each motif that filters are most like, with the figures of the surest"
+                " filter. Motifs of one family are alike." + _CHANCE.replace("; p", " p"),
             )
         ],
         figures=drawn,
@@ -150,33 +152,24 @@ def _small(value: float | None) -> str:
     return "" if value is None else f"{value:.2g}"
 
 
-def _surest(each: Mapping[str, Any]) -> tuple[bool, float, float]:
-    match = each["match"]
-    if match is None:
-        return True, 0.0, 0.0
-    return False, 1.0 if match["q"] is None else match["q"], -match["similarity"]
+def _surest(each: Mapping[str, Any]) -> tuple[float, float]:
+    return each["match"]["q"], -each["match"]["similarity"]
 
 
 def _figure(run: Run | Search, each: Mapping[str, Any]) -> Figure:
     """Draw a filter above what it is most like, as they lie over each other."""
-    query, match = Motif("filter", np.array(each["pfm"])), each["match"]
-    caption = Markup("<b>{}</b><br>").format(run.shown)
-    if match is None:
-        return Figure(
-            svg=plots.logo(ppm(query.pfm)),
-            alt=f"Logo of a flat filter of {run.shown}",
-            caption=caption + "flat",
-        )
+    match = each["match"]
     target = Match(
         target=Motif(match["name"], np.array(match["target"]), match["alias"]),
         similarity=match["similarity"], offset=match["offset"], strand=match["strand"],
-        p=np.nan, q=np.nan,
+        p=match["p"], q=match["q"],
     )  # fmt: skip
-    q = f", q {_small(match['q'])}" if match["q"] is not None else ""
     return Figure(
-        svg=pair_logo(query, target),
+        svg=pair_logo(Motif("filter", np.array(each["pfm"])), target),
         alt=f"Logos of a filter of {run.shown} and of {_name(match)}",
-        caption=caption + f"{_name(match)}, {match['similarity']:.2f}{q}",
+        caption=Markup("<b>{}</b><br>{}, {:.2f}, q {}").format(
+            run.shown, _name(match), target.similarity, _small(target.q)
+        ),
     )
 
 
