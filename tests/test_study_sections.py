@@ -137,7 +137,7 @@ def test_a_page_shows_the_own_file_the_motif_and_what_filters_match(
 ) -> None:
     page = done[1]
     assert "1 of 1 reach a similarity of 0.9 and a q below 0.01" in page
-    assert "1 of these filters are most like the motif looked for." in page
+    assert "Of all motifs of the database, 1 of 1 are most like the one looked for." in page
     filters = done[0].runs["planted"]["filters"]
     matched = [e["match"]["name"] for e in filters if e["match"] and e["match"]["q"] < 0.01]
     assert matched
@@ -197,7 +197,8 @@ def test_a_background_that_is_told_from_its_shuffles_at_the_papers_k_is_said_to_
     assert "This recipe goes on with k = 3, as recommended." in text
     assert "'few repeats' at k = 4: 0.510 (0.490–0.530), below 0.55, as the paper found." in text
     assert (
-        "'all windows' at k = 4: 0.800 (0.780–0.820), above the paper's 0.55: not chance." in text
+        "'all windows' at k = 4: 0.800 (0.780–0.820), above the paper's 0.55: told apart still."
+        in text
     )
     assert "Were 'all windows' the background, the rule would recommend no k for peaks." in text
     other = Part(kind="k_choice", title="t", runs=part.runs, k=4)
@@ -227,8 +228,8 @@ def test_a_motif_is_found_by_similarity_and_q_together(
     text = made(runs, Part(kind="motifs", title="t", runs=("a", "b"), least=0.9), results)
     assert f"{enough} of 2 reach a similarity of 0.9 and a q below 0.01" in text
     assert (
-        "1 of these filters are most like the motif looked for; that of b is more like CEBPA, 0.970"
-        in text
+        "Of all motifs of the database, 1 of 2 are most like the one looked for; that of b is more"
+        " like CEBPA, 0.970." in text
     )
 
 

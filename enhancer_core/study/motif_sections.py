@@ -24,7 +24,7 @@ _SIMILARITY = (
 )
 _CHANCE = (
     "; p is TOMTOM's, q the false discovery rate among all motifs of the database. Neither allows"
-    " for the number of filters."
+    " for the number of filters. Factors of one family bind alike, and so their motifs are alike."
 )
 
 
@@ -83,7 +83,7 @@ def filters_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -
                 rows=rows,
                 text_columns=2,
                 caption="Each motif that filters are most like, with the figures of the surest"
-                " filter. Motifs of one family are alike." + _CHANCE.replace("; p", " p"),
+                " filter" + _CHANCE,
             )
         ],
         figures=drawn,
@@ -112,8 +112,10 @@ def _said(
         if best.get("best") and best["best"]["target"] != best["motif"]
     ]
     if judged:
-        text = f"{len(found) - len(others)} of these filters are most like the motif looked for"
-        said.append(f"{text}{f'; {words.listed(others)}' if others else ''}.")
+        said.append(
+            f"Of all motifs of the database, {len(found) - len(others)} of {len(found)} are most"
+            f" like the one looked for{f'; {words.listed(others)}' if others else ''}."
+        )
     return said
 
 
