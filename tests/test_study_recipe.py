@@ -209,6 +209,11 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
         (DATA.replace("number = 400", "number = 40\nfolds = 2"), "folds is 2 in the set 's'"),
         (
             DATA.replace("simulate", "folds = 2\nsimulate")
+            + "[[data]]\nname = 'd'\nset = 'c'\ntable = 't.tsv'",
+            "data 'c' has folds, and others are in its set",
+        ),
+        (
+            DATA.replace("simulate", "folds = 2\nsimulate")
             + "[[search]]\nname = 's'\ndata = ['c']\nupdates = 9",
             "search 's': its data have folds",
         ),

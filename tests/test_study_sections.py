@@ -233,6 +233,21 @@ def test_a_motif_is_found_by_similarity_and_q_together(
     )
 
 
+def test_a_filter_that_is_flat_or_has_no_q_is_not_counted_as_a_match() -> None:
+    runs = [Run(name=name, data=("d",), motifs=("f:x.HNF4A",)) for name in "ab"]
+    part = Part(kind="motifs", title="t", runs=("a", "b"), least=0.9)
+    sure, flat = found(0.96, 1e-5, "x.HNF4A"), found(0.96, 1e-5, "x.HNF4A") | {"best": None}
+    results = {name: {"motifs": {"f:x.HNF4A": each}} for name, each in (("a", sure), ("b", flat))}
+    assert "database, 1 of 2 are most like the one looked for." in made(runs, part, results)
+    unknown = sure | {"q": None, "p": None}  # too small a database
+    results["b"]["motifs"]["f:x.HNF4A"] = unknown
+    assert "1 of 2 reach a similarity of 0.9 and a q below 0.01" in made(runs, part, results)
+    results["a"]["motifs"]["f:x.HNF4A"] = unknown
+    text = made(runs, part, results)
+    assert "2 of 2 reach a similarity of 0.9; the least" in text
+    assert "database" not in text
+
+
 def test_a_search_says_whether_a_round_ranked_its_mixes_as_the_next_did() -> None:
     rng = np.random.default_rng(0)
     n = 60

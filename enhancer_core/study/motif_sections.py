@@ -38,7 +38,7 @@ def motifs_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
             rows.append((run.shown, motif, f"{best['similarity']:.3f}", *_judged(best)))
             if "pfm" in best:
                 drawn += _pair(run, motif, best)
-    judged = any("q" in best for _, _, best in found)
+    judged = any(best.get("q") is not None for _, _, best in found)
     head = ("Network", "Motif", "Similarity", "p", "q", "Most like in the database", "Similarity")
     return Section(
         title=part.title,
@@ -62,7 +62,7 @@ def filters_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -
     for run in runs_of(part, recipe):
         filters = results[run.name].get("filters", ())
         matched: dict[str, list[Mapping[str, Any]]] = {}
-        for each in sorted((e for e in filters if _is_match(e["match"], part)), key=_surest):
+        for each in sorted((e for e in filters if _is_sure(e["match"] or {}, part)), key=_surest):
             matched.setdefault(each["match"]["name"], []).append(each)
         told = [f"{_name(each[0]['match'])} ({len(each)})" for each in matched.values()]
         said.append(
@@ -99,34 +99,32 @@ def _said(
     if part.least is not None:
         least = min(best["similarity"] for _, _, best in found)
         enough = sum(
-            best["similarity"] >= part.least and _is_sure(best, part) for _, _, best in found
+            best["similarity"] >= part.least and (not judged or _is_sure(best, part))
+            for _, _, best in found
         )
         also = f" and a q below {part.most_q:g}" if judged else ""
         said.append(
             f"{enough} of {len(found)} reach a similarity of {part.least:g}{also}; the least"
             f" similarity is {least:.3f}."
         )
+    matched = [(run, best) for run, _, best in found if best.get("best")]
     others = [
         f"that of {run.shown} is more like {_name(best['best'])}, {best['best']['similarity']:.3f}"
-        for run, motif, best in found
-        if best.get("best") and best["best"]["target"] != best["motif"]
+        for run, best in matched
+        if best["best"]["target"] != best["motif"]
     ]
     if judged:
         said.append(
-            f"Of all motifs of the database, {len(found) - len(others)} of {len(found)} are most"
+            f"Of all motifs of the database, {len(matched) - len(others)} of {len(found)} are most"
             f" like the one looked for{f'; {words.listed(others)}' if others else ''}."
         )
     return said
 
 
 def _is_sure(best: Mapping[str, Any], part: Part) -> bool:
-    """Say whether q is below the most allowed, where there is a q at all."""
+    """Say whether q is known, and below the most allowed."""
     q = best.get("q")
-    return q is None or q < part.most_q
-
-
-def _is_match(match: Mapping[str, Any] | None, part: Part) -> bool:
-    return match is not None and match["q"] is not None and match["q"] < part.most_q
+    return q is not None and bool(q < part.most_q)
 
 
 def _judged(best: Mapping[str, Any]) -> tuple[str, str, str, str]:

@@ -244,21 +244,29 @@ def _check_names(path: Path, recipe: Recipe) -> None:
     for run in recipe.steps:
         _check_run(f"{path}: run '{run.name}'", run, sets, before)
         before |= {run.name}
+    _check_folds_and_tables(path, recipe)
+    _check_sections(path, recipe)
+
+
+def _check_folds_and_tables(path: Path, recipe: Recipe) -> None:
+    """Check that no fold stands beside other data, and that nothing learns from a table."""
+    sets = [each.set_name for each in recipe.data]
     folded = {each.name for each in recipe.data if each.folds}
+    for name in folded:
+        if sets.count(name) > 1:
+            raise RecipeError(f"{path}: data '{name}' has folds, and others are in its set")
     tables = {each.name for each in recipe.data if each.table}
     for run in recipe.steps:
-        for name in run.data:
-            if name in tables:
-                raise RecipeError(
-                    f"{path}: run '{run.name}': data '{name}' is a table, and tested on alone;"
-                    " allowed is in 'tests'"
-                )
+        for name in tables.intersection(run.data):
+            raise RecipeError(
+                f"{path}: run '{run.name}': data '{name}' is a table, and tested on alone;"
+                " allowed is in 'tests'"
+            )
     for search in recipe.searches:
         if folded & set(search.data):
             raise RecipeError(
                 f"{path}: search '{search.name}': its data have folds; allowed are none"
             )
-    _check_sections(path, recipe)
 
 
 def _check_sections(path: Path, recipe: Recipe) -> None:
