@@ -191,9 +191,9 @@ def nearest_query(
     >>> query, match.target.alias, round(match.similarity, 2)
     (1, 'CEBPA', 1.0)
     """
-    alike = similarity(queries, targets)
-    row = int(alike.scores[:, index].argmax())
-    return row, _judged(queries, targets, alike)(row, index)
+    row = int(similarity(queries, [targets[index]]).scores[:, 0].argmax())
+    nearest = [queries[row]]
+    return row, _judged(nearest, targets, similarity(nearest, targets))(0, index)
 
 
 def _judged(

@@ -36,7 +36,9 @@ def motifs_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
             motif = spec.rpartition(":")[2].rpartition(".")[2]
             found.append((run, motif, best))
             rows.append((run.shown, motif, f"{best['similarity']:.3f}", *_judged(best)))
-            if "pfm" in best:
+            if best.get("q") is not None:
+                drawn.append(_figure(run, {"pfm": best["pfm"], "match": best}))
+            elif "pfm" in best:
                 drawn += _pair(run, motif, best)
     judged = any(best.get("q") is not None for _, _, best in found)
     head = ("Network", "Motif", "Similarity", "p", "q", "Most like in the database", "Similarity")
@@ -98,14 +100,16 @@ def _said(
     said = []
     if part.least is not None:
         least = min(best["similarity"] for _, _, best in found)
-        enough = sum(
-            best["similarity"] >= part.least and (not judged or _is_sure(best, part))
-            for _, _, best in found
-        )
+        enough = [
+            run.shown
+            for run, _, best in found
+            if best["similarity"] >= part.least and (not judged or _is_sure(best, part))
+        ]
         also = f" and a q below {part.most_q:g}" if judged else ""
+        which = f" ({words.listed(enough)})" if enough else ""
         said.append(
-            f"{enough} of {len(found)} reach a similarity of {part.least:g}{also}; the least"
-            f" similarity is {least:.3f}."
+            f"{len(enough)} of {len(found)} reach a similarity of {part.least:g}{also}{which}; the"
+            f" least similarity is {least:.3f}."
         )
     matched = [(run, best) for run, _, best in found if best.get("best")]
     others = [

@@ -143,7 +143,7 @@ def beside_chance(name: str, k: int, value: Estimate, most: float) -> str:
     Examples
     --------
     >>> beside_chance("repeats", 4, Estimate(0.8, 0.78, 0.82), 0.55)
-    "'repeats' at k = 4: 0.800 (0.780–0.820), above the paper's 0.55: told apart still."
+    "'repeats' at k = 4: 0.800 (0.780–0.820), above the paper's 0.55: told from its shuffles."
     >>> beside_chance("dna", 4, Estimate(0.56, 0.54, 0.58), 0.55)
     "'dna' at k = 4: 0.560 (0.540–0.580), which does not tell it from the paper's 0.55."
     >>> beside_chance("dna", 4, Estimate(0.51, 0.49, 0.53), 0.55)
@@ -151,7 +151,7 @@ def beside_chance(name: str, k: int, value: Estimate, most: float) -> str:
     """
     told = f"'{name}' at k = {k}: {with_interval(value)}"
     if value.low > most:
-        return f"{told}, above the paper's {most:g}: told apart still."
+        return f"{told}, above the paper's {most:g}: told from its shuffles."
     if value.high < most:
         return f"{told}, below {most:g}, as the paper found."
     return f"{told}, which does not tell it from the paper's {most:g}."
