@@ -242,7 +242,7 @@ def test_a_filter_that_is_flat_or_has_no_q_is_not_counted_as_a_match() -> None:
     assert "1 of 2 reach a similarity of 0.9 and a q below 0.01" in made(runs, part, results)
     results["a"]["motifs"]["f:x.HNF4A"] = unknown
     text = made(runs, part, results)
-    assert "2 of 2 reach a similarity of 0.9 (a and b); the least" in text
+    assert "2 of 2 reach a similarity of 0.9 (a; b); the least" in text
     assert "database" not in text
 
 

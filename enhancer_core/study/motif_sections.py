@@ -106,7 +106,7 @@ def _said(
             if best["similarity"] >= part.least and (not judged or _is_sure(best, part))
         ]
         also = f" and a q below {part.most_q:g}" if judged else ""
-        which = f" ({words.listed(enough)})" if enough else ""
+        which = f" ({'; '.join(enough)})" if enough else ""
         said.append(
             f"{len(enough)} of {len(found)} reach a similarity of {part.least:g}{also}{which}; the"
             f" least similarity is {least:.3f}."
@@ -120,7 +120,7 @@ def _said(
     if judged:
         said.append(
             f"Of all motifs of the database, {len(matched) - len(others)} of {len(found)} are most"
-            f" like the one looked for{f'; {words.listed(others)}' if others else ''}."
+            f" like the one looked for{''.join(f'; {other}' for other in others)}."
         )
     return said
 
