@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from enhancer_core.checkpoint import load_model
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.io.motifs import write_meme
 from enhancer_core.motif import BUILTIN, Motif
@@ -59,6 +61,9 @@ title = "against windows"
 plant_motifs = ["known.meme:HNF4A_NAME"]
 filters = 9
 width = 13
+mutate = 0.05
+learning_rate = 0.002
+calibrate = true
 tests = ["own", "peaks"]
 motifs = ["known.meme:HNF4A_NAME"]
 [[section]]
@@ -86,7 +91,7 @@ runs = ["planted"]
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, str]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, str, Path]:
     """Peaks with a site of HNF4A, their own tests, a genome, and 30 known motifs with HNF4A."""
     folder, rng = tmp_path_factory.mktemp("chip"), np.random.default_rng(0)
     made = simulate(HNF4A, n=90, length=60, definition="figure2", rng=rng)
@@ -105,11 +110,11 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, str]:
     study = read_study(folder / "chip.toml")
     (folder / "out").mkdir()
     results = run_study(study, folder / "out", data_folder=folder)
-    return results, render_page(study_page(study, results))
+    return results, render_page(study_page(study, results)), folder / "out" / "runs"
 
 
 def test_a_test_file_of_its_own_is_tested_on_whole_and_beside_the_peaks(
-    done: tuple[Results, str],
+    done: tuple[Results, str, Path],
 ) -> None:
     for run in ("k.1", "k.4", "planted"):
         tests = done[0].runs[run]["tests"]
@@ -120,7 +125,7 @@ def test_a_test_file_of_its_own_is_tested_on_whole_and_beside_the_peaks(
 
 
 def test_the_filter_most_like_a_motif_is_judged_among_all_motifs_of_its_file(
-    done: tuple[Results, str],
+    done: tuple[Results, str, Path],
 ) -> None:
     (found,) = done[0].runs["planted"]["motifs"].values()
     assert found["similarity"] > 0.9
@@ -133,7 +138,7 @@ def test_the_filter_most_like_a_motif_is_judged_among_all_motifs_of_its_file(
 
 
 def test_a_page_shows_the_own_file_the_motif_and_what_filters_match(
-    done: tuple[Results, str],
+    done: tuple[Results, str, Path],
 ) -> None:
     page = done[1]
     assert "1 of 1 reach a similarity of 0.9 and a q below 0.01 (against windows); the" in page
@@ -153,6 +158,14 @@ def test_a_page_shows_the_own_file_the_motif_and_what_filters_match(
     highlight = page[page.index("<dt>Own tests</dt>") :][:300]
     assert f"{min(aucs):.3f}" in highlight
     assert "the least of 2" in highlight
+
+
+def test_a_network_is_made_and_trained_as_its_run_says(done: tuple[Results, str, Path]) -> None:
+    model = load_model(done[2] / "planted")
+    first = model.architecture.convolutions[0]
+    assert (first.filters, first.width) == (9, 13)
+    config = model.training["config"]
+    assert (config["mutate"], config["learning_rate"], config["calibrate"]) == (0.05, 0.002, True)
 
 
 def made(runs: list[Run], part: Part, results: Mapping[str, Any]) -> str:
