@@ -232,6 +232,8 @@ def _check_names(path: Path, recipe: Recipe) -> None:
     for run in recipe.steps:
         _check_run(f"{path}: run '{run.name}'", run, sets, before)
         before |= {run.name}
+    for run in recipe.runs:
+        _check_baseline(f"{path}: run '{run.name}'", run, recipe)
     folded = {each.name for each in recipe.data if each.folds}
     for search in recipe.searches:
         if folded & set(search.data):
@@ -239,6 +241,18 @@ def _check_names(path: Path, recipe: Recipe) -> None:
                 f"{path}: search '{search.name}': its data have folds; allowed are none"
             )
     _check_sections(path, recipe)
+
+
+def _check_baseline(where: str, run: Run, recipe: Recipe) -> None:
+    """Check that a run and its baseline can stand in one row of published models."""
+    for other in recipe.runs:
+        if other.name == run.baseline and (
+            (run.model, other.model) != ("network", "5-mers") or run.tests[0] not in other.tests
+        ):
+            raise RecipeError(
+                f"{where}: baseline '{other.name}'; allowed is a run of 5-mers with the test"
+                f" '{run.tests[0]}', beside a network"
+            )
 
 
 def _check_sections(path: Path, recipe: Recipe) -> None:

@@ -121,6 +121,7 @@ class Run:
     warm: bool = False  # with over = "k": each k starts from the weights of the one before
     updates_of: str = ""  # a run: as many mini-batches as it takes, in whole epochs
     control_of: str = ""  # the run whose gain this one checks
+    baseline: str = ""  # a run of 5-mers; its AUC goes into the model's record, to be published
     tests: tuple[str, ...] = ()  # data, or DATA/k: against k-shuffles; empty: the run's own task
     motifs: tuple[str, ...] = ()  # looked for among the first layer's filters
     paper: float | None = None  # AUC that the paper gives
@@ -159,7 +160,7 @@ class Run:
     @property
     def needs(self) -> tuple[str, ...]:
         """Names of the runs that it builds on."""
-        return tuple(filter(None, (*self.plant, self.initial, self.updates_of)))
+        return tuple(filter(None, (*self.plant, self.initial, self.updates_of, self.baseline)))
 
     def mix(self) -> Mix:
         """Give what its positives are opposed to."""
