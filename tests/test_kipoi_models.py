@@ -150,8 +150,11 @@ def test_a_row_can_be_trained_again_by_a_recipe_of_its_name(
     assert record["seed"] == recipe["seed"]
     if "study" in recipe:
         run = run_of(recipe)
-        assert (record["run"], record["config"]) == (run.name, run.config().to_dict())
-        assert (record["baseline"]["run"], row["network"]) == (run.baseline, run.network)
+        stated = run.config().to_dict()
+        assert record["config"] == {name: stated[name] for name in record["config"]}
+        assert {"restarts", "epochs"} <= record["config"].keys()
+        assert (record["run"], record["baseline"]["run"]) == (run.name, run.baseline)
+        assert row["network"] == run.network
         return
     assert row["network"] == recipe["network"]
     own = protocol(recipe["network"])
