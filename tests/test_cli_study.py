@@ -67,6 +67,28 @@ def test_a_quick_look_takes_fewer_sequences(
     assert "24 + 24" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_some_runs_can_be_done_alone_and_the_others_later(
+    cli: Callable[..., Ran], recipe: Path, tmp_path: Path
+) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    cli("study", recipe, "-o", whole)
+    ran = cli("study", recipe, "--only", "k_mers", "-o", out)
+    assert (ran.status, "runs done: 1 of 1 (100%), k_mers" in ran.err) == (0, True)
+    assert [path.name for path in (out / "runs").iterdir()] == ["k_mers"]
+    assert "<h2>Which is better?</h2>" not in (out / "report.html").read_text()
+    assert cli("study", recipe, "--only", "oracle", "k_mers", "-o", out, "--resume").status == 0
+    assert (out / "report.html").read_bytes() == (whole / "report.html").read_bytes()
+
+
+def test_a_run_that_the_recipe_has_not_is_refused_before_anything_is_done(
+    cli: Callable[..., Ran], recipe: Path, tmp_path: Path
+) -> None:
+    ran = cli("study", recipe, "--only", "k_mer", "-o", tmp_path / "out")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err == "enhancer-core: error: no run 'k_mer'; there are 'oracle', 'k_mers'\n"
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

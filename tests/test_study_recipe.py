@@ -29,6 +29,7 @@ simulate = "CEBPA"
 number = 40
 """
 RUN = '[[run]]\nname = "r"\ndata = ["a"]\n'
+K_MERS = DATA + RUN.replace('"r"', '"k"') + "model = '5-mers'\n"
 
 
 def read(tmp_path: Path, text: str, *, quick: bool = False) -> Recipe:
@@ -155,6 +156,10 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
         (DATA + RUN + "over = 'each'", "over = \"each\" needs two data or more"),
         (DATA + RUN + "updates_of = 'q'", "run 'q' does not stand before it"),
         (DATA + RUN + "plant = ['q']", "run 'q' does not stand before it"),
+        (DATA + RUN + "baseline = 'q'", "run 'q' does not stand before it"),
+        (K_MERS + RUN + "baseline = 'k'\ntests = ['b']", "baseline 'k'; .* with the test 'b'"),
+        (K_MERS + RUN + "baseline = 'k'\nmodel = '5-mers'", "'k'; .* beside a network"),
+        (K_MERS + RUN + RUN.replace('"r"', '"q"') + "baseline = 'r'", "allowed is a run of 5-mers"),
         (DATA + RUN + "warm = true", "'warm' needs over"),
         (DATA + RUN + "plant = ['r']\ninitial = 'q'", "allowed is one of 'plant'"),
         (DATA + RUN + "tests = ['d']", "data 'd' is not there; there are 'a', 'b', 'c'"),

@@ -17,6 +17,7 @@ from enhancer_core.checkpoint import MODEL_FILE, Model, load_model, save_model
 from enhancer_core.dataset import Dataset, SplitDataset
 from enhancer_core.io.files import make_folder, remove_partial
 from enhancer_core.io.motifs import read_motif, read_motifs
+from enhancer_core.model import Ensemble, Network
 from enhancer_core.motif import Motif, ppm, pwm, site_prior
 from enhancer_core.plant import Planted, plant, plant_motifs, room_for, start_from
 from enhancer_core.predict import probabilities
@@ -77,16 +78,21 @@ def execute(run: Run, context: Context) -> dict[str, Any]:
         },
         "unchanged": shares_unchanged(run, context.data, seed=context.seed),
     }
+    network: Network | Ensemble | None = None
     if run.model in ORACLES:
         scores = {name: _oracle(run, test, context) for name, test in task.tests.items()}
     elif run.model == "5-mers":
         scores = _k_mers(task)
     else:
-        scores, made = _network(run, task, context)
+        network, made = _network(run, task, context)
+        scores = {name: probabilities(network, test.codes) for name, test in task.tests.items()}
         result |= made
     result["tests"] = {
         name: _judged(test, scores[name], context.seed) for name, test in task.tests.items()
     }
+    if network is not None:
+        save_model(context.folder / MODEL_FILE, network, _record(run, result, context))
+        discard_states(_states(context))
     return result
 
 
@@ -143,9 +149,31 @@ def _oracle(run: Run, test: Dataset, context: Context) -> NDArray[np.floating]:
     return pssm.best_hits(test.codes, log_odds, both_strands=False, prior=prior).scores
 
 
-def _network(
-    run: Run, task: Task, context: Context
-) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+def _record(run: Run, result: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Say in a model's file how it was trained, and how it did on the first of the run's tests."""
+    record = {
+        "enhancer_core": __version__, "network": run.network, "seed": context.seed,
+        "config": replace(run.config(), epochs=result["epochs"]).to_dict(),
+        "run": run.name, "restarts": result["restarts"],
+        "test": _figures(result, run.tests[0]),
+    }  # fmt: skip
+    if run.baseline:
+        found = context.needed[run.baseline]
+        record["baseline"] = {"run": run.baseline, "test": _figures(found, run.tests[0])}
+    return record
+
+
+def _figures(result: Mapping[str, Any], test: str) -> dict[str, Any]:
+    told = result["tests"][test]
+    counts = {name: len(told[name]) for name in ("positives", "negatives")}
+    return {"data": test, **{k: told[k] for k in ("auc", "average_precision")}, **counts}
+
+
+def _states(context: Context) -> Path:
+    return context.folder / f"{_STATES}-{context.key[:12]}"
+
+
+def _network(run: Run, task: Task, context: Context) -> tuple[Network | Ensemble, dict[str, Any]]:
     learn = task.learn
     n_train = len(learn.train)
     config = run.config()
@@ -154,7 +182,7 @@ def _network(
         wanted_updates = context.needed[run.updates_of]["updates"]
         config = replace(config, epochs=max(1, round(wanted_updates / a_pass)))
     wanted, planted = _start(run, learn.dataset.codes.shape[1], context)
-    states = context.folder / f"{_STATES}-{context.key[:12]}"
+    states = _states(context)
     for other in context.folder.glob(f"{_STATES}-*"):
         if other != states:  # of an interrupted run by another recipe, or with other data
             discard_states(other)
@@ -178,16 +206,7 @@ def _network(
             context.data_folder, seed=context.seed,
         ),
     }  # fmt: skip
-    record = {
-        "enhancer_core": __version__, "network": run.network, "seed": context.seed,
-        "config": config.to_dict(), "run": run.name,
-        "restarts": result["restarts"],
-    }  # fmt: skip
-    save_model(context.folder / MODEL_FILE, trained.network, record)
-    discard_states(states)
-    network = trained.network
-    scores = {name: probabilities(network, test.codes) for name, test in task.tests.items()}
-    return scores, result
+    return trained.network, result
 
 
 def _start(run: Run, length: int, context: Context) -> tuple[Architecture, Planted | None]:

@@ -244,6 +244,8 @@ def _check_names(path: Path, recipe: Recipe) -> None:
     for run in recipe.steps:
         _check_run(f"{path}: run '{run.name}'", run, sets, before)
         before |= {run.name}
+    for run in recipe.runs:
+        _check_baseline(f"{path}: run '{run.name}'", run, recipe)
     _check_folds_and_tables(path, recipe)
     _check_sections(path, recipe)
 
@@ -266,6 +268,18 @@ def _check_folds_and_tables(path: Path, recipe: Recipe) -> None:
         if folded & set(search.data):
             raise RecipeError(
                 f"{path}: search '{search.name}': its data have folds; allowed are none"
+            )
+
+
+def _check_baseline(where: str, run: Run, recipe: Recipe) -> None:
+    """Check that a run and its baseline can stand in one row of published models."""
+    for other in recipe.runs:
+        if other.name == run.baseline and (
+            (run.model, other.model) != ("network", "5-mers") or run.tests[0] not in other.tests
+        ):
+            raise RecipeError(
+                f"{where}: baseline '{other.name}'; allowed is a run of 5-mers with the test"
+                f" '{run.tests[0]}', beside a network"
             )
 
 

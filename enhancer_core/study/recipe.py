@@ -134,6 +134,7 @@ class Run:
     warm: bool = False  # with over = "k": each k starts from the weights of the one before
     updates_of: str = ""  # a run: as many mini-batches as it takes, in whole epochs
     control_of: str = ""  # the run whose gain this one checks
+    baseline: str = ""  # a run of 5-mers; its AUC goes into the model's record, to be published
     # Data, or DATA/4: against 4-shuffles; with over = "k", DATA/k is each run's own k. Empty: the
     # run's own task.
     tests: tuple[str, ...] = ()
@@ -174,7 +175,7 @@ class Run:
     @property
     def needs(self) -> tuple[str, ...]:
         """Names of the runs that it builds on."""
-        return tuple(filter(None, (*self.plant, self.initial, self.updates_of)))
+        return tuple(filter(None, (*self.plant, self.initial, self.updates_of, self.baseline)))
 
     def mix(self) -> Mix:
         """Give what its positives are opposed to."""
