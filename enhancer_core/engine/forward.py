@@ -16,10 +16,13 @@ from enhancer_core.engine.vectors import (
     ROWS,
     Floats,
     add,
+    greater_half,
     load,
     load_tile,
+    load_wide,
     outer_add,
     spread,
+    spread_wide,
     store,
     store_tile,
     where_greater,
@@ -126,21 +129,30 @@ def read_dna(
     # a vector that is not full reaches into the next output.
     for f in range((filters - 1) // LANES * LANES, -1, -LANES):
         for q in range(start, stop):
-            best, which = spread(-np.inf), spread(0.0)
-            for p in range(size):
-                position = q * size + p
-                row = base + whole(words, position) + 2 * f
-                forward, reverse = load(packed, row), load(packed, row + LANES)
-                for t in range(1, n_tables):
-                    row = base + t * table + whole(words, position + t * LETTERS) + 2 * f
-                    forward = add(forward, load(packed, row))
-                    reverse = add(reverse, load(packed, row + LANES))
-                if chosen is not None:
+            if chosen is None:
+                both = spread_wide(-np.inf)
+                for position in range(q * size, (q + 1) * size):
+                    row = base + whole(words, position) + 2 * f
+                    scores = load_wide(packed, row)
+                    for t in range(1, n_tables):
+                        row = base + t * table + whole(words, position + t * LETTERS) + 2 * f
+                        scores = add(scores, load_wide(packed, row))
+                    both = where_greater(scores, both, scores, both)
+                best = greater_half(both)
+            else:
+                best, which = spread(-np.inf), spread(0.0)
+                for p in range(size):
+                    position = q * size + p
+                    row = base + whole(words, position) + 2 * f
+                    forward, reverse = load(packed, row), load(packed, row + LANES)
+                    for t in range(1, n_tables):
+                        row = base + t * table + whole(words, position + t * LETTERS) + 2 * f
+                        forward = add(forward, load(packed, row))
+                        reverse = add(reverse, load(packed, row + LANES))
                     which = where_greater(forward, best, spread(2 * p), which)
-                best = where_greater(forward, best, forward, best)
-                if chosen is not None:
+                    best = where_greater(forward, best, forward, best)
                     which = where_greater(reverse, best, spread(2 * p + 1), which)
-                best = where_greater(reverse, best, reverse, best)
+                    best = where_greater(reverse, best, reverse, best)
             best = add(best, load(packed, bias + f))
             output = place + q * filters + f
             store(memory, output, where_greater(best, spread(0.0), best, spread(0.0)))
