@@ -13,8 +13,7 @@ from turns import Result, cpu_seconds, machine, one_core, record
 from enhancer_core.architecture import BASES, CLASSES, NETWORKS, Architecture
 from enhancer_core.compiled import compiled
 from enhancer_core.engine.forward import multiply
-from enhancer_core.engine.plan import LETTERS
-from enhancer_core.engine.vectors import COLUMNS, ROWS, Floats
+from enhancer_core.engine.plan import COLUMNS, LETTERS, ROWS, Floats
 
 TILES, DEPTH, CALLS, REPEATS = 8, 128, 2000, 9
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from enhancer_core.architecture import Architecture
 from enhancer_core.dna import N_CODE, Codes, reverse_complement
+from enhancer_core.engine.odds import expit
 from enhancer_core.ensemble import Predictor
 from enhancer_core.errors import SequenceError
 

@@ -19,7 +19,7 @@ from enhancer_core import compiled
 from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.dataset import make_dataset, split
 from enhancer_core.dna import Codes, encode
-from enhancer_core.engine import Learner
+from enhancer_core.engine.learner import Learner
 from enhancer_core.metrics import evaluate, roc_auc
 from enhancer_core.model import Network
 from enhancer_core.motif import BUILTIN, ppm, pwm

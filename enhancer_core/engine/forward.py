@@ -9,12 +9,19 @@ from numpy.typing import NDArray
 
 from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
-from enhancer_core.engine.plan import LETTERS, WORDS, Layer, Layers, table_row, tables
-from enhancer_core.engine.vectors import (
+from enhancer_core.engine.plan import (
     COLUMNS,
     LANES,
+    LETTERS,
     ROWS,
+    WORDS,
     Floats,
+    Layer,
+    Layers,
+    table_row,
+    tables,
+)
+from enhancer_core.engine.vectors import (
     add,
     greater_half,
     load,

@@ -15,41 +15,24 @@ from collections.abc import Callable
 from inspect import Parameter, Signature
 from typing import Any, TypeAlias, TypeVar, cast
 
-import numpy as np
-from llvmlite import binding, ir  # type: ignore[import-untyped]
-from numba import config, types
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_jitable, register_model
-from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float32]  # flat
+from enhancer_core.engine.plan import COLUMNS, LANES, ROWS, STRIP, padded, table_row, tables
+
 Value: TypeAlias = Any  # of numba's and llvmlite's, which have no types
 Vector: TypeAlias = Any  # known to numba only
 Strip: TypeAlias = Any
 Tile: TypeAlias = Any
 F = TypeVar("F", bound=Callable[..., Any])
 
-
-def _has_avx512() -> bool:
-    """Say whether numba compiles for a processor with AVX-512; it keeps code apart by that too."""
-    features = config.CPU_FEATURES  # type: ignore[attr-defined]  # of NUMBA_CPU_FEATURES
-    if features is None:
-        features = binding.get_host_cpu_features().flatten()
-    return "+avx512f" in features.split(",")
-
-
-LANES = 8  # of a vector
-ROWS = 8 if _has_avx512() else 6  # of a tile
-COLUMNS = 2 * LANES  # of a tile, and numbers of a wide vector
-STRIP = 4 * LANES  # numbers of a strip
-
 _LANES, _WIDE = (ir.VectorType(ir.FloatType(), lanes) for lanes in (LANES, COLUMNS))
 
 
-@register_jitable
-def padded(count: int, step: int) -> int:
-    """Round up to whole steps."""
-    return (count + step - 1) // step * step
+for each in (padded, table_row, tables):  # which Python calls too
+    register_jitable(each)
 
 
 class _Kind(types.Type):

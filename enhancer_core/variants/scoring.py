@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from enhancer_core.dna import Codes, reverse_complement
+from enhancer_core.engine.odds import expit
 from enhancer_core.predict import Scorer, log_odds, substituted_log_odds
 
 
