@@ -116,9 +116,13 @@ class Predictor:
                 raise SequenceError(f"{name} {wrong} does not exist; allowed are 0 to {count - 1}")
         found = np.empty((len(changes), CLASSES), np.float32)
         stays = codes[changes[:, 0], changes[:, 1]] == changes[:, 2]
-        distinct, which = np.unique(changes[stays, 0], return_inverse=True)
-        found[stays] = self.logits(codes[distinct])[which]
-        found[~stays] = self._changed_logits(np.ascontiguousarray(codes), changes[~stays])
+        computed = ~stays
+        # One of those of a sequence that change nothing is computed among its other changes.
+        _, last, which = np.unique(changes[stays, 0][::-1], return_index=True, return_inverse=True)
+        one = np.flatnonzero(stays)[::-1][last]
+        computed[one] = True
+        found[computed] = self._changed_logits(np.ascontiguousarray(codes), changes[computed])
+        found[stays] = found[one][which[::-1]]
         return found
 
     def _changed_logits(self, codes: Codes, changes: Changes) -> Floats:

