@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ from enhancer_core.engine.vectors import (
     whole,
 )
 
+Wide: TypeAlias = Any  # a wide vector, known to numba only
 Words: TypeAlias = NDArray[np.int64]  # (L,): at each position, where its word's row begins
 
 
@@ -139,11 +140,10 @@ def read_dna(
             if chosen is None:
                 both = spread_wide(-np.inf)
                 for position in range(q * size, (q + 1) * size):
-                    row = base + whole(words, position) + 2 * f
-                    scores = load_wide(packed, row)
-                    for t in range(1, n_tables):
-                        row = base + t * table + whole(words, position + t * LETTERS) + 2 * f
-                        scores = add(scores, load_wide(packed, row))
+                    if n_tables == 3:  # known when compiled, for widths of 7 to 9: 0.7 of the time
+                        scores = _strands(words, position, 3, packed, base + 2 * f, table)
+                    else:
+                        scores = _strands(words, position, n_tables, packed, base + 2 * f, table)
                     both = where_greater(scores, both, scores, both)
                 best = greater_half(both)
             else:
@@ -165,6 +165,18 @@ def read_dna(
             store(memory, output, where_greater(best, spread(0.0), best, spread(0.0)))
             if chosen is not None:
                 store(chosen, output, which)
+
+
+@compiled
+def _strands(
+    words: Words, position: int, n_tables: int, packed: Floats, place: int, table: int
+) -> Wide:
+    """Score eight filters at a position, first on the forward strand, then on the other."""
+    scores = load_wide(packed, place + whole(words, position))
+    for t in range(1, n_tables):
+        row = place + t * table + whole(words, position + t * LETTERS)
+        scores = add(scores, load_wide(packed, row))
+    return scores
 
 
 @compiled
