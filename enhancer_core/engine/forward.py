@@ -22,9 +22,12 @@ from enhancer_core.engine.plan import (
     tables,
 )
 from enhancer_core.engine.vectors import (
+    DOUBLE_TILES,
+    Tile,
     add,
     greater_half,
     load,
+    load_double_tile,
     load_tile,
     load_wide,
     outer_add,
@@ -286,12 +289,40 @@ def multiply(  # noqa: PLR0913 -- three matrices, each an array, a place and str
     to read there, and `out` room to write.
     """
     # Rows inside, so that a column of tiles of w, which may be large, comes near once.
-    for column in range(0, columns, COLUMNS):
+    column = 0
+    while DOUBLE_TILES and column + 2 * COLUMNS <= columns:
+        for row in range(0, rows, ROWS):
+            double = load_double_tile(add_to, add_place + row * add_row + column, add_row)
+            double = _add_products(
+                double, x, x_place + row * x_row, x_row, x_step, depth, w, w_place + column, w_row
+            )
+            store_tile(out, out_place + row * out_row + column, out_row, double)
+        column += 2 * COLUMNS
+    while column < columns:
         for row in range(0, rows, ROWS):
             tile = load_tile(add_to, add_place + row * add_row + column, add_row)
-            x_index, w_index = x_place + row * x_row, w_place + column
-            for _ in range(depth):
-                tile = outer_add(tile, x, x_index, x_row, w, w_index)
-                x_index += x_step
-                w_index += w_row
+            tile = _add_products(
+                tile, x, x_place + row * x_row, x_row, x_step, depth, w, w_place + column, w_row
+            )
             store_tile(out, out_place + row * out_row + column, out_row, tile)
+        column += COLUMNS
+
+
+@compiled
+def _add_products(  # noqa: PLR0913
+    tile: Tile,
+    x: Floats,
+    x_index: int,
+    x_row: int,
+    x_step: int,
+    depth: int,
+    w: Floats,
+    w_index: int,
+    w_row: int,
+) -> Tile:
+    """Add a product of matrices to a tile of either kind."""
+    for _ in range(depth):
+        tile = outer_add(tile, x, x_index, x_row, w, w_index)
+        x_index += x_step
+        w_index += w_row
+    return tile

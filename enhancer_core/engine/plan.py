@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.architecture import BASES, CLASSES, Architecture
-from enhancer_core.engine.processor import features
 
 Floats: TypeAlias = NDArray[np.float32]  # flat
 Sums: TypeAlias = NDArray[np.float32]  # (positions of a filter, BASES + 1, numbers of a row)
@@ -29,7 +28,7 @@ WORDS = 5**LETTERS
 _LINE = 16  # numbers in a line of the cache
 
 LANES = 8  # of a vector
-ROWS = 8 if "+avx512f" in features().split(",") else 6  # of a tile, as `vectors` says
+ROWS = 6  # of a tile
 COLUMNS = 2 * LANES  # of a tile, and numbers of a wide vector
 STRIP = 4 * LANES  # numbers of a strip
 

@@ -2,9 +2,9 @@
 
 LLVM turns scalar loops over arrays into vector code, but keeps sums in memory, and for loops of
 some 30 steps the way in and out costs more than the work. Here the vectors are explicit: a tile of
-16 columns is summed in registers, 6 rows where sixteen numbers take two of AVX2's 16, and 8 where
-they take one of AVX-512's 32. LLVM splits the vectors for processors with shorter ones, so that the
-code runs everywhere, and a sum is always taken in one order, whatever the tile.
+6 rows is summed in twelve registers, the most that AVX2 has room for. They hold 16 columns, and 32
+where registers are twice as long, with AVX-512. LLVM splits the vectors for processors with shorter
+ones, so that the code runs everywhere, and a sum is always taken in one order, whatever the tile.
 
 Nothing here checks bounds: arrays are flat, and their owners leave room for the last vector.
 """
@@ -20,6 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_jitable, register_model
 
+from enhancer_core.engine import processor
 from enhancer_core.engine.plan import COLUMNS, LANES, ROWS, STRIP, padded, table_row, tables
 
 Value: TypeAlias = Any  # of numba's and llvmlite's, which have no types
@@ -27,6 +28,8 @@ Vector: TypeAlias = Any  # known to numba only
 Strip: TypeAlias = Any
 Tile: TypeAlias = Any
 F = TypeVar("F", bound=Callable[..., Any])
+
+DOUBLE_TILES = "+avx512f" in processor.features().split(",")
 
 _LANES, _WIDE = (ir.VectorType(ir.FloatType(), lanes) for lanes in (LANES, COLUMNS))
 
@@ -50,7 +53,8 @@ class _Model(models.PrimitiveModel):
 
 
 _VECTOR, _STRIP = _Kind(1, _LANES), _Kind(STRIP // LANES, _LANES)
-_WIDE_VECTOR, _TILE = _Kind(1, _WIDE), _Kind(ROWS, _WIDE)
+_WIDE_VECTOR = _Kind(1, _WIDE)
+_TILE, _DOUBLE_TILE = _Kind(ROWS, _WIDE), _Kind(2 * ROWS, _WIDE)
 _INDEX, _NUMBER = types.intp, types.float32
 
 
@@ -73,6 +77,15 @@ class _Code:
     def store(self, vector: Value, array: int, index: Value) -> None:
         place = self.builder.bitcast(self.place(array, index), vector.type.as_pointer())
         self.builder.store(vector, place, align=4)
+
+    def load_rows(self, index: Value, stride: Value, across: int) -> list[Value]:
+        """Read so many wide vectors side by side of each row of a tile."""
+        starts = [self.after(index, row, stride) for row in range(ROWS)]
+        return [
+            self.load(0, self.after(start, i * COLUMNS), _WIDE)
+            for start in starts
+            for i in range(across)
+        ]
 
     def after(self, index: Value, steps: int, stride: Value = None) -> Value:
         """Give index + steps * stride."""
@@ -243,22 +256,36 @@ def add_scaled(code: _Code, _: Value, number: Value, __: Value, index: Value) ->
 @_operation(_TILE, None, _INDEX, _INDEX)
 def load_tile(code: _Code, _: Value, index: Value, stride: Value) -> Value:
     """Read a tile: array, index, stride of the rows (0: every row is the first)."""
-    return code.pack([code.load(0, code.after(index, row, stride), _WIDE) for row in range(ROWS)])
+    return code.pack(code.load_rows(index, stride, 1))
 
 
-@_operation(types.none, None, _INDEX, _INDEX, _TILE)
+@_operation(_DOUBLE_TILE, None, _INDEX, _INDEX)
+def load_double_tile(code: _Code, _: Value, index: Value, stride: Value) -> Value:
+    """Read a tile of twice as many columns: as `load_tile`."""
+    return code.pack(code.load_rows(index, stride, 2))
+
+
+@_operation(types.none, None, _INDEX, _INDEX, None)
 def store_tile(code: _Code, _: Value, index: Value, stride: Value, __: Value) -> None:
-    """Write a tile: array, index, stride of the rows, tile."""
-    for row, vector in enumerate(code.unpack(3)):
-        code.store(vector, 0, code.after(index, row, stride))
+    """Write a tile of either kind: array, index, stride of the rows, tile."""
+    tile = code.unpack(3)
+    across = len(tile) // ROWS
+    for i, vector in enumerate(tile):
+        row = code.after(index, i // across, stride)
+        code.store(vector, 0, code.after(row, i % across * COLUMNS))
 
 
-@_operation(_TILE, _TILE, None, _INDEX, _INDEX, None, _INDEX)
+@_operation(None, None, None, _INDEX, _INDEX, None, _INDEX)
 def outer_add(code: _Code, *args: Value) -> Value:
     """Add an outer product to a tile: tile, x, index and stride of a column, w, index of a row."""
     _, _, index, stride, _, columns = args
-    tile, w = code.unpack(0), code.load(4, columns, _WIDE)
+    tile = code.unpack(0)
+    across = len(tile) // ROWS
+    w = [code.load(4, code.after(columns, i * COLUMNS), _WIDE) for i in range(across)]
     for row in range(ROWS):
         number = code.builder.load(code.place(1, code.after(index, row, stride)))
-        tile[row] = code.multiply_add(code.spread(number, _WIDE), w, tile[row])
+        x = code.spread(number, _WIDE)
+        for i in range(across):
+            place = across * row + i
+            tile[place] = code.multiply_add(x, w[i], tile[place])
     return code.pack(tile)
