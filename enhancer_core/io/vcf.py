@@ -212,8 +212,8 @@ def line_with(record: Record, prefix: str, values: Mapping[str, str]) -> bytes:
         others = (part for part in before.split(b";") if not part.startswith(prefix.encode()))
         before = b";".join(others)
     kept = [] if before in (b"", b".") else [before]
-    added = [f"{prefix}{key}={value}".encode() for key, value in values.items()]
-    info = b";".join(kept + added) or b"."
+    added = ";".join([f"{prefix}{key}={value}" for key, value in values.items()])
+    info = b";".join([*kept, added.encode()] if added else kept) or b"."
     return b"\t".join([*record.columns[:_INFO], info, *record.columns[_INFO + 1 :]])
 
 

@@ -92,7 +92,8 @@ def effects(
         before[strand], after[strand, single] = _odds(
             network, windows, own[single], positions, letters, threads=threads
         )
-        after[strand, ~single] = log_odds(network, others, threads=threads)
+        if len(others):
+            after[strand, ~single] = log_odds(network, others, threads=threads)
     logit = (after - before[:, own]).mean(axis=0)
     return Effects(expit(before).mean(axis=0)[own], expit(after).mean(axis=0), logit)
 
