@@ -28,8 +28,8 @@ from enhancer_core.architecture import (
     flatten,
     shapes,
 )
-from enhancer_core.compiled import OBSTACLE
-from enhancer_core.engine import Predictor as Engine
+from enhancer_core.engine.kept import available
+from enhancer_core.engine.predictor import Predictor as Engine
 from enhancer_core.ensemble import Predictor, together
 from enhancer_core.errors import ModelFileError
 from enhancer_core.io.files import first_bytes, writing
@@ -70,7 +70,7 @@ class Model:
 
         Where the engine cannot be compiled, PyTorch takes its place.
         """
-        if OBSTACLE is not None:
+        if not available():
             return self.network.predictor()
         return together([Engine(self.architecture, each) for each in self.members])
 

@@ -7,11 +7,9 @@ from numpy.typing import ArrayLike
 
 from enhancer_core.architecture import CLASSES, Architecture
 from enhancer_core.dna import N_CODE, Codes, check_codes
-from enhancer_core.engine.forward import forward
-from enhancer_core.engine.plan import aligned, pack, plan
+from enhancer_core.engine.kept import entry, flat
+from enhancer_core.engine.plan import Changes, Floats, aligned, plan, sums_shape
 from enhancer_core.engine.scanning import scan
-from enhancer_core.engine.substitutions import Changes, substitute
-from enhancer_core.engine.vectors import Floats
 from enhancer_core.errors import SequenceError
 
 _BLOCK = 48  # sequences whose dense layers are computed together: whole tiles, within the cache
@@ -41,7 +39,10 @@ class Predictor:
         self.architecture = wanted
         self._plan = plan(self.architecture, sequences=_BLOCK, keep=False)
         self._packed = aligned(self._plan.packed)
-        pack(self._plan.layers, parameters, self._packed)
+        layers = self._plan.layers
+        sums = np.zeros(sums_shape(layers[0]), np.float32)
+        weights = np.ascontiguousarray(parameters, np.float32)
+        entry("pack")(*flat(layers, weights, self._packed, sums))
 
     def logits(self, codes: Codes) -> Floats:
         """Compute the two logits of each sequence, on one core; threads may call side by side.
@@ -62,15 +63,13 @@ class Predictor:
             If L is not the network's, or a code is above 4.
         """
         check_length(codes, self.architecture.length)
-        layers, memory = self._plan.layers, aligned(self._plan.memory)
+        memory, forward = aligned(self._plan.memory), entry("forward")
         scores, words = aligned(self._plan.scores), np.empty(codes.shape[1], np.int64)
+        same = flat(self._plan.layers, self._plan.convolutions, self._packed, memory, words, scores)
         found = np.empty((len(codes), CLASSES), np.float32)
         for start in range(0, len(codes), _BLOCK):
             some = np.ascontiguousarray(codes[start : start + _BLOCK])
-            forward(
-                some, layers, self._plan.convolutions, self._packed, memory, words, scores,
-                None, None,
-            )  # fmt: skip
+            forward(*flat(some), *same)
             found[start : start + _BLOCK] = self._last(memory, len(some))
         return found
 
@@ -117,22 +116,29 @@ class Predictor:
                 raise SequenceError(f"{name} {wrong} does not exist; allowed are 0 to {count - 1}")
         found = np.empty((len(changes), CLASSES), np.float32)
         stays = codes[changes[:, 0], changes[:, 1]] == changes[:, 2]
-        distinct, which = np.unique(changes[stays, 0], return_inverse=True)
-        found[stays] = self.logits(codes[distinct])[which]
-        found[~stays] = self._changed_logits(np.ascontiguousarray(codes), changes[~stays])
+        computed = ~stays
+        # One of those of a sequence that change nothing is computed among its other changes.
+        _, last, which = np.unique(changes[stays, 0][::-1], return_index=True, return_inverse=True)
+        one = np.flatnonzero(stays)[::-1][last]
+        computed[one] = True
+        found[computed] = self._changed_logits(np.ascontiguousarray(codes), changes[computed])
+        found[stays] = found[one][which[::-1]]
         return found
 
     def _changed_logits(self, codes: Codes, changes: Changes) -> Floats:
-        layers, memory = self._plan.layers, aligned(self._plan.memory)
-        original = aligned(self._plan.memory)
+        memory, original = aligned(self._plan.memory), aligned(self._plan.memory)
         scores, words = aligned(self._plan.scores), np.empty(codes.shape[1], np.int64)
+        substitute, same = (
+            entry("substitute"),
+            flat(
+                self._plan.layers, self._plan.convolutions, self._packed, memory, original, words,
+                scores,
+            ),
+        )  # fmt: skip
         found = np.empty((len(changes), CLASSES), np.float32)
         for start in range(0, len(found), _BLOCK):
             some = changes[start : start + _BLOCK]
-            substitute(
-                codes, some, layers, self._plan.convolutions, self._packed, memory, original,
-                words, scores,
-            )  # fmt: skip
+            substitute(*flat(codes, some), *same)
             found[start : start + _BLOCK] = self._last(memory, len(some))
         return found
 

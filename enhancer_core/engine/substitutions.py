@@ -7,11 +7,6 @@ rest is taken from the unchanged sequence.
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
-
 from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
 from enhancer_core.engine.forward import (
@@ -24,10 +19,7 @@ from enhancer_core.engine.forward import (
     read,
     read_dna,
 )
-from enhancer_core.engine.plan import Layer, Layers, table_row
-from enhancer_core.engine.vectors import LANES, Floats
-
-Changes: TypeAlias = NDArray[np.int64]  # (m, 3): row, position, code of the base
+from enhancer_core.engine.plan import LANES, Changes, Floats, Layer, Layers, table_row
 
 
 @compiled
@@ -47,12 +39,12 @@ def substitute(  # noqa: PLR0913
     same = last.outputs  # so many outputs of the last convolution no change of these reaches
     for i in range(len(changes)):
         place = last.output + i * last.stride
-        sequence, position, base = changes[i]
+        sequence, position, base = changes[i, 0], changes[i, 1], changes[i, 2]
         if i == 0 or sequence != changes[i - 1, 0]:
             read(codes[sequence], i, layers, convolutions, packed, memory, words, scores, None)
-            original[: last.output] = memory[: last.output]
-            original[last.output : last.output + last.stride] = memory[place : place + last.stride]
-        memory[place : place + last.stride] = original[last.output : last.output + last.stride]
+            _copy(memory, 0, original, 0, last.output)
+            _copy(memory, place, original, last.output, last.stride)
+        _copy(original, last.output, memory, place, last.stride)
         change = (base - codes[sequence, position]) * row
         _respell(words, position, change)
         near = _read_near(
@@ -62,6 +54,13 @@ def substitute(  # noqa: PLR0913
         _restore(position, layers, convolutions, memory, original)
         same = min(same, near if sequence == changes[0, 0] else 0)
     _dense(len(changes), same, layers, convolutions, packed, memory, original)
+
+
+@compiled
+def _copy(source: Floats, begin: int, target: Floats, place: int, count: int) -> None:
+    """Copy numbers; a slice could fail, for which machine code would need Python."""
+    for i in range(count):
+        target[place + i] = source[begin + i]
 
 
 @compiled
@@ -125,9 +124,7 @@ def _read_near(  # noqa: PLR0913
             pool(layer, start, stop, scores, memory, place, None)
         # The last vector reached into the next output.
         end = stop * layer.filters
-        memory[place + end : place + end + LANES] = original[
-            layer.output + end : layer.output + end + LANES
-        ]
+        _copy(original, layer.output + end, memory, place + end, LANES)
         source = place
     return start
 
