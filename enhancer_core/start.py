@@ -55,7 +55,7 @@ def from_networks(
     Parameters
     ----------
     models
-        Model files or their folders; every member of an ensemble is planted.
+        Model files or their folders; of an ensemble the members made as its first.
     wanted, share
         As in `plant.room_for`.
 

@@ -22,7 +22,7 @@ import pyBigWig
 import pytest
 from conftest import Ran
 
-from enhancer_core.architecture import architecture, cut
+from enhancer_core.architecture import architecture
 from enhancer_core.checkpoint import Model, load_model
 from enhancer_core.cli import commands
 from enhancer_core.dna import encode, k_let_counts
@@ -315,8 +315,7 @@ def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     assert model.training["config"] == wanted.to_dict()
     assert model.architecture == architecture("best", length=120)
     first, other = (
-        cut(model.architecture, each)["dense.0.weight"].reshape(64, 64, -1)
-        for each in model.member_parameters()
+        each.weights()["dense.0.weight"].reshape(64, 64, -1) for each in model.member_networks()
     )
     assert first == pytest.approx(first[:, :, :1] + 0 * first, rel=1e-3, abs=1e-6)
     assert not np.allclose(first, other)
@@ -359,7 +358,7 @@ def test_an_ensemble_is_calibrated_recorded_and_used_as_one_model(
 
 def members_of(folder: Path) -> list[Model]:
     whole = load_model(folder)
-    return [Model(whole.architecture, (each,), {}) for each in whole.members]
+    return [Model((each,), {}) for each in whole.members]
 
 
 def test_more_members_than_restarts_are_refused(cli: Run, inputs: Path, tmp_path: Path) -> None:
@@ -381,8 +380,8 @@ def test_trained_networks_are_planted_in_a_wider_one_that_is_used_as_any(
     # Frozen for the one epoch: the first 14 of 19 filters are the donor's, twice.
     size = 7 * 4 * 9
     for place in (0, size):
-        planted = grown.members[0][place : place + size]
-        assert planted.tobytes() == donor.members[0][:size].tobytes()
+        planted = grown.members[0].parameters[place : place + size]
+        assert planted.tobytes() == donor.members[0].parameters[:size].tobytes()
     assert grown.training["start"]["kind"] == "networks planted"
     assert grown.training["config"]["freeze"] == 1
     assert "networks planted" in (out / "report.html").read_text()
@@ -453,7 +452,7 @@ def test_baseline_makes_the_split_of_train_and_its_figures(
 ) -> None:
     assert cli("baseline", *data(inputs), "-o", tmp_path / "out").status == 0
     assert contents(tmp_path / "out").keys() == {
-        "metrics.json", "test_predictions.tsv", "split.tsv",
+        "metrics.json", "test_predictions.tsv", "split.tsv", "model.safetensors",
     }  # fmt: skip
     assert (tmp_path / "out" / "split.tsv").read_bytes() == (trained / "split.tsv").read_bytes()
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())

@@ -39,7 +39,7 @@ LAYERS = (
     {"engine", "batched"},
     {"model"},
     {"checkpoint", "plant"},
-    {"predict", "start"},
+    {"predict", "regression", "start"},
     {"train", "interpret", "variants", "wiring"},
     {"report", "publish", "kipoi"},
     {"experiment"},

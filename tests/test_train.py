@@ -103,8 +103,10 @@ def test_an_ensemble_is_the_best_restarts_together_and_changes_none_of_them(
     aucs = [restart.auc for restart in one.restarts]
     assert two.members == sorted(range(3), key=lambda index: (-aucs[index], index))[:2]
     assert (one.members, two.best) == ([one.best], one.best)
-    best, _ = two.network.member_parameters()
-    assert [each.tobytes() for each in one.network.member_parameters()] == [best.tobytes()]
+    best, _ = two.network.member_networks()
+    assert [each.parameters.tobytes() for each in one.network.member_networks()] == [
+        best.parameters.tobytes()
+    ]
 
 
 @pytest.mark.parametrize("ensemble", [1, 2])
@@ -226,7 +228,7 @@ def half_planted() -> Planted:
 
 
 def weights_of(trained: Trained) -> NDArray[np.float32]:
-    (parameters,) = trained.network.member_parameters()
+    (parameters,) = (each.parameters for each in trained.network.member_networks())
     return parameters
 
 
@@ -245,7 +247,7 @@ def test_each_restart_draws_its_own_weights_around_what_is_planted(tmp_path: Pat
     config = replace(SHORT, restarts=2, epochs=1, keep="last", freeze=1, learning_rate=1e-12)
     planting = half_planted()
     trained = train(planted(20), SMALL, replace(config, ensemble=2), planted=planting)
-    one, two = trained.network.member_parameters()
+    one, two = (each.parameters for each in trained.network.member_networks())
     assert np.array_equal(one == two, planting.planted)
 
 

@@ -8,10 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from enhancer_core.architecture import CLASSES, Architecture
-from enhancer_core.batched.layers import cut, dense, join, logits, scores, spell, used
+from enhancer_core.batched.layers import convolved, cut, dense, join, logits, scores, spell, used
 from enhancer_core.dna import Codes
 
-_SEQUENCES = 4096  # computed at once
+_SEQUENCES = 4096  # computed at once, or fewer: their scores on both strands are as many
+_SCORES = 1 << 30  # so many numbers, 4 GB
 _SPAN = 1 << 18  # bp between the first and the last start of windows scanned at once
 
 
@@ -42,15 +43,28 @@ class Predictor:
         self.architecture = wanted
         self._parameters = torch.tensor(parameters[None], device=device)
         self._weights = cut(wanted, self._parameters)
+        each = 2 * wanted.length * wanted.convolutions[0].filters
+        self._sequences = min(_SEQUENCES, max(_SCORES // each, 1))
 
     def logits(self, codes: Codes) -> NDArray[np.float32]:
         """Compute the two logits of each sequence: uint8 (n, L) -> float32 (n, 2)."""
         found = [np.zeros((0, CLASSES), np.float32)]
         with torch.inference_mode():
-            for start in range(0, len(codes), _SEQUENCES):
-                some = self._upload(codes[start : start + _SEQUENCES])
+            for start in range(0, len(codes), self._sequences):
+                some = self._upload(codes[start : start + self._sequences])
                 made = logits(self.architecture, self._parameters, some[None])
                 found.append(made[0].cpu().numpy())
+        return np.concatenate(found)
+
+    def pooled(self, codes: Codes) -> NDArray[np.float32]:
+        """Compute what the last convolution gives: uint8 (n, L) -> float32 (n, outputs, F)."""
+        shape = self.architecture.pooled_lengths()[-1], self.architecture.convolutions[-1].filters
+        found = [np.zeros((0, *shape), np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(codes), self._sequences):
+                some = self._upload(codes[start : start + self._sequences])
+                made = convolved(self.architecture, self._weights, some[None])[0]
+                found.append(made.view(-1, *shape).cpu().numpy())
         return np.concatenate(found)
 
     def substituted_logits(
@@ -72,7 +86,7 @@ class Predictor:
             while end < len(begins):
                 start, first = end, begins[end]
                 end = int(np.searchsorted(begins, first + _SPAN, side="right"))
-                end = min(end, start + _SEQUENCES)
+                end = min(end, start + self._sequences)
                 stretch = self._upload(codes[first : begins[end - 1] + length])
                 some = begins[start:end] - first
                 if len(stretch) < len(some) * length:

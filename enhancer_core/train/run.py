@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from enhancer_core.architecture import Architecture
+from enhancer_core.architecture import Architecture, Member
 from enhancer_core.augment import augment
 from enhancer_core.calibration import Platt, calibrated, fit_platt
 from enhancer_core.compiled import OBSTACLE
@@ -228,10 +228,10 @@ def _outcome(states: list[State], *, threads: int) -> Trained:
     restarts = [Restart(state.index, state.checks, state.kept) for state in states]
     ranked = sorted(restarts, key=lambda restart: -restart.auc)  # the earlier one, of equals
     members = [restart.index for restart in ranked[: config.ensemble]]
-    kept = [states[index].kept_parameters for index in members]
-    network = network_of_members(wanted, kept)
+    kept = [Member(wanted, states[index].kept_parameters) for index in members]
+    network = network_of_members(kept)
     if not config.calibrate:
         return Trained(network, restarts, members)
     by = fit_platt(check.labels, log_odds(network, check.codes, threads=threads))
-    network = network_of_members(wanted, [calibrated(wanted, each, by) for each in kept])
+    network = network_of_members([calibrated(each, by) for each in kept])
     return Trained(network, restarts, members, by)
