@@ -100,8 +100,8 @@ NETWORKS: dict[str, Architecture] = {
         kernel_width_in_init=False,
     ),
     # Not the paper's: found on the human liver data, and trained by a protocol of its own (see
-    # `protocol.protocol`). Means say how much there is of something, which maxima do not. Its first
-    # layer has room for a database of motifs: `train --plant-motifs`.
+    # `protocol.protocol`), in which regressions join it. Means say how much there is of something,
+    # which maxima do not. Its first layer has room for some 200 motifs: `train --plant-motifs`.
     "best": Architecture(
         convolutions=(Convolution(256, 15, 6), Convolution(64, 5, 4)),
         dense=(64,),

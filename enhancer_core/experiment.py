@@ -127,6 +127,7 @@ def run(
         experiment.architecture,
         experiment.config,
         planted=experiment.planted,
+        motifs=() if experiment.start is None else experiment.start.motifs,
         seed=seed,
         threads=threads,
         device=device,
@@ -270,6 +271,8 @@ def write_outcome(
     }
     if len(trained.members) > 1:
         figures["members"] = trained.members
+    if trained.parts:
+        figures["parts"] = [asdict(part) for part in trained.parts]
     training = {
         "enhancer_core": __version__,
         "network": experiment.network,
@@ -286,6 +289,8 @@ def write_outcome(
         training["start"] = experiment.start.to_dict()
     if len(trained.members) > 1:
         training["members"] = [figures["restarts"][index] for index in trained.members]
+    if trained.parts:
+        training["parts"] = figures["parts"]
     if trained.calibration is not None:
         training["calibration"] = asdict(trained.calibration)
     write_split(folder / "split.tsv", data)
@@ -366,6 +371,7 @@ def _content(
             for restart in outcome.trained.restarts
         ],
         kept_restarts=outcome.trained.members,
+        ensemble=[(part.name, part.validation_auc) for part in outcome.trained.parts],
         composition=_composition(dataset, outcome),
         filters=[
             report.Filter(name=f"filter {index + 1}", ppm=ppm(pfm))

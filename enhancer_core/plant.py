@@ -153,6 +153,18 @@ def plant(donors: Sequence[Weighted], wanted: Architecture) -> Planted:
     return _joined(values, planted)
 
 
+def motif_room(wanted: Architecture, *, share: float = SHARE) -> int:
+    """Count the motifs that fit into a share of a network's first layer.
+
+    Examples
+    --------
+    >>> from enhancer_core.architecture import NETWORKS
+    >>> motif_room(NETWORKS["best"])
+    192
+    """
+    return math.floor(wanted.convolutions[0].filters * share + 1e-9)
+
+
 def plant_motifs(motifs: Sequence[Motif], wanted: Architecture, *, share: float = SHARE) -> Planted:
     """Make motifs the first filters of a network's first layer.
 
@@ -193,8 +205,7 @@ def plant_motifs(motifs: Sequence[Motif], wanted: Architecture, *, share: float 
     >>> "".join("ACGT"[base] for base in filters[0].argmax(axis=0))
     'TTTCGCAAT'
     """
-    first = wanted.convolutions[0]
-    room = math.floor(first.filters * share + 1e-9)
+    first, room = wanted.convolutions[0], motif_room(wanted, share=share)
     if not 0 < len(motifs) <= room:
         needed = math.ceil(len(motifs) / share - 1e-9)
         raise MotifError(
@@ -235,6 +246,11 @@ def motif_filter(motif: Motif, width: int) -> NDArray[np.float64]:
     before = (width - odds.shape[1]) // 2
     after = width - odds.shape[1] - before
     return np.pad(odds * (_SPREAD / spread), ((0, 0), (before, after)))
+
+
+def plant_nothing(wanted: Architecture) -> Planted:
+    """Leave all weights to chance."""
+    return _joined(*_nothing(wanted))
 
 
 def start_from(model: Weighted, wanted: Architecture) -> Planted:

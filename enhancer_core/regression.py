@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.architecture import Architecture, Convolution, Member, flatten, shapes
-from enhancer_core.baseline import Baseline, Linear, fit_features, k_mer_words
+from enhancer_core.baseline import Baseline, Linear, fit, fit_features, k_mer_words
 from enhancer_core.dataset import SplitDataset
 from enhancer_core.dna import Codes, one_hot
 from enhancer_core.errors import MotifError
@@ -35,6 +35,19 @@ class Regression:
     members: tuple[Member, ...]
     penalty: float  # chosen on the validation part
     auc: float  # there
+
+
+def fit_k_mers(data: SplitDataset, *, k: int = 5) -> Regression:
+    """Fit a regression on k-mers to the training part; validation chooses the penalty.
+
+    Raises
+    ------
+    SequenceError
+        If k is not allowed.
+    """
+    learn, check = data.train, data.validation
+    fitted = fit(learn.codes, learn.labels, check.codes, check.labels, k=k)
+    return of_k_mers(fitted, data.dataset.codes.shape[1])
 
 
 def of_k_mers(fitted: Baseline, length: int) -> Regression:

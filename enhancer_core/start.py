@@ -13,12 +13,15 @@ from enhancer_core.dataset import file_names
 from enhancer_core.errors import EnhancerError, ModelFileError, MotifError
 from enhancer_core.io.files import sha256
 from enhancer_core.io.motifs import read_motifs
+from enhancer_core.motif import Motif
 from enhancer_core.plant import (
     SHARE,
     Planted,
     check_donor,
+    motif_room,
     plant,
     plant_motifs,
+    plant_nothing,
     room_for,
     start_from,
 )
@@ -28,9 +31,10 @@ from enhancer_core.plant import (
 class Start:
     """Weights that every restart begins with, and where they are from."""
 
-    kind: str  # networks planted, motifs planted, or start from
+    kind: str  # networks planted, motifs planted, motifs read, or start from
     files: Sequence[Path]
     planted: Planted
+    motifs: Sequence[Motif] = ()  # all of the file's
 
     def names(self) -> list[str]:
         """Name the files as reports do."""
@@ -77,8 +81,20 @@ def from_networks(
     return wanted, Start(kind="networks planted", files=files, planted=plant(donors, wanted))
 
 
-def from_motifs(path: Path, wanted: Architecture, *, share: float = SHARE) -> Start:
+def from_motifs(
+    path: Path, wanted: Architecture, *, share: float = SHARE, regressions: bool = False
+) -> Start:
     """Plant all motifs of a file as filters of the first layer.
+
+    Parameters
+    ----------
+    path
+        The file.
+    wanted, share
+        As in `plant.plant_motifs`.
+    regressions
+        Whether a regression reads the motifs too. It has room for all; then more than fit into the
+        network are no error, but none is planted.
 
     Raises
     ------
@@ -86,11 +102,14 @@ def from_motifs(path: Path, wanted: Architecture, *, share: float = SHARE) -> St
         If the file cannot be read, or as `plant.plant_motifs`.
     """
     motifs = read_motifs(path)
+    if regressions and len(motifs) > motif_room(wanted, share=share):
+        nothing = plant_nothing(wanted)
+        return Start(kind="motifs read", files=[path], planted=nothing, motifs=motifs)
     try:
         planted = plant_motifs(motifs, wanted, share=share)
     except MotifError as error:
         raise _said_of(path, error) from error
-    return Start(kind="motifs planted", files=[path], planted=planted)
+    return Start(kind="motifs planted", files=[path], planted=planted, motifs=motifs)
 
 
 def from_model(path: Path, wanted: Architecture) -> Start:

@@ -27,7 +27,9 @@ from enhancer_core.checkpoint import Model, load_model
 from enhancer_core.cli import commands
 from enhancer_core.dna import encode, k_let_counts
 from enhancer_core.io.fasta import read_records, read_sequences
+from enhancer_core.io.motifs import write_meme
 from enhancer_core.io.tables import read_table
+from enhancer_core.motif import BUILTIN
 from enhancer_core.protocol import protocol
 
 Run = Callable[..., Ran]
@@ -308,14 +310,32 @@ def test_how_a_network_is_trained_is_recorded_with_it(
 def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     cli: Run, inputs: Path, tmp_path: Path
 ) -> None:
-    given = ["--network", "best", "--restarts", 2, "--epochs", 1, "--shift", 0]
-    assert cli("train", *data(inputs), *given, "-o", tmp_path / "out").status == 0
+    given = ["--network", "best", "--restarts", 2, "--epochs", 1, "--shift", 0, "--markdown"]
+    write_meme(tmp_path / "many.meme", [BUILTIN["CEBPA"]] * 193)
+    given += ["--plant-motifs", tmp_path / "many.meme"]
+    ran = cli("train", *data(inputs), *given, "-o", tmp_path / "out")
+    assert ran.status == 0
+    assert (
+        "the 193 motifs of many.meme are more than fit into the network, and none is planted; the"
+        " regression on best hits reads them all\n"
+    ) in ran.err
+    assert "part of the ensemble: 5-mer logistic regression, validation AUC " in ran.err
     model = load_model(tmp_path / "out")
     wanted = replace(protocol("best"), restarts=2, ensemble=2, epochs=1, shift=0)
     assert model.training["config"] == wanted.to_dict()
     assert model.architecture == architecture("best", length=120)
+    names = ["2 networks", "5-mer logistic regression"]
+    names.append("logistic regression on the best hits of 193 motifs")
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert [part["name"] for part in figures["parts"]] == names
+    assert model.training["parts"] == figures["parts"]
+    assert model.training["start"]["kind"] == "motifs read"
+    assert [part["members"] for part in figures["parts"]] == [2, 1, 1]
+    assert len(model.members) == 4
+    said = f"the model of this report is 2 networks ({figures['parts'][0]['validation_auc']:.3f}), "
+    assert said in (tmp_path / "out" / "report.md").read_text()
     first, other = (
-        each.weights()["dense.0.weight"].reshape(64, 64, -1) for each in model.member_networks()
+        each.weights()["dense.0.weight"].reshape(64, 64, -1) for each in model.members[:2]
     )
     assert first == pytest.approx(first[:, :, :1] + 0 * first, rel=1e-3, abs=1e-6)
     assert not np.allclose(first, other)

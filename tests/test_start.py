@@ -52,6 +52,19 @@ def test_models_are_planted_with_all_their_members_and_named_in_the_record(
     assert record["parameters"] == 21 * 37 + 150 * 57
 
 
+def test_motifs_that_do_not_fit_are_read_by_a_regression_alone(tmp_path: Path) -> None:
+    path = tmp_path / "motifs.meme"
+    write_meme(path, [BUILTIN["CEBPA"]] * 6)  # 7 filters have room for 5
+    with pytest.raises(MotifError, match="6 motifs to plant; 1 to 5 fit"):
+        from_motifs(path, TF)
+    start = from_motifs(path, TF, regressions=True)
+    assert (start.kind, len(start.motifs), start.planted.planted.sum()) == ("motifs read", 6, 0)
+    assert start.to_dict()["parameters"] == 0
+    write_meme(path, [BUILTIN["CEBPA"]] * 5)
+    start = from_motifs(path, TF, regressions=True)
+    assert (start.kind, len(start.motifs)) == ("motifs planted", 5)
+
+
 def test_a_donor_that_does_not_fit_is_named(models: list[Path]) -> None:
     message = f"^{re.escape(str(models[0]))}: convolutions are 9 wide .*; to be planted they must"
     with pytest.raises(ModelFileError, match=message):
