@@ -22,7 +22,7 @@ LONGEST = 8  # 4**8 / 2 features; beyond it the table outgrows memory and the da
 PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
 SPECTRUM_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)
 
-Model = TypeVar("Model", bound="Linear")
+Fitted = TypeVar("Fitted", bound="Linear")
 
 _BLOCK = 512  # sequences counted at once: 0.3 GB at k = 8
 
@@ -162,7 +162,7 @@ def _regressions(
             yield penalty, fitted.coef_[0].astype(np.float32), float(fitted.intercept_[0])
 
 
-def _best(models: list[Model], features: NDArray[np.float32], labels: NDArray[np.bool_]) -> Model:
+def _best(models: list[Fitted], features: NDArray[np.float32], labels: NDArray[np.bool_]) -> Fitted:
     judged = [
         replace(each, auc=metrics.roc_auc(labels, each.log_odds(features))) for each in models
     ]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from enhancer_core.architecture import CLASSES, Architecture
 from enhancer_core.batched.layers import convolved, cut, dense, join, logits, scores, spell, used
@@ -81,6 +82,7 @@ class Predictor:
         What windows that overlap share is computed once.
         """
         begins, length = np.asarray(starts, np.int64), self.architecture.length
+        slides = self.architecture.pooled_lengths() == [1]
         found, end = [np.zeros((0, CLASSES), np.float32)], 0
         with torch.inference_mode():
             while end < len(begins):
@@ -90,7 +92,7 @@ class Predictor:
                 stretch = self._upload(codes[first : begins[end - 1] + length])
                 some = begins[start:end] - first
                 if len(stretch) < len(some) * length:
-                    made = self._scan(stretch, some)
+                    made = self._slide(stretch, some) if slides else self._scan(stretch, some)
                 else:  # they overlap too little for it
                     windows = stretch.unfold(0, length, 1)[self._index(some)]
                     made = logits(self.architecture, self._parameters, windows[None])[0]
@@ -129,6 +131,25 @@ class Predictor:
         places = self._from(starts // stride, positions)
         units = x.reshape(len(fragments), -1, filters)[rows[:, None], places].flatten(1)
         return dense(wanted, self._weights, join(wanted, units)[None])[0]
+
+    def _slide(self, codes: Tensor, starts: NDArray[np.int64]) -> Tensor:
+        """Compute the logits of windows of a stretch, (n, 2), each of them one pool.
+
+        The best of a window is the better of that to the end of its block of positions, and that
+        from the beginning of the next (as in `engine.sliding`).
+        """
+        x = spell(codes, torch.float32)[None, None]
+        found = scores(self._weights, 0, x, pool=1)[0, 0].amax(dim=1)  # (P, F)
+        size = self.architecture.convolutions[0].pool
+        beyond = -len(found) % size
+        blocks = functional.pad(found, (0, 0, 0, beyond), value=-torch.inf)
+        blocks = blocks.view(-1, size, blocks.shape[1])
+        before = blocks.cummax(dim=1).values.flatten(0, 1)
+        behind = blocks.flip(1).cummax(dim=1).values.flip(1).flatten(0, 1)
+        begins = self._index(starts)
+        best = torch.maximum(behind[begins], before[begins + size - 1])
+        units = torch.relu(best + self._weights["convolutions.0.bias"][0])
+        return dense(self.architecture, self._weights, units[None])[0]
 
     def _upload(self, codes: Codes) -> Tensor:
         return torch.tensor(codes, device=self._parameters.device)  # read-only ones too

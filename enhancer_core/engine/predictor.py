@@ -10,7 +10,8 @@ from enhancer_core.dna import N_CODE, Codes, check_codes
 from enhancer_core.engine.forward import forward
 from enhancer_core.engine.plan import Layer, Layers, aligned, pack, plan
 from enhancer_core.engine.scanning import scan
-from enhancer_core.engine.substitutions import Changes, substitute
+from enhancer_core.engine.sliding import Changes, room
+from enhancer_core.engine.substitutions import substitute
 from enhancer_core.engine.vectors import Floats
 from enhancer_core.errors import SequenceError
 
@@ -143,8 +144,8 @@ class Predictor:
 
     def _changed_logits(self, codes: Codes, changes: Changes) -> Floats:
         layers, memory = self._plan.layers, aligned(self._plan.memory)
-        original = aligned(self._plan.memory)
-        scores, words = aligned(self._plan.scores), np.empty(codes.shape[1], np.int64)
+        original, size = aligned(self._plan.memory), max(self._plan.scores, room(layers))
+        scores, words = aligned(size), np.empty(codes.shape[1], np.int64)
         found = np.empty((len(changes), CLASSES), np.float32)
         for start in range(0, len(found), _BLOCK):
             some = changes[start : start + _BLOCK]

@@ -7,11 +7,6 @@ rest is taken from the unchanged sequence.
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
-
 from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
 from enhancer_core.engine.forward import (
@@ -23,11 +18,11 @@ from enhancer_core.engine.forward import (
     pool,
     read,
     read_dna,
+    respell,
 )
 from enhancer_core.engine.plan import Layer, Layers, table_row
+from enhancer_core.engine.sliding import Changes, slide_changes, slides
 from enhancer_core.engine.vectors import LANES, Floats
-
-Changes: TypeAlias = NDArray[np.int64]  # (m, 3): row, position, code of the base
 
 
 @compiled
@@ -43,6 +38,11 @@ def substitute(  # noqa: PLR0913
     scores: Floats,
 ) -> None:
     """Compute every layer's output for changes to another base; `original` is as memory, to use."""
+    if slides(layers, convolutions):
+        slide_changes(codes, changes, layers[0], packed, memory, words, scores)
+        for index in range(convolutions, len(layers)):
+            dense(len(changes), layers, index, packed, memory)
+        return
     last, row = layers[convolutions - 1], table_row(layers[0])
     same = last.outputs  # so many outputs of the last convolution no change of these reaches
     for i in range(len(changes)):
@@ -54,11 +54,11 @@ def substitute(  # noqa: PLR0913
             original[last.output : last.output + last.stride] = memory[place : place + last.stride]
         memory[place : place + last.stride] = original[last.output : last.output + last.stride]
         change = (base - codes[sequence, position]) * row
-        _respell(words, position, change)
+        respell(words, position, change)
         near = _read_near(
             position, i, layers, convolutions, packed, memory, original, words, scores
         )
-        _respell(words, position, -change)
+        respell(words, position, -change)
         _restore(position, layers, convolutions, memory, original)
         same = min(same, near if sequence == changes[0, 0] else 0)
     _dense(len(changes), same, layers, convolutions, packed, memory, original)
@@ -86,16 +86,6 @@ def _dense(
     dense_from(known, original, layer.output, n, layers, convolutions, packed, memory)
     for index in range(convolutions + 1, len(layers)):
         dense(n, layers, index, packed, memory)
-
-
-@compiled
-def _respell(words: Words, position: int, change: int) -> None:
-    """Change the words that a base is in, as their first, second or third letter."""
-    words[position] += 25 * change
-    if position >= 1:
-        words[position - 1] += 5 * change
-    if position >= 2:
-        words[position - 2] += change
 
 
 @compiled
