@@ -9,6 +9,7 @@ from enhancer_core.architecture import Architecture, Convolution, widened
 from enhancer_core.dna import Codes
 from enhancer_core.engine import Predictor
 from enhancer_core.ensemble import MeanPredictor, together
+from enhancer_core.interpret import input_gradients
 from enhancer_core.model import Ensemble, Network, network_of_members, one_hot
 from enhancer_core.plant import plant, room_for
 
@@ -63,6 +64,20 @@ def test_an_ensemble_says_the_mean_of_what_its_members_say(members: list[Network
         np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-7)
 
 
+def test_windows_and_changes_of_a_mixed_ensemble_have_the_logits_of_each_sequence() -> None:
+    made, codes, stretch = Ensemble(mixed()).predictor(), random_codes(4, 30), random_codes(1, 200)
+    starts = np.array([0, 0, 1, 5, 23, 24, 25, 60, 61, 160, 170])
+    windows = np.lib.stride_tricks.sliding_window_view(stretch[0], 30)[starts]
+    scanned = made.scanned_logits(stretch[0], starts)
+    assert scanned.tobytes() == made.logits(windows).tobytes()
+    rows, positions = (each.ravel() for each in np.indices((4, 30)))
+    bases = (codes[rows, positions] + 1) % 5
+    changed = codes[rows]
+    changed[np.arange(120), positions] = bases
+    found = made.substituted_logits(codes, rows, positions, bases)
+    assert found.tobytes() == made.logits(changed).tobytes()
+
+
 def test_one_predictor_alone_stays_as_it_is() -> None:
     alone = networks(1)[0].predictor()
     assert together([alone]) is alone
@@ -113,3 +128,10 @@ def test_of_a_mixed_ensemble_the_members_of_the_first_kind_are_planted() -> None
     )
     assert ours.parameters.tobytes() == theirs.parameters.tobytes()
     assert room_for([Ensemble(mixed())], SMALL) == room_for([Ensemble(networks(2))], SMALL)
+
+
+def test_slopes_of_a_mixed_ensemble_are_the_mean_of_its_members() -> None:
+    codes = random_codes(5, 30)
+    each = [input_gradients(member, codes) for member in mixed()]
+    found = input_gradients(Ensemble(mixed()), codes)
+    np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-4, atol=1e-6)

@@ -93,6 +93,8 @@ def test_the_second_layer_is_the_one_that_counts() -> None:
     assert reach(WANTED) == 14
     with pytest.raises(ModelFileError, match="has one convolution; no second one joins"):
         second_layer(replace(WANTED, convolutions=(Convolution(1, 7, 2),)))
+    with pytest.raises(ModelFileError, match="reads one position; it joins none"):
+        second_layer(replace(WANTED, convolutions=(Convolution(512, 5, 1), Convolution(2, 1, 1))))
 
 
 def test_the_weights_join_the_pair_that_a_unit_reads_at_its_distance() -> None:

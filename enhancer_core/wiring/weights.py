@@ -38,7 +38,7 @@ def second_layer(wanted: Architecture) -> int:
     Raises
     ------
     ModelFileError
-        If the network has one convolution only.
+        If the network has one convolution only, or the second reads one position only.
 
     Examples
     --------
@@ -48,7 +48,10 @@ def second_layer(wanted: Architecture) -> int:
     """
     if len(wanted.convolutions) < 2:
         raise ModelFileError("the network has one convolution; no second one joins its motifs")
-    return 1 if wanted.chained else len(wanted.convolutions) - 1
+    found = 1 if wanted.chained else len(wanted.convolutions) - 1
+    if wanted.convolutions[found].width * wanted.convolutions[0].pool == 1:  # as of k-mers
+        raise ModelFileError("the network's second convolution reads one position; it joins none")
+    return found
 
 
 def reach(wanted: Architecture) -> int:
