@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from enhancer_core.architecture import (
     Architecture,
@@ -25,7 +25,7 @@ from enhancer_core.architecture import (
     shapes,
 )
 from enhancer_core.errors import ModelFileError, MotifError
-from enhancer_core.motif import UNIFORM, Motif, information_content, ppm, pwm
+from enhancer_core.motif import Motif, information_content, ppm, pwm
 
 SHARE = 0.75  # of each convolution's filters that are planted, as in the published code
 PSEUDOCOUNT = 0.01  # added to each frequency of a motif; a base never seen costs 4.7 bits
@@ -220,10 +220,8 @@ def plant_motifs(motifs: Sequence[Motif], wanted: Architecture, *, share: float 
     return _joined(values, planted)
 
 
-def motif_filter(
-    motif: Motif, width: int, *, background: ArrayLike = UNIFORM
-) -> NDArray[np.float64]:
-    """Turn a motif into a filter, (4, width), as `plant_motifs` says; `background` is as in `pwm`.
+def motif_filter(motif: Motif, width: int) -> NDArray[np.float64]:
+    """Turn a motif into a filter, (4, width), as `plant_motifs` says.
 
     Raises
     ------
@@ -240,7 +238,7 @@ def motif_filter(
         bits = np.lib.stride_tricks.sliding_window_view(information_content(shares), width)
         start = int(bits.sum(axis=1).argmax())
         shares = shares[:, start : start + width]
-    odds = pwm(shares, background=background)
+    odds = pwm(shares)
     odds -= odds.mean(axis=0)
     spread = math.sqrt((odds**2).mean(axis=0).sum())  # of the score, over random DNA
     if spread < 1e-9:

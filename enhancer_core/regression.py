@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from enhancer_core.architecture import BASES, Architecture, Convolution, Member, flatten, shapes
+from enhancer_core.architecture import Architecture, Convolution, Member, flatten, shapes
 from enhancer_core.baseline import Baseline, Linear, fit, fit_features, k_mer_words
 from enhancer_core.dataset import SplitDataset
-from enhancer_core.dna import N_CODE, Codes, one_hot
+from enhancer_core.dna import Codes, one_hot
 from enhancer_core.errors import MotifError
 from enhancer_core.model import network_of
-from enhancer_core.motif import UNIFORM, Motif
+from enhancer_core.motif import Motif
 from enhancer_core.plant import motif_filter
 
 _MATCH = 0.75  # what a k-mer's filter gives where the k-mer is; one with N gives 0
@@ -59,16 +59,13 @@ def of_k_mers(fitted: Baseline, length: int) -> Regression:
 def fit_best_hits(data: SplitDataset, motifs: Sequence[Motif]) -> Regression:
     """Fit a regression on motifs' best hits to the training part; validation chooses the penalty.
 
-    Motifs are scored against the base frequencies of the training part's negatives.
-
     Raises
     ------
     MotifError, SequenceError
         As `best_hits_networks`.
     """
     learn, check = data.train, data.validation
-    background = _base_frequencies(learn.codes[~learn.labels])
-    readers = best_hits_networks(motifs, data.dataset.codes.shape[1], background=background)
+    readers = best_hits_networks(motifs, data.dataset.codes.shape[1])
     fitted = fit_features(
         best_hits(readers, learn.codes), learn.labels, best_hits(readers, check.codes), check.labels
     )
@@ -113,15 +110,12 @@ def k_mer_network(fitted: Baseline, length: int) -> Member:
     return Member(wanted, flatten(weights))
 
 
-def best_hits_networks(
-    motifs: Sequence[Motif], length: int, *, background: ArrayLike = UNIFORM
-) -> list[tuple[Member, list[int]]]:
+def best_hits_networks(motifs: Sequence[Motif], length: int) -> list[tuple[Member, list[int]]]:
     """Make the networks that read motifs' best hits on both strands; their output weights are 0.
 
-    Filters are what `plant.motif_filter` makes of motifs. Those of a network are as wide as the
-    widest motif there, which differs from the narrowest by 2 bp at most; so many letters, at the
-    ends of a sequence, a narrower one may not reach. The bias is so high that the ReLU lets all
-    scores pass.
+    Filters hold motifs as `plant.plant_motifs` says. Those of a network are as wide as the widest
+    motif there, which differs from the narrowest by 2 bp at most; so many letters, at the ends of a
+    sequence, a narrower one may not reach. The bias is so high that the ReLU lets all scores pass.
 
     Returns
     -------
@@ -152,9 +146,7 @@ def best_hits_networks(
         layer = Convolution(len(which), width, length - width + 1)
         wanted = Architecture(convolutions=(layer,), dense=(), length=length)
         weights = _zeros(wanted)
-        filters = np.stack(
-            [motif_filter(motifs[index], width, background=background) for index in which]
-        )
+        filters = np.stack([motif_filter(motifs[index], width) for index in which])
         weights["convolutions.0.weight"][:] = filters
         # The better strand scores at least their mean, which is least where each position's is.
         mean = (filters + filters[:, ::-1, ::-1]) / 2
@@ -191,14 +183,6 @@ def regressing(readers: Sequence[tuple[Member, list[int]]], fitted: Linear) -> t
         }
         made.append(replace(member, parameters=flatten({**member.weights(), **output})))
     return tuple(made)
-
-
-def _base_frequencies(codes: Codes) -> NDArray[np.float64]:
-    """Count A or T and C or G, which are as frequent on both strands together: float64 (4,)."""
-    counts = np.bincount(codes.ravel(), minlength=N_CODE)[:BASES] + 1.0  # none is 0
-    both = counts + counts[::-1]
-    frequencies: NDArray[np.float64] = both / both.sum()
-    return frequencies
 
 
 def _zeros(wanted: Architecture) -> dict[str, NDArray[np.float64]]:

@@ -24,7 +24,7 @@ from enhancer_core.errors import ModelFileError, MotifError
 from enhancer_core.model import Ensemble, Network, network_of
 from enhancer_core.motif import BUILTIN, Motif, information_content, ppm
 from enhancer_core.motif import reverse_complement as other_strand
-from enhancer_core.plant import Planted, motif_filter, plant, plant_motifs, room_for
+from enhancer_core.plant import Planted, plant, plant_motifs, room_for
 
 TF = NETWORKS["tf"]
 
@@ -81,17 +81,6 @@ def networks_in(donors: list[Network | Ensemble]) -> list[Network]:
         for donor in donors
         for each in donor.member_networks()
     ]
-
-
-def test_a_filter_against_a_background_prefers_what_is_rare_there() -> None:
-    motif = Motif("A_or_C", np.array([[1, 0.5], [0, 0.5], [0, 0], [0, 0]]))
-    one = motif_filter(motif, 2, background=[0.4, 0.1, 0.1, 0.4])
-    other = motif_filter(motif, 2)
-    assert other[0, 1] == pytest.approx(other[1, 1])
-    # Of both scaled alike, C is log2(.4 / .1) = 2 bits more than A is
-    bits = np.log2(1.01 / 1.04 / 0.4) - np.log2(0.01 / 1.04 / 0.4)  # A over T, at the first place
-    scale = (one[0, 0] - one[3, 0]) / bits
-    assert one[1, 1] - one[0, 1] == pytest.approx(2 * scale)
 
 
 @settings(max_examples=60)
