@@ -248,11 +248,6 @@ def motif_filter(motif: Motif, width: int) -> NDArray[np.float64]:
     return np.pad(odds * (_SPREAD / spread), ((0, 0), (before, after)))
 
 
-def plant_nothing(wanted: Architecture) -> Planted:
-    """Leave all weights to chance."""
-    return _joined(*_nothing(wanted))
-
-
 def start_from(model: Weighted, wanted: Architecture) -> Planted:
     """Take all weights of a trained network of the same kind, to train it further.
 

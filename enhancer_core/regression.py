@@ -64,13 +64,30 @@ def fit_best_hits(data: SplitDataset, motifs: Sequence[Motif]) -> Regression:
     MotifError, SequenceError
         As `best_hits_networks`.
     """
-    learn, check = data.train, data.validation
     readers = best_hits_networks(motifs, data.dataset.codes.shape[1])
-    fitted = fit_features(
-        best_hits(readers, learn.codes), learn.labels, best_hits(readers, check.codes), check.labels
-    )
+    fitted = _fit(data, readers)
     name = f"logistic regression on the best hits of {len(motifs):,} motifs"
     return Regression(name, regressing(readers, fitted), fitted.penalty, fitted.auc)
+
+
+def weightiest(data: SplitDataset, motifs: Sequence[Motif], count: int) -> list[Motif]:
+    """Choose the motifs that weigh most in `fit_best_hits`, for or against; the first weighs most.
+
+    Raises
+    ------
+    MotifError, SequenceError
+        As `best_hits_networks`.
+    """
+    fitted = _fit(data, best_hits_networks(motifs, data.dataset.codes.shape[1]))
+    order = np.argsort(-np.abs(fitted.weights), kind="stable")[:count]
+    return [motifs[index] for index in order.tolist()]
+
+
+def _fit(data: SplitDataset, readers: Sequence[tuple[Member, list[int]]]) -> Linear:
+    learn, check = data.train, data.validation
+    return fit_features(
+        best_hits(readers, learn.codes), learn.labels, best_hits(readers, check.codes), check.labels
+    )
 
 
 def k_mer_network(fitted: Baseline, length: int) -> Member:

@@ -316,8 +316,8 @@ def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     ran = cli("train", *data(inputs), *given, "-o", tmp_path / "out")
     assert ran.status == 0
     assert (
-        "the 193 motifs of many.meme are more than fit into the network, and none is planted; the"
-        " regression on best hits reads them all\n"
+        "motifs planted: many.meme (192 of 193, as many as fit: those that weigh most in the"
+        " regression on best hits); the convolutions have 256, 64 filters\n"
     ) in ran.err
     assert "part of the ensemble: 5-mer logistic regression, validation AUC " in ran.err
     model = load_model(tmp_path / "out")
@@ -329,7 +329,7 @@ def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert [part["name"] for part in figures["parts"]] == names
     assert model.training["parts"] == figures["parts"]
-    assert model.training["start"]["kind"] == "motifs read"
+    assert model.training["start"]["chosen"] == 192
     assert [part["members"] for part in figures["parts"]] == [2, 1, 1]
     assert len(model.members) == 4
     said = f"the model of this report is 2 networks ({figures['parts'][0]['validation_auc']:.3f}), "

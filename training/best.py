@@ -35,6 +35,7 @@ from enhancer_core.io.tables import read_table, write_table
 from enhancer_core.predict import log_odds
 from enhancer_core.protocol import protocol
 from enhancer_core.regression import fit_best_hits, fit_k_mers
+from enhancer_core.start import from_motifs
 from enhancer_core.train import balanced, train
 
 FOLDS = 5
@@ -92,20 +93,24 @@ def best_hits(data: SplitDataset, *, motifs: Path) -> Scores:
     return scores_of(Model(fit_best_hits(data, read_motifs(motifs)).members, {}), data)
 
 
-def network(data: SplitDataset, *, name: str, file: Path, threads: int) -> Scores:
-    """Score the test part with networks trained by their protocol alone, which stay in a file."""
+def network(
+    data: SplitDataset, *, name: str, file: Path, motifs: Path | None, threads: int
+) -> Scores:
+    """Score the test part with networks trained by their protocol, which stay in a file."""
     if not file.exists():
         config = replace(protocol(name), regressions=False)
         if config.restarts > RESTARTS:
             config = replace(config, restarts=RESTARTS)
         wanted = architecture(name, length=data.dataset.codes.shape[1])
-        save_model(file, train(data, wanted, config, threads=threads).network, {})
+        planted = None if motifs is None else from_motifs(motifs, wanted, data=data).planted
+        trained = train(data, wanted, config, planted=planted, threads=threads)
+        save_model(file, trained.network, {})
     return scores_of(load_model(file), data, threads=threads)
 
 
 def with_regressions(data: SplitDataset, *, file: Path, motifs: Path, threads: int) -> Scores:
     """Score the test part with the networks of `best` and its regressions, as `train` does."""
-    network(data, name="best", file=file, threads=threads)
+    network(data, name="best", file=file, motifs=motifs, threads=threads)
     regressions = [fit_k_mers(data), fit_best_hits(data, read_motifs(motifs))]
     parts = [load_model(file).members, *(each.members for each in regressions)]
     members = balanced(parts, data.validation.codes, threads=threads)
@@ -126,9 +131,15 @@ def models(data: Path, stem: Path, threads: int) -> dict[str, Callable[[SplitDat
         "gapped k-mers": gapped_k_mers,
         "motif regression": partial(best_hits, motifs=motifs),
         "enhancer": partial(
-            network, name="enhancer", file=Path(f"{stem}.enhancer.safetensors"), threads=threads
+            network,
+            name="enhancer",
+            file=Path(f"{stem}.enhancer.safetensors"),
+            motifs=None,
+            threads=threads,
         ),
-        "best without regressions": partial(network, name="best", file=file, threads=threads),
+        "best without regressions": partial(
+            network, name="best", file=file, motifs=motifs, threads=threads
+        ),
         "best": partial(with_regressions, file=file, motifs=motifs, threads=threads),
     }
 

@@ -195,7 +195,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
     "--regressions/--no-regressions",
     help="Let regressions on 5-mers, and on the best hits of all motifs of --plant-motifs, predict"
     " with the networks, each counting as much as these together; with --calibrate only. Of more"
-    " motifs than fit into the network none is planted then.",
+    " motifs than fit into the network those that weigh most in that regression are planted.",
 )
 @click.option(
     "--calibrate",
@@ -305,7 +305,7 @@ def train(
     wanted = widened(wanted, widen, first=first_filters)
     wanted, start = _start(
         wanted, plant=plant, plant_motifs=plant_motifs, initial=initial, share=plant_share,
-        regressions=config.regressions,
+        data=data if config.regressions else None,
     )  # fmt: skip
     experiment = Experiment(
         data=data,
@@ -387,7 +387,7 @@ def _start(
     plant_motifs: Path | None,
     initial: Path | None,
     share: float,
-    regressions: bool,
+    data: SplitDataset | None,
 ) -> tuple[Architecture, Start | None]:
     """Give the network, which donors may widen, and what its first weights are."""
     from enhancer_core.start import from_model, from_motifs, from_networks
@@ -395,16 +395,16 @@ def _start(
     if plant:
         return from_networks(plant, wanted, share=share)
     if plant_motifs is not None:
-        return wanted, from_motifs(plant_motifs, wanted, share=share, regressions=regressions)
+        return wanted, from_motifs(plant_motifs, wanted, share=share, data=data)
     return wanted, None if initial is None else from_model(initial, wanted)
 
 
 def _describe_start(start: Start, wanted: Architecture) -> str:
     names = ", ".join(start.names())
-    if start.kind == "motifs read":
-        return (
-            f"the {len(start.motifs):,} motifs of {names} are more than fit into the network, and"
-            " none is planted; the regression on best hits reads them all"
+    if start.chosen is not None:
+        names += (
+            f" ({start.chosen:,} of {len(start.motifs):,}, as many as fit: those that weigh most in"
+            " the regression on best hits)"
         )
     if start.kind != "start from":
         filters = ", ".join(f"{layer.filters:,}" for layer in wanted.convolutions)

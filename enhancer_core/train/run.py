@@ -183,7 +183,7 @@ def check_run(
         raise DatasetError(
             f"shift of {config.shift} bp is not allowed; at most {length - 1} for {length} bp"
         )
-    if config.freeze and (planted is None or not planted.planted.any()):
+    if config.freeze and planted is None:
         raise DatasetError(f"freeze of {config.freeze} epochs needs something that is planted")
 
 
