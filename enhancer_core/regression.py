@@ -23,7 +23,7 @@ from enhancer_core.motif import Motif
 from enhancer_core.plant import motif_filter
 
 _MATCH = 0.75  # what a k-mer's filter gives where the k-mer is; one with N gives 0
-_STEP = 3  # bp; motifs whose widths differ by less share a network
+_STEP = 3  # bp; motifs whose widths differ by less share a network, as the engine reads such words
 _BATCH = 256  # sequences read at once
 
 

@@ -332,7 +332,7 @@ def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     assert model.training["start"]["chosen"] == 192
     assert [part["members"] for part in figures["parts"]] == [2, 1, 1]
     assert len(model.members) == 4
-    said = f"the model of this report is 2 networks ({figures['parts'][0]['validation_auc']:.3f}), "
+    said = f"What is judged here is 2 networks ({figures['parts'][0]['validation_auc']:.3f}), "
     assert said in (tmp_path / "out" / "report.md").read_text()
     first, other = (
         each.weights()["dense.0.weight"].reshape(64, 64, -1) for each in model.members[:2]

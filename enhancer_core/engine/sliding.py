@@ -73,10 +73,9 @@ def slide(
                     score = better(forward, reverse)
                     here = better(here, score)
                     store(best, p * LANES, score)
-            for p in range(
-                min(size, end - begin) - 2, -1, -1
-            ):  # from each place to the block's end
-                store(best, p * LANES, better(load(best, p * LANES), load(best, (p + 1) * LANES)))
+            # From each place to the block's end, for the windows that begin there.
+            for p in range((min(size, end - begin) - 2) * LANES, -1, -LANES):
+                store(best, p, better(load(best, p), load(best, p + LANES)))
 
 
 @compiled

@@ -89,9 +89,10 @@ def ensemble(parts: Sequence[tuple[str, float]]) -> str:
     """Say what an ensemble of several kinds is made of; each part has a validation AUC."""
     *others, last = (f"{name} ({auc:.3f})" for name, auc in parts)
     return (
-        f"With them predict simple models, written as networks: the model of this report is"
-        f" {', '.join(others)} and {last} together, validation AUCs in brackets. Log odds are"
-        " divided by their standard deviation on the validation part, so that each counts the same."
+        f"Simple models, written as networks, predict with them. What is judged here is"
+        f" {', '.join(others)} and {last} together; in brackets is the validation AUC of each. Log"
+        " odds are divided by their standard deviation on the validation part, so that each counts"
+        " the same."
     )
 
 
