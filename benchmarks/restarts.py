@@ -40,7 +40,7 @@ def main() -> None:
 
     def with_threads(threads: int) -> bytes:
         network = train(data, wanted, CONFIG, threads=threads).network
-        return b"".join(each.tobytes() for each in network.member_parameters())
+        return b"".join(each.parameters.tobytes() for each in network.member_networks())
 
     if with_threads(1) != with_threads(2):
         sys.exit("two cores give another network than one")

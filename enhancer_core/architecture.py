@@ -6,7 +6,7 @@ Sizes and names only: `engine` computes with them on a CPU, `model` in PyTorch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
@@ -100,8 +100,8 @@ NETWORKS: dict[str, Architecture] = {
         kernel_width_in_init=False,
     ),
     # Not the paper's: found on the human liver data, and trained by a protocol of its own (see
-    # `protocol.protocol`). Means say how much there is of something, which maxima do not. Its first
-    # layer has room for a database of motifs: `train --plant-motifs`.
+    # `protocol.protocol`), in which regressions join it. Means say how much there is of something,
+    # which maxima do not. Its first layer has room for some 200 motifs: `train --plant-motifs`.
     "best": Architecture(
         convolutions=(Convolution(256, 15, 6), Convolution(64, 5, 4)),
         dense=(64,),
@@ -111,15 +111,39 @@ NETWORKS: dict[str, Architecture] = {
 }
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Member:
+    """One network: what it is made of, and its weights end to end, float32 (p,)."""
+
+    architecture: Architecture
+    parameters: NDArray[np.float32]
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """Give the arrays of `shapes`: views."""
+        return cut(self.architecture, self.parameters)
+
+
 class Weighted(Protocol):
     """What has weights: a `checkpoint.Model`, a `model.Network` or a `model.Ensemble`."""
 
     @property
     def architecture(self) -> Architecture:
-        """What each network is made of."""
+        """What the first network is made of; all read its length."""
 
-    def member_parameters(self) -> list[NDArray[np.float32]]:
-        """Copy the weights of each network, end to end, float32 (p,)."""
+    def member_networks(self) -> list[Member]:
+        """List the networks that predict together, with copies of their weights."""
+
+
+def alike(members: Sequence[Member]) -> list[Member]:
+    """Take the members of an ensemble that are made as the first: those whose filters are shown.
+
+    Examples
+    --------
+    >>> one, other = (Member(NETWORKS[name], np.zeros(0, np.float32)) for name in ("tf", "best"))
+    >>> len(alike([one, other, one]))
+    2
+    """
+    return [each for each in members if each.architecture == members[0].architecture]
 
 
 def architecture(name: str, *, length: int = 500) -> Architecture:
@@ -277,7 +301,7 @@ def tied_weights(wanted: Architecture) -> tuple[slice, tuple[int, int, int]] | N
     return slice(start, start + count), (units, filters, positions)
 
 
-def flatten(weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+def flatten(weights: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
     """Copy arrays of weights end to end, float32 (p,); `cut` takes them apart again.
 
     Examples

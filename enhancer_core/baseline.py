@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,31 +22,49 @@ LONGEST = 8  # 4**8 / 2 features; beyond it the table outgrows memory and the da
 PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
 SPECTRUM_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)
 
+Fitted = TypeVar("Fitted", bound="Linear")
+
 _BLOCK = 512  # sequences counted at once: 0.3 GB at k = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
-    """A fitted model: k, the scale of each k-mer, weights, bias, and the penalty chosen.
+class Linear:
+    """A fitted logistic regression: the scale of each feature, weights, bias, the penalty chosen.
 
-    With `unit` a sequence's frequencies are first divided by their length as a vector.
+    `auc` is what it was chosen by, on the validation part.
     """
 
-    k: int
     mean: NDArray[np.float32]  # (K,) of the training part
     scale: NDArray[np.float32]  # (K,)
     weights: NDArray[np.float32]  # (K,)
     bias: float
     penalty: float
+    auc: float = math.nan
+
+    def log_odds(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give the log odds of rows of features: float32 (n, K) -> float32 (n,), nats."""
+        with threadpool_limits(1, user_api="blas"):  # as in fit
+            found = (features - self.mean) / self.scale @ self.weights
+        log_odds: NDArray[np.float32] = (found + self.bias).astype(np.float32)
+        return log_odds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline(Linear):
+    """A fitted model of k-mers.
+
+    With `unit` a sequence's frequencies are first divided by their length as a vector.
+    """
+
+    k: int
     unit: bool = False
 
     def probabilities(self, codes: Codes) -> NDArray[np.float32]:
         """Predict the probability that each sequence is positive: float32 (n,)."""
         found = k_mer_frequencies(codes, self.k)
-        scaled = _unit(found) if self.unit else (found - self.mean) / self.scale
-        with threadpool_limits(1, user_api="blas"):  # as in fit
-            logits = scaled @ self.weights + self.bias
-        probabilities: NDArray[np.float32] = expit(logits.astype(np.float32))
+        probabilities: NDArray[np.float32] = expit(
+            self.log_odds(_unit(found) if self.unit else found)
+        )
         return probabilities
 
 
@@ -72,16 +92,33 @@ def fit(
     SequenceError
         If k is not allowed.
     """
-    features = k_mer_frequencies(codes, k)
+    features, check = (k_mer_frequencies(each, k) for each in (codes, validation_codes))
+    found = fit_features(features, labels, check, validation_labels)
+    return Baseline(k=k, **{field.name: getattr(found, field.name) for field in fields(found)})
+
+
+def fit_features(
+    features: NDArray[np.float32],
+    labels: NDArray[np.bool_],
+    validation_features: NDArray[np.float32],
+    validation_labels: NDArray[np.bool_],
+) -> Linear:
+    """Fit on features, each scaled to a variance of 1; validation chooses the penalty.
+
+    Parameters
+    ----------
+    features, validation_features
+        float32, shape (n, K) and (m, K).
+    labels, validation_labels
+        bool, shape (n,) and (m,).
+    """
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale[scale == 0] = 1
-    features -= mean
-    features /= scale
     models = [
-        Baseline(k, mean, scale, weights, bias, penalty)
-        for penalty, weights, bias in _regressions(features, labels, PENALTIES)
+        Linear(mean, scale, weights, bias, penalty)
+        for penalty, weights, bias in _regressions((features - mean) / scale, labels, PENALTIES)
     ]
-    return _best(models, validation_codes, validation_labels)
+    return _best(models, validation_features, validation_labels)
 
 
 def fit_spectrum(
@@ -101,14 +138,16 @@ def fit_spectrum(
     ----------
     Leslie C., Eskin E., Noble W. (2002). Pacific Symposium on Biocomputing 7:564-575.
     """
-    features = _unit(k_mer_frequencies(codes, k))
+    features, check = (_unit(k_mer_frequencies(each, k)) for each in (codes, validation_codes))
     size = features.shape[1]
-    mean, scale = np.zeros(size, np.float32), np.ones(size, np.float32)
+    zeros, ones = np.zeros(size, np.float32), np.ones(size, np.float32)
     models = [
-        Baseline(k, mean, scale, weights, bias, penalty, unit=True)
+        Baseline(
+            mean=zeros, scale=ones, weights=weights, bias=bias, penalty=penalty, k=k, unit=True
+        )
         for penalty, weights, bias in _regressions(features, labels, SPECTRUM_PENALTIES)
     ]
-    return _best(models, validation_codes, validation_labels)
+    return _best(models, check, validation_labels)
 
 
 def _regressions(
@@ -123,8 +162,11 @@ def _regressions(
             yield penalty, fitted.coef_[0].astype(np.float32), float(fitted.intercept_[0])
 
 
-def _best(models: list[Baseline], codes: Codes, labels: NDArray[np.bool_]) -> Baseline:
-    return max(models, key=lambda model: metrics.roc_auc(labels, model.probabilities(codes)))
+def _best(models: list[Fitted], features: NDArray[np.float32], labels: NDArray[np.bool_]) -> Fitted:
+    judged = [
+        replace(each, auc=metrics.roc_auc(labels, each.log_odds(features))) for each in models
+    ]
+    return max(judged, key=lambda each: each.auc)
 
 
 def _unit(features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -191,9 +233,20 @@ def k_mer_names(k: int) -> list[str]:
     >>> k_mer_names(1)
     ['A', 'C']
     """
+    return decode(k_mer_words(k))
+
+
+def k_mer_words(k: int) -> Codes:
+    """Give the k-mers of the columns of `k_mer_frequencies`: uint8 (K, k).
+
+    Examples
+    --------
+    >>> k_mer_words(1).tolist()
+    [[0], [1]]
+    """
     _, kept = _columns(k)
     digits = kept[:, np.newaxis] // 4 ** np.arange(k - 1, -1, -1) % 4
-    return decode(digits.astype(np.uint8))
+    return digits.astype(np.uint8)
 
 
 def _columns(k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

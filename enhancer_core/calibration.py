@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from enhancer_core.architecture import Architecture, cut, flatten
+from enhancer_core.architecture import Member, flatten
 
 _SCALES = (1e-3, 1e3)  # above 0, so that no two sequences change places
 
@@ -68,21 +68,20 @@ def fit_platt(labels: NDArray[np.bool_], log_odds: NDArray[np.float32]) -> Platt
     return Platt(float(found.x[0]), float(found.x[1]))
 
 
-def calibrated(
-    wanted: Architecture, parameters: NDArray[np.float32], by: Platt
-) -> NDArray[np.float32]:
-    """Fold a calibration into a network's output layer: float32 (p,) -> float32 (p,).
+def calibrated(member: Member, by: Platt) -> Member:
+    """Fold a calibration into a network's output layer.
 
     The mean of several networks' log odds is calibrated where each of them is.
 
     Examples
     --------
-    >>> from enhancer_core.architecture import Convolution
+    >>> from enhancer_core.architecture import Architecture, Convolution
     >>> wanted = Architecture(convolutions=(Convolution(1, 3, 2),), dense=(), length=4)
-    >>> calibrated(wanted, np.ones(17, np.float32), Platt(2.0, 1.0))[-4:].tolist()
+    >>> found = calibrated(Member(wanted, np.ones(17, np.float32)), Platt(2.0, 1.0))
+    >>> found.parameters[-4:].tolist()
     [2.0, 2.0, 1.5, 2.5]
     """
-    weights = {name: array.astype(np.float64) for name, array in cut(wanted, parameters).items()}
+    weights = {name: array.astype(np.float64) for name, array in member.weights().items()}
     weights["output.weight"] *= by.scale
     weights["output.bias"] = weights["output.bias"] * by.scale + np.array([-0.5, 0.5]) * by.shift
-    return flatten({name: array.astype(np.float32) for name, array in weights.items()})
+    return replace(member, parameters=flatten(weights))

@@ -1,6 +1,6 @@
 """Model files and interrupted runs: tensors and a JSON header in one safetensors file.
 
-A file holds one network, or several of one architecture that predict together (an ensemble).
+A file holds one network, or several of one length that predict together (an ensemble).
 
 Nothing loaded is executed. The header has one key, so that its bytes do not depend on the order of
 a hash map, and holds a digest of the content, so that damage is noticed.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,10 @@ from safetensors.numpy import save
 
 from enhancer_core.architecture import (
     Architecture,
+    Member,
     Weighted,
+    alike,
     architecture_from_dict,
-    cut,
     flatten,
     shapes,
 )
@@ -37,10 +38,11 @@ from enhancer_core.io.files import first_bytes, writing
 if TYPE_CHECKING:
     from enhancer_core.model import Ensemble, Network
 
-FORMAT_VERSION = 2  # the newest read; written for what older releases cannot read: ensembles
+# The newest read. Each is written only for what releases that read those before cannot: 1 for a
+# network, 2 for an ensemble of one architecture, 3 for one of several.
+FORMAT_VERSION = 3
 MODEL_FILE = "model.safetensors"
 
-_FIRST_VERSION = 1  # written for all else
 _KEY = "enhancer_core"
 _MOST_MEMBERS = 1 << 10  # a damaged or hostile header must not ask for all time
 _WRONG_KIND = {
@@ -57,13 +59,17 @@ Arrays = Mapping[str, NDArray[Any]]
 class Model:
     """A trained network, or an ensemble, as its file has it; it predicts on the CPU."""
 
-    architecture: Architecture
-    members: tuple[NDArray[np.float32], ...]  # each network's weights end to end, (p,)
+    members: tuple[Member, ...]  # at least one; all read one length
     training: Mapping[str, Any]  # its training record: plain values
 
-    def member_parameters(self) -> list[NDArray[np.float32]]:
-        """Copy the weights of each network, end to end, float32 (p,)."""
-        return [parameters.copy() for parameters in self.members]
+    @property
+    def architecture(self) -> Architecture:
+        """What the first network is made of."""
+        return self.members[0].architecture
+
+    def member_networks(self) -> list[Member]:
+        """List the networks, with copies of their weights."""
+        return [replace(each, parameters=each.parameters.copy()) for each in self.members]
 
     def predictor(self) -> Predictor:
         """Lay the weights out for prediction, without PyTorch; several give their mean logits.
@@ -72,7 +78,7 @@ class Model:
         """
         if not available():
             return self.network.predictor()
-        return together([Engine(self.architecture, each) for each in self.members])
+        return together([Engine(each.architecture, each.parameters) for each in self.members])
 
     @property
     def network(self) -> Network | Ensemble:
@@ -80,7 +86,7 @@ class Model:
         # Imported here, since PyTorch takes seconds to import.
         from enhancer_core.model import network_of_members
 
-        return network_of_members(self.architecture, self.members)
+        return network_of_members(self.members)
 
 
 def model_file(path: Path) -> Path:
@@ -106,16 +112,19 @@ def save_model(path: Path, network: Weighted, training: Mapping[str, Any]) -> No
     FileError
         If the file cannot be written.
     """
-    wanted, members = network.architecture, network.member_parameters()
-    record: dict[str, Any] = {"architecture": wanted.to_dict(), "training": dict(training)}
-    if len(members) > 1:
-        record["members"] = len(members)
+    members = network.member_networks()
+    record: dict[str, Any] = {"training": dict(training)}
+    if len(alike(members)) < len(members):
+        version, record["members"] = 3, [each.architecture.to_dict() for each in members]
+    else:
+        version, record["architecture"] = 1, network.architecture.to_dict()
+        if len(members) > 1:
+            version, record["members"] = 2, len(members)
     arrays = {
         prefix + name: array
-        for prefix, parameters in zip(_prefixes(len(members)), members, strict=True)
-        for name, array in cut(wanted, parameters).items()
+        for prefix, each in zip(_prefixes(len(members)), members, strict=True)
+        for name, array in each.weights().items()
     }
-    version = _FIRST_VERSION if len(members) == 1 else FORMAT_VERSION
     write_arrays(path, arrays, kind="model", record=record, version=version)
 
 
@@ -132,20 +141,36 @@ def load_model(path: Path) -> Model:
     path = model_file(path)
     arrays, record = read_arrays(path, kind="model")
     try:
-        wanted = architecture_from_dict(record["architecture"])
-        training, count = record["training"], record.get("members", 1)
+        made, training = _architectures(record), record["training"]
     except KeyError as error:
         raise ModelFileError(f"{path}: the header lacks {error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
+    named = list(zip(_prefixes(len(made)), made, strict=True))
+    allowed = {p + name: shape for p, each in named for name, shape in shapes(each).items()}
+    _check_weights(path, allowed, arrays)
+    return Model(
+        tuple(Member(each, flatten({n: arrays[p + n] for n in shapes(each)})) for p, each in named),
+        training,
+    )
+
+
+def _architectures(record: Mapping[str, Any]) -> list[Architecture]:
+    """Read what each member is made of: a number of members made alike, or a list."""
+    members = record.get("members", 1)
+    count = len(members) if isinstance(members, list) else members
     if type(count) is not int or not 1 <= count <= _MOST_MEMBERS:
         raise ModelFileError(
-            f"{path}: members of {count!r} cannot be read; allowed are 1 to {_MOST_MEMBERS}"
+            f"members of {count!r} cannot be read; allowed are 1 to {_MOST_MEMBERS}"
         )
-    prefixes, names = _prefixes(count), shapes(wanted)
-    _check_weights(path, {p + n: shape for p in prefixes for n, shape in names.items()}, arrays)
-    members = tuple(flatten({name: arrays[p + name] for name in names}) for p in prefixes)
-    return Model(wanted, members, training)
+    if not isinstance(members, list):
+        return [architecture_from_dict(record["architecture"])] * count
+    made = [architecture_from_dict(each) for each in members]
+    lengths = sorted({each.length for each in made})
+    if len(lengths) > 1:
+        spelled = " and ".join(map(str, lengths))
+        raise ModelFileError(f"members read {spelled} bp; allowed is one length for all")
+    return made
 
 
 def _prefixes(members: int) -> list[str]:
@@ -175,7 +200,7 @@ def write_arrays(
     *,
     kind: str,
     record: Mapping[str, Any],
-    version: int = _FIRST_VERSION,
+    version: int = 1,
 ) -> None:
     """Write arrays under a header of `kind`, with a record of plain values.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from enhancer_core import __version__, baseline, gapped, metrics, report
 from enhancer_core.architecture import NETWORKS, Architecture
-from enhancer_core.checkpoint import MODEL_FILE, save_model
+from enhancer_core.checkpoint import MODEL_FILE, Model, save_model
 from enhancer_core.dataset import (
     PARTS,
     TEST,
@@ -32,10 +32,11 @@ from enhancer_core.dna import gc_content
 from enhancer_core.interpret import filter_pfms
 from enhancer_core.io.files import sha256, write_files, write_json, write_text
 from enhancer_core.io.tables import write_table
-from enhancer_core.motif import ppm
+from enhancer_core.motif import Motif, ppm
 from enhancer_core.plant import Planted
 from enhancer_core.predict import probabilities
 from enhancer_core.protocol import TrainConfig
+from enhancer_core.regression import Regression, fit_best_hits, of_k_mers
 from enhancer_core.start import Start
 from enhancer_core.train import Check, Trained, check_run, train
 
@@ -51,6 +52,7 @@ class Scored:
     probabilities: NDArray[np.float32]  # (n,), of every sequence
     validation: metrics.Metrics
     test: metrics.Metrics
+    regression: Regression | None = None  # the model as networks, where it is one
 
     def to_dict(self) -> dict[str, Any]:
         """Give the figures as they stand in metrics.json."""
@@ -125,6 +127,7 @@ def run(
         experiment.architecture,
         experiment.config,
         planted=experiment.planted,
+        motifs=() if experiment.start is None else experiment.start.motifs,
         seed=seed,
         threads=threads,
         device=device,
@@ -151,7 +154,21 @@ def score_baseline(data: SplitDataset, k: int, *, seed: int) -> Scored:
     learn, check = data.train, data.validation
     fitted = baseline.fit(learn.codes, learn.labels, check.codes, check.labels, k=k)
     found = fitted.probabilities(data.dataset.codes)
-    return _scored(data, f"{k}-mer logistic regression", found, seed=seed)
+    regression = of_k_mers(fitted, data.dataset.codes.shape[1])
+    return replace(_scored(data, regression.name, found, seed=seed), regression=regression)
+
+
+def score_best_hits(data: SplitDataset, motifs: Sequence[Motif], *, seed: int) -> Scored:
+    """Fit motifs' best hits on the training part, and score every sequence with them.
+
+    Raises
+    ------
+    MotifError
+        If there are no motifs, or one is flat.
+    """
+    regression = fit_best_hits(data, motifs)
+    found = probabilities(Model(regression.members, {}), data.dataset.codes)
+    return replace(_scored(data, regression.name, found, seed=seed), regression=regression)
 
 
 def score_spectrum(data: SplitDataset, k: int, *, seed: int) -> Scored:
@@ -254,6 +271,8 @@ def write_outcome(
     }
     if len(trained.members) > 1:
         figures["members"] = trained.members
+    if trained.parts:
+        figures["parts"] = [asdict(part) for part in trained.parts]
     training = {
         "enhancer_core": __version__,
         "network": experiment.network,
@@ -270,6 +289,8 @@ def write_outcome(
         training["start"] = experiment.start.to_dict()
     if len(trained.members) > 1:
         training["members"] = [figures["restarts"][index] for index in trained.members]
+    if trained.parts:
+        training["parts"] = figures["parts"]
     if trained.calibration is not None:
         training["calibration"] = asdict(trained.calibration)
     write_split(folder / "split.tsv", data)
@@ -350,6 +371,7 @@ def _content(
             for restart in outcome.trained.restarts
         ],
         kept_restarts=outcome.trained.members,
+        ensemble=[(part.name, part.validation_auc) for part in outcome.trained.parts],
         composition=_composition(dataset, outcome),
         filters=[
             report.Filter(name=f"filter {index + 1}", ppm=ppm(pfm))

@@ -13,7 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from enhancer_core import batched
-from enhancer_core.architecture import BASES, CLASSES, Architecture, Convolution, cut, flatten
+from enhancer_core.architecture import (
+    BASES,
+    CLASSES,
+    Architecture,
+    Convolution,
+    Member,
+    cut,
+    flatten,
+)
 from enhancer_core.engine.kept import available
 from enhancer_core.engine.predictor import Predictor
 from enhancer_core.ensemble import MeanPredictor
@@ -129,9 +137,9 @@ class Network(nn.Module):
         weights = self.state_dict().items()
         return flatten({name: tensor.detach().cpu().numpy() for name, tensor in weights})
 
-    def member_parameters(self) -> list[NDArray[np.float32]]:
-        """Copy the weights, as the one member that an ensemble has several of."""
-        return [self.flat_parameters()]
+    def member_networks(self) -> list[Member]:
+        """Give itself, as the one member that an ensemble has several of."""
+        return [Member(self.architecture, self.flat_parameters())]
 
     def predictor(self) -> Predictor | batched.Predictor:
         """Make what predicts with the weights as they are: the engine on a CPU, else PyTorch.
@@ -145,7 +153,7 @@ class Network(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Networks of one architecture as one; the logits are the mean of theirs."""
+    """Networks that read one length as one; the logits are the mean of theirs."""
 
     def __init__(self, members: Sequence[Network]) -> None:
         super().__init__()
@@ -153,7 +161,7 @@ class Ensemble(nn.Module):
 
     @property
     def architecture(self) -> Architecture:
-        """What each member is made of."""
+        """What the first member is made of."""
         return self._networks()[0].architecture
 
     def forward(self, x: Tensor) -> Tensor:
@@ -161,13 +169,14 @@ class Ensemble(nn.Module):
         return torch.stack([member(x) for member in self.members]).mean(dim=0)
 
     def filters(self) -> tuple[Tensor, Tensor]:
-        """Give the first layers' filters and biases, those of the first member first."""
-        weights, biases = zip(*(member.filters() for member in self._networks()), strict=True)
+        """Give the first layers' filters and biases of the members made as the first, in order."""
+        same = [each for each in self._networks() if each.architecture == self.architecture]
+        weights, biases = zip(*(member.filters() for member in same), strict=True)
         return torch.cat(weights), torch.cat(biases)
 
-    def member_parameters(self) -> list[NDArray[np.float32]]:
-        """Copy the weights of each member, float32 (p,)."""
-        return [member.flat_parameters() for member in self._networks()]
+    def member_networks(self) -> list[Member]:
+        """List the members, with copies of their weights."""
+        return [each for member in self._networks() for each in member.member_networks()]
 
     def predictor(self) -> MeanPredictor:
         """Make what predicts with the weights as they are, as `Network.predictor`."""
@@ -177,11 +186,9 @@ class Ensemble(nn.Module):
         return cast("list[Network]", list(self.members))
 
 
-def network_of_members(
-    wanted: Architecture, members: Sequence[NDArray[np.float32]]
-) -> Network | Ensemble:
-    """Make a network of one member's flat parameters (p,), or an ensemble of several."""
-    networks = [network_of(wanted, parameters) for parameters in members]
+def network_of_members(members: Sequence[Member]) -> Network | Ensemble:
+    """Make a network of one member, or an ensemble of several."""
+    networks = [network_of(each.architecture, each.parameters) for each in members]
     return networks[0] if len(networks) == 1 else Ensemble(networks).eval()
 
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from enhancer_core.architecture import (
     Architecture,
     Weighted,
+    alike,
     architecture_from_dict,
-    cut,
     flatten,
     shapes,
 )
@@ -58,7 +58,7 @@ def room_for(
     Parameters
     ----------
     donors
-        Trained networks; all members of an ensemble count.
+        Trained networks; all members of an ensemble count that are made as its first.
     wanted
         The network to widen; its filters are the fewest that each convolution gets.
     share
@@ -83,8 +83,9 @@ def room_for(
     layers = []
     for index, layer in enumerate(wanted.convolutions):
         filters = sum(
-            len(donor.member_parameters()) * donor.architecture.convolutions[index].filters
+            each.architecture.convolutions[index].filters
             for donor in donors
+            for each in alike(donor.member_networks())
         )
         # 60 / .6 is a little over 100 in binary.
         least = math.ceil(filters / share - 1e-9)
@@ -98,7 +99,7 @@ def plant(donors: Sequence[Weighted], wanted: Architecture) -> Planted:
     Parameters
     ----------
     donors
-        Trained networks; each member of an ensemble is one more.
+        Trained networks; each member of an ensemble that is made as its first is one more.
     wanted
         Has the donors' widths and pools, and at least as many filters as all of them.
 
@@ -125,9 +126,9 @@ def plant(donors: Sequence[Weighted], wanted: Architecture) -> Planted:
     """
     _check(donors, wanted)
     members = [
-        (donor.architecture, cut(donor.architecture, parameters))
+        (each.architecture, each.weights())
         for donor in donors
-        for parameters in donor.member_parameters()
+        for each in alike(donor.member_networks())
     ]
     for index, layer in enumerate(wanted.convolutions):
         filters = sum(made.convolutions[index].filters for made, _ in members)
@@ -150,6 +151,18 @@ def plant(donors: Sequence[Weighted], wanted: Architecture) -> Planted:
             values[bias][rows] = weights[bias]
             planted[name][rows], planted[bias][rows] = True, True
     return _joined(values, planted)
+
+
+def motif_room(wanted: Architecture, *, share: float = SHARE) -> int:
+    """Count the motifs that fit into a share of a network's first layer.
+
+    Examples
+    --------
+    >>> from enhancer_core.architecture import NETWORKS
+    >>> motif_room(NETWORKS["best"])
+    192
+    """
+    return math.floor(wanted.convolutions[0].filters * share + 1e-9)
 
 
 def plant_motifs(motifs: Sequence[Motif], wanted: Architecture, *, share: float = SHARE) -> Planted:
@@ -185,15 +198,14 @@ def plant_motifs(motifs: Sequence[Motif], wanted: Architecture, *, share: float 
 
     Examples
     --------
-    >>> from enhancer_core.architecture import NETWORKS
+    >>> from enhancer_core.architecture import NETWORKS, cut
     >>> from enhancer_core.motif import BUILTIN
     >>> found = plant_motifs([BUILTIN["CEBPA"]], NETWORKS["enhancer"])
     >>> filters = cut(NETWORKS["enhancer"], found.parameters)["convolutions.0.weight"]
     >>> "".join("ACGT"[base] for base in filters[0].argmax(axis=0))
     'TTTCGCAAT'
     """
-    first = wanted.convolutions[0]
-    room = math.floor(first.filters * share + 1e-9)
+    first, room = wanted.convolutions[0], motif_room(wanted, share=share)
     if not 0 < len(motifs) <= room:
         needed = math.ceil(len(motifs) / share - 1e-9)
         raise MotifError(
@@ -202,10 +214,38 @@ def plant_motifs(motifs: Sequence[Motif], wanted: Architecture, *, share: float 
         )
     values, planted = _nothing(wanted)
     for row, motif in enumerate(motifs):
-        values["convolutions.0.weight"][row] = _filter(motif, first.width)
+        values["convolutions.0.weight"][row] = motif_filter(motif, first.width)
         planted["convolutions.0.weight"][row] = True
         planted["convolutions.0.bias"][row] = True
     return _joined(values, planted)
+
+
+def motif_filter(motif: Motif, width: int) -> NDArray[np.float64]:
+    """Turn a motif into a filter, (4, width), as `plant_motifs` says.
+
+    Raises
+    ------
+    MotifError
+        If the stretch that is taken tells nothing.
+
+    Examples
+    --------
+    >>> motif_filter(Motif("T", [[0], [0], [0], [1]]), 3).argmax(axis=0).tolist()
+    [0, 3, 0]
+    """
+    shares = ppm(motif.pfm, pseudocount=PSEUDOCOUNT)
+    if motif.width > width:
+        bits = np.lib.stride_tricks.sliding_window_view(information_content(shares), width)
+        start = int(bits.sum(axis=1).argmax())
+        shares = shares[:, start : start + width]
+    odds = pwm(shares)
+    odds -= odds.mean(axis=0)
+    spread = math.sqrt((odds**2).mean(axis=0).sum())  # of the score, over random DNA
+    if spread < 1e-9:
+        raise MotifError(f"motif '{motif.name}' is flat where it is to be planted")
+    before = (width - odds.shape[1]) // 2
+    after = width - odds.shape[1] - before
+    return np.pad(odds * (_SPREAD / spread), ((0, 0), (before, after)))
 
 
 def start_from(model: Weighted, wanted: Architecture) -> Planted:
@@ -245,30 +285,13 @@ def start_from(model: Weighted, wanted: Architecture) -> Planted:
             for each in (made, wanted)
         )
         raise ModelFileError(f"convolutions are {got}; to start from they must be {allowed}")
-    given = cut(made, model.member_parameters()[0])
+    given = model.member_networks()[0].weights()
     same = shapes(made) == shapes(wanted)
     values, planted = _nothing(wanted)
     for name in values:
         if same or name.startswith("convolutions."):
             values[name], planted[name][:] = given[name], True
     return _joined(values, planted)
-
-
-def _filter(motif: Motif, width: int) -> NDArray[np.float64]:
-    """Turn a motif into a filter, (4, width)."""
-    shares = ppm(motif.pfm, pseudocount=PSEUDOCOUNT)
-    if motif.width > width:
-        bits = np.lib.stride_tricks.sliding_window_view(information_content(shares), width)
-        start = int(bits.sum(axis=1).argmax())
-        shares = shares[:, start : start + width]
-    odds = pwm(shares)
-    odds -= odds.mean(axis=0)
-    spread = math.sqrt((odds**2).mean(axis=0).sum())  # of the score, over random DNA
-    if spread < 1e-9:
-        raise MotifError(f"motif '{motif.name}' is flat where it is to be planted")
-    before = (width - odds.shape[1]) // 2
-    after = width - odds.shape[1] - before
-    return np.pad(odds * (_SPREAD / spread), ((0, 0), (before, after)))
 
 
 def check_donor(donor: Weighted, wanted: Architecture) -> None:

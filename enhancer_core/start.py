@@ -9,19 +9,22 @@ from typing import Any
 
 from enhancer_core.architecture import Architecture
 from enhancer_core.checkpoint import load_model, model_file
-from enhancer_core.dataset import file_names
+from enhancer_core.dataset import SplitDataset, file_names
 from enhancer_core.errors import EnhancerError, ModelFileError, MotifError
 from enhancer_core.io.files import sha256
 from enhancer_core.io.motifs import read_motifs
+from enhancer_core.motif import Motif
 from enhancer_core.plant import (
     SHARE,
     Planted,
     check_donor,
+    motif_room,
     plant,
     plant_motifs,
     room_for,
     start_from,
 )
+from enhancer_core.regression import weightiest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +34,8 @@ class Start:
     kind: str  # networks planted, motifs planted, or start from
     files: Sequence[Path]
     planted: Planted
+    motifs: Sequence[Motif] = ()  # all of the file's
+    chosen: int | None = None  # so many of them are planted, if not all
 
     def names(self) -> list[str]:
         """Name the files as reports do."""
@@ -40,11 +45,12 @@ class Start:
     def to_dict(self) -> dict[str, Any]:
         """Give what a training record says of it."""
         files = zip(self.names(), self.files, strict=True)
-        return {
+        said = {
             "kind": self.kind,
             "files": [{"name": name, "sha256": sha256(path)} for name, path in files],
             "parameters": int(self.planted.planted.sum()),
         }
+        return said if self.chosen is None else {**said, "chosen": self.chosen}
 
 
 def from_networks(
@@ -55,7 +61,7 @@ def from_networks(
     Parameters
     ----------
     models
-        Model files or their folders; every member of an ensemble is planted.
+        Model files or their folders; of an ensemble the members made as its first.
     wanted, share
         As in `plant.room_for`.
 
@@ -77,20 +83,35 @@ def from_networks(
     return wanted, Start(kind="networks planted", files=files, planted=plant(donors, wanted))
 
 
-def from_motifs(path: Path, wanted: Architecture, *, share: float = SHARE) -> Start:
-    """Plant all motifs of a file as filters of the first layer.
+def from_motifs(
+    path: Path, wanted: Architecture, *, share: float = SHARE, data: SplitDataset | None = None
+) -> Start:
+    """Plant the motifs of a file as filters of the first layer.
+
+    Parameters
+    ----------
+    path
+        The file.
+    wanted, share
+        As in `plant.plant_motifs`.
+    data
+        What tells which motifs are planted, if not all fit: those that weigh most in the regression
+        on best hits, fitted on the training part. Without, more than fit are an error.
 
     Raises
     ------
     FileError, MotifError
-        If the file cannot be read, or as `plant.plant_motifs`.
+        If the file cannot be read, or as `plant.plant_motifs`; or a motif is flat.
     """
     motifs = read_motifs(path)
+    room = motif_room(wanted, share=share)
+    chosen = None if data is None or len(motifs) <= room else room
     try:
-        planted = plant_motifs(motifs, wanted, share=share)
+        some = motifs if data is None or chosen is None else weightiest(data, motifs, chosen)
+        planted = plant_motifs(some, wanted, share=share)
     except MotifError as error:
         raise _said_of(path, error) from error
-    return Start(kind="motifs planted", files=[path], planted=planted)
+    return Start(kind="motifs planted", files=[path], planted=planted, motifs=motifs, chosen=chosen)
 
 
 def from_model(path: Path, wanted: Architecture) -> Start:

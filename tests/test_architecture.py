@@ -41,6 +41,18 @@ architectures = st.builds(
     length=st.just(1),
 ).map(lambda wanted: replace(wanted, length=shortest_length(wanted)))
 
+# One convolution with one pool over all places but the last few.
+sliding = st.builds(
+    lambda layer, dense, share: Architecture(
+        convolutions=(layer,),
+        dense=tuple(dense),
+        length=layer.width - 1 + layer.pool + int(share * layer.pool),
+    ),
+    st.builds(Convolution, st.integers(1, 20), st.integers(1, 9), st.integers(1, 50)),
+    st.lists(st.integers(1, 5), max_size=1),
+    st.sampled_from([0, 0.4, 0.9]),
+)
+
 
 def test_dropout_keeps_its_share_of_the_last_units() -> None:
     mask = dropout_mask(SMALL, 1000, rng=np.random.default_rng(0))

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from test_architecture import architectures
+from test_architecture import architectures, sliding
 
 from enhancer_core.architecture import (
     NETWORKS,
@@ -50,7 +50,12 @@ def random_codes(*shape: int, seed: int = 0) -> Codes:
     return np.random.default_rng(seed).integers(0, 5, shape, dtype=np.uint8)
 
 
-@given(architectures, st.integers(1, 3), st.integers(0, 7), st.integers(0, 2**32 - 1))
+@given(
+    st.one_of(architectures, sliding),
+    st.integers(1, 3),
+    st.integers(0, 7),
+    st.integers(0, 2**32 - 1),
+)
 def test_logits_and_slopes_are_those_of_each_network_alone(
     wanted: Architecture, count: int, more: int, seed: int
 ) -> None:
@@ -274,7 +279,10 @@ def test_a_scan_gives_the_logits_of_the_engine(name: str, step: int) -> None:
 
 @settings(max_examples=60)
 @given(
-    architectures, st.lists(st.integers(0, 700), max_size=80), st.integers(0, 7), st.integers(0, 99)
+    st.one_of(architectures, sliding),
+    st.lists(st.integers(0, 700), max_size=80),
+    st.integers(0, 7),
+    st.integers(0, 99),
 )
 def test_windows_anywhere_have_the_logits_of_each_alone(
     wanted: Architecture, places: list[int], more: int, seed: int

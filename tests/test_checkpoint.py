@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from enhancer_core.architecture import Architecture, Convolution, cut
+from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.checkpoint import (
     FORMAT_VERSION,
     MODEL_FILE,
@@ -24,6 +25,7 @@ from enhancer_core.errors import FileError, ModelFileError
 from enhancer_core.model import Ensemble, Network
 
 SMALL = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), keep=0.5, length=12)
+OTHER = Architecture(convolutions=(Convolution(3, 5, 8),), dense=(), length=12)
 RECORD = {"seed": 0, "note": "a < b"}
 
 
@@ -64,8 +66,8 @@ def test_a_model_comes_back_as_it_was_saved(saved: Path) -> None:
         assert found.network.architecture == SMALL
         assert found.training == RECORD
         assert not found.network.training
-        (parameters,) = found.member_parameters()
-        np.testing.assert_array_equal(parameters, network().flat_parameters())
+        (member,) = found.member_networks()
+        np.testing.assert_array_equal(member.parameters, network().flat_parameters())
         for name, tensor in network().state_dict().items():
             assert torch.equal(found.network.state_dict()[name], tensor)
 
@@ -159,7 +161,7 @@ def test_a_missing_file_or_folder_is_said(tmp_path: Path) -> None:
 def test_a_newer_format_asks_for_an_upgrade(saved: Path) -> None:
     edit_header(saved, format_version=FORMAT_VERSION + 1)
     with pytest.raises(
-        ModelFileError, match=r"format version 3 is newer than this release .*\(2\)"
+        ModelFileError, match=r"format version 4 is newer than this release .*\(3\)"
     ):
         load_model(saved)
 
@@ -174,12 +176,12 @@ def test_an_ensemble_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     found = load_model(tmp_path)
     assert (found.architecture, found.training) == (SMALL, RECORD)
     for ours, theirs, made in zip(
-        ensemble().member_parameters(),
-        found.member_parameters(),
-        found.network.member_parameters(),
+        ensemble().member_networks(),
+        found.member_networks(),
+        found.network.member_networks(),
         strict=True,
     ):
-        assert ours.tobytes() == theirs.tobytes() == made.tobytes()
+        assert len({each.parameters.tobytes() for each in (ours, theirs, made)}) == 1
     codes = np.random.default_rng(0).integers(0, 5, (9, 12), dtype=np.uint8)
     saved = ensemble().predictor().logits(codes)
     assert found.predictor().logits(codes).tobytes() == saved.tobytes()
@@ -193,6 +195,55 @@ def test_only_an_ensemble_needs_the_newer_format(saved: Path, tmp_path: Path) ->
     versions = {path: our_header(path)["format_version"] for path in tmp_path.iterdir()}
     assert versions == {saved: 1, tmp_path / "several.safetensors": 2}
     assert "members" not in our_header(saved)["record"]
+
+
+def mixed() -> Ensemble:
+    """Two of one architecture, and one of another, of one length."""
+    other = Network(OTHER, generator=torch.Generator().manual_seed(7))
+    return Ensemble([*ensemble(2).members, other]).eval()
+
+
+def test_an_ensemble_of_several_architectures_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    save_model(tmp_path / MODEL_FILE, mixed(), RECORD)
+    header = our_header(tmp_path / MODEL_FILE)
+    assert header["format_version"] == 3
+    assert [each["length"] for each in header["record"]["members"]] == [12] * 3
+    found = load_model(tmp_path)
+    assert [each.architecture for each in found.members] == [SMALL, SMALL, OTHER]
+    assert (found.architecture, found.training) == (SMALL, RECORD)
+    for ours, theirs in zip(mixed().member_networks(), found.members, strict=True):
+        assert ours.parameters.tobytes() == theirs.parameters.tobytes()
+    save_model(tmp_path / "again.safetensors", found.network, found.training)
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / MODEL_FILE).read_bytes()
+
+
+def test_members_that_read_other_lengths_are_refused(tmp_path: Path) -> None:
+    longer = Network(replace(OTHER, length=14))
+    save_model(tmp_path / MODEL_FILE, Ensemble([network(), longer]), RECORD)
+    message = r"model\.safetensors: members read 12 and 14 bp; allowed is one length for all$"
+    with pytest.raises(ModelFileError, match=message):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([], "members of 0 cannot be read; allowed are 1 to 1024"),
+        ([{}] * 1025, "members of 1025 cannot be read; allowed are 1 to 1024"),
+        ([3], "architecture cannot be read"),
+        ([SMALL.to_dict(), {"dense": []}], "architecture cannot be read"),
+        ([SMALL.to_dict()] * 2, r"the file lacks tensor 'member\.1\.convolutions\.0\.bias'"),
+    ],
+)
+def test_a_list_of_members_that_does_not_fit_is_refused(
+    tmp_path: Path, members: object, message: str
+) -> None:
+    (member,) = network().member_networks()
+    arrays = {f"member.0.{name}": array for name, array in member.weights().items()}
+    record = {"training": {}, "members": members}
+    write_arrays(tmp_path / MODEL_FILE, arrays, kind="model", record=record, version=3)
+    with pytest.raises(ModelFileError, match=message):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +263,8 @@ def test_a_number_of_members_that_does_not_fit_is_refused(
 ) -> None:
     arrays = {
         f"member.{index}.{name}": array
-        for index, parameters in enumerate(ensemble().member_parameters())
-        for name, array in cut(SMALL, parameters).items()
+        for index, each in enumerate(ensemble().member_networks())
+        for name, array in each.weights().items()
     }
     record = {"architecture": SMALL.to_dict(), "training": {}, "members": members}
     write_arrays(tmp_path / MODEL_FILE, arrays, kind="model", record=record, version=2)
@@ -264,7 +315,8 @@ def test_a_header_that_was_changed_is_refused(
 def test_a_record_that_does_not_fit_the_tensors_is_refused(
     tmp_path: Path, record: dict[str, object], message: str
 ) -> None:
-    weights = cut(SMALL, network().flat_parameters())
+    (member,) = network().member_networks()
+    weights = member.weights()
     write_arrays(tmp_path / MODEL_FILE, weights, kind="model", record=record)
     with pytest.raises(ModelFileError, match=message):
         load_model(tmp_path)

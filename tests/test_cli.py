@@ -22,12 +22,14 @@ import pyBigWig
 import pytest
 from conftest import Ran
 
-from enhancer_core.architecture import architecture, cut
+from enhancer_core.architecture import architecture
 from enhancer_core.checkpoint import Model, load_model
 from enhancer_core.cli import commands
 from enhancer_core.dna import encode, k_let_counts
 from enhancer_core.io.fasta import read_records, read_sequences
+from enhancer_core.io.motifs import write_meme
 from enhancer_core.io.tables import read_table
+from enhancer_core.motif import BUILTIN
 from enhancer_core.protocol import protocol
 
 Run = Callable[..., Ran]
@@ -308,15 +310,32 @@ def test_how_a_network_is_trained_is_recorded_with_it(
 def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     cli: Run, inputs: Path, tmp_path: Path
 ) -> None:
-    given = ["--network", "best", "--restarts", 2, "--epochs", 1, "--shift", 0]
-    assert cli("train", *data(inputs), *given, "-o", tmp_path / "out").status == 0
+    given = ["--network", "best", "--restarts", 2, "--epochs", 1, "--shift", 0, "--markdown"]
+    write_meme(tmp_path / "many.meme", [BUILTIN["CEBPA"]] * 193)
+    given += ["--plant-motifs", tmp_path / "many.meme"]
+    ran = cli("train", *data(inputs), *given, "-o", tmp_path / "out")
+    assert ran.status == 0
+    assert (
+        "motifs planted: many.meme (192 of 193, as many as fit: those that weigh most in the"
+        " regression on best hits); the convolutions have 256, 64 filters\n"
+    ) in ran.err
+    assert "part of the ensemble: 5-mer logistic regression, validation AUC " in ran.err
     model = load_model(tmp_path / "out")
     wanted = replace(protocol("best"), restarts=2, ensemble=2, epochs=1, shift=0)
     assert model.training["config"] == wanted.to_dict()
     assert model.architecture == architecture("best", length=120)
+    names = ["2 networks", "5-mer logistic regression"]
+    names.append("logistic regression on the best hits of 193 motifs")
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert [part["name"] for part in figures["parts"]] == names
+    assert model.training["parts"] == figures["parts"]
+    assert model.training["start"]["chosen"] == 192
+    assert [part["members"] for part in figures["parts"]] == [2, 1, 1]
+    assert len(model.members) == 4
+    said = f"What is judged here is 2 networks ({figures['parts'][0]['validation_auc']:.3f}), "
+    assert said in (tmp_path / "out" / "report.md").read_text()
     first, other = (
-        cut(model.architecture, each)["dense.0.weight"].reshape(64, 64, -1)
-        for each in model.member_parameters()
+        each.weights()["dense.0.weight"].reshape(64, 64, -1) for each in model.members[:2]
     )
     assert first == pytest.approx(first[:, :, :1] + 0 * first, rel=1e-3, abs=1e-6)
     assert not np.allclose(first, other)
@@ -359,7 +378,7 @@ def test_an_ensemble_is_calibrated_recorded_and_used_as_one_model(
 
 def members_of(folder: Path) -> list[Model]:
     whole = load_model(folder)
-    return [Model(whole.architecture, (each,), {}) for each in whole.members]
+    return [Model((each,), {}) for each in whole.members]
 
 
 def test_more_members_than_restarts_are_refused(cli: Run, inputs: Path, tmp_path: Path) -> None:
@@ -381,8 +400,8 @@ def test_trained_networks_are_planted_in_a_wider_one_that_is_used_as_any(
     # Frozen for the one epoch: the first 14 of 19 filters are the donor's, twice.
     size = 7 * 4 * 9
     for place in (0, size):
-        planted = grown.members[0][place : place + size]
-        assert planted.tobytes() == donor.members[0][:size].tobytes()
+        planted = grown.members[0].parameters[place : place + size]
+        assert planted.tobytes() == donor.members[0].parameters[:size].tobytes()
     assert grown.training["start"]["kind"] == "networks planted"
     assert grown.training["config"]["freeze"] == 1
     assert "networks planted" in (out / "report.html").read_text()
@@ -453,7 +472,7 @@ def test_baseline_makes_the_split_of_train_and_its_figures(
 ) -> None:
     assert cli("baseline", *data(inputs), "-o", tmp_path / "out").status == 0
     assert contents(tmp_path / "out").keys() == {
-        "metrics.json", "test_predictions.tsv", "split.tsv",
+        "metrics.json", "test_predictions.tsv", "split.tsv", "model.safetensors",
     }  # fmt: skip
     assert (tmp_path / "out" / "split.tsv").read_bytes() == (trained / "split.tsv").read_bytes()
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())

@@ -11,7 +11,7 @@ from conftest import Ran
 from test_wiring import LENGTH, SITES, network, quiet_backgrounds
 
 from enhancer_core.architecture import Architecture, Convolution
-from enhancer_core.checkpoint import MODEL_FILE, save_model
+from enhancer_core.checkpoint import MODEL_FILE, Model, save_model
 from enhancer_core.dna import Codes
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.io.motifs import write_meme
@@ -60,6 +60,27 @@ def test_wiring_finds_what_a_network_joins(cli: Run, folder: Path, tmp_path: Pat
     for name in ("wiring.tsv", "report.html"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
     assert "(figures/interaction-by-spacing.png)" in (tmp_path / "again" / "report.md").read_text()
+
+
+def test_of_a_mixed_model_wiring_and_motifs_read_the_first_kind(
+    cli: Run, folder: Path, tmp_path: Path
+) -> None:
+    single = Network(Architecture(convolutions=(Convolution(9, 5, 2),), dense=(), length=LENGTH))
+    members = (*network().members, *single.member_networks())
+    save_model(tmp_path / MODEL_FILE, Model(members, {}), {})
+    said = "the filters are those of the first 1 of 2 networks; the others are made otherwise\n"
+    given = ["--sequences", folder / "sequences.fa", "--backgrounds", 8, "--spacing", 12]
+    ran = cli("wiring", tmp_path, *given, "-o", tmp_path / "out")
+    assert ran.status == 0
+    assert said in ran.err
+    rows = [row for _, row in read_table(tmp_path / "out" / "wiring.tsv", ["first"])]
+    assert {(row["first"], row["second"]) for row in rows} == {("filter_1", "filter_2")}
+    given = ["--sequences", folder / "sequences.fa", "--database", folder / "database.meme"]
+    ran = cli("motifs", tmp_path, *given, "-o", tmp_path / "motifs")
+    assert ran.status == 0
+    assert said in ran.err
+    rows = [row for _, row in read_table(tmp_path / "motifs" / "matches.tsv", ["filter"])]
+    assert len(rows) == network().architecture.convolutions[0].filters
 
 
 def test_wiring_needs_no_database_and_fewer_sequences_than_backgrounds(

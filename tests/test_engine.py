@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from test_architecture import sliding
 from torch.nn import functional
 
 from enhancer_core.architecture import (
@@ -35,6 +36,7 @@ architectures = st.builds(
     st.booleans(),
     st.integers(0, 40),
 )
+architectures = st.one_of(architectures, sliding)
 SMALL = Architecture(
     convolutions=(Convolution(3, 4, 2), Convolution(5, 3, 2)), dense=(6, 4), keep=0.5, length=30
 )

@@ -21,7 +21,7 @@ from enhancer_core.engine.odds import expit
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.model import Network
 
-NAMES = ("pack", "forward", "substitute", "fragments", "windows", "expit32", "expit64")
+NAMES = ("pack", "forward", "substitute", "fragments", "slide", "windows", "expit32", "expit64")
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ LAYERS = (
     {"engine", "batched"},
     {"model"},
     {"checkpoint", "plant"},
+    {"regression"},
     {"predict", "start"},
     {"train", "interpret", "variants", "wiring"},
     {"report", "publish", "kipoi"},

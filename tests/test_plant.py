@@ -77,9 +77,9 @@ def gardens(draw: st.DrawFn) -> tuple[list[Network | Ensemble], Architecture]:
 
 def networks_in(donors: list[Network | Ensemble]) -> list[Network]:
     return [
-        network_of(donor.architecture, parameters)
+        network_of(donor.architecture, each.parameters)
         for donor in donors
-        for parameters in donor.member_parameters()
+        for each in donor.member_networks()
     ]
 
 

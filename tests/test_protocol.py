@@ -55,6 +55,7 @@ def test_a_record_tells_what_came_later_only_where_it_is_used() -> None:
         freeze=2,
         ensemble=3,
         calibrate=True,
+        regressions=True,
     )
     assert used.to_dict() == asdict(used)
 
@@ -64,3 +65,9 @@ def test_the_papers_networks_have_the_papers_protocol_and_best_keeps_all_its_res
     best = protocol("best")
     assert best != TrainConfig()
     assert best.ensemble == best.restarts
+    assert best.regressions
+
+
+def test_regressions_are_for_what_is_calibrated() -> None:
+    with pytest.raises(DatasetError, match="regressions need calibrate: what several kinds"):
+        TrainConfig(regressions=True)

@@ -72,7 +72,9 @@ def test_windows_are_centred_and_hold_n_beyond_the_element() -> None:
 def test_the_baseline_adds_up_the_weights_of_the_k_mers_that_change() -> None:
     ones = np.ones(2, dtype=np.float32)
     weights = np.array([1, 4], dtype=np.float32)  # of A or T, of C or G
-    fitted = baseline.Baseline(1, ones, ones * 2, weights, 7.0, 1.0)
+    fitted = baseline.Baseline(
+        k=1, mean=ones, scale=ones * 2, weights=weights, bias=7.0, penalty=1.0
+    )
     found = saturation.k_mer_effects(
         fitted, encode(["AAAA", "CCCC"]), encode(["AACA", "CCCA", "CCCG"]), np.array([0, 1, 1])
     )

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from test_architecture import sliding
 
 from enhancer_core.architecture import (
     NETWORKS,
@@ -34,6 +35,7 @@ architectures = st.builds(
     st.booleans(),
     st.integers(0, 40),
 )
+architectures = st.one_of(architectures, sliding)
 
 
 def network(wanted: Architecture, seed: int = 0) -> Network:

@@ -11,10 +11,13 @@ import torch
 
 from enhancer_core.architecture import NETWORKS, Architecture, shapes
 from enhancer_core.checkpoint import MODEL_FILE, save_model
+from enhancer_core.dataset import make_dataset, split
+from enhancer_core.dna import encode
 from enhancer_core.errors import FileError, ModelFileError, MotifError
 from enhancer_core.io.motifs import write_meme
 from enhancer_core.model import Ensemble, Network
-from enhancer_core.motif import BUILTIN
+from enhancer_core.motif import BUILTIN, Motif
+from enhancer_core.plant import motif_filter
 from enhancer_core.start import from_model, from_motifs, from_networks
 
 TF, ENHANCER = NETWORKS["tf"], NETWORKS["enhancer"]
@@ -50,6 +53,29 @@ def test_models_are_planted_with_all_their_members_and_named_in_the_record(
     assert record["files"][0]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     # 21 filters of 4 * 9 weights, and 150 of 28 * 2, each with a bias
     assert record["parameters"] == 21 * 37 + 150 * 57
+
+
+def test_of_motifs_that_do_not_all_fit_those_are_planted_that_tell_most(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "motifs.meme"
+    codes = rng.integers(0, 4, (600, 60), dtype=np.uint8)
+    codes[:300, 20:29] = encode(["TTTCGCAAT"])[0]  # CEBPA's best site
+    names = [str(i) for i in range(600)]
+    made = [("p.fa", names[:300], codes[:300])], [("n.fa", names[300:], codes[300:])]
+    data = split(make_dataset(*made), rng=rng)
+    others = [Motif(f"other_{i}", rng.dirichlet([0.5] * 4, 8).T) for i in range(5)]
+    write_meme(path, [*others, BUILTIN["CEBPA"]])
+    with pytest.raises(MotifError, match="6 motifs to plant; 1 to 5 fit"):  # into 7 filters
+        from_motifs(path, TF)
+    start = from_motifs(path, TF, data=data)
+    assert (start.kind, len(start.motifs), start.chosen) == ("motifs planted", 6, 5)
+    assert start.to_dict()["chosen"] == 5
+    assert start.to_dict()["parameters"] == 5 * (4 * 9 + 1)
+    first = start.planted.parameters[:36].reshape(4, 9)
+    np.testing.assert_array_equal(first, motif_filter(start.motifs[5], 9).astype(np.float32))
+    write_meme(path, others)
+    start = from_motifs(path, TF, data=data)
+    assert (len(start.motifs), start.chosen) == (5, None)
+    assert start.planted.parameters.tobytes() == from_motifs(path, TF).planted.parameters.tobytes()
 
 
 def test_a_donor_that_does_not_fit_is_named(models: list[Path]) -> None:

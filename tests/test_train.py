@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.calibration import fit_platt
+from enhancer_core.checkpoint import Model
 from enhancer_core.dataset import TEST, SplitDataset, make_dataset, split
 from enhancer_core.dna import encode
 from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.metrics import roc_auc
 from enhancer_core.model import Network
+from enhancer_core.motif import BUILTIN, Motif
 from enhancer_core.plant import Planted
 from enhancer_core.predict import log_odds, probabilities
 from enhancer_core.protocol import TrainConfig
@@ -103,8 +105,53 @@ def test_an_ensemble_is_the_best_restarts_together_and_changes_none_of_them(
     aucs = [restart.auc for restart in one.restarts]
     assert two.members == sorted(range(3), key=lambda index: (-aucs[index], index))[:2]
     assert (one.members, two.best) == ([one.best], one.best)
-    best, _ = two.network.member_parameters()
-    assert [each.tobytes() for each in one.network.member_parameters()] == [best.tobytes()]
+    best, _ = two.network.member_networks()
+    assert [each.parameters.tobytes() for each in one.network.member_networks()] == [
+        best.parameters.tobytes()
+    ]
+
+
+def test_regressions_join_the_networks_and_each_part_counts_the_same(tmp_path: Path) -> None:
+    data, config = planted(300), replace(SHORT, ensemble=2, calibrate=True)
+    gattaca = Motif("GATTACA", np.eye(4)[encode(["GATTACA"])[0]].T + 0.01)
+    motifs = [gattaca, BUILTIN["CEBPA"], BUILTIN["HNF4A"]]
+    alone = train(data, SMALL, config, folder=tmp_path)
+    config = replace(config, regressions=True)
+    # The same restarts, which need not be trained again
+    joined, again = (
+        train(data, SMALL, config, motifs=motifs, folder=folder, threads=threads)
+        for folder, threads in ((tmp_path, 1), (None, 2))
+    )
+    assert joined.restarts == alone.restarts
+    assert same_weights(joined, again)
+    assert [(part.name, part.members) for part in joined.parts] == [
+        ("2 networks", 2),
+        ("5-mer logistic regression", 1),
+        ("logistic regression on the best hits of 3 motifs", 2),  # of widths 7 to 9, and 13
+    ]
+    members = joined.network.member_networks()
+    parts = [Model(tuple(some), {}) for some in (members[:2], members[2:3], members[3:])]
+    check = data.validation
+    odds = [log_odds(part, check.codes) for part in parts]
+    # Of the ensemble's five members a part has one, or two: its share of the mean is 1/5 or 2/5
+    shares = [float(each.std()) * len(part.members) for each, part in zip(odds, parts, strict=True)]
+    assert shares == pytest.approx([shares[0]] * 3, rel=1e-4)
+    for part, each in zip(joined.parts, odds, strict=True):
+        assert part.validation_auc == pytest.approx(roc_auc(check.labels, each), abs=1e-6)
+    together = log_odds(joined.network, check.codes)
+    found = fit_platt(check.labels, together)  # what is calibrated needs it no more
+    assert found.scale == pytest.approx(1, abs=0.01)
+    assert found.shift == pytest.approx(0, abs=0.01)
+    for codes in (data.test.codes, check.codes):
+        sums = np.sum([log_odds(part, codes) * len(part.members) for part in parts], axis=0) / 5
+        np.testing.assert_allclose(log_odds(joined.network, codes), sums, rtol=1e-4, atol=1e-4)
+
+
+def test_without_motifs_there_is_one_regression_and_without_regressions_no_parts() -> None:
+    data, config = planted(100), replace(SHORT, restarts=1, calibrate=True, epochs=1)
+    assert train(data, SMALL, config).parts == []
+    parts = train(data, SMALL, replace(config, regressions=True)).parts
+    assert [part.name for part in parts] == ["network", "5-mer logistic regression"]
 
 
 @pytest.mark.parametrize("ensemble", [1, 2])
@@ -226,7 +273,7 @@ def half_planted() -> Planted:
 
 
 def weights_of(trained: Trained) -> NDArray[np.float32]:
-    (parameters,) = trained.network.member_parameters()
+    (parameters,) = (each.parameters for each in trained.network.member_networks())
     return parameters
 
 
@@ -245,7 +292,7 @@ def test_each_restart_draws_its_own_weights_around_what_is_planted(tmp_path: Pat
     config = replace(SHORT, restarts=2, epochs=1, keep="last", freeze=1, learning_rate=1e-12)
     planting = half_planted()
     trained = train(planted(20), SMALL, replace(config, ensemble=2), planted=planting)
-    one, two = trained.network.member_parameters()
+    one, two = (each.parameters for each in trained.network.member_networks())
     assert np.array_equal(one == two, planting.planted)
 
 

@@ -15,7 +15,7 @@ from enhancer_core.architecture import (
     NETWORKS,
     Architecture,
     Convolution,
-    cut,
+    Member,
     flatten,
     shapes,
 )
@@ -66,12 +66,12 @@ def network(*, distance: int = 10) -> Model:
     weights["convolutions.1.bias"][0] = -2
     joining[1, 2, 0] = 1
     weights["output.weight"][1] = 1
-    return Model(WANTED, (flatten(weights),), {})
+    return Model((Member(WANTED, flatten(weights)),), {})
 
 
 def weights_of(model: Model) -> dict[str, NDArray[np.float32]]:
     """Give the only member's weights by name: views, that can be changed."""
-    return cut(WANTED, model.members[0])
+    return model.members[0].weights()
 
 
 def quiet_backgrounds(n: int) -> Codes:
@@ -93,16 +93,18 @@ def test_the_second_layer_is_the_one_that_counts() -> None:
     assert reach(WANTED) == 14
     with pytest.raises(ModelFileError, match="has one convolution; no second one joins"):
         second_layer(replace(WANTED, convolutions=(Convolution(1, 7, 2),)))
+    with pytest.raises(ModelFileError, match="reads one position; it joins none"):
+        second_layer(replace(WANTED, convolutions=(Convolution(512, 5, 1), Convolution(2, 1, 1))))
 
 
 def test_the_weights_join_the_pair_that_a_unit_reads_at_its_distance() -> None:
-    found = joints(WANTED, network().members, SITES)
+    found = joints(network().members, SITES)
     assert found == [Joint(first=0, second=1, strength=4.0, pools=10)]  # 2 x 1 times 2 x 1
 
 
 def test_joints_know_no_order_and_no_scale() -> None:
     model = network()
-    expected = joints(WANTED, model.members, SITES)
+    expected = joints(model.members, SITES)
     scaled = {name: array.copy() for name, array in weights_of(model).items()}
     scaled["convolutions.0.weight"][0] *= 4
     scaled["convolutions.0.bias"][0] *= 4
@@ -110,13 +112,13 @@ def test_joints_know_no_order_and_no_scale() -> None:
     scaled["convolutions.1.weight"][:, [0, 1]] = scaled["convolutions.1.weight"][:, [1, 0], ::-1]
     scaled["convolutions.0.weight"][[0, 1]] = scaled["convolutions.0.weight"][[1, 0]]
     scaled["convolutions.0.bias"][[0, 1]] = scaled["convolutions.0.bias"][[1, 0]]
-    assert joints(WANTED, [flatten(scaled)], SITES[[1, 0, 2]]) == expected
+    assert joints([Member(WANTED, flatten(scaled))], SITES[[1, 0, 2]]) == expected
 
 
 def test_each_member_of_an_ensemble_joins_its_own_filters() -> None:
     weak, strong = network(), network(distance=4)
     weights_of(weak)["output.weight"] /= 2
-    found = joints(WANTED, (*weak.members, *strong.members), np.concatenate([SITES, SITES]))
+    found = joints((*weak.members, *strong.members), np.concatenate([SITES, SITES]))
     assert found == [
         Joint(first=3, second=4, strength=4.0, pools=4),
         Joint(first=0, second=1, strength=2.0, pools=10),
@@ -126,20 +128,20 @@ def test_each_member_of_an_ensemble_joins_its_own_filters() -> None:
 def test_a_filter_can_be_joined_to_itself_but_not_at_one_place() -> None:
     model = network()
     weights_of(model)["convolutions.1.weight"][1, 2, [0, 4]] = 1
-    found = joints(WANTED, model.members, SITES)
+    found = joints(model.members, SITES)
     assert found[1] == Joint(first=2, second=2, strength=1.0, pools=4)
 
 
 def test_a_filter_without_a_site_takes_no_part() -> None:
     sites = SITES.copy()
     sites[1] = 4
-    assert joints(WANTED, network().members, sites) == []
+    assert joints(network().members, sites) == []
 
 
 def test_a_unit_that_reads_nothing_positively_joins_nothing() -> None:
     model = network()
     weights_of(model)["convolutions.1.weight"][0] *= -1
-    assert joints(WANTED, model.members, SITES) == []
+    assert joints(model.members, SITES) == []
 
 
 def test_planting_finds_the_spacing_and_all_four_orientations_that_a_network_reads() -> None:
@@ -185,7 +187,7 @@ def test_an_interaction_is_that_of_sequences_planted_by_hand(seed: int) -> None:
     weights = {
         name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes(WANTED).items()
     }
-    model = Model(WANTED, (flatten(weights),), {})
+    model = Model((Member(WANTED, flatten(weights)),), {})
     background = rng.integers(4, size=(1, LENGTH), dtype=np.uint8)
     start, spacing = 25, int(rng.choice([-12, 9]))
     one, two, both = (background.copy() for _ in range(3))
@@ -303,7 +305,7 @@ def pair_of_words(
     """Give the rank of the two words among the pairs that weights join, and the finding."""
     sites = consensus_sites(filter_pfms(model, positives))
     assert decode(sites[:2])[0][1:-1] == "ATTACA"
-    ranked = joints(READER, [model.flat_parameters()], sites)
+    ranked = joints(model.member_networks(), sites)
     rank = [(each.first, each.second) for each in ranked].index((0, 1))
     backgrounds = k_shuffle(positives[:40], k=2, rng=rng)
     starts = anchors(40, READER, spacing=24, rng=rng)

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from enhancer_core.architecture import BASES, Architecture, shapes
 
+_WIDE = 32  # positions; a matrix with a filter at each place of a wider pool is mostly zeros
 _WHOLE = 8  # numbers; rows in such multiples are what the matrix units read at full speed
 
 
@@ -78,10 +79,22 @@ def logits(
     (5, 7, 2)
     """
     weights = cut(wanted, parameters)
-    x = spell(codes, dtype or parameters.dtype)
+    x = convolved(wanted, weights, codes, dtype=dtype or parameters.dtype)
+    return dense(wanted, weights, join(wanted, x).to(parameters.dtype), mask)
+
+
+def convolved(
+    wanted: Architecture,
+    weights: dict[str, Tensor],
+    codes: Tensor,
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Compute all convolutions: codes (R, n, L) -> (R, n, outputs * F) of the last one."""
+    x = spell(codes, dtype)
     for index in used(wanted):
         x = pooled(wanted, weights, index, x)
-    return dense(wanted, weights, join(wanted, x).to(parameters.dtype), mask)
+    return x
 
 
 def dense(
@@ -122,7 +135,15 @@ def spell(codes: Tensor, dtype: torch.dtype) -> Tensor:
 def pooled(wanted: Architecture, weights: dict[str, Tensor], index: int, x: Tensor) -> Tensor:
     """Compute a convolution, its max-pool and ReLU: (R, n, P * C) -> (R, n, outputs * F)."""
     layer = wanted.convolutions[index]
-    best = scores(weights, index, x, pool=layer.pool).max(dim=3).values
+    if layer.pool <= _WIDE:
+        found = scores(weights, index, x, pool=layer.pool)
+    else:
+        found = scores(weights, index, x, pool=1)
+        outputs = found.shape[2] // layer.pool
+        found = found[:, :, : outputs * layer.pool].reshape(
+            *found.shape[:2], outputs, -1, layer.filters
+        )
+    best = found.max(dim=3).values
     bias = weights[f"convolutions.{index}.bias"].to(x.dtype)
     return functional.relu(best + bias[:, None, None]).flatten(2)
 

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from enhancer_core.architecture import CLASSES, Architecture
-from enhancer_core.batched.layers import cut, dense, join, logits, scores, spell, used
+from enhancer_core.batched.layers import convolved, cut, dense, join, logits, scores, spell, used
 from enhancer_core.dna import Codes
 
-_SEQUENCES = 4096  # computed at once
+_SEQUENCES = 4096  # computed at once, or fewer: their scores on both strands are as many
+_SCORES = 1 << 30  # so many numbers, 4 GB
 _SPAN = 1 << 18  # bp between the first and the last start of windows scanned at once
 
 
@@ -42,15 +44,28 @@ class Predictor:
         self.architecture = wanted
         self._parameters = torch.tensor(parameters[None], device=device)
         self._weights = cut(wanted, self._parameters)
+        each = 2 * wanted.length * wanted.convolutions[0].filters
+        self._sequences = min(_SEQUENCES, max(_SCORES // each, 1))
 
     def logits(self, codes: Codes) -> NDArray[np.float32]:
         """Compute the two logits of each sequence: uint8 (n, L) -> float32 (n, 2)."""
         found = [np.zeros((0, CLASSES), np.float32)]
         with torch.inference_mode():
-            for start in range(0, len(codes), _SEQUENCES):
-                some = self._upload(codes[start : start + _SEQUENCES])
+            for start in range(0, len(codes), self._sequences):
+                some = self._upload(codes[start : start + self._sequences])
                 made = logits(self.architecture, self._parameters, some[None])
                 found.append(made[0].cpu().numpy())
+        return np.concatenate(found)
+
+    def pooled(self, codes: Codes) -> NDArray[np.float32]:
+        """Compute what the last convolution gives: uint8 (n, L) -> float32 (n, outputs, F)."""
+        shape = self.architecture.pooled_lengths()[-1], self.architecture.convolutions[-1].filters
+        found = [np.zeros((0, *shape), np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(codes), self._sequences):
+                some = self._upload(codes[start : start + self._sequences])
+                made = convolved(self.architecture, self._weights, some[None])[0]
+                found.append(made.view(-1, *shape).cpu().numpy())
         return np.concatenate(found)
 
     def substituted_logits(
@@ -67,16 +82,17 @@ class Predictor:
         What windows that overlap share is computed once.
         """
         begins, length = np.asarray(starts, np.int64), self.architecture.length
+        slides = self.architecture.pooled_lengths() == [1]
         found, end = [np.zeros((0, CLASSES), np.float32)], 0
         with torch.inference_mode():
             while end < len(begins):
                 start, first = end, begins[end]
                 end = int(np.searchsorted(begins, first + _SPAN, side="right"))
-                end = min(end, start + _SEQUENCES)
+                end = min(end, start + self._sequences)
                 stretch = self._upload(codes[first : begins[end - 1] + length])
                 some = begins[start:end] - first
                 if len(stretch) < len(some) * length:
-                    made = self._scan(stretch, some)
+                    made = self._slide(stretch, some) if slides else self._scan(stretch, some)
                 else:  # they overlap too little for it
                     windows = stretch.unfold(0, length, 1)[self._index(some)]
                     made = logits(self.architecture, self._parameters, windows[None])[0]
@@ -115,6 +131,25 @@ class Predictor:
         places = self._from(starts // stride, positions)
         units = x.reshape(len(fragments), -1, filters)[rows[:, None], places].flatten(1)
         return dense(wanted, self._weights, join(wanted, units)[None])[0]
+
+    def _slide(self, codes: Tensor, starts: NDArray[np.int64]) -> Tensor:
+        """Compute the logits of windows of a stretch, (n, 2), each of them one pool.
+
+        The best of a window is the better of that to the end of its block of positions, and that
+        from the beginning of the next (as in `engine.sliding`).
+        """
+        x = spell(codes, torch.float32)[None, None]
+        found = scores(self._weights, 0, x, pool=1)[0, 0].amax(dim=1)  # (P, F)
+        size = self.architecture.convolutions[0].pool
+        beyond = -len(found) % size
+        blocks = functional.pad(found, (0, 0, 0, beyond), value=-torch.inf)
+        blocks = blocks.view(-1, size, blocks.shape[1])
+        before = blocks.cummax(dim=1).values.flatten(0, 1)
+        behind = blocks.flip(1).cummax(dim=1).values.flip(1).flatten(0, 1)
+        begins = self._index(starts)
+        best = torch.maximum(behind[begins], before[begins + size - 1])
+        units = torch.relu(best + self._weights["convolutions.0.bias"][0])
+        return dense(self.architecture, self._weights, units[None])[0]
 
     def _upload(self, codes: Codes) -> Tensor:
         return torch.tensor(codes, device=self._parameters.device)  # read-only ones too

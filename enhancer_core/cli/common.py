@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from enhancer_core.architecture import Weighted
     from enhancer_core.predict import Scorer
 
 
@@ -185,6 +186,19 @@ class Talk:
                 self.say(f"{what}: {done:,}{share}{note and f', {note}'}")
 
         return advance
+
+
+def say_alike(talk: Talk, model: Weighted) -> None:
+    """Say whose filters are shown, where not all members have filters of one kind."""
+    from enhancer_core.architecture import alike
+
+    members = model.member_networks()
+    same = len(alike(members))
+    if same < len(members):
+        talk.say(
+            f"the filters are those of the first {same} of {len(members)} networks; the others are"
+            " made otherwise"
+        )
 
 
 @contextmanager

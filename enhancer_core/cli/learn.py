@@ -107,16 +107,23 @@ def evaluate(
 
 
 @click.command(
-    cls=ListCommand, short_help="Train and judge a k-mer model, which a network has to beat."
+    cls=ListCommand, short_help="Train and judge a simple model, which a network has to beat."
 )
 @data_options
 @click.option(
     "--kind",
-    type=click.Choice(["kmer", "spectrum", "gkm"]),
+    type=click.Choice(["kmer", "spectrum", "gkm", "motifs"]),
     default="kmer",
     show_default=True,
     help="Whole k-mers, each on one scale; the spectrum kernel's, by their counts, frequent ones"
-    " weighing more; or gapped ones: any 6 letters of 10, which takes a minute or more.",
+    " weighing more; gapped ones: any 6 letters of 10, which takes a minute or more; or the best"
+    " hit of each motif of --database.",
+)
+@click.option(
+    "--database",
+    type=PATH,
+    metavar="FILE",
+    help="Known motifs for --kind motifs: MEME, JASPAR, HOMER or .pfm.",
 )
 @click.option(
     "-k",
@@ -128,7 +135,10 @@ def evaluate(
 )
 @seed_option
 @quiet_option
-@output_option("Folder for metrics.json, test_predictions.tsv and split.tsv.")
+@output_option(
+    "Folder for metrics.json, test_predictions.tsv and split.tsv; model.safetensors too, for"
+    " --kind kmer or motifs."
+)
 def baseline(
     positives: tuple[Path, ...],
     negatives: tuple[Path, ...],
@@ -137,33 +147,44 @@ def baseline(
     test_group: tuple[str, ...],
     validation_group: tuple[str, ...],
     kind: str,
+    database: Path | None,
     k: int,
     seed: int,
     quiet: bool,
     output: Path,
 ) -> None:
-    """Train and judge a k-mer logistic regression, the model that a network has to beat.
+    """Train and judge a logistic regression, the model that a network has to beat.
 
-    The split is the one that train makes from the same files and seed.
+    The split is the one that train makes from the same files and seed. A regression on whole k-mers
+    or on motifs is written as a network, which predict, variants and the others take.
 
     \b
       enhancer-core baseline --positives enhancers.fa \\
           --negatives background.fa -o baseline
+      enhancer-core baseline --positives enhancers.fa \\
+          --negatives background.fa --kind motifs --database JASPAR.meme -o hits
     """
     given = click.get_current_context().get_parameter_source("k")
-    if kind == "gkm" and given is ParameterSource.COMMANDLINE:
-        raise click.UsageError("-k is for --kind kmer; gapped k-mers have 6 letters of 10")
+    if kind in ("gkm", "motifs") and given is ParameterSource.COMMANDLINE:
+        raise click.UsageError("-k is for --kind kmer and spectrum")
+    if (kind == "motifs") != (database is not None):
+        raise click.UsageError("--kind motifs and --database need each other")
+    from enhancer_core import __version__
+    from enhancer_core.checkpoint import MODEL_FILE, Model, save_model
     from enhancer_core.dataset import read_dataset
     from enhancer_core.experiment import (
         score_baseline,
+        score_best_hits,
         score_gapped,
         score_spectrum,
         write_predictions,
         write_split,
     )
     from enhancer_core.io.files import make_folder, write_json
+    from enhancer_core.io.motifs import read_motifs
 
     talk = Talk(quiet)
+    motifs = [] if database is None else read_motifs(database)
     data = split_data(
         read_dataset(positives, negatives),
         split_table=split_table,
@@ -173,7 +194,9 @@ def baseline(
         seed=seed,
         talk=talk,
     )
-    if kind == "gkm":
+    if kind == "motifs":
+        scored = score_best_hits(data, motifs, seed=seed)
+    elif kind == "gkm":
         scored = score_gapped(data, seed=seed)
     elif kind == "spectrum":
         scored = score_spectrum(data, k, seed=seed)
@@ -182,7 +205,12 @@ def baseline(
     make_folder(output)
     write_split(output / "split.tsv", data)
     write_predictions(output / "test_predictions.tsv", data, {"probability": scored})
-    write_json(output / "metrics.json", {"name": scored.name, **scored.to_dict()})
+    figures = {"name": scored.name, **scored.to_dict()}
+    write_json(output / "metrics.json", figures)
+    if scored.regression is not None:
+        record = {"enhancer_core": __version__, "seed": seed, **figures}
+        record["penalty"] = scored.regression.penalty
+        save_model(output / MODEL_FILE, Model(scored.regression.members, {}), record)
     talk.say(f"{scored.name}: test AUC {interval(scored.test.auc)}: {output}")
 
 

@@ -14,6 +14,7 @@ from enhancer_core.cli.common import (
     Talk,
     output_option,
     quiet_option,
+    say_alike,
     seed_option,
     threads_option,
 )
@@ -283,7 +284,9 @@ def motifs(
     from enhancer_core.report.motifs import motif_page
     from enhancer_core.report.plots import logo
 
-    network = load_model(model).network
+    loaded, talk = load_model(model), Talk(quiet)
+    network = loaded.network
+    say_alike(talk, loaded)
     targets = read_motifs(database)
     pfms: NDArray[Any] = weight_ppms(network)
     if sequences is not None:
@@ -302,7 +305,7 @@ def motifs(
     if markdown:
         write_files(output, render_markdown(page))
     write_text(output / "report.html", render_page(page))
-    Talk(quiet).say(f"{page.lead[:-1]}: {output}")
+    talk.say(f"{page.lead[:-1]}: {output}")
 
 
 def _row(each: FilterMotif) -> tuple[object, ...]:

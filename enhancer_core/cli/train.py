@@ -43,7 +43,8 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
     show_default=True,
     help="The paper's network for enhancers, the smaller one for one transcription factor, or the"
     " first with the bugs of the published code; or best, which is not the paper's: what is not"
-    " given is then as its own protocol has it (shifts, strands, a running mean, an ensemble).",
+    " given is then as its own protocol has it (shifts, strands, a running mean, an ensemble, with"
+    " regressions on 5-mers and on the best hits of all motifs of --plant-motifs).",
 )
 @click.option(
     "--restarts",
@@ -191,6 +192,12 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
     help="Keep the N best restarts in one model, which predicts with their mean log odds.",
 )
 @click.option(
+    "--regressions/--no-regressions",
+    help="Let regressions on 5-mers, and on the best hits of all motifs of --plant-motifs, predict"
+    " with the networks, each counting as much as these together; with --calibrate only. Of more"
+    " motifs than fit into the network those that weigh most in that regression are planted.",
+)
+@click.option(
     "--calibrate",
     is_flag=True,
     help="Scale and shift log odds on the validation part, so that a probability means what it"
@@ -238,6 +245,7 @@ def train(
     schedule: str,
     ensemble: int,
     calibrate: bool,
+    regressions: bool,
     markdown: bool,
     resume: bool,
     seed: int,
@@ -266,7 +274,7 @@ def train(
       enhancer-core train --positives e.fa --negatives b.fa \\
           --plant k2 k3 k4 -o wide
       enhancer-core train --positives e.fa --negatives b.fa \\
-          --network best -o best
+          --network best --plant-motifs H12CORE.meme -o best
     """
     from enhancer_core.architecture import architecture, widened
     from enhancer_core.dataset import read_dataset
@@ -296,8 +304,9 @@ def train(
     wanted = architecture(network, length=data.dataset.codes.shape[1])
     wanted = widened(wanted, widen, first=first_filters)
     wanted, start = _start(
-        wanted, plant=plant, plant_motifs=plant_motifs, initial=initial, share=plant_share
-    )
+        wanted, plant=plant, plant_motifs=plant_motifs, initial=initial, share=plant_share,
+        data=data if config.regressions else None,
+    )  # fmt: skip
     experiment = Experiment(
         data=data,
         network=network,
@@ -346,6 +355,8 @@ def train(
         markdown=markdown,
     )
     discard_states(state)
+    for part in outcome.trained.parts:
+        talk.say(f"part of the ensemble: {part.name}, validation AUC {part.validation_auc:.3f}")
     talk.say(f"network:  test AUC {interval(outcome.network.test.auc)}")
     talk.say(f"baseline: test AUC {interval(outcome.baseline.test.auc)} ({outcome.baseline.name})")
     talk.say(f"model and report: {output}")
@@ -376,6 +387,7 @@ def _start(
     plant_motifs: Path | None,
     initial: Path | None,
     share: float,
+    data: SplitDataset | None,
 ) -> tuple[Architecture, Start | None]:
     """Give the network, which donors may widen, and what its first weights are."""
     from enhancer_core.start import from_model, from_motifs, from_networks
@@ -383,12 +395,17 @@ def _start(
     if plant:
         return from_networks(plant, wanted, share=share)
     if plant_motifs is not None:
-        return wanted, from_motifs(plant_motifs, wanted, share=share)
+        return wanted, from_motifs(plant_motifs, wanted, share=share, data=data)
     return wanted, None if initial is None else from_model(initial, wanted)
 
 
 def _describe_start(start: Start, wanted: Architecture) -> str:
     names = ", ".join(start.names())
+    if start.chosen is not None:
+        names += (
+            f" ({start.chosen:,} of {len(start.motifs):,}, as many as fit: those that weigh most in"
+            " the regression on best hits)"
+        )
     if start.kind != "start from":
         filters = ", ".join(f"{layer.filters:,}" for layer in wanted.convolutions)
         return f"{start.kind}: {names}; the convolutions have {filters} filters"

@@ -15,6 +15,7 @@ from enhancer_core.cli.common import (
     output_option,
     quiet_option,
     resolve_device,
+    say_alike,
     seed_option,
     threads_option,
 )
@@ -107,6 +108,7 @@ def wiring(
     import numpy as np
 
     from enhancer_core import wiring as wired
+    from enhancer_core.architecture import alike
     from enhancer_core.checkpoint import load_model
     from enhancer_core.errors import MotifError
     from enhancer_core.interpret import filter_pfms
@@ -122,7 +124,9 @@ def wiring(
     talk = Talk(quiet)
     loaded = load_model(model)
     wanted, network = loaded.architecture, loaded.network
+    members = alike(loaded.members)
     reach = wired.reach(wanted)
+    say_alike(talk, loaded)
     targets = read_motifs(database) if database is not None else []
     codes = read_sequences(sequences, length=wanted.length).codes
     pfms = filter_pfms(network, codes, threads=threads)
@@ -130,7 +134,7 @@ def wiring(
         raise MotifError(f"{sequences}: nothing in it activates a filter of {model}")
     filters = match_filters(pfms, targets, counted=True)
     sites = wired.consensus_sites(pfms)
-    chosen = wired.joints(wanted, loaded.members, sites)[:pairs]
+    chosen = wired.joints(members, sites)[:pairs]
 
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(codes), size=backgrounds, replace=backgrounds > len(codes))

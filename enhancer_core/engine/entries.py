@@ -23,6 +23,7 @@ from enhancer_core.engine.fragments import compute_fragments, compute_windows
 from enhancer_core.engine.packing import pack
 from enhancer_core.engine.plan import LAYER
 from enhancer_core.engine.scanning import FRAGMENT
+from enhancer_core.engine.sliding import slide
 from enhancer_core.engine.substitutions import substitute
 
 Value = Any  # of numba's and llvmlite's, which have no types
@@ -184,6 +185,35 @@ def _fragments(  # noqa: PLR0913
     )
 
 
+def _slide(  # noqa: PLR0913
+    codes: Value,
+    n: int,
+    starts: Value,
+    m: int,
+    layers: Value,
+    count: int,
+    packed: Value,
+    packed_size: int,
+    memory: Value,
+    memory_size: int,
+    place: int,
+    words: Value,
+    words_size: int,
+    best: Value,
+    best_size: int,
+) -> None:
+    slide(
+        carray(codes, n),
+        carray(starts, m),
+        carray(layers, count),
+        carray(packed, packed_size),
+        carray(memory, memory_size),
+        place,
+        carray(words, words_size),
+        carray(best, best_size),
+    )
+
+
 def _windows(  # noqa: PLR0913
     codes: Value,
     n: int,
@@ -245,6 +275,10 @@ _ENTRIES: dict[str, tuple[Callable[..., None], list[Value]]] = {
         [*_ROWS, *_array(types.int64, 2), *_LAYERS, _WHOLE, *_FLOATS, *_FLOATS, *_SPACE],
     ),
     "fragments": (_fragments, [*_CODES, *_LAYERS, *_LAYERS, *_FRAGMENTS, *_FLOATS, *_SPACE]),
+    "slide": (
+        _slide,
+        [*_CODES, *_WHOLES, *_LAYERS, *_FLOATS, *_FLOATS, _WHOLE, *_WHOLES, *_FLOATS],
+    ),
     "windows": (
         _windows,
         [

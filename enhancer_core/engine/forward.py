@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from enhancer_core.compiled import compiled
@@ -24,6 +25,7 @@ from enhancer_core.engine.plan import (
 from enhancer_core.engine.vectors import (
     DOUBLE_TILES,
     Tile,
+    Vector,
     add,
     greater_half,
     load,
@@ -119,6 +121,16 @@ def spell(codes: Codes, layer: Layer, words: Words) -> None:
 
 
 @compiled
+def respell(words: Words, position: int, change: int) -> None:
+    """Change the words that a base is in, as their first, second or third letter."""
+    words[position] += 25 * change
+    if position >= 1:
+        words[position - 1] += 5 * change
+    if position >= 2:
+        words[position - 2] += change
+
+
+@compiled
 def read_dna(
     words: Words,
     layer: Layer,
@@ -155,13 +167,9 @@ def read_dna(
             else:
                 best, which = spread(-np.inf), spread(0.0)
                 for p in range(size):
-                    position = q * size + p
-                    row = base + whole(words, position) + 2 * f
-                    forward, reverse = load(packed, row), load(packed, row + LANES)
-                    for t in range(1, n_tables):
-                        row = base + t * table + whole(words, position + t * LETTERS) + 2 * f
-                        forward = add(forward, load(packed, row))
-                        reverse = add(reverse, load(packed, row + LANES))
+                    forward, reverse = strands(
+                        words, q * size + p, packed, base + 2 * f, table, n_tables
+                    )
                     which = where_greater(forward, best, spread(2 * p), which)
                     best = where_greater(forward, best, forward, best)
                     which = where_greater(reverse, best, spread(2 * p + 1), which)
@@ -171,6 +179,20 @@ def read_dna(
             store(memory, output, where_greater(best, spread(0.0), best, spread(0.0)))
             if chosen is not None:
                 store(chosen, output, which)
+
+
+@register_jitable
+def strands(
+    words: Words, position: int, packed: Floats, place: int, table: int, n_tables: int
+) -> tuple[Vector, Vector]:
+    """Score eight filters at a position on both strands; their tables begin at `place`."""
+    row = place + whole(words, position)
+    forward, reverse = load(packed, row), load(packed, row + LANES)
+    for t in range(1, n_tables):
+        row = place + t * table + whole(words, position + t * LETTERS)
+        forward = add(forward, load(packed, row))
+        reverse = add(reverse, load(packed, row + LANES))
+    return forward, reverse
 
 
 @compiled

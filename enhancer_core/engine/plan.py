@@ -156,6 +156,17 @@ def table_row(layer: Layer) -> int:
     return 2 * padded(layer["filters"], LANES)
 
 
+def slides(layers: Layers, convolutions: int) -> bool:
+    """Say whether a network is one convolution with one pool over all of it: see `sliding`."""
+    alone: bool = convolutions == 1 and layers[0]["outputs"] == 1
+    return alone
+
+
+def sliding_room(layers: Layers) -> int:
+    """Count the numbers that `sliding.slide` and `sliding.slide_changes` write on."""
+    return 2 * LANES * int(layers[0]["pool"])
+
+
 def sums_shape(layer: Layer) -> tuple[int, int, int]:
     """Give the shape of what the tables of the first layer are summed from."""
     return tables(layer) * LETTERS, BASES + 1, table_row(layer)

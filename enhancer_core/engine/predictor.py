@@ -8,7 +8,16 @@ from numpy.typing import ArrayLike
 from enhancer_core.architecture import CLASSES, Architecture
 from enhancer_core.dna import N_CODE, Codes, check_codes
 from enhancer_core.engine.kept import entry, flat
-from enhancer_core.engine.plan import Changes, Floats, aligned, plan, sums_shape
+from enhancer_core.engine.plan import (
+    Changes,
+    Floats,
+    Layer,
+    Layers,
+    aligned,
+    plan,
+    sliding_room,
+    sums_shape,
+)
 from enhancer_core.engine.scanning import scan
 from enhancer_core.errors import SequenceError
 
@@ -62,15 +71,34 @@ class Predictor:
         SequenceError
             If L is not the network's, or a code is above 4.
         """
+        return self._outputs(codes, self._plan.layers, CLASSES)
+
+    def pooled(self, codes: Codes) -> Floats:
+        """Compute what the last convolution gives, after its pool and ReLU, on one core.
+
+        Codes and errors are those of `logits`.
+
+        Returns
+        -------
+        float32, shape (n, outputs, filters)
+        """
+        plan = self._plan
+        last = plan.layers[plan.convolutions - 1]
+        shape = int(last["outputs"]), int(last["filters"])
+        found = self._outputs(codes, plan.layers[: plan.convolutions], shape[0] * shape[1])
+        return found.reshape(len(codes), *shape)
+
+    def _outputs(self, codes: Codes, layers: Layers, size: int) -> Floats:
+        """Compute the first `size` numbers that the last of these layers gives: (n, size)."""
         check_length(codes, self.architecture.length)
         memory, forward = aligned(self._plan.memory), entry("forward")
         scores, words = aligned(self._plan.scores), np.empty(codes.shape[1], np.int64)
-        same = flat(self._plan.layers, self._plan.convolutions, self._packed, memory, words, scores)
-        found = np.empty((len(codes), CLASSES), np.float32)
+        same = flat(layers, self._plan.convolutions, self._packed, memory, words, scores)
+        found = np.empty((len(codes), size), np.float32)
         for start in range(0, len(codes), _BLOCK):
             some = np.ascontiguousarray(codes[start : start + _BLOCK])
             forward(*flat(some), *same)
-            found[start : start + _BLOCK] = self._last(memory, len(some))
+            found[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(some), size)
         return found
 
     def substituted_logits(
@@ -126,20 +154,16 @@ class Predictor:
         return found
 
     def _changed_logits(self, codes: Codes, changes: Changes) -> Floats:
-        memory, original = aligned(self._plan.memory), aligned(self._plan.memory)
-        scores, words = aligned(self._plan.scores), np.empty(codes.shape[1], np.int64)
-        substitute, same = (
-            entry("substitute"),
-            flat(
-                self._plan.layers, self._plan.convolutions, self._packed, memory, original, words,
-                scores,
-            ),
-        )  # fmt: skip
+        layers, memory = self._plan.layers, aligned(self._plan.memory)
+        original, size = aligned(self._plan.memory), max(self._plan.scores, sliding_room(layers))
+        scores, words = aligned(size), np.empty(codes.shape[1], np.int64)
+        substitute = entry("substitute")
+        same = flat(layers, self._plan.convolutions, self._packed, memory, original, words, scores)
         found = np.empty((len(changes), CLASSES), np.float32)
         for start in range(0, len(found), _BLOCK):
             some = changes[start : start + _BLOCK]
             substitute(*flat(codes, some), *same)
-            found[start : start + _BLOCK] = self._last(memory, len(some))
+            found[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(some), CLASSES)
         return found
 
     def scanned_logits(self, codes: Codes, starts: ArrayLike) -> Floats:
@@ -187,9 +211,11 @@ class Predictor:
                 )
         return scan(self._plan, self._packed, np.ascontiguousarray(codes), begins, length)
 
-    def _last(self, memory: Floats, n: int) -> Floats:
-        place, stride = (int(self._plan.layers[-1][name]) for name in ("output", "stride"))
-        return memory[place : place + n * stride].reshape(n, stride)[:, :CLASSES]
+
+def _of_layer(layer: Layer, memory: Floats, n: int, size: int) -> Floats:
+    """Give the first numbers of a layer's outputs for n sequences, (n, size): a view."""
+    place, stride = int(layer["output"]), int(layer["stride"])
+    return memory[place : place + n * stride].reshape(n, stride)[:, :size]
 
 
 def check_length(codes: Codes, length: int) -> None:

@@ -30,6 +30,8 @@ from enhancer_core.engine.plan import (
     Plan,
     aligned,
     padded,
+    slides,
+    sliding_room,
     table_row,
     tables,
 )
@@ -73,7 +75,8 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
     unpooled = layers[:1].copy()
     unpooled["pool"] = 1
     positions = [padded((outputs_at_once(each) + 1) * each["pool"], ROWS) for each in layers]
-    scores = aligned(int(max(plan.scores, *positions * layers["columns"])) + LANES)
+    size = max(plan.scores, sliding_room(layers), *positions * layers["columns"])
+    scores = aligned(int(size) + LANES)
     span = max(_SPAN, 4 * length)
     words = np.zeros(span + 2 * length + LETTERS, np.int64)
     memory = aligned(plan.memory)
@@ -86,6 +89,8 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
             relative, sharing = some, share(plan, some)
             memory = memory if len(memory) >= sharing.memory else aligned(sharing.memory)
         stretch = codes[first : first + some[-1] + length]
+        if sharing.layers and slides(layers, plan.convolutions):
+            entry("slide")(*flat(stretch, some, layers, packed, memory, plan.memory, words, scores))
         entry("fragments")(
             *flat(stretch, layers, unpooled, sharing.fragments, packed, memory, words, scores)
         )
@@ -116,6 +121,14 @@ def share(plan: Plan, starts: Numbers) -> Sharing:
     together = [len(each) for each in remainders[:-1]] * outputs * work
     apart = len(starts) * layers["outputs"] * work
     shared = int(np.cumsum([0, *(apart - together)]).argmax())
+    if shared and slides(layers, plan.convolutions):
+        stride = int(layers[0]["stride"])
+        return Sharing(
+            layers=1,
+            fragments=np.zeros(0, FRAGMENT),
+            places=plan.memory + stride * np.arange(len(starts)),
+            memory=plan.memory + stride * len(starts),
+        )
 
     # What is read, one pool more in whole tiles, and written, in whole vectors, reaches beyond.
     rows = outputs + ROWS + np.append(layers["pool"][1:], 0)

@@ -18,8 +18,10 @@ from enhancer_core.engine.forward import (
     pool,
     read,
     read_dna,
+    respell,
 )
-from enhancer_core.engine.plan import LANES, Changes, Floats, Layer, Layers, table_row
+from enhancer_core.engine.plan import LANES, Changes, Floats, Layer, Layers, slides, table_row
+from enhancer_core.engine.sliding import slide_changes
 
 
 @compiled
@@ -35,6 +37,11 @@ def substitute(  # noqa: PLR0913
     scores: Floats,
 ) -> None:
     """Compute every layer's output for changes to another base; `original` is as memory, to use."""
+    if slides(layers, convolutions):
+        slide_changes(codes, changes, layers[0], packed, memory, words, scores)
+        for index in range(convolutions, len(layers)):
+            dense(len(changes), layers, index, packed, memory)
+        return
     last, row = layers[convolutions - 1], table_row(layers[0])
     same = last.outputs  # so many outputs of the last convolution no change of these reaches
     for i in range(len(changes)):
@@ -46,11 +53,11 @@ def substitute(  # noqa: PLR0913
             _copy(memory, place, original, last.output, last.stride)
         _copy(original, last.output, memory, place, last.stride)
         change = (base - codes[sequence, position]) * row
-        _respell(words, position, change)
+        respell(words, position, change)
         near = _read_near(
             position, i, layers, convolutions, packed, memory, original, words, scores
         )
-        _respell(words, position, -change)
+        respell(words, position, -change)
         _restore(position, layers, convolutions, memory, original)
         same = min(same, near if sequence == changes[0, 0] else 0)
     _dense(len(changes), same, layers, convolutions, packed, memory, original)
@@ -85,16 +92,6 @@ def _dense(
     dense_from(known, original, layer.output, n, layers, convolutions, packed, memory)
     for index in range(convolutions + 1, len(layers)):
         dense(n, layers, index, packed, memory)
-
-
-@compiled
-def _respell(words: Words, position: int, change: int) -> None:
-    """Change the words that a base is in, as their first, second or third letter."""
-    words[position] += 25 * change
-    if position >= 1:
-        words[position - 1] += 5 * change
-    if position >= 2:
-        words[position - 2] += change
 
 
 @compiled

@@ -99,4 +99,7 @@ class ReportContent:
     composition: Composition
     filters: Sequence[Filter]
     versions: Mapping[str, str]
+    ensemble: Sequence[
+        tuple[str, float]
+    ] = ()  # its parts, if of several kinds: name, validation AUC
     sections: Sequence[Section] = ()  # of other features, shown after the filters

@@ -85,6 +85,17 @@ def training(restarts: Sequence[Restart], *, kept: Sequence[int]) -> str:
     )
 
 
+def ensemble(parts: Sequence[tuple[str, float]]) -> str:
+    """Say what an ensemble of several kinds is made of; each part has a validation AUC."""
+    *others, last = (f"{name} ({auc:.3f})" for name, auc in parts)
+    return (
+        f"Simple models, written as networks, predict with them. What is judged here is"
+        f" {', '.join(others)} and {last} together; in brackets is the validation AUC of each. Log"
+        " odds are divided by their standard deviation on the validation part, so that each counts"
+        " the same."
+    )
+
+
 def composition(aucs: Mapping[str, Estimate], network_auc: Estimate) -> str:
     """Answer whether composition alone separates positives from negatives."""
     name, best = max(aucs.items(), key=lambda item: item[1].value)

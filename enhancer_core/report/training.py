@@ -159,7 +159,10 @@ def _training(content: ReportContent) -> Section:
     best, what = kept[0], "best restart" if len(kept) > 1 else "restart kept"
     return Section(
         title="Training",
-        text=[sentences.training(restarts, kept=kept)],
+        text=[
+            sentences.training(restarts, kept=kept),
+            *([sentences.ensemble(content.ensemble)] if content.ensemble else []),
+        ],
         key=((plots.NETWORK, f"{what}; the dot is the epoch kept"), (plots.GUIDE, "others")),
         figures=[
             Figure(

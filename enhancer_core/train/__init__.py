@@ -6,16 +6,19 @@ check kept rather than its last. All chance comes from (seed, restart, epoch), s
 interrupted run continues with the same numbers, and the number of threads changes nothing.
 """
 
+from enhancer_core.train.parts import Part, balanced
 from enhancer_core.train.restart import Check, Restart, discard_states
 from enhancer_core.train.run import Trained, Work, check_run, train, train_all
 from enhancer_core.train.together import arrangement
 
 __all__ = [
     "Check",
+    "Part",
     "Restart",
     "Trained",
     "Work",
     "arrangement",
+    "balanced",
     "check_run",
     "discard_states",
     "train",

@@ -104,7 +104,7 @@ def fingerprint(
 ) -> str:
     """Digest all that determines a run's numbers, as 64 hexadecimal digits."""
     settings = {"architecture": wanted.to_dict(), "seed": seed, **config.to_dict()}
-    for name in ("restarts", "ensemble", "calibrate"):  # no restart depends on them
+    for name in ("restarts", "ensemble", "calibrate", "regressions"):  # no restart depends on them
         settings.pop(name, None)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     start = () if planted is None else (planted.parameters, planted.planted)

@@ -10,17 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from enhancer_core.architecture import Architecture
+from enhancer_core.architecture import Architecture, Member
 from enhancer_core.augment import augment
 from enhancer_core.calibration import Platt, calibrated, fit_platt
 from enhancer_core.compiled import OBSTACLE
 from enhancer_core.dataset import SplitDataset
 from enhancer_core.engine.learner import Learner
 from enhancer_core.errors import DatasetError
+from enhancer_core.metrics import roc_auc
 from enhancer_core.model import Ensemble, Network, network_of, network_of_members
+from enhancer_core.motif import Motif
 from enhancer_core.plant import Planted
 from enhancer_core.predict import log_odds, probabilities
 from enhancer_core.protocol import TrainConfig
+from enhancer_core.regression import Regression, fit_best_hits, fit_k_mers
+from enhancer_core.train.parts import Part, balanced
 from enhancer_core.train.restart import (
     Check,
     Restart,
@@ -41,6 +45,7 @@ class Trained:
     restarts: list[Restart]
     members: list[int]  # indices of the restarts kept, the best by validation AUC first
     calibration: Platt | None = None  # what was done to their log odds
+    parts: Sequence[Part] = ()  # of the ensemble, the networks first, where there are regressions
 
     @property
     def best(self) -> int:
@@ -54,6 +59,7 @@ def train(  # noqa: PLR0913
     config: TrainConfig,
     *,
     planted: Planted | None = None,
+    motifs: Sequence[Motif] = (),
     seed: int = 0,
     threads: int = 1,
     device: str = "cpu",
@@ -73,6 +79,8 @@ def train(  # noqa: PLR0913
     planted
         Weights that every restart begins with in the place of those that it draws; they stay as
         they are for the first `config.freeze` epochs. None draws all.
+    motifs
+        What the regression on best hits reads, if `config.regressions`; there is none without.
     seed
         Any whole number from 0; the same gives the same bytes on one machine's CPU.
     threads
@@ -97,10 +105,12 @@ def train(  # noqa: PLR0913
     DatasetError
         If the sequences are not of the network's length, or not longer than the shift, or
         nothing is planted that could be frozen.
+    MotifError
+        If a motif is flat.
     ModelFileError
         If a saved state is damaged, or belongs to another run.
     """
-    work = [Work(data, planted=planted, folder=folder, progress=progress)]
+    work = [Work(data, planted=planted, motifs=motifs, folder=folder, progress=progress)]
     return train_all(work, wanted, config, seed=seed, threads=threads, device=device)[0]
 
 
@@ -110,6 +120,7 @@ class Work:
 
     data: SplitDataset
     planted: Planted | None = None
+    motifs: Sequence[Motif] = ()
     folder: Path | None = None
     progress: Callable[[int, Check], None] | None = None
 
@@ -129,6 +140,8 @@ def train_all(
     those of `train`.
     """
     tasks = [_task(work, wanted, config, seed=seed) for work in works]
+    # In seconds, and first, so that what they cannot read is told before what takes long.
+    regressions = [_regressions(work) if config.regressions else [] for work in works]
     with ThreadPoolExecutor(threads) as pool:
         every = [(task, index) for task in tasks for index in range(config.restarts)]
         try:
@@ -147,7 +160,10 @@ def train_all(
             pool.shutdown(cancel_futures=True)
             raise
     each = ([state for state in states if state.task is task] for task in tasks)
-    return [_outcome(some, threads=threads) for some in each]
+    return [
+        _outcome(some, beside, threads=threads)
+        for some, beside in zip(each, regressions, strict=True)
+    ]
 
 
 def check_run(
@@ -221,17 +237,32 @@ def _train_alone(task: Task, index: int) -> State:
     return state
 
 
-def _outcome(states: list[State], *, threads: int) -> Trained:
+def _regressions(work: Work) -> list[Regression]:
+    """Fit what joins the networks."""
+    data, motifs = work.data, work.motifs
+    return [fit_k_mers(data), *([fit_best_hits(data, motifs)] if motifs else [])]
+
+
+def _outcome(states: list[State], regressions: Sequence[Regression], *, threads: int) -> Trained:
     """Choose what is kept of the restarts on one data set."""
     task = states[0].task
     wanted, config, check = task.wanted, task.config, task.validation
     restarts = [Restart(state.index, state.checks, state.kept) for state in states]
     ranked = sorted(restarts, key=lambda restart: -restart.auc)  # the earlier one, of equals
     members = [restart.index for restart in ranked[: config.ensemble]]
-    kept = [states[index].kept_parameters for index in members]
-    network = network_of_members(wanted, kept)
+    kept = [Member(wanted, states[index].kept_parameters) for index in members]
+    network = network_of_members(kept)
     if not config.calibrate:
         return Trained(network, restarts, members)
-    by = fit_platt(check.labels, log_odds(network, check.codes, threads=threads))
-    network = network_of_members(wanted, [calibrated(wanted, each, by) for each in kept])
-    return Trained(network, restarts, members, by)
+    odds = log_odds(network, check.codes, threads=threads)
+    parts: list[Part] = []
+    if regressions:
+        name = f"{len(kept)} networks" if len(kept) > 1 else "network"
+        parts.append(Part(name, len(kept), roc_auc(check.labels, odds)))
+        parts += [Part(each.name, len(each.members), each.auc) for each in regressions]
+        groups = [kept, *(each.members for each in regressions)]
+        kept = balanced(groups, check.codes, threads=threads)
+        odds = log_odds(network_of_members(kept), check.codes, threads=threads)
+    by = fit_platt(check.labels, odds)
+    network = network_of_members([calibrated(each, by) for each in kept])
+    return Trained(network, restarts, members, by, parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -9,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from enhancer_core.architecture import Architecture, cut
+from enhancer_core.architecture import Architecture, Member
 from enhancer_core.dna import N_CODE, Codes
 from enhancer_core.errors import ModelFileError
 from enhancer_core.motif import information_content, ppm
@@ -37,7 +38,7 @@ def second_layer(wanted: Architecture) -> int:
     Raises
     ------
     ModelFileError
-        If the network has one convolution only.
+        If the network has one convolution only, or the second reads one position only.
 
     Examples
     --------
@@ -47,7 +48,10 @@ def second_layer(wanted: Architecture) -> int:
     """
     if len(wanted.convolutions) < 2:
         raise ModelFileError("the network has one convolution; no second one joins its motifs")
-    return 1 if wanted.chained else len(wanted.convolutions) - 1
+    found = 1 if wanted.chained else len(wanted.convolutions) - 1
+    if wanted.convolutions[found].width * wanted.convolutions[0].pool == 1:  # as of k-mers
+        raise ModelFileError("the network's second convolution reads one position; it joins none")
+    return found
 
 
 def reach(wanted: Architecture) -> int:
@@ -96,15 +100,13 @@ def consensus_sites(pfms: ArrayLike) -> Codes:
     return sites
 
 
-def joints(
-    wanted: Architecture, members: Sequence[NDArray[np.float32]], sites: Codes
-) -> list[Joint]:
+def joints(members: Sequence[Member], sites: Codes) -> list[Joint]:
     """Rank the pairs of first-layer filters by how strongly the second layer joins them.
 
     Parameters
     ----------
-    wanted, members
-        A network of m members, as `checkpoint.Model` has it: the weights of each, float32 (p,).
+    members
+        m networks of one architecture.
     sites
         uint8, shape (m F, W): the best sites of each member's filters, one member after another, as
         `consensus_sites` gives. A filter whose site is N alone takes no part.
@@ -129,14 +131,15 @@ def joints(
     >>> weights["convolutions.0.weight"][:] = np.eye(4, 2)  # both look for AC
     >>> weights["convolutions.1.weight"][0] = np.eye(2)  # the first, and a pool on the second
     >>> weights["output.weight"][1] = 1
-    >>> joints(wanted, [flatten(weights)], np.array([[0, 1], [0, 1]], np.uint8))
+    >>> joints([Member(wanted, flatten(weights))], np.array([[0, 1], [0, 1]], np.uint8))
     [Joint(first=0, second=1, strength=4.0, pools=1)]
     """
+    wanted = members[0].architecture
     size = wanted.convolutions[0].filters
     found = [
-        replace(joint, first=joint.first + index * size, second=joint.second + index * size)
-        for index, member in enumerate(members)
-        for joint in _joints(wanted, cut(wanted, member), sites[index * size : (index + 1) * size])
+        replace(joint, first=joint.first + start, second=joint.second + start)
+        for start, member in zip(itertools.count(step=size), members, strict=False)
+        for joint in _joints(wanted, member.weights(), sites[start : start + size])
     ]
     return sorted(found, key=lambda joint: -joint.strength)
 
