@@ -104,14 +104,36 @@ def from_motifs(
         If the file cannot be read, or as `plant.plant_motifs`; or a motif is flat.
     """
     motifs = read_motifs(path)
-    room = motif_room(wanted, share=share)
-    chosen = None if data is None or len(motifs) <= room else room
     try:
-        some = motifs if data is None or chosen is None else weightiest(data, motifs, chosen)
-        planted = plant_motifs(some, wanted, share=share)
+        planted, chosen = plant_most(motifs, wanted, share=share, data=data)
     except MotifError as error:
         raise _said_of(path, error) from error
     return Start(kind="motifs planted", files=[path], planted=planted, motifs=motifs, chosen=chosen)
+
+
+def plant_most(
+    motifs: Sequence[Motif],
+    wanted: Architecture,
+    *,
+    share: float = SHARE,
+    data: SplitDataset | None = None,
+) -> tuple[Planted, int | None]:
+    """Plant motifs, or those that `data` chooses, as `from_motifs` says.
+
+    Returns
+    -------
+    tuple of Planted and (int or None)
+        With how many were chosen, if not all are planted.
+
+    Raises
+    ------
+    MotifError
+        As `plant.plant_motifs`; or a motif is flat.
+    """
+    room = motif_room(wanted, share=share)
+    if data is None or len(motifs) <= room:
+        return plant_motifs(motifs, wanted, share=share), None
+    return plant_motifs(weightiest(data, motifs, room), wanted, share=share), room
 
 
 def from_model(path: Path, wanted: Architecture) -> Start:

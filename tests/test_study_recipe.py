@@ -93,8 +93,8 @@ def test_best_is_trained_by_its_own_protocol_but_for_what_a_recipe_says(tmp_path
     assert asked == replace(
         protocol("best"), restarts=2, ensemble=2, epochs=3, mutate=0.0, learning_rate=0.01
     )
-    by_default = read(tmp_path, "[defaults]\nrestarts = 5\ncalibrate = false\n" + DATA + best)
-    assert by_default.runs[0].config() == replace(protocol("best"), restarts=5, calibrate=False)
+    by_default = read(tmp_path, "[defaults]\nrestarts = 5\nflip = false\n" + DATA + best)
+    assert by_default.runs[0].config() == replace(protocol("best"), restarts=5, flip=False)
 
 
 def test_other_networks_are_trained_as_the_papers_and_as_a_recipe_says(tmp_path: Path) -> None:

@@ -19,9 +19,10 @@ from enhancer_core.io.files import make_folder, remove_partial
 from enhancer_core.io.motifs import read_motif, read_motifs
 from enhancer_core.model import Ensemble, Network
 from enhancer_core.motif import Motif, ppm, pwm, site_prior
-from enhancer_core.plant import Planted, plant, plant_motifs, room_for, start_from
+from enhancer_core.plant import Planted, plant, room_for, start_from
 from enhancer_core.predict import probabilities
 from enhancer_core.simulate import DEFINITIONS
+from enhancer_core.start import plant_most
 from enhancer_core.study.filters import read_filters
 from enhancer_core.study.recipe import ORACLES, Recipe, Run
 from enhancer_core.study.strategies import Task, prepare, shares_unchanged
@@ -181,7 +182,8 @@ def _network(run: Run, task: Task, context: Context) -> tuple[Network | Ensemble
     if run.updates_of:
         wanted_updates = context.needed[run.updates_of]["updates"]
         config = replace(config, epochs=max(1, round(wanted_updates / a_pass)))
-    wanted, planted = _start(run, learn.dataset.codes.shape[1], context)
+    motifs = _motifs_of(run, context)
+    wanted, planted = _start(run, learn, motifs, context)
     states = _states(context)
     for other in context.folder.glob(f"{_STATES}-*"):
         if other != states:  # of an interrupted run by another recipe, or with other data
@@ -194,7 +196,7 @@ def _network(run: Run, task: Task, context: Context) -> tuple[Network | Ensemble
             raise InterruptedError("the study was stopped")
 
     trained = train(
-        learn, wanted, config, planted=planted,
+        learn, wanted, config, planted=planted, motifs=motifs,
         seed=context.seed, device=context.device, folder=states, progress=check,
     )  # fmt: skip
     result = {
@@ -209,20 +211,19 @@ def _network(run: Run, task: Task, context: Context) -> tuple[Network | Ensemble
     return trained.network, result
 
 
-def _start(run: Run, length: int, context: Context) -> tuple[Architecture, Planted | None]:
+def _start(
+    run: Run, learn: SplitDataset, motifs: Sequence[Motif], context: Context
+) -> tuple[Architecture, Planted | None]:
     """Give the network of a run, and what it begins with."""
-    wanted = architecture(run.network, length=length)
+    wanted = architecture(run.network, length=learn.dataset.codes.shape[1])
     if run.widen > 1 or run.filters is not None or run.width is not None:
         wanted = widened(wanted, run.widen, first=run.filters, width=run.width)
     if run.plant:
         donors = [_model_of(name, context) for name in run.plant]
         wanted = room_for(donors, wanted)
         return wanted, plant(donors, wanted)
-    if run.plant_motifs:
-        motifs = [
-            each for spec in run.plant_motifs for each in _named_motifs(spec, context.data_folder)
-        ]
-        return wanted, plant_motifs(motifs, wanted)
+    if motifs:
+        return wanted, plant_most(motifs, wanted, data=learn if run.regressions else None)[0]
     if run.initial:
         return wanted, start_from(_model_of(run.initial, context), wanted)
     return wanted, None
@@ -232,6 +233,11 @@ def _model_of(name: str, context: Context) -> Model:
     """Load another run's model, of the same fold."""
     fold = context.folder.relative_to(context.runs).parts[1:]
     return load_model(context.runs.joinpath(name, *fold))
+
+
+def _motifs_of(run: Run, context: Context) -> list[Motif]:
+    """Read the motifs that a run plants."""
+    return [each for spec in run.plant_motifs for each in _named_motifs(spec, context.data_folder)]
 
 
 def _named_motifs(spec: str, folder: Path) -> list[Motif]:

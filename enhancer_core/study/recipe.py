@@ -27,7 +27,7 @@ POSITIVE = ("positives", "background")
 # What a run says of its training; a network with a protocol of its own has defaults of its own.
 PROTOCOL = (
     *("restarts", "epochs", "ensemble", "keep", "learning_rate", "shift", "flip", "mutate"),
-    *("weight_decay", "average", "schedule", "freeze", "calibrate"),
+    *("weight_decay", "average", "schedule", "freeze", "calibrate", "regressions"),
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # also a folder's name
 
@@ -114,7 +114,7 @@ class Run:
     network: str = "enhancer"
     restarts: int = 3
     epochs: int = 12
-    ensemble: int = 1  # from here to calibrate: as in `protocol.TrainConfig`
+    ensemble: int = 1  # from here to regressions: as in `protocol.TrainConfig`
     keep: str = "best"
     learning_rate: float = 1e-3
     shift: int = 0
@@ -125,6 +125,7 @@ class Run:
     schedule: str = "constant"
     freeze: int = 0
     calibrate: bool = False
+    regressions: bool = False
     widen: float = 1.0  # times the filters of each convolution
     filters: int | None = None  # of the first convolution, whatever `widen` says
     width: int | None = None  # bp of each of these; None: the network's own
