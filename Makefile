@@ -5,7 +5,7 @@
 # make galaxy  start a Galaxy server on this machine with the tools; Ctrl-C stops it. Options:
 #              GENOMES="hg38=/data/hg38.fa ..." to offer, PORT=8080 (otherwise a free one)
 # make test-galaxy  test every tool and workflow on such a server and in a browser
-# make models train all published models anew from DATA, and publish them: a quarter of an hour
+# make models train all published models anew from DATA, and publish them: twenty minutes
 # make bench  install the peers beside, and run every benchmark: benchmarks/RESULTS.md, half an hour
 # make best   compare networks and simple models in five folds of DATA: docs/best.tsv, an hour
 # make study  the paper's experiments on simulated data and DATA: paper/report.html, about an hour;

@@ -1,11 +1,14 @@
-"""Commands beside Kipoi's on one core: 100,000 windows predicted, and 5,000 SNVs scored.
+"""Commands beside Kipoi's on one core: 100,000 sequences predicted, and 5,000 SNVs scored.
 
     .venv-kipoi/bin/python benchmarks/kipoi_tools.py [MODEL]
 
 MODEL is a row of `kipoi_models/`; the environment is that of `make kipoi`. Genome, windows and SNVs
-are drawn from a seed. All run as commands; their times are CPU times, user and system, of all their
-processes. For SNVs the time to start, that of a run on one SNV, is also taken away. Fails if
-probabilities differ by 1e-6, or effects by 1e-5.
+are drawn from a seed. Sequences are a FASTA file with a record for each, of which Kipoi gets the
+intervals too, each a whole record; windows are the same ones of the genome, which `enhancer-core`
+extracts first. All run as commands; their times are CPU times, user and system, of all their
+processes. For SNVs the time to start, that of a run on one SNV, is also taken away. Below stands
+what our network takes alone, the limit of each ratio. Fails if probabilities differ by 1e-6, or
+effects by 1e-5.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,11 +27,14 @@ from pathlib import Path
 import numpy as np
 from limits import report_limit
 from numpy.typing import NDArray
-from turns import machine, one_core, report, take_turns
+from turns import Result, machine, one_core, record, report, take_turns
 
 from enhancer_core.checkpoint import load_model
 from enhancer_core.dna import ALPHABET, decode
+from enhancer_core.io.fasta import read_sequences
+from enhancer_core.predict import probabilities
 from enhancer_core.publish import read_rows, weights_path
+from enhancer_core.variants import effects
 
 SOURCE = Path(__file__).parents[1] / "kipoi_models"
 CHROMOSOMES, LENGTH = 4, 1_000_000
@@ -46,21 +53,25 @@ class Commands:
     model: str
     weights: Path
 
+    def our_sequences(self) -> None:
+        """Predict with `enhancer-core`."""
+        self._run(
+            *("enhancer-core", "predict", str(self.weights), "sequences.fa"),
+            *("--threads", "1", "--device", "cpu", "--quiet", "-o", "our_predictions.tsv"),
+        )
+
     def our_windows(self) -> None:
         """Extract and predict with `enhancer-core`."""
         genome, windows = ("genome.fa", "windows.bed")
-        self._run("enhancer-core", "extract", genome, windows, "--quiet", "-o", "windows.fa")
-        self._run(
-            *("enhancer-core", "predict", str(self.weights), "windows.fa"),
-            *("--threads", "1", "--device", "cpu", "--quiet", "-o", "our_windows.tsv"),
-        )
+        self._run("enhancer-core", "extract", genome, windows, "--quiet", "-o", "sequences.fa")
+        self.our_sequences()
 
-    def their_windows(self) -> None:
+    def their_windows(self, genome: str, windows: str) -> None:
         """Predict with Kipoi, in batches that suit it."""
-        files = {"fasta_file": "genome.fa", "intervals_file": "windows.bed"}
+        files = {"fasta_file": genome, "intervals_file": windows}
         self._run(
             *("kipoi", "predict", self.model, "--source", "enhancer", "--batch_size", str(BATCH)),
-            *("--dataloader_args", json.dumps(files), "-o", "their_windows.tsv"),
+            *("--dataloader_args", json.dumps(files), "-o", "their_predictions.tsv"),
         )
 
     def our_snvs(self, vcf: str) -> None:
@@ -100,7 +111,18 @@ def main(model: str = "EnhancerCNN/human_liver_background") -> None:
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as folder:
         commands = Commands(Path(folder), model, weights)
         make_inputs(commands.folder, np.random.default_rng(0))
-        compare_windows(commands)
+        genome = partial(commands.their_windows, "genome.fa", "windows.bed")
+        compare_predictions(
+            "windows of a genome, whole commands", commands, commands.our_windows, genome
+        )
+        records = partial(commands.their_windows, "sequences.fa", "records.bed")
+        compare_predictions(
+            "sequences of a FASTA file, whole commands",
+            commands,
+            commands.our_sequences,
+            records,
+            bar=10,
+        )
         compare_snvs(commands)
 
 
@@ -117,6 +139,13 @@ def make_inputs(folder: Path, rng: np.random.Generator) -> None:
     (folder / "windows.bed").write_text(
         "".join(
             f"{name}\t{centre - WIDTH // 2}\t{centre + WIDTH // 2}\n"
+            for name in names
+            for centre in spaced.tolist()
+        )
+    )
+    (folder / "records.bed").write_text(
+        "".join(
+            f"{name}:{centre - WIDTH // 2}-{centre + WIDTH // 2}\t0\t{WIDTH}\n"
             for name in names
             for centre in spaced.tolist()
         )
@@ -139,18 +168,38 @@ def make_inputs(folder: Path, rng: np.random.Generator) -> None:
     (folder / ".kipoi" / "config.yaml").write_text(json.dumps({"model_sources": sources}))
 
 
-def compare_windows(commands: Commands) -> None:
-    """Take turns on the windows, and compare all probabilities."""
-    contenders = {"enhancer_core": commands.our_windows, "kipoi predict": commands.their_windows}
-    times = take_turns(contenders, turns=COMMAND_TURNS)
-    ours, theirs = (
-        read_last_column(commands.folder / f"{whose}_windows.tsv") for whose in ("our", "their")
+def compare_predictions(
+    task: str,
+    commands: Commands,
+    ours: Callable[[], None],
+    theirs: Callable[[], None],
+    bar: float | None = None,
+) -> None:
+    """Take turns, and compare all probabilities."""
+    times = take_turns({"enhancer_core": ours, "kipoi predict": theirs}, turns=COMMAND_TURNS)
+    found, expected = (
+        read_last_column(commands.folder / f"{whose}_predictions.tsv") for whose in ("our", "their")
     )
-    worst = np.abs(ours - theirs).max()
-    if len(ours) != WINDOWS or worst > 1e-6:
-        sys.exit(f"probabilities of {len(ours):,} windows differ by {worst}")
-    (result,) = report("windows of a genome, whole commands", times, bars={"kipoi predict": 10})
-    report_limit(result, load_model(commands.weights).architecture, sequences=WINDOWS)
+    worst = np.abs(found - expected).max()
+    if len(found) != WINDOWS or worst > 1e-6:
+        sys.exit(f"probabilities of {len(found):,} windows differ by {worst}")
+    (result,) = report(task, times, bars={} if bar is None else {"kipoi predict": bar})
+    model = load_model(commands.weights)
+    report_limit(result, model.architecture, sequences=WINDOWS)
+    codes = read_sequences(commands.folder / "sequences.fa").codes
+    report_network(result, partial(probabilities, model, codes))
+
+
+def report_network(result: Result, network: Callable[[], object]) -> None:
+    """Print and record what a network takes alone, and the ratio if all else took no time."""
+    network()  # compiles
+    seconds = np.median(take_turns({"alone": network}, turns=COMMAND_TURNS)["alone"])
+    shown = (
+        f"the network alone takes {seconds:.3g} s of {result.ours:.3g} s;"
+        f" if nothing else took time: {result.peers / seconds:.1f} x {result.peer}"
+    )
+    print(f"  limit: {shown}")
+    record("limit", {"task": result.task, "shown": shown})
 
 
 def compare_snvs(commands: Commands) -> None:
@@ -168,9 +217,15 @@ def compare_snvs(commands: Commands) -> None:
         worst = max(worst, float(np.abs(ours - theirs).max()))
     if len(ours) != SNVS or worst > 1e-5:
         sys.exit(f"effects of {len(ours):,} SNVs differ by {worst}")
-    report("SNVs, whole commands", whole)
+    bars = {"kipoi-veff": 10.0}
     scoring = {who: whole[who] - np.median(start[who]) for who in whole}
-    report("SNVs, less the start", scoring, bars={"kipoi-veff": 10})
+    model = load_model(commands.weights)
+    references = read_sequences(commands.folder / "sequences.fa").codes[:SNVS]
+    alternatives = references.copy()
+    alternatives[:, WIDTH // 2 - 1] ^= 1  # A and C change places, and G and T
+    for task, times in (("SNVs, whole commands", whole), ("SNVs, less the start", scoring)):
+        (result,) = report(task, times, bars=bars)
+        report_network(result, partial(effects, model, references, alternatives, range(SNVS)))
 
 
 def read_last_column(table: Path) -> Values:

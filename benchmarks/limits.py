@@ -13,10 +13,10 @@ from turns import Result, cpu_seconds, machine, one_core, record
 from enhancer_core.architecture import BASES, CLASSES, NETWORKS, Architecture
 from enhancer_core.compiled import compiled
 from enhancer_core.engine.forward import multiply
-from enhancer_core.engine.plan import LETTERS
-from enhancer_core.engine.vectors import COLUMNS, ROWS, Floats
+from enhancer_core.engine.plan import COLUMNS, LETTERS, ROWS, Floats
 
 TILES, DEPTH, CALLS, REPEATS = 8, 128, 2000, 9
+WIDTH = 2 * COLUMNS  # the most columns of a tile
 
 
 def operations(wanted: Architecture) -> int:
@@ -40,22 +40,20 @@ def operations(wanted: Architecture) -> int:
 def peak() -> float:
     """Measure the multiply-adds a second of a matrix product that stays in the nearest cache."""
     rows = TILES * ROWS
-    x, w = np.ones(rows * DEPTH, np.float32), np.ones(DEPTH * COLUMNS, np.float32)
-    out, nothing = np.empty(rows * COLUMNS, np.float32), np.zeros(COLUMNS, np.float32)
+    x, w = np.ones(rows * DEPTH, np.float32), np.ones(DEPTH * WIDTH, np.float32)
+    out, nothing = np.empty(rows * WIDTH, np.float32), np.zeros(WIDTH, np.float32)
     seconds = []
     for _ in range(REPEATS + 1):  # the first compiles
         start = cpu_seconds()
         _multiply_again(x, w, nothing, out, rows)
         seconds.append(cpu_seconds() - start)
-    return CALLS * rows * DEPTH * COLUMNS / min(seconds)
+    return CALLS * rows * DEPTH * WIDTH / min(seconds)
 
 
 @compiled
 def _multiply_again(x: Floats, w: Floats, nothing: Floats, out: Floats, rows: int) -> None:
     for _ in range(CALLS):
-        multiply(
-            x, 0, DEPTH, 1, DEPTH, w, 0, COLUMNS, COLUMNS, nothing, 0, 0, out, 0, COLUMNS, rows
-        )
+        multiply(x, 0, DEPTH, 1, DEPTH, w, 0, WIDTH, WIDTH, nothing, 0, 0, out, 0, WIDTH, rows)
 
 
 def report_limit(result: Result, wanted: Architecture, *, sequences: float) -> None:

@@ -23,7 +23,7 @@ from turns import machine, one_core, report, take_turns
 
 from enhancer_core.architecture import NETWORKS, Architecture, Convolution, shapes
 from enhancer_core.dna import Codes, one_hot
-from enhancer_core.engine import Learner
+from enhancer_core.engine.learner import Learner
 from enhancer_core.model import Network
 from enhancer_core.model import one_hot as one_hot_tensor
 

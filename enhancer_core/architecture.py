@@ -186,7 +186,9 @@ def shortest_length(wanted: Architecture) -> int:
     return need * first.pool + first.width - 1
 
 
-def widened(wanted: Architecture, times: float, *, first: int | None = None) -> Architecture:
+def widened(
+    wanted: Architecture, times: float, *, first: int | None = None, width: int | None = None
+) -> Architecture:
     """Give each convolution of a network so many times its filters, rounded up.
 
     Parameters
@@ -197,6 +199,8 @@ def widened(wanted: Architecture, times: float, *, first: int | None = None) -> 
         1 or more.
     first
         Filters of the first convolution, whatever `times` says; None leaves it to that.
+    width
+        bp of each filter of the first convolution; None leaves them as wide as they are.
 
     Raises
     ------
@@ -217,7 +221,8 @@ def widened(wanted: Architecture, times: float, *, first: int | None = None) -> 
             raise ModelFileError(
                 f"convolution {index + 1} cannot have {filters} filters; {layer.filters} or more"
             )
-        layers.append(replace(layer, filters=filters))
+        wide = width if index == 0 and width is not None else layer.width
+        layers.append(replace(layer, filters=filters, width=wide))
     return architecture_from_dict(replace(wanted, convolutions=tuple(layers)).to_dict())
 
 

@@ -29,8 +29,8 @@ from enhancer_core.architecture import (
     flatten,
     shapes,
 )
-from enhancer_core.compiled import OBSTACLE
-from enhancer_core.engine import Predictor as Engine
+from enhancer_core.engine.kept import available
+from enhancer_core.engine.predictor import Predictor as Engine
 from enhancer_core.ensemble import Predictor, together
 from enhancer_core.errors import ModelFileError
 from enhancer_core.io.files import first_bytes, writing
@@ -76,7 +76,7 @@ class Model:
 
         Where the engine cannot be compiled, PyTorch takes its place.
         """
-        if OBSTACLE is not None:
+        if not available():
             return self.network.predictor()
         return together([Engine(each.architecture, each.parameters) for each in self.members])
 

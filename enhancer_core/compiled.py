@@ -6,8 +6,11 @@ in PyTorch and all else as plain Python: the same results, late.
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -17,12 +20,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _compile(function: F) -> F:
+    # In the name of the file that numba keeps: it looks at the source of a function, but not of
+    # those that it calls, whose old code it would go on with.
+    function.__qualname__ += f"_{_state(Path(function.__code__.co_filename).parent)}"
     # numpy's error model: no check of each divisor.
     try:
         made = njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError:  # neither NUMBA_CACHE_DIR, this folder nor the user's cache can be written
         made = njit(nogil=True, error_model="numpy")(function)
     return cast("F", made)
+
+
+@cache
+def _state(folder: Path) -> str:
+    """Tell one state of a folder's modules from another, by sizes and times as numba does."""
+    stats = [(path.name, path.stat()) for path in sorted(folder.glob("*.py"))]
+    listed = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    return hashlib.sha256(repr(listed).encode()).hexdigest()[:8]
 
 
 def _next(number: int) -> int:

@@ -20,7 +20,7 @@ Tanaka E., Bailey T., Grant C., Noble W., Keich U. (2011). Bioinformatics 27:160
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,7 @@ from enhancer_core.errors import MotifError
 from enhancer_core.motif import (
     Matrix,
     Motif,
+    Similarity,
     information_content,
     ppm,
     reverse_complement,
@@ -150,28 +151,73 @@ def best_matches(queries: Sequence[Motif], targets: Sequence[Motif]) -> list[Mat
     ('CEBPA', 0.85, 4, nan)
     """
     alike = similarity(queries, targets)
+    match = _judged(queries, targets, alike)
+    return [
+        None if information_content(ppm(query.pfm)).sum() < FLAT else match(row, column)
+        for row, (query, column) in enumerate(
+            zip(queries, alike.scores.argmax(axis=1).tolist(), strict=True)
+        )
+    ]
+
+
+def nearest_query(
+    queries: Sequence[Motif], targets: Sequence[Motif], *, index: int
+) -> tuple[int, Match]:
+    """Find the query most similar to one target, and judge it among all targets.
+
+    Parameters
+    ----------
+    queries, targets
+        As `best_matches`.
+    index
+        Of the target.
+
+    Returns
+    -------
+    int, Match
+        Index of the query, the first of equally similar ones, and its match with the target; q
+        does not allow for the choice among the queries.
+
+    Raises
+    ------
+    MotifError
+        If a list is empty.
+
+    Examples
+    --------
+    >>> from enhancer_core.motif import BUILTIN
+    >>> cebpa, hnf4a = BUILTIN["CEBPA"], BUILTIN["HNF4A"]
+    >>> query, match = nearest_query([hnf4a, cebpa], [cebpa, hnf4a], index=0)
+    >>> query, match.target.alias, round(match.similarity, 2)
+    (1, 'CEBPA', 1.0)
+    """
+    row = int(similarity(queries, [targets[index]]).scores[:, 0].argmax())
+    nearest = [queries[row]]
+    return row, _judged(nearest, targets, similarity(nearest, targets))(0, index)
+
+
+def _judged(
+    queries: Sequence[Motif], targets: Sequence[Motif], alike: Similarity
+) -> Callable[[int, int], Match]:
+    """Judge how alike queries and targets are; what is given makes the match of a pair."""
     if len(targets) < FEWEST:
         p = q = np.full(alike.scores.shape, np.nan)
     else:
         p = p_values(queries, targets)
         q = false_discovery_control(p, axis=1)
-    found: list[Match | None] = []
-    for row, column in enumerate(alike.scores.argmax(axis=1).tolist()):
+
+    def match(row: int, column: int) -> Match:
         place = row, column
-        is_flat = information_content(ppm(queries[row].pfm)).sum() < FLAT
-        found.append(
-            None
-            if is_flat
-            else Match(
-                target=targets[column],
-                similarity=float(alike.scores[place]),
-                offset=int(alike.offsets[place]),
-                strand=int(alike.strands[place]),
-                p=float(p[place]),
-                q=float(q[place]),
-            )
+        return Match(
+            target=targets[column],
+            similarity=float(alike.scores[place]),
+            offset=int(alike.offsets[place]),
+            strand=int(alike.strands[place]),
+            p=float(p[place]),
+            q=float(q[place]),
         )
-    return found
+
+    return match
 
 
 def p_values(queries: Sequence[Motif], targets: Sequence[Motif]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from enhancer_core import batched, engine
+from enhancer_core import batched
 from enhancer_core.architecture import (
     BASES,
     CLASSES,
@@ -22,7 +22,8 @@ from enhancer_core.architecture import (
     cut,
     flatten,
 )
-from enhancer_core.compiled import OBSTACLE
+from enhancer_core.engine.kept import available
+from enhancer_core.engine.predictor import Predictor
 from enhancer_core.ensemble import MeanPredictor
 
 
@@ -140,14 +141,14 @@ class Network(nn.Module):
         """Give itself, as the one member that an ensemble has several of."""
         return [Member(self.architecture, self.flat_parameters())]
 
-    def predictor(self) -> engine.Predictor | batched.Predictor:
+    def predictor(self) -> Predictor | batched.Predictor:
         """Make what predicts with the weights as they are: the engine on a CPU, else PyTorch.
 
         PyTorch too where the engine cannot be compiled.
         """
         device, parameters = self.output.weight.device, self.flat_parameters()
-        if device.type == "cpu" and OBSTACLE is None:
-            return engine.Predictor(self.architecture, parameters)
+        if device.type == "cpu" and available():
+            return Predictor(self.architecture, parameters)
         return batched.Predictor(self.architecture, parameters, device=str(device))
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from enhancer_core.architecture import Architecture
 from enhancer_core.dna import N_CODE, Codes, reverse_complement
+from enhancer_core.engine.odds import expit
 from enhancer_core.ensemble import Predictor
 from enhancer_core.errors import SequenceError
 
 if TYPE_CHECKING:  # what they need takes a tenth of a second to import
+    from concurrent.futures import Future
+
     from enhancer_core.intervals import Intervals
     from enhancer_core.io.genome import Genome
     from enhancer_core.io.tracks import Stretch
@@ -267,6 +268,11 @@ def in_order(
     >>> list(in_order(lambda x: 2 * x, iter([1, 2, 3]), threads=2))
     [2, 4, 6]
     """
+    if threads == 1:  # all in this thread: another would take a second core
+        yield from map(function, items)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Result]] = deque()
         for item in items:

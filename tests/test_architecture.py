@@ -86,6 +86,13 @@ def test_a_widened_network_has_so_many_times_the_filters_and_the_same_rest() -> 
     assert [layer.filters for layer in motifs.convolutions] == [500, 60, 80]
 
 
+def test_the_filters_of_the_first_convolution_alone_can_be_made_longer() -> None:
+    longer = widened(NETWORKS["tf"], 1, width=15)
+    assert longer.convolutions == (Convolution(7, 15, 3), Convolution(50, 2, 3))
+    with pytest.raises(ModelFileError, match="sequences of 101 bp are too short"):
+        widened(replace(NETWORKS["tf"], length=101), 1, width=99)
+
+
 def test_a_network_is_not_narrowed_nor_made_wider_than_any_may_be() -> None:
     with pytest.raises(ModelFileError, match="convolution 1 cannot have 10 filters; 20 or more"):
         widened(NETWORKS["enhancer"], 0.5)

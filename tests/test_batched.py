@@ -27,7 +27,7 @@ from enhancer_core.batched import Batch, Learner, Predictor, Program, at_once
 from enhancer_core.batched.layers import logits
 from enhancer_core.batched.program import Visit, bytes_needed, moved
 from enhancer_core.dna import N_CODE, Codes
-from enhancer_core.engine import Learner as CompiledLearner
+from enhancer_core.engine.learner import Learner as CompiledLearner
 from enhancer_core.model import Network, one_hot
 
 SMALL = Architecture(

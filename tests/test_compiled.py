@@ -19,7 +19,7 @@ from enhancer_core import compiled
 from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.dataset import make_dataset, split
 from enhancer_core.dna import Codes, encode
-from enhancer_core.engine import Learner
+from enhancer_core.engine.learner import Learner
 from enhancer_core.metrics import evaluate, roc_auc
 from enhancer_core.model import Network
 from enhancer_core.motif import BUILTIN, ppm, pwm
@@ -51,6 +51,22 @@ def test_a_place_for_compiled_code_is_not_needed(monkeypatch: pytest.MonkeyPatch
         return 2 * number
 
     assert compiled.compiled(double) is double
+
+
+def test_a_change_of_what_a_function_calls_is_noticed(tmp_path: Path) -> None:
+    head = "from enhancer_core.compiled import compiled\n"
+    (tmp_path / "outer.py").write_text(
+        f"{head}from inner import inner\n@compiled\ndef outer(x: int) -> int:\n  return inner(x)\n"
+    )
+    found = []
+    for number in (1, 20):
+        (tmp_path / "inner.py").write_text(
+            f"{head}@compiled\ndef inner(x: int) -> int:\n  return x + {number}\n"
+        )
+        command = [sys.executable, "-c", "from outer import outer; print(outer(100))"]
+        done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+        found.append(int(done.stdout))
+    assert found == [101, 120]
 
 
 def random_codes(n: int, length: int) -> Codes:

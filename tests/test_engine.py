@@ -22,7 +22,7 @@ from enhancer_core.architecture import (
     shortest_length,
 )
 from enhancer_core.dna import Codes, encode, reverse_complement
-from enhancer_core.engine import Learner
+from enhancer_core.engine.learner import Learner
 from enhancer_core.errors import DatasetError, SequenceError
 from enhancer_core.model import Network, one_hot
 

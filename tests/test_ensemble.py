@@ -7,7 +7,7 @@ import torch
 from enhancer_core import batched
 from enhancer_core.architecture import Architecture, Convolution, widened
 from enhancer_core.dna import Codes
-from enhancer_core.engine import Predictor
+from enhancer_core.engine.predictor import Predictor
 from enhancer_core.ensemble import MeanPredictor, together
 from enhancer_core.interpret import input_gradients
 from enhancer_core.model import Ensemble, Network, network_of_members, one_hot

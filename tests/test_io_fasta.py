@@ -73,6 +73,22 @@ def test_every_spelling_gives_the_same_records(tmp_path: Path, content: bytes) -
     assert decode(sequences.codes) == ["ACGTAC", "NNGGTT"]
 
 
+@pytest.mark.parametrize("chunk", [*range(3, 9), 20])
+def test_records_may_go_on_from_one_block_of_the_file_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr("enhancer_core.io.fasta._CHUNK", chunk)
+    content = b"\xef\xbb\xbf\r\n>one a>b\nACGT \r\n\nAC\n>>two>\nNNGGTT\n>3\nACGTAC"
+    found = list(read_records(fasta(tmp_path, content)))
+    assert [(record.name, record.line) for record in found] == [("one", 2), (">two>", 6), ("3", 8)]
+    assert decode(np.stack([record.codes for record in found])) == ["ACGTAC", "NNGGTT", "ACGTAC"]
+
+
+def test_a_sign_that_begins_no_line_begins_no_record(tmp_path: Path) -> None:
+    with pytest.raises(SequenceError, match="line 2: record 'a': letter '>' at position 3"):
+        read_sequences(fasta(tmp_path, b">a\nAC>b\nACGT\n"))
+
+
 def test_a_record_knows_the_line_of_its_header(tmp_path: Path) -> None:
     found = list(read_records(fasta(tmp_path, b"\n" + TWO)))
     assert [(record.name, record.line) for record in found] == [("one", 2), ("two", 5)]

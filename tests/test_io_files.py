@@ -23,6 +23,7 @@ from enhancer_core.io.files import (
     first_bytes,
     is_gzip,
     make_folder,
+    output_folder,
     read_chunks,
     read_lines,
     reading,
@@ -382,6 +383,28 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         make_folder(tmp_path / "a" / "b")
     with pytest.raises(FileError, match=r"some\.txt: cannot be made \(File exists\)$"):
         make_folder(put(tmp_path, b""))
+
+
+def test_an_output_folder_is_taken_away_if_nothing_came_into_it(tmp_path: Path) -> None:
+    def fill(folder: Path, *names: str) -> None:
+        with output_folder(folder):
+            for name in names:
+                (folder / name).touch()
+            raise FileError("told")
+
+    with pytest.raises(FileError, match="told"):
+        fill(tmp_path / "out")
+    assert only(tmp_path)
+    with pytest.raises(FileError, match="told"):
+        fill(tmp_path / "out", "kept")
+    assert only(tmp_path / "out", "kept")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(FileError, match="told"):
+        fill(tmp_path / "there")
+    assert (tmp_path / "there").is_dir()
+    with output_folder(tmp_path / "whole"):
+        pass
+    assert (tmp_path / "whole").is_dir()
 
 
 def test_what_a_killed_run_left_is_deleted_and_nothing_else(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from enhancer_core.publish import (
     read_rows,
     weights_path,
 )
+from enhancer_core.study import only_runs, read_study
+from enhancer_core.study.recipe import Run
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "kipoi_models"
@@ -44,6 +47,32 @@ def rendered(group: Path, row: dict[str, str]) -> dict[str, Any]:
     text = jinja2.Template((group / TEMPLATE).read_text()).render(**values)
     content: dict[str, Any] = yaml.safe_load(text)
     return content
+
+
+def run_of(recipe: Mapping[str, Any]) -> Run:
+    """The run of a study that a recipe publishes."""
+    study = only_runs(read_study(ROOT / "training" / recipe["study"]), [recipe["run"]])
+    (run,) = [each for each in study.recipes[0].runs if each.name == recipe["run"]]
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "background", "shuffles", "planted"),
+    [
+        ("human_liver_expanded", 2, (2, 3, 4), []),
+        ("human_liver_planted", 1, (), [(2,), (3,), (4,)]),
+    ],
+)
+def test_the_papers_strategies_are_published_with_the_ks_that_it_gives(
+    name: str, background: int, shuffles: tuple[int, ...], planted: list[tuple[int, ...]]
+) -> None:
+    (recipe,) = [each for each in RECIPES if each["name"] == name]
+    run = run_of(recipe)
+    (study,) = read_study(ROOT / "training" / recipe["study"]).recipes
+    donors = [each for each in study.runs if each.name in run.plant]
+    assert (run.background, run.shuffles) == (background, shuffles)
+    assert [donor.shuffles for donor in donors] == planted
+    assert all(donor.background == 0 and donor.data == run.data for donor in donors)
 
 
 def test_there_are_the_two_groups_and_each_has_a_row() -> None:
@@ -114,11 +143,20 @@ def test_a_row_can_be_trained_again_by_a_recipe_of_its_name(
 ) -> None:
     (recipe,) = [each for each in RECIPES if each["name"] == row["model"]]
     assert recipe["group"] == group.name
-    for fact in ("species", "assembly", "kind", "network"):
+    for fact in ("species", "assembly", "kind"):
         assert recipe[fact] == row[fact]
     assert row["recipe"].endswith(f"--only {row['model']}")
     record = load_model(weights_path(group, row)).training
     assert record["seed"] == recipe["seed"]
+    if "study" in recipe:
+        run = run_of(recipe)
+        stated = run.config().to_dict()
+        assert record["config"] == {name: stated[name] for name in record["config"]}
+        assert {"restarts", "epochs"} <= record["config"].keys()
+        assert (record["run"], record["baseline"]["run"]) == (run.name, run.baseline)
+        assert row["network"] == run.network
+        return
+    assert row["network"] == recipe["network"]
     own = protocol(recipe["network"])
     assert record["config"]["restarts"] == recipe.get("restarts", own.restarts)
     assert record["config"]["epochs"] == recipe.get("epochs", own.epochs)
@@ -129,4 +167,4 @@ def test_recipes_have_names_of_their_own_and_one_source_of_negatives() -> None:
     assert len(set(names)) == len(names)
     for recipe in RECIPES:
         assert (SOURCE / recipe["group"] / TEMPLATE).is_file()
-        assert sum(key in recipe for key in ("negatives", "k", "simulate")) == 1
+        assert sum(key in recipe for key in ("negatives", "k", "simulate", "study")) == 1

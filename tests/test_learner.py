@@ -15,7 +15,7 @@ from enhancer_core.architecture import (
     dropout_mask,
     tied_weights,
 )
-from enhancer_core.engine import Learner, averaging_share
+from enhancer_core.engine.learner import Learner, averaging_share
 from enhancer_core.model import Network, one_hot
 
 SMALL = Architecture(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from enhancer_core.errors import MotifError
 from enhancer_core.io.motifs import read_motifs
-from enhancer_core.matching import FEWEST, FLAT, best_matches, p_values
+from enhancer_core.matching import FEWEST, FLAT, best_matches, nearest_query, p_values
 from enhancer_core.motif import (
     BUILTIN,
     Motif,
@@ -194,6 +194,23 @@ def test_a_small_database_gives_matches_without_p_values(rng: np.random.Generato
     assert np.isnan([match.p, match.q]).all()
     with pytest.raises(MotifError, match=f"{FEWEST - 1} targets; p-values need at least {FEWEST}"):
         p_values(targets[3:4], targets)
+
+
+def test_the_query_nearest_to_a_target_is_judged_as_it_is_beside_all_targets(
+    rng: np.random.Generator,
+) -> None:
+    targets = random_motifs(40, (8, 12), rng)
+    queries = [*random_motifs(3, (9, 9), rng), targets[7], targets[30]]
+    row, match = nearest_query(queries, targets, index=7)
+    assert (row, match.target, match.offset, match.strand) == (3, targets[7], 0, 1)
+    assert match.similarity == pytest.approx(1)
+    best = best_matches(queries, targets)[3]
+    assert best is not None
+    assert (match.p, match.q) == (best.p, best.q)
+    other = nearest_query(queries[:1], targets, index=7)[1]  # not what it is most like
+    assert other.target is targets[7]
+    assert other.p == pytest.approx(p_values(queries[:1], targets)[0, 7])
+    assert other.q >= other.p
 
 
 def test_motifs_are_needed_on_both_sides() -> None:

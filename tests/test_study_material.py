@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from enhancer_core.dna import reverse_complement
+from enhancer_core.dataset import TEST
+from enhancer_core.dna import Codes, decode, reverse_complement
 from enhancer_core.errors import DatasetError, EnhancerError
-from enhancer_core.io.fasta import write_fasta
+from enhancer_core.io.fasta import read_sequences, write_fasta
 from enhancer_core.study.material import digest, load
 from enhancer_core.study.recipe import Data
 
@@ -88,6 +89,74 @@ def test_relatives_share_a_part_where_asked_for(folder: Path) -> None:
     assert not np.array_equal(apart.parts[:30], apart.parts[30:60])
 
 
+def write_table(path: Path, rows: list[tuple[str, str]]) -> None:
+    path.write_text("sequence\tbound\n" + "".join(f"{one}\t{bound}\n" for one, bound in rows))
+
+
+def own(**more: object) -> Data:
+    return Data(name="own", set="s", table="own.tsv", **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_table_and_all_that_is_linked_with_it_is_test_part(folder: Path, seed: int) -> None:
+    rng = np.random.default_rng(1)
+    a = read_sequences(folder / "a.p.fa").codes
+    relative = rng.integers(0, 4, 80, dtype=np.uint8)
+    relative[10:70] = a[5, 10:70]
+    fresh = rng.integers(0, 4, (3, 80), dtype=np.uint8)
+    bound = decode(np.stack([a[3], reverse_complement(a[4]), relative]))
+    write_table(
+        folder / "own.tsv", [*((one, "1") for one in bound), *((n, "0") for n in decode(fresh))]
+    )
+    found = load([data("a"), own(relatives=True)], folder, seed=seed)
+    assert found["own"].parts.tolist() == [TEST] * 6
+    assert found["own"].dataset.labels.tolist() == [True] * 3 + [False] * 3
+    assert found["a"].parts[3:6].tolist() == [TEST] * 3
+    # The rest is split as if the three were not there: a tenth of 57 is tested beside them.
+    assert np.bincount(found["a"].parts[found["a"].dataset.labels]).tolist() == [45, 6, 6 + 3]
+    learned = found["a"].dataset.codes[found["a"].parts != TEST]
+    assert not on_first_strand(learned) & on_first_strand(found["own"].dataset.codes)
+
+
+def on_first_strand(codes: Codes) -> set[bytes]:
+    """Give sequences, each on the strand that comes first."""
+    flipped = reverse_complement(codes)
+    return {min(a.tobytes(), b.tobytes()) for a, b in zip(codes, flipped, strict=True)}
+
+
+def test_a_split_without_a_table_is_as_it_was_beside_one_that_links_nothing(folder: Path) -> None:
+    rng = np.random.default_rng(1)
+    rows = decode(rng.integers(0, 4, (4, 80), dtype=np.uint8))
+    write_table(folder / "own.tsv", list(zip(rows, "1100", strict=True)))
+    beside = load([data("a"), own()], folder, seed=0)["a"]
+    assert np.array_equal(beside.parts, load([data("a")], folder, seed=0)["a"].parts)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [("ACGT", "1"), ("ACGT", "2")],
+            r"data 'own': .*own\.tsv line 3: bound is '2'; allowed are",
+        ),
+        ([("ACGT", "1")], r"own\.tsv: no row has bound 0; tests need both"),
+        ([("ACGT", "1"), ("ACXT", "0")], r"own\.tsv line 3: .*'X'"),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_told(
+    folder: Path, rows: list[tuple[str, str]], message: str
+) -> None:
+    write_table(folder / "own.tsv", rows)
+    with pytest.raises(EnhancerError, match=message):
+        load([data("a"), own()], folder, seed=0)
+
+
+def test_a_table_of_another_length_is_told(folder: Path) -> None:
+    write_table(folder / "own.tsv", [("ACGT", "1"), ("ACGT", "0")])
+    with pytest.raises(DatasetError, match="sequences of 4 and 80 bp"):
+        load([data("a"), own()], folder, seed=0)
+
+
 @pytest.fixture
 def genome(tmp_path: Path) -> Path:
     """6,000 bp, N from 1,000 to 1,100, repeats in lower case from 3,000 on."""
@@ -105,6 +174,19 @@ def test_windows_of_a_genome_are_background_without_n(genome: Path) -> None:
     assert not found.labels.any()
     assert found.codes.max() < 4
     assert found.names[0].startswith("g|chr1:")
+
+
+@pytest.mark.parametrize(("number", "windows"), [(None, 30), (25, 25), (40, 30)])
+def test_positives_can_have_windows_of_a_genome_as_background(
+    genome: Path, number: int | None, windows: int
+) -> None:
+    codes = np.random.default_rng(1).integers(0, 4, (30, 70), dtype=np.uint8)
+    write_fasta(genome / "p.fa", [f"r{i}" for i in range(30)], codes)
+    wanted = Data(name="g", positives=("p.fa",), genome="g.fa", number=number)
+    found = load([wanted], genome, seed=0)["g"].dataset
+    assert found.codes.shape[1] == 70  # as the positives, whatever `length` says
+    assert (~found.labels).sum() == windows
+    assert all(name.startswith("g|chr1:") for name in found.names[~found.labels].tolist())
 
 
 def test_windows_can_be_kept_off_repeats(genome: Path) -> None:

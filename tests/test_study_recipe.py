@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from enhancer_core.io.tables import read_table
+from enhancer_core.protocol import TrainConfig, protocol
 from enhancer_core.study.fields import RecipeError
 from enhancer_core.study.newick import read_newick
 from enhancer_core.study.reading import read_study
@@ -27,6 +29,7 @@ simulate = "CEBPA"
 number = 40
 """
 RUN = '[[run]]\nname = "r"\ndata = ["a"]\n'
+K_MERS = DATA + RUN.replace('"r"', '"k"') + "model = '5-mers'\n"
 
 
 def read(tmp_path: Path, text: str, *, quick: bool = False) -> Recipe:
@@ -74,6 +77,32 @@ def test_one_run_over_k_is_one_against_the_shuffles_of_each(tmp_path: Path) -> N
         ("r.3", (3,), 0),
     ]
     assert [run.tests for run in recipe.runs] == [("a/1",), ("a/3",)]
+
+
+def test_a_run_over_k_can_be_tested_against_its_own_k_beside_other_tests(tmp_path: Path) -> None:
+    more = 'over = "k"\nks = [1, 3]\ntests = ["b", "a/k", "a/2"]'
+    recipe = read(tmp_path, DATA + RUN + more)
+    assert [run.tests for run in recipe.runs] == [("b", "a/1", "a/2"), ("b", "a/3", "a/2")]
+
+
+def test_best_is_trained_by_its_own_protocol_but_for_what_a_recipe_says(tmp_path: Path) -> None:
+    best = RUN + 'network = "best"\n'
+    assert read(tmp_path, DATA + best).runs[0].config() == protocol("best")
+    said = "restarts = 2\nensemble = 2\nepochs = 3\nmutate = 0.0\nlearning_rate = 0.01"
+    asked = read(tmp_path, DATA + best + said).runs[0].config()
+    assert asked == replace(
+        protocol("best"), restarts=2, ensemble=2, epochs=3, mutate=0.0, learning_rate=0.01
+    )
+    by_default = read(tmp_path, "[defaults]\nrestarts = 5\nregressions = false\n" + DATA + best)
+    assert by_default.runs[0].config() == replace(protocol("best"), restarts=5, regressions=False)
+
+
+def test_other_networks_are_trained_as_the_papers_and_as_a_recipe_says(tmp_path: Path) -> None:
+    paper = TrainConfig(restarts=3, epochs=12)
+    assert read(tmp_path, DATA + RUN).runs[0].config() == paper
+    more = "mutate = 0.1\ncalibrate = true\nlearning_rate = 0.003"
+    asked = read(tmp_path, DATA + RUN + more).runs[0].config()
+    assert asked == replace(paper, mutate=0.1, calibrate=True, learning_rate=0.003)
 
 
 def test_a_quick_look_cuts_what_is_more_and_leaves_what_is_less(tmp_path: Path) -> None:
@@ -127,6 +156,10 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
         (DATA + RUN + "over = 'each'", "over = \"each\" needs two data or more"),
         (DATA + RUN + "updates_of = 'q'", "run 'q' does not stand before it"),
         (DATA + RUN + "plant = ['q']", "run 'q' does not stand before it"),
+        (DATA + RUN + "baseline = 'q'", "run 'q' does not stand before it"),
+        (K_MERS + RUN + "baseline = 'k'\ntests = ['b']", "baseline 'k'; .* with the test 'b'"),
+        (K_MERS + RUN + "baseline = 'k'\nmodel = '5-mers'", "'k'; .* beside a network"),
+        (K_MERS + RUN + RUN.replace('"r"', '"q"') + "baseline = 'r'", "allowed is a run of 5-mers"),
         (DATA + RUN + "warm = true", "'warm' needs over"),
         (DATA + RUN + "plant = ['r']\ninitial = 'q'", "allowed is one of 'plant'"),
         (DATA + RUN + "tests = ['d']", "data 'd' is not there; there are 'a', 'b', 'c'"),
@@ -137,6 +170,17 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
         (DATA + RUN + "group = 'g'", "'group' is not to be given"),
         ("[[run]]\nname = 'r'", "'data' is missing"),
         ("[[data]]\nname = 'a'", "one source is needed"),
+        ("[[data]]\nname = 'a'\nbackground = ['b.fa']\ngenome = 'g.fa'", "one source is needed"),
+        ("[[data]]\nname = 'a'\ntable = 't.tsv'\nfolds = 2", "folds is 2 .* and of no table"),
+        (
+            DATA.replace('world = "dog"\nnumber = 40', 'table = "t.tsv"') + RUN,
+            "run 'r': data 'a' is a table, and tested on alone; allowed is in 'tests'",
+        ),
+        (
+            DATA.replace('world = "dog"\nnumber = 40', 'table = "t.tsv"')
+            + "[[search]]\nname = 's'\ndata = ['a']\nupdates = 9",
+            "run 's': data 'a' is a table",
+        ),
         ("[[data]]\nname = 'a'\nworld = 'dog'", "'number' is needed"),
         ("[[data]]\nname = 'a'\nworld = 'dog'\nnumber = 3", "number is 3; at least 20"),
         (
@@ -150,6 +194,8 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
                 ("kind = 'models'\ntests = ['b']", "not all of its runs have the test 'b'"),
                 ("kind = 'k_choice'", "not all of its runs are against the shuffles of one k"),
                 ("kind = 'motifs'", "none of its runs looks for motifs"),
+                ("kind = 'filters'", "not all of its runs look for a motif FILE:NAME"),
+                ("kind = 'each'\ntests = ['b']", "its run 'r' has none of its tests"),
                 ("kind = 'search'", "none of its runs is a search"),
             )
         ),
@@ -158,9 +204,19 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
             "[[section]]\nkind = 'matrix'\ntitle = 't'\nruns = ['r', 'q']",
             "its runs have no test in common",
         ),
+        (
+            DATA + RUN + "over = 'k'\nks = [2]\ntests = ['a/3']\n"
+            "[[section]]\nkind = 'k_choice'\ntitle = 't'\nruns = ['r']",
+            r"its run 'r\.2' has no test against its own shuffles",
+        ),
         (DATA + "[[run]]\nname = 'q'\ndata = ['a', 'b']\nover = 'nearest'", "needs the recipe's"),
         (DATA + "[[search]]\nname = 's'\ndata = ['a']\nupdates = 9\nkeep_one_of = 1", "at least 2"),
         (DATA.replace("number = 400", "number = 40\nfolds = 2"), "folds is 2 in the set 's'"),
+        (
+            DATA.replace("simulate", "folds = 2\nsimulate")
+            + "[[data]]\nname = 'd'\nset = 'c'\ntable = 't.tsv'",
+            "data 'c' has folds, and others are in its set",
+        ),
         (
             DATA.replace("simulate", "folds = 2\nsimulate")
             + "[[search]]\nname = 's'\ndata = ['c']\nupdates = 9",

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from enhancer_core.checkpoint import load_model
+from enhancer_core.errors import ModelFileError
 from enhancer_core.predict import probabilities
+from enhancer_core.publish import publish
 from enhancer_core.report import render_page
 from enhancer_core.study import Results, read_study, run_study, study_page
 from enhancer_core.study.material import load
@@ -62,17 +64,18 @@ name = "one"
 over = "each"
 tests = ["human", "mouse", "dog"]
 [[run]]
+name = "k_mers"
+model = "5-mers"
+[[run]]
 name = "all"
 title = "all together"
+baseline = "k_mers"
 [[run]]
 name = "more"
 title = "human, as many updates"
 data = ["human"]
 updates_of = "all"
 control_of = "all"
-[[run]]
-name = "k_mers"
-model = "5-mers"
 [[run]]
 name = "background"
 positive = "background"
@@ -180,6 +183,48 @@ def test_the_scores_are_those_of_the_model_that_is_left(
     told = results.runs["all"]["tests"]["dog"]
     assert told["positives"] == pytest.approx(scores[test.labels].tolist(), rel=1e-5)
     assert told["negatives"] == pytest.approx(scores[~test.labels].tolist(), rel=1e-5)
+
+
+def test_a_model_tells_how_it_did_on_the_first_test_beside_its_baseline(
+    finished: tuple[Path, Results],
+) -> None:
+    folder, results = finished
+    record = load_model(folder / "runs" / "all").training
+    told = results.runs["all"]["tests"]["human"]
+    assert record["test"] == {
+        "data": "human",
+        "auc": told["auc"],
+        "average_precision": told["average_precision"],
+        "positives": 4,
+        "negatives": 4,
+    }
+    assert record["baseline"]["run"] == "k_mers"
+    assert record["baseline"]["test"]["data"] == "human"
+    assert record["baseline"]["test"]["auc"] == results.runs["k_mers"]["tests"]["human"]["auc"]
+    alone = load_model(folder / "runs" / "one.dog").training
+    assert alone["test"]["auc"] == results.runs["one.dog"]["tests"]["human"]["auc"]
+    assert "baseline" not in alone
+
+
+def test_a_control_trains_as_long_as_its_models_record_says(
+    finished: tuple[Path, Results],
+) -> None:
+    record = load_model(finished[0] / "runs" / "more").training
+    assert record["config"]["epochs"] == finished[1].runs["more"]["epochs"] == 4
+
+
+def test_a_network_with_a_baseline_can_be_published(
+    finished: tuple[Path, Results], tmp_path: Path
+) -> None:
+    (tmp_path / "Nets").mkdir()
+    (tmp_path / "Nets" / "model-template.yaml").write_text("args: {}\n")
+    runs = finished[0] / "runs"
+    row = publish(runs / "all", source=tmp_path, group="Nets", name="all", facts={})
+    aucs = [finished[1].runs[name]["tests"]["human"]["auc"] for name in ("all", "k_mers")]
+    assert [row["auc"], row["baseline_auc"]] == [f"{auc['value']:.4f}" for auc in aucs]
+    assert row["held_out"] == "4 positives and 4 negatives to test on"
+    with pytest.raises(ModelFileError, match="or a run of a study that names its 'baseline'"):
+        publish(runs / "one.dog", source=tmp_path, group="Nets", name="dog", facts={})
 
 
 def test_two_threads_and_two_times_give_the_same_bytes(
@@ -344,6 +389,7 @@ name = "network"
 [[run]]
 name = "planted"
 plant = ["network"]
+baseline = "k_mers"
 [[section]]
 kind = "models"
 title = "Five folds"
@@ -366,4 +412,8 @@ def test_on_folds_each_sequence_is_tested_once_by_a_network_that_did_not_see_it(
     donor = load_model(tmp_path / "out" / "runs" / "network" / "fold-5")
     assert model.architecture.convolutions[0].filters == 10  # 7 are three quarters of 10
     assert donor.architecture.convolutions[0].filters == 7
+    for key, name in (("test", "planted"), ("baseline", "k_mers")):  # each fold beside its own
+        record = model.training[key]["test"] if key == "baseline" else model.training[key]
+        assert record["data"] == "dog@5"
+        assert record["auc"] == results.runs[name]["tests"]["dog@5"]["auc"]
     assert "<h2>Five folds</h2>" in render_page(study_page(read_study(path), results))

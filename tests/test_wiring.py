@@ -21,7 +21,7 @@ from enhancer_core.architecture import (
 )
 from enhancer_core.checkpoint import Model
 from enhancer_core.dna import Codes, decode, encode, reverse_complement
-from enhancer_core.engine import Learner
+from enhancer_core.engine.learner import Learner
 from enhancer_core.errors import ModelFileError, SequenceError
 from enhancer_core.interpret import filter_pfms
 from enhancer_core.metrics import roc_auc

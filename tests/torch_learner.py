@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from enhancer_core.architecture import Architecture, tied_weights, weight_mask
 from enhancer_core.dna import Codes
-from enhancer_core.engine import averaging_share
+from enhancer_core.engine.learner import averaging_share
 from enhancer_core.model import Network, one_hot
 
 

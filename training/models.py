@@ -20,6 +20,7 @@ from typing import Any
 from enhancer_core.io.files import read_lines
 
 RECIPES = Path(__file__).with_name("models.toml")
+HELD_OUT = "10 % of the sequences to choose the network and 10 % to test it, at random"
 
 
 def run(*arguments: object) -> None:
@@ -67,10 +68,15 @@ def inputs(
     return positives, negatives
 
 
-def publish(
-    recipe: Mapping[str, Any], data: Path, source: Path, work: Path, *, threads: int | None
-) -> None:
-    """Train one model and make it a row of the source."""
+def trained(recipe: Mapping[str, Any], data: Path, work: Path, *, threads: int | None) -> Path:
+    """Train one model, by `train` or as a run of a study, and give its folder."""
+    cores = () if threads is None else ("--threads", threads)
+    if "study" in recipe:
+        run(
+            *("study", RECIPES.parent / recipe["study"], "--only", recipe["run"], "--data", data),
+            *("--seed", recipe["seed"], *cores, "-o", work / "study"),
+        )
+        return work / "study" / "runs" / str(recipe["run"])
     positives, negatives = inputs(recipe, data, work)
     run(
         *("train", "--positives", *positives, "--negatives", *negatives),
@@ -82,21 +88,24 @@ def publish(
             for word in (f"--{name}", recipe[name])
         ),
         *(("--plant-motifs", data / recipe["motifs"]) if "motifs" in recipe else ()),
-        *(() if threads is None else ("--threads", threads)),
-        *("-o", work / "model"),
+        *(*cores, "-o", work / "model"),
     )
+    return work / "model"
+
+
+def publish(
+    recipe: Mapping[str, Any], data: Path, source: Path, work: Path, *, threads: int | None
+) -> None:
+    """Train one model and make it a row of the source."""
+    model = trained(recipe, data, work, threads=threads)
     about_negatives = recipe.get("about_negatives", "")
     if "k" in recipe:
         about_negatives = f"each positive shuffled, the counts of its {recipe['k']}-mers kept"
     run(
-        *("publish", work / "model", "--group", recipe["group"], "--name", recipe["name"]),
+        *("publish", model, "--group", recipe["group"], "--name", recipe["name"]),
         *("--species", recipe["species"], "--assembly", recipe["assembly"]),
         *("--positives", recipe["about_positives"], "--negatives", about_negatives),
-        *(
-            "--held-out",
-            "10 % of the sequences to choose the network and 10 % to test it, at random",
-        ),
-        *("--kind", recipe["kind"]),
+        *("--held-out", recipe.get("held_out", HELD_OUT), "--kind", recipe["kind"]),
         *("--recipe", f"python training/models.py DATA kipoi_models --only {recipe['name']}"),
         *("-o", source),
     )

@@ -9,6 +9,7 @@ import click
 
 from enhancer_core.cli.common import (
     PATH,
+    ListCommand,
     Talk,
     device_option,
     output_option,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _RUNS = "runs"  # the folder in the output folder where each run leaves its result
 
 
-@click.command(short_help="Do all runs of a recipe, and report them.")
+@click.command(cls=ListCommand, short_help="Do all runs of a recipe, and report them.")
 @click.argument("recipe", metavar="RECIPE.toml", type=PATH)
 @click.option(
     "--data",
@@ -33,6 +34,12 @@ _RUNS = "runs"  # the folder in the output folder where each run leaves its resu
     envvar="ENHANCER_DATA",
     show_default="ENHANCER_DATA, else the recipe's folder",
     help="Folder that the recipe's files are in.",
+)
+@click.option(
+    "--only",
+    metavar="RUN...",
+    multiple=True,
+    help="Do these runs and those that they build on; the report has what is left of its sections.",
 )
 @click.option(
     "--quick",
@@ -52,6 +59,7 @@ _RUNS = "runs"  # the folder in the output folder where each run leaves its resu
 def study(
     recipe: Path,
     data_folder: Path | None,
+    only: tuple[str, ...],
     quick: bool,
     resume: bool,
     seed: int,
@@ -70,21 +78,24 @@ def study(
     \b
       enhancer-core study training/recipes/simulated.toml -o simulated
       enhancer-core study training/recipes/paper.toml --data data -o paper
+      enhancer-core study training/recipes/planted.toml --data data \\
+          --only liver_planted -o planted
     """
-    from enhancer_core.io.files import make_folder, write_text
+    from enhancer_core.io.files import output_folder, write_text
     from enhancer_core.report import render_page
-    from enhancer_core.study import read_study, run_study, study_page
+    from enhancer_core.study import only_runs, read_study, run_study, study_page
 
     talk = Talk(quiet)
     asked = read_study(recipe, quick=quick)
+    if only:
+        asked = only_runs(asked, only)
     if any((output / _RUNS).glob("*")) and not resume:
         raise click.UsageError(
             f"{output} holds a study; continue it with --resume, or choose another folder"
         )
     device = resolve_device(device)
-    make_folder(output)
     total = sum(len(each.runs) + len(each.searches) for each in asked.recipes)
-    with talk.progress("runs done", total) as advance:
+    with output_folder(output), talk.progress("runs done", total) as advance:
 
         def progress(name: str, result: Result) -> None:
             aucs = [test["auc"]["value"] for test in result["tests"].values()]

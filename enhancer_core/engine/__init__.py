@@ -4,11 +4,6 @@ Convolution 1 on one-hot DNA is a sum of rows of tables, one for each word of th
 strands at once; activations lie position by position, so that filters are next to each other;
 convolutions, pools and ReLUs of one sequence follow each other in the nearest cache; windows that
 overlap share what they have in common; and slopes flow back only through what was passed on.
-`Predictor` predicts, `Learner` learns; both let go of Python's lock, so that threads work side by
+`predictor` predicts, `learner` learns; both let go of Python's lock, so that threads work side by
 side, each on one core.
 """
-
-from enhancer_core.engine.learner import Learner, averaging_share
-from enhancer_core.engine.predictor import Predictor
-
-__all__ = ["Learner", "Predictor", "averaging_share"]

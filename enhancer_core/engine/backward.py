@@ -16,11 +16,18 @@ from enhancer_core.architecture import BASES
 from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
 from enhancer_core.engine.forward import Words, drop, multiply, spell
-from enhancer_core.engine.plan import LETTERS, WORDS, Layer, Layers, table_row, tables
-from enhancer_core.engine.vectors import (
+from enhancer_core.engine.plan import (
     LANES,
+    LETTERS,
     STRIP,
+    WORDS,
     Floats,
+    Layer,
+    Layers,
+    table_row,
+    tables,
+)
+from enhancer_core.engine.vectors import (
     add,
     add_scaled,
     load,

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
-from enhancer_core.engine.plan import LETTERS, WORDS, Layer, Layers, table_row, tables
-from enhancer_core.engine.vectors import (
+from enhancer_core.engine.plan import (
     COLUMNS,
     LANES,
+    LETTERS,
     ROWS,
+    WORDS,
     Floats,
-    Vector,
+    Layer,
+    Layers,
+    table_row,
+    tables,
+)
+from enhancer_core.engine.vectors import (
+    DOUBLE_TILES,
+    Tile,
     add,
+    greater_half,
     load,
+    load_double_tile,
     load_tile,
+    load_wide,
     outer_add,
     spread,
+    spread_wide,
     store,
     store_tile,
     where_greater,
     whole,
 )
 
+Wide: TypeAlias = Any  # a wide vector, known to numba only
 Words: TypeAlias = NDArray[np.int64]  # (L,): at each position, where its word's row begins
 
 
@@ -98,11 +110,12 @@ def read_on(  # noqa: PLR0913
 @compiled
 def spell(codes: Codes, layer: Layer, words: Words) -> None:
     """Find each position's word; letters beyond the end are read as A, and count nowhere."""
-    length, row = len(codes), table_row(layer)
-    first = second = 0
-    for p in range(length - 1, -1, -1):
-        words[p] = (codes[p] * 25 + first * 5 + second) * row
-        first, second = codes[p], first
+    last, row = len(codes) - 1, table_row(layer)
+    for p in range(last - 1):  # a letter does not wait for the one before
+        words[p] = (codes[p] * 25 + codes[p + 1] * 5 + codes[p + 2]) * row
+    if last > 0:
+        words[last - 1] = (codes[last - 1] * 25 + codes[last] * 5) * row
+    words[last] = codes[last] * 25 * row
 
 
 @compiled
@@ -138,17 +151,31 @@ def read_dna(
     # a vector that is not full reaches into the next output.
     for f in range((filters - 1) // LANES * LANES, -1, -LANES):
         for q in range(start, stop):
-            best, which = spread(-np.inf), spread(0.0)
-            for p in range(size):
-                forward, reverse = strands(
-                    words, q * size + p, packed, base + 2 * f, table, n_tables
-                )
-                if chosen is not None:
+            if chosen is None:
+                # Numbers that are known when it is compiled spare it half the time.
+                if n_tables == 3 and size == 3:
+                    both = best_strands(words, q * 3, 3, 3, packed, base + 2 * f, table)
+                elif n_tables == 3:
+                    both = best_strands(words, q * size, size, 3, packed, base + 2 * f, table)
+                else:
+                    both = best_strands(
+                        words, q * size, size, n_tables, packed, base + 2 * f, table
+                    )
+                best = greater_half(both)
+            else:
+                best, which = spread(-np.inf), spread(0.0)
+                for p in range(size):
+                    position = q * size + p
+                    row = base + whole(words, position) + 2 * f
+                    forward, reverse = load(packed, row), load(packed, row + LANES)
+                    for t in range(1, n_tables):
+                        row = base + t * table + whole(words, position + t * LETTERS) + 2 * f
+                        forward = add(forward, load(packed, row))
+                        reverse = add(reverse, load(packed, row + LANES))
                     which = where_greater(forward, best, spread(2 * p), which)
-                best = where_greater(forward, best, forward, best)
-                if chosen is not None:
+                    best = where_greater(forward, best, forward, best)
                     which = where_greater(reverse, best, spread(2 * p + 1), which)
-                best = where_greater(reverse, best, reverse, best)
+                    best = where_greater(reverse, best, reverse, best)
             best = add(best, load(packed, bias + f))
             output = place + q * filters + f
             store(memory, output, where_greater(best, spread(0.0), best, spread(0.0)))
@@ -156,18 +183,19 @@ def read_dna(
                 store(chosen, output, which)
 
 
-@register_jitable
-def strands(
-    words: Words, position: int, packed: Floats, place: int, table: int, n_tables: int
-) -> tuple[Vector, Vector]:
-    """Score eight filters at a position on both strands; their tables begin at `place`."""
-    row = place + whole(words, position)
-    forward, reverse = load(packed, row), load(packed, row + LANES)
-    for t in range(1, n_tables):
-        row = place + t * table + whole(words, position + t * LETTERS)
-        forward = add(forward, load(packed, row))
-        reverse = add(reverse, load(packed, row + LANES))
-    return forward, reverse
+@compiled
+def best_strands(
+    words: Words, start: int, size: int, n_tables: int, packed: Floats, place: int, table: int
+) -> Wide:
+    """Give the best scores of eight filters in a pool, on the forward strand and on the other."""
+    both = spread_wide(-np.inf)
+    for position in range(start, start + size):
+        scores = load_wide(packed, place + whole(words, position))
+        for t in range(1, n_tables):
+            row = place + t * table + whole(words, position + t * LETTERS)
+            scores = add(scores, load_wide(packed, row))
+        both = where_greater(scores, both, scores, both)
+    return both
 
 
 @compiled
@@ -277,12 +305,40 @@ def multiply(  # noqa: PLR0913 -- three matrices, each an array, a place and str
     to read there, and `out` room to write.
     """
     # Rows inside, so that a column of tiles of w, which may be large, comes near once.
-    for column in range(0, columns, COLUMNS):
+    column = 0
+    while DOUBLE_TILES and column + 2 * COLUMNS <= columns:
+        for row in range(0, rows, ROWS):
+            double = load_double_tile(add_to, add_place + row * add_row + column, add_row)
+            double = _add_products(
+                double, x, x_place + row * x_row, x_row, x_step, depth, w, w_place + column, w_row
+            )
+            store_tile(out, out_place + row * out_row + column, out_row, double)
+        column += 2 * COLUMNS
+    while column < columns:
         for row in range(0, rows, ROWS):
             tile = load_tile(add_to, add_place + row * add_row + column, add_row)
-            x_index, w_index = x_place + row * x_row, w_place + column
-            for _ in range(depth):
-                tile = outer_add(tile, x, x_index, x_row, w, w_index)
-                x_index += x_step
-                w_index += w_row
+            tile = _add_products(
+                tile, x, x_place + row * x_row, x_row, x_step, depth, w, w_place + column, w_row
+            )
             store_tile(out, out_place + row * out_row + column, out_row, tile)
+        column += COLUMNS
+
+
+@compiled
+def _add_products(  # noqa: PLR0913
+    tile: Tile,
+    x: Floats,
+    x_index: int,
+    x_row: int,
+    x_step: int,
+    depth: int,
+    w: Floats,
+    w_index: int,
+    w_row: int,
+) -> Tile:
+    """Add a product of matrices to a tile of either kind."""
+    for _ in range(depth):
+        tile = outer_add(tile, x, x_index, x_row, w, w_index)
+        x_index += x_step
+        w_index += w_row
+    return tile

@@ -11,9 +11,9 @@ from enhancer_core.architecture import Architecture, tied_weights, weight_mask
 from enhancer_core.dna import Codes
 from enhancer_core.engine.backward import adam, backward, follow, shrink, unpack
 from enhancer_core.engine.forward import forward
-from enhancer_core.engine.plan import aligned, pack, plan
+from enhancer_core.engine.packing import pack
+from enhancer_core.engine.plan import Floats, aligned, plan, sums_shape
 from enhancer_core.engine.predictor import check_length
-from enhancer_core.engine.vectors import Floats
 from enhancer_core.errors import DatasetError
 
 _WARM_UP = 10  # steps
@@ -179,7 +179,7 @@ class Learner:
         self._check(len(codes), labels, mask)
         layers, convolutions, packed = self._plan.layers, self._plan.convolutions, self._packed
         memory, chosen, words = self._memory, self._chosen, self._words
-        pack(layers, self.parameters, packed)
+        pack(layers, self.parameters, packed, np.zeros(sums_shape(layers[0]), np.float32))
         self._gradients.fill(0)
         loss = 0.0
         for start in range(0, len(codes), _BLOCK):

@@ -13,19 +13,24 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from enhancer_core.architecture import BASES, CLASSES, Architecture
-from enhancer_core.compiled import compiled
-from enhancer_core.engine.vectors import COLUMNS, LANES, ROWS, STRIP, Floats, padded
 
+Floats: TypeAlias = NDArray[np.float32]  # flat
+Sums: TypeAlias = NDArray[np.float32]  # (positions of a filter, BASES + 1, numbers of a row)
 Layers: TypeAlias = NDArray[np.void]  # (layers,) of LAYER
 Layer: TypeAlias = Any  # one of them
+Changes: TypeAlias = NDArray[np.int64]  # (m, 3): row, position, code of the base
 
 LETTERS = 3  # of a word: the first layer's tables have a row for each word over A C G T N
 WORDS = 5**LETTERS
 _LINE = 16  # numbers in a line of the cache
+
+LANES = 8  # of a vector
+ROWS = 6  # of a tile
+COLUMNS = 2 * LANES  # of a tile, and numbers of a wide vector
+STRIP = 4 * LANES  # numbers of a strip
 
 # Sizes, then places in flat arrays, counted in numbers.
 LAYER = np.dtype(
@@ -135,17 +140,36 @@ def _most_scores(layers: Layers) -> int:
     return int(max(sizes, default=0))
 
 
-@register_jitable
+def padded(count: int, step: int) -> int:
+    """Round up to whole steps."""
+    return (count + step - 1) // step * step
+
+
+def slides(layers: Layers, convolutions: int) -> bool:
+    """Say whether a network is one convolution with one pool over all of it; see `sliding`."""
+    alone: bool = convolutions == 1 and layers[0]["outputs"] == 1
+    return alone
+
+
+def sliding_room(layers: Layers) -> int:
+    """Count the numbers that the kernels of `sliding` write on."""
+    return 2 * LANES * int(layers[0]["pool"])
+
+
 def tables(layer: Layer) -> int:
     """Count the tables of the first layer: one for each word that a filter reads."""
     count: int = (layer["width"] + LETTERS - 1) // LETTERS
     return count
 
 
-@register_jitable
 def table_row(layer: Layer) -> int:
     """Count the numbers of a table's row: for each 8 filters, 8 scores on either strand."""
     return 2 * padded(layer["filters"], LANES)
+
+
+def sums_shape(layer: Layer) -> tuple[int, int, int]:
+    """Give the shape of what the tables of the first layer are summed from."""
+    return tables(layer) * LETTERS, BASES + 1, table_row(layer)
 
 
 def aligned(count: int) -> Floats:
@@ -153,65 +177,3 @@ def aligned(count: int) -> Floats:
     raw = np.zeros(count + _LINE, np.float32)
     start = -raw.ctypes.data // raw.itemsize % _LINE
     return raw[start : start + count]
-
-
-@compiled
-def pack(layers: Layers, parameters: Floats, packed: Floats) -> None:
-    """Write the weights as the kernels read them; the padding stays zero."""
-    for index in range(len(layers)):
-        layer = layers[index]
-        for f in range(layer.filters):
-            packed[layer.packed_bias + f] = parameters[layer.bias + f]
-        if index > 0:
-            _pack_weights(layer, parameters, packed)
-    _pack_tables(layers[0], parameters, packed)
-
-
-@compiled
-def _pack_weights(layer: Layer, parameters: Floats, packed: Floats) -> None:
-    """Write the weights of a layer in both orders, a vector's filters side by side.
-
-    Filter by filter, each number of a column would come from another line of the cache.
-    """
-    width, channels, filters = layer.width, layer.channels, layer.filters
-    weight, place, columns = layer.weight, layer.packed, layer.columns
-    depth, turned, stretch = layer.depth, layer.turned, layer.stretch
-    for first in range(0, filters, LANES):
-        last = min(first + LANES, filters)
-        for c in range(channels):
-            for t in range(width):
-                row = place + (t * channels + c) * columns
-                for f in range(first, last):
-                    packed[row + f] = parameters[weight + f * depth + c * width + t]
-    for f in range(filters):
-        for c in range(channels):
-            for t in range(width):
-                number = parameters[weight + f * depth + c * width + t]
-                packed[turned + f * stretch + t * channels + c] = number
-
-
-@compiled
-def _pack_tables(layer: Layer, parameters: Floats, packed: Floats) -> None:
-    """Sum the scores of each word at each place of a filter."""
-    width, n_tables, row = layer.width, tables(layer), table_row(layer)
-    scores = np.zeros((n_tables * LETTERS, BASES + 1, row), np.float32)
-    for f in range(layer.filters):
-        place = f // LANES * 2 * LANES + f % LANES
-        for t in range(width):
-            for base in range(BASES):
-                number = parameters[layer.weight + (f * BASES + base) * width + t]
-                other = width - 1 - t, BASES - 1 - base
-                scores[t, base, place] = number
-                scores[other[0], other[1], place + LANES] = number
-                scores[t, BASES, place] += number / BASES
-                scores[other[0], BASES, place + LANES] += number / BASES
-    for table in range(n_tables):
-        for word in range(WORDS):
-            letters = word // 25, word // 5 % 5, word % 5
-            place = layer.packed + (table * WORDS + word) * row
-            for i in range(row):
-                packed[place + i] = (
-                    scores[3 * table, letters[0], i]
-                    + scores[3 * table + 1, letters[1], i]
-                    + scores[3 * table + 2, letters[2], i]
-                )

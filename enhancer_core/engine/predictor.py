@@ -7,12 +7,18 @@ from numpy.typing import ArrayLike
 
 from enhancer_core.architecture import CLASSES, Architecture
 from enhancer_core.dna import N_CODE, Codes, check_codes
-from enhancer_core.engine.forward import forward
-from enhancer_core.engine.plan import Layer, Layers, aligned, pack, plan
+from enhancer_core.engine.kept import entry, flat
+from enhancer_core.engine.plan import (
+    Changes,
+    Floats,
+    Layer,
+    Layers,
+    aligned,
+    plan,
+    sliding_room,
+    sums_shape,
+)
 from enhancer_core.engine.scanning import scan
-from enhancer_core.engine.sliding import Changes, room
-from enhancer_core.engine.substitutions import substitute
-from enhancer_core.engine.vectors import Floats
 from enhancer_core.errors import SequenceError
 
 _BLOCK = 48  # sequences whose dense layers are computed together: whole tiles, within the cache
@@ -42,7 +48,10 @@ class Predictor:
         self.architecture = wanted
         self._plan = plan(self.architecture, sequences=_BLOCK, keep=False)
         self._packed = aligned(self._plan.packed)
-        pack(self._plan.layers, parameters, self._packed)
+        layers = self._plan.layers
+        sums = np.zeros(sums_shape(layers[0]), np.float32)
+        weights = np.ascontiguousarray(parameters, np.float32)
+        entry("pack")(*flat(layers, weights, self._packed, sums))
 
     def logits(self, codes: Codes) -> Floats:
         """Compute the two logits of each sequence, on one core; threads may call side by side.
@@ -73,24 +82,20 @@ class Predictor:
         -------
         float32, shape (n, outputs, filters)
         """
-        plan = self._plan
-        last = plan.layers[plan.convolutions - 1]
-        shape = int(last["outputs"]), int(last["filters"])
-        found = self._outputs(codes, plan.layers[: plan.convolutions], shape[0] * shape[1])
-        return found.reshape(len(codes), *shape)
+        layers = self._plan.layers[: self._plan.convolutions]
+        shape = int(layers[-1]["outputs"]), int(layers[-1]["filters"])
+        return self._outputs(codes, layers, shape[0] * shape[1]).reshape(len(codes), *shape)
 
     def _outputs(self, codes: Codes, layers: Layers, size: int) -> Floats:
         """Compute the first `size` numbers that the last of these layers gives: (n, size)."""
         check_length(codes, self.architecture.length)
-        memory = aligned(self._plan.memory)
+        memory, forward = aligned(self._plan.memory), entry("forward")
         scores, words = aligned(self._plan.scores), np.empty(codes.shape[1], np.int64)
+        same = flat(layers, self._plan.convolutions, self._packed, memory, words, scores)
         found = np.empty((len(codes), size), np.float32)
         for start in range(0, len(codes), _BLOCK):
             some = np.ascontiguousarray(codes[start : start + _BLOCK])
-            forward(
-                some, layers, self._plan.convolutions, self._packed, memory, words, scores,
-                None, None,
-            )  # fmt: skip
+            forward(*flat(some), *same)
             found[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(some), size)
         return found
 
@@ -137,23 +142,32 @@ class Predictor:
                 raise SequenceError(f"{name} {wrong} does not exist; allowed are 0 to {count - 1}")
         found = np.empty((len(changes), CLASSES), np.float32)
         stays = codes[changes[:, 0], changes[:, 1]] == changes[:, 2]
-        distinct, which = np.unique(changes[stays, 0], return_inverse=True)
-        found[stays] = self.logits(codes[distinct])[which]
-        found[~stays] = self._changed_logits(np.ascontiguousarray(codes), changes[~stays])
+        computed = ~stays
+        # One of those of a sequence that change nothing is computed among its other changes.
+        _, last, which = np.unique(changes[stays, 0][::-1], return_index=True, return_inverse=True)
+        one = np.flatnonzero(stays)[::-1][last]
+        computed[one] = True
+        found[computed] = self._changed_logits(np.ascontiguousarray(codes), changes[computed])
+        found[stays] = found[one][which[::-1]]
         return found
 
     def _changed_logits(self, codes: Codes, changes: Changes) -> Floats:
-        layers, memory = self._plan.layers, aligned(self._plan.memory)
-        original, size = aligned(self._plan.memory), max(self._plan.scores, room(layers))
+        memory, original = aligned(self._plan.memory), aligned(self._plan.memory)
+        size = max(self._plan.scores, sliding_room(self._plan.layers))
         scores, words = aligned(size), np.empty(codes.shape[1], np.int64)
+        substitute, same = (
+            entry("substitute"),
+            flat(
+                self._plan.layers, self._plan.convolutions, self._packed, memory, original, words,
+                scores,
+            ),
+        )  # fmt: skip
         found = np.empty((len(changes), CLASSES), np.float32)
         for start in range(0, len(found), _BLOCK):
             some = changes[start : start + _BLOCK]
-            substitute(
-                codes, some, layers, self._plan.convolutions, self._packed, memory, original,
-                words, scores,
-            )  # fmt: skip
-            found[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(some), CLASSES)
+            substitute(*flat(codes, some), *same)
+            last = self._plan.layers[-1]
+            found[start : start + _BLOCK] = _of_layer(last, memory, len(some), CLASSES)
         return found
 
     def scanned_logits(self, codes: Codes, starts: ArrayLike) -> Floats:

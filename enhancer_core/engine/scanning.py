@@ -15,25 +15,26 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from enhancer_core.architecture import CLASSES
-from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
-from enhancer_core.engine.forward import (
-    Words,
-    convolve,
-    dense,
-    pool,
-    read,
-    read_dna,
-    read_on,
-    spell,
+from enhancer_core.engine.kept import entry, flat
+from enhancer_core.engine.plan import (
+    COLUMNS,
+    LANES,
+    LETTERS,
+    ROWS,
+    Floats,
+    Layer,
+    Plan,
+    aligned,
+    padded,
+    slides,
+    sliding_room,
+    table_row,
+    tables,
 )
-from enhancer_core.engine.plan import LETTERS, Layer, Layers, Plan, aligned, table_row, tables
-from enhancer_core.engine.sliding import room, slide, slides
-from enhancer_core.engine.vectors import COLUMNS, LANES, ROWS, Floats, load, padded, store
 
 Numbers: TypeAlias = NDArray[np.int64]
 Fragments: TypeAlias = NDArray[np.void]  # (m,) of FRAGMENT
@@ -73,8 +74,8 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
     # its ReLU change no order.
     unpooled = layers[:1].copy()
     unpooled["pool"] = 1
-    positions = [padded((_outputs_at_once(each) + 1) * each["pool"], ROWS) for each in layers]
-    size = max(plan.scores, room(layers), *positions * layers["columns"])
+    positions = [padded((outputs_at_once(each) + 1) * each["pool"], ROWS) for each in layers]
+    size = max(plan.scores, sliding_room(layers), *positions * layers["columns"])
     scores = aligned(int(size) + LANES)
     span = max(_SPAN, 4 * length)
     words = np.zeros(span + 2 * length + LETTERS, np.int64)
@@ -89,13 +90,15 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
             memory = memory if len(memory) >= sharing.memory else aligned(sharing.memory)
         stretch = codes[first : first + some[-1] + length]
         if sharing.layers and slides(layers, plan.convolutions):
-            spell(stretch, layers[0], words)
-            stride = int(layers[0]["stride"])
-            slide(words, some, layers[0], packed, memory, plan.memory, stride, scores)
-        _fragments(stretch, layers, unpooled, sharing.fragments, packed, memory, words, scores)
-        _windows(
-            stretch, some, sharing.places, sharing.layers, layers, plan.convolutions,
-            plan.sequences, length, packed, memory, words, scores, found[block],
+            entry("slide")(*flat(stretch, some, layers, plan.memory, packed, memory, words, scores))
+        entry("fragments")(
+            *flat(stretch, layers, unpooled, sharing.fragments, packed, memory, words, scores)
+        )
+        entry("windows")(
+            *flat(
+                stretch, some, sharing.places, sharing.layers, layers, plan.convolutions,
+                plan.sequences, length, packed, memory, words, scores, found[block],
+            )
         )  # fmt: skip
     return found
 
@@ -149,84 +152,7 @@ def share(plan: Plan, starts: Numbers) -> Sharing:
     )
 
 
-@register_jitable
-def _outputs_at_once(layer: Layer) -> int:
+def outputs_at_once(layer: Layer) -> int:
+    """Count the outputs of a layer that are scored at once."""
     count: int = max(_POSITIONS // layer["pool"], 1)
     return count
-
-
-@compiled
-def _fragments(
-    codes: Codes,
-    layers: Layers,
-    unpooled: Layers,
-    fragments: Fragments,
-    packed: Floats,
-    memory: Floats,
-    words: Words,
-    scores: Floats,
-) -> None:
-    """Compute fragments: those of one source pool the same scores, each from its phase on."""
-    if len(fragments):
-        spell(codes, layers[0], words)
-    end = 0
-    while end < len(fragments):
-        first, end = end, end + 1
-        one = fragments[first]
-        while end < len(fragments) and fragments[end].source == one.source:
-            end += 1
-        layer = layers[one.layer]
-        step = _outputs_at_once(layer)
-        for start in range(0, one.outputs, step):
-            stop = min(start + step, one.outputs)
-            after = stop + 1  # since the last phase ends later than the first, by less than a pool
-            if one.layer == 0:
-                begin, row = start * layer.pool, layer.filters
-                read_dna(
-                    words, unpooled[0], begin, after * layer.pool, packed, scores, -begin * row,
-                    None,
-                )  # fmt: skip
-            else:
-                convolve(layer, start, after, packed, memory, one.source, scores)
-            for i in range(first, end):
-                phase, place = fragments[i].phase * layer.columns, fragments[i].place
-                pool(layer, start, stop, scores[phase:], memory, place, None)
-
-
-@compiled
-def _windows(  # noqa: PLR0913
-    codes: Codes,
-    starts: Numbers,
-    places: Numbers,
-    shared: int,
-    layers: Layers,
-    convolutions: int,
-    sequences: int,
-    length: int,
-    packed: Floats,
-    memory: Floats,
-    words: Words,
-    scores: Floats,
-    found: Floats,
-) -> None:
-    """Compute the logits of windows, each from the last layer that they share."""
-    top, last = layers[convolutions - 1], layers[-1]
-    size = top.outputs * top.filters
-    for first in range(0, len(starts), sequences):
-        n = min(sequences, len(starts) - first)
-        for i in range(n):
-            start, place = starts[first + i], places[first + i]
-            if shared == 0:
-                window = codes[start : start + length]
-                read(window, i, layers, convolutions, packed, memory, words, scores, None)
-            elif shared < convolutions:
-                read_on(shared, i, layers, convolutions, packed, memory, place, scores, None)
-            else:
-                output = top.output + i * top.stride
-                for f in range(0, size, LANES):
-                    store(memory, output + f, load(memory, place + f))
-        for index in range(convolutions, len(layers)):
-            dense(n, layers, index, packed, memory)
-        for i in range(n):
-            place = last.output + i * last.stride
-            found[first + i] = memory[place : place + CLASSES]

@@ -11,56 +11,62 @@ the best before and the best behind.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numba.extending import register_jitable
-from numpy.typing import NDArray
 
 from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
-from enhancer_core.engine.forward import Words, respell, spell, strands
-from enhancer_core.engine.plan import WORDS, Layer, Layers, table_row, tables
-from enhancer_core.engine.vectors import LANES, Floats, Vector, add, load, spread, store
-from enhancer_core.engine.vectors import where_greater as choose
+from enhancer_core.engine.forward import Words, best_strands, respell, spell
+from enhancer_core.engine.plan import (
+    LANES,
+    WORDS,
+    Changes,
+    Floats,
+    Layer,
+    Layers,
+    slides,
+    table_row,
+    tables,
+)
+from enhancer_core.engine.scanning import Numbers
+from enhancer_core.engine.vectors import add, greater_half, load, spread, store, where_greater
 
-Changes: TypeAlias = NDArray[np.int64]  # (m, 3): row, position, code of the base
+Vector: TypeAlias = Any  # known to numba only
 
-
-@register_jitable
-def slides(layers: Layers, convolutions: int) -> bool:
-    """Say whether a network is one convolution with one pool over all of it."""
-    alone: bool = convolutions == 1 and layers[0]["outputs"] == 1
-    return alone
-
-
-def room(layers: Layers) -> int:
-    """Count the numbers that `slide` or `slide_changes` write on."""
-    return 2 * LANES * int(layers[0]["pool"])
+register_jitable(slides)
 
 
 @compiled
 def slide(
-    words: Words,
-    starts: NDArray[np.int64],
-    layer: Layer,
+    codes: Codes,
+    starts: Numbers,
+    layers: Layers,
+    place: int,
     packed: Floats,
     memory: Floats,
-    place: int,
-    stride: int,
+    words: Words,
     best: Floats,
 ) -> None:
-    """Compute the first layer's one output for windows whose starts ascend, the first 0.
+    """Compute the first layer's one output for windows of codes whose starts ascend, the first 0.
 
-    That of window i goes to `memory` at `place` + i * `stride`, in whole vectors. `best`, of `room`
-    numbers, is to write on.
+    That of window i goes to `memory` at `place` and i strides of the layer. `best`, of
+    `sliding_room` numbers, is to write on.
     """
-    size, n_tables, table = layer.pool, tables(layer), WORDS * table_row(layer)
-    end = starts[-1] + size
+    layer = layers[0]
+    spell(codes, layer, words)
+    size, n_tables, table, stride = (
+        layer.pool,
+        tables(layer),
+        WORDS * table_row(layer),
+        layer.stride,
+    )
+    end = starts[len(starts) - 1] + size
     for f in range(0, layer.filters, LANES):
         base, bias = layer.packed + 2 * f, load(packed, layer.packed_bias + f)
-        i = 0
-        for begin in range(0, end + 1, size):
+        i = begin = 0
+        while begin <= end:  # not a range, which fails at steps of 0
             here = spread(-np.inf)
             for p in range(min(size, end + 1 - begin)):
                 while i < len(starts) and starts[i] + size == begin + p:
@@ -69,13 +75,14 @@ def slide(
                     store(memory, place + i * stride + f, better(pooled, spread(0.0)))
                     i += 1
                 if begin + p < end:
-                    forward, reverse = strands(words, begin + p, packed, base, table, n_tables)
-                    score = better(forward, reverse)
+                    both = best_strands(words, begin + p, 1, n_tables, packed, base, table)
+                    score = greater_half(both)
                     here = better(here, score)
                     store(best, p * LANES, score)
             # From each place to the block's end, for the windows that begin there.
             for p in range((min(size, end - begin) - 2) * LANES, -1, -LANES):
                 store(best, p, better(load(best, p), load(best, p + LANES)))
+            begin += size
 
 
 @compiled
@@ -101,8 +108,7 @@ def slide_changes(
             base, bias = layer.packed + 2 * f, load(packed, layer.packed_bias + f)
             here = spread(-np.inf)
             for p in range(size):
-                forward, reverse = strands(words, p, packed, base, table, n_tables)
-                score = better(forward, reverse)
+                score = greater_half(best_strands(words, p, 1, n_tables, packed, base, table))
                 here = better(here, score)
                 store(best, p * LANES, here)  # up to each place
                 store(best, behind + p * LANES, score)
@@ -117,9 +123,8 @@ def slide_changes(
                     here = better(here, load(best, behind + stop * LANES))
                 change = (changes[i, 2] - codes[sequence, position]) * row
                 respell(words, position, change)
-                for p in range(first, stop):
-                    forward, reverse = strands(words, p, packed, base, table, n_tables)
-                    here = better(here, better(forward, reverse))
+                near = best_strands(words, first, stop - first, n_tables, packed, base, table)
+                here = better(here, greater_half(near))
                 respell(words, position, -change)
                 place = layer.output + i * layer.stride + f
                 store(memory, place, better(add(here, bias), spread(0.0)))
@@ -128,4 +133,4 @@ def slide_changes(
 @compiled
 def better(one: Vector, other: Vector) -> Vector:
     """Keep the larger, lane by lane."""
-    return choose(one, other, one, other)
+    return where_greater(one, other, one, other)

@@ -20,9 +20,8 @@ from enhancer_core.engine.forward import (
     read_dna,
     respell,
 )
-from enhancer_core.engine.plan import Layer, Layers, table_row
-from enhancer_core.engine.sliding import Changes, slide_changes, slides
-from enhancer_core.engine.vectors import LANES, Floats
+from enhancer_core.engine.plan import LANES, Changes, Floats, Layer, Layers, slides, table_row
+from enhancer_core.engine.sliding import slide_changes
 
 
 @compiled
@@ -47,12 +46,12 @@ def substitute(  # noqa: PLR0913
     same = last.outputs  # so many outputs of the last convolution no change of these reaches
     for i in range(len(changes)):
         place = last.output + i * last.stride
-        sequence, position, base = changes[i]
+        sequence, position, base = changes[i, 0], changes[i, 1], changes[i, 2]
         if i == 0 or sequence != changes[i - 1, 0]:
             read(codes[sequence], i, layers, convolutions, packed, memory, words, scores, None)
-            original[: last.output] = memory[: last.output]
-            original[last.output : last.output + last.stride] = memory[place : place + last.stride]
-        memory[place : place + last.stride] = original[last.output : last.output + last.stride]
+            _copy(memory, 0, original, 0, last.output)
+            _copy(memory, place, original, last.output, last.stride)
+        _copy(original, last.output, memory, place, last.stride)
         change = (base - codes[sequence, position]) * row
         respell(words, position, change)
         near = _read_near(
@@ -62,6 +61,13 @@ def substitute(  # noqa: PLR0913
         _restore(position, layers, convolutions, memory, original)
         same = min(same, near if sequence == changes[0, 0] else 0)
     _dense(len(changes), same, layers, convolutions, packed, memory, original)
+
+
+@compiled
+def _copy(source: Floats, begin: int, target: Floats, place: int, count: int) -> None:
+    """Copy numbers; a slice could fail, for which machine code would need Python."""
+    for i in range(count):
+        target[place + i] = source[begin + i]
 
 
 @compiled
@@ -115,9 +121,7 @@ def _read_near(  # noqa: PLR0913
             pool(layer, start, stop, scores, memory, place, None)
         # The last vector reached into the next output.
         end = stop * layer.filters
-        memory[place + end : place + end + LANES] = original[
-            layer.output + end : layer.output + end + LANES
-        ]
+        _copy(original, layer.output + end, memory, place + end, LANES)
         source = place
     return start
 

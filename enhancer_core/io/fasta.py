@@ -15,13 +15,14 @@ from enhancer_core.dna import (
     CODE_OF_LETTER,
     NOT_DNA,
     Codes,
-    Letters,
     check_codes,
     describe_bad_letter,
 )
 from enhancer_core.errors import FileError, SequenceError
 from enhancer_core.io.files import reading, writing
 
+_CHUNK = 1 << 18  # bytes read at once
+_BLANKS = b"\r \t"  # at the end of a line
 _CODES = CODE_OF_LETTER.tobytes()
 _LETTERS = bytes.maketrans(bytes(range(len(ALPHABET))), ALPHABET.encode())
 
@@ -60,40 +61,74 @@ def read_records(path: Path, *, numbered: bool = False) -> Iterator[Record]:
     SequenceError
         If a letter is not A, C, G, T or N.
     """
+    for name, start, codes in _read(path, numbered=numbered):
+        yield Record(name, np.frombuffer(bytearray(codes), dtype=np.uint8), start)
+
+
+def _read(path: Path, *, numbered: bool) -> Iterator[tuple[str, int, bytes]]:
+    """Yield each record's name, the line of its header, and its base codes."""
     seen: dict[str, int] = {}
-    name, start = "", 0
-    parts: list[bytes] = []
+    texts = _texts(path)
+    blank = next(texts)
+    start = blank.count(b"\n") + 1
+    for text in texts:
+        header, _, body = text.partition(b"\n")
+        name = str(len(seen) + 1) if numbered else _name(path, header, start)
+        if name in seen:
+            raise FileError(
+                f"{path} line {start}: name '{name}' is already on line {seen[name]};"
+                " each record needs its own"
+            )
+        seen[name] = start
+        letters = body.replace(b"\n", b"")
+        # Not by indexing a table, which takes ten times as long.
+        codes = letters.translate(_CODES)
+        if NOT_DNA in codes:  # perhaps only blanks at the ends of lines
+            codes = _codes(path, name, body, start)
+        if not codes:
+            raise FileError(f"{path} line {start}: record '{name}' has a header without sequence")
+        yield name, start, codes
+        start += 1 + len(body) - len(letters)
+    if not seen:
+        what = "only blank lines" if blank else "empty"
+        raise FileError(f"{path}: {what}; a FASTA file with at least one record is needed")
+
+
+def _texts(path: Path) -> Iterator[bytes]:
+    """Yield what stands before the first header, then each record from behind its '>' on.
+
+    Blocks are cut at every '>': to read line by line takes three times as long.
+    """
+    held: list[bytes] = []  # of a text that is not whole yet
+    begun = False
     with reading(path) as stream:
-        number = 0
-        for number, raw in enumerate(stream, start=1):
-            line = raw.rstrip(b"\r\n \t")
-            if number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)
-            if line.startswith(b">"):
-                if start:
-                    yield _record(path, name, parts, start)
-                name = str(len(seen) + 1) if numbered else _name(path, line, number)
-                start, parts = number, []
-                if name in seen:
-                    raise FileError(
-                        f"{path} line {number}: name '{name}' is already on line {seen[name]};"
-                        " each record needs its own"
-                    )
-                seen[name] = number
-            elif start:
-                parts.append(line)  # a blank one too: lines are counted by it
-            elif line:
-                raise FileError(
-                    f"{path} line {number}: not FASTA; the first line must be a header, '>name'"
-                )
-        if not start:
-            what = "only blank lines" if number else "empty"
-            raise FileError(f"{path}: {what}; a FASTA file with at least one record is needed")
-        yield _record(path, name, parts, start)
+        while block := stream.read(_CHUNK):
+            if not held:
+                block = block.removeprefix(codecs.BOM_UTF8)
+            rest, *texts = block.split(b">")
+            if rest:
+                held.append(rest)
+            if not begun:
+                _check_blank(path, b"".join(held))
+            for text in texts:
+                if held and not held[-1].endswith(b"\n"):  # in a line
+                    held += [b">", text]
+                else:
+                    yield b"".join(held)
+                    begun, held = True, [text]
+        yield b"".join(held)
+
+
+def _check_blank(path: Path, text: bytes) -> None:
+    for number, line in enumerate(text.split(b"\n"), start=1):
+        if line.rstrip(_BLANKS):
+            raise FileError(
+                f"{path} line {number}: not FASTA; the first line must be a header, '>name'"
+            )
 
 
 def _name(path: Path, header: bytes, number: int) -> str:
-    words = header[1:].split(maxsplit=1)
+    words = header.split(maxsplit=1)
     if not words:
         raise FileError(f"{path} line {number}: header without a name; '>name' is needed")
     try:
@@ -102,24 +137,14 @@ def _name(path: Path, header: bytes, number: int) -> str:
         raise FileError(f"{path} line {number}: not a text file") from error
 
 
-def _record(path: Path, name: str, parts: list[bytes], start: int) -> Record:
-    # Not by indexing a table, which takes ten times as long.
-    codes = bytearray().join(parts).translate(_CODES)
-    if not codes:
-        raise FileError(f"{path} line {start}: record '{name}' has a header without sequence")
-    if NOT_DNA in codes:
-        number, part = _line_of_bad_letter(parts, start)
-        raise SequenceError(f"{path} line {number}: record '{name}': {describe_bad_letter(part)}")
-    return Record(name, np.frombuffer(codes, dtype=np.uint8), start)
-
-
-def _line_of_bad_letter(parts: list[bytes], start: int) -> tuple[int, Letters]:
-    """Find the first line with a letter that is not DNA, in a record whose header is on `start`."""
-    for number, part in enumerate(parts, start=start + 1):
-        letters = np.frombuffer(part, dtype=np.uint8)
-        if (CODE_OF_LETTER[letters] == NOT_DNA).any():
-            return number, letters
-    raise AssertionError("every letter is DNA")
+def _codes(path: Path, name: str, body: bytes, start: int) -> bytes:
+    """Encode the lines that follow a header on line `start`, whatever blanks end them."""
+    lines = [line.rstrip(_BLANKS) for line in body.split(b"\n")]
+    for number, line in enumerate(lines, start=start + 1):
+        if NOT_DNA in line.translate(_CODES):
+            bad = describe_bad_letter(np.frombuffer(line, dtype=np.uint8))
+            raise SequenceError(f"{path} line {number}: record '{name}': {bad}")
+    return b"".join(lines).translate(_CODES)
 
 
 def read_blocks(
@@ -144,22 +169,27 @@ def read_blocks(
         As `read_records`; SequenceError also if a length differs.
     """
     names: list[str] = []
-    rows: list[Codes] = []
+    rows: list[bytes] = []
     because = "the model reads" if length is not None else "the first record has"
-    for record in read_records(path, numbered=numbered):
-        length = len(record.codes) if length is None else length
-        if len(record.codes) != length:
+    for name, line, codes in _read(path, numbered=numbered):
+        length = len(codes) if length is None else length
+        if len(codes) != length:
             raise SequenceError(
-                f"{path} line {record.line}: record '{record.name}' has {len(record.codes)} bp;"
+                f"{path} line {line}: record '{name}' has {len(codes)} bp;"
                 f" {because} {length} (all must have one length)"
             )
-        names.append(record.name)
-        rows.append(record.codes)
+        names.append(name)
+        rows.append(codes)
         if len(names) == size:
-            yield Sequences(names, np.stack(rows))
+            yield _stacked(names, rows)
             names, rows = [], []
     if names:
-        yield Sequences(names, np.stack(rows))
+        yield _stacked(names, rows)
+
+
+def _stacked(names: list[str], rows: list[bytes]) -> Sequences:
+    codes = np.frombuffer(bytearray().join(rows), dtype=np.uint8)
+    return Sequences(names, codes.reshape(len(rows), -1))
 
 
 def read_sequences(path: Path, *, length: int | None = None, numbered: bool = False) -> Sequences:

@@ -274,6 +274,25 @@ def make_folder(path: Path) -> None:
         raise FileError(f"{path}: cannot be written (the folder is not writable)")
 
 
+@contextmanager
+def output_folder(path: Path) -> Iterator[None]:
+    """Make an output folder, and take it away again if what was to fill it ends before it does.
+
+    Raises
+    ------
+    FileError
+        As `make_folder`.
+    """
+    fresh = not path.exists()
+    make_folder(path)
+    try:
+        yield
+    except BaseException:
+        if fresh and not any(path.iterdir()):
+            path.rmdir()
+        raise
+
+
 def remove_partial(folder: Path) -> None:
     """Delete what a killed run left half-written in a folder."""
     for left in folder.glob(".*.partial"):

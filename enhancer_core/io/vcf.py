@@ -132,9 +132,8 @@ def _record(where: str, line: bytes) -> Record:
     columns = line.split(b"\t", _INFO + 1)
     if len(columns) <= _INFO:
         raise FileError(f"{where}: {len(columns)} columns; VCF has at least 8, separated by tabs")
-    chrom, position, _, reference, alternatives = (
-        column.decode("utf-8", "replace") for column in columns[:5]
-    )
+    head = b"\t".join(columns[:5]).decode("utf-8", "replace")  # at once: half the time
+    chrom, position, _, reference, alternatives = head.split("\t")
     if not _POSITION.fullmatch(columns[1]):
         raise FileError(f"{where}: position '{position}' is not a whole number of at least 0")
     record = Record(
@@ -213,8 +212,8 @@ def line_with(record: Record, prefix: str, values: Mapping[str, str]) -> bytes:
         others = (part for part in before.split(b";") if not part.startswith(prefix.encode()))
         before = b";".join(others)
     kept = [] if before in (b"", b".") else [before]
-    added = [f"{prefix}{key}={value}".encode() for key, value in values.items()]
-    info = b";".join(kept + added) or b"."
+    added = ";".join([f"{prefix}{key}={value}" for key, value in values.items()])
+    info = b";".join([*kept, added.encode()] if added else kept) or b"."
     return b"\t".join([*record.columns[:_INFO], info, *record.columns[_INFO + 1 :]])
 
 

@@ -15,19 +15,18 @@ from enhancer_core import __version__, baseline, metrics, pssm
 from enhancer_core.architecture import Architecture, architecture, widened
 from enhancer_core.checkpoint import MODEL_FILE, Model, load_model, save_model
 from enhancer_core.dataset import Dataset, SplitDataset
-from enhancer_core.interpret import filter_pfms
 from enhancer_core.io.files import make_folder, remove_partial
 from enhancer_core.io.motifs import read_motif, read_motifs
-from enhancer_core.motif import Motif, ppm, pwm, similarity, site_prior
+from enhancer_core.model import Ensemble, Network
+from enhancer_core.motif import Motif, ppm, pwm, site_prior
 from enhancer_core.plant import Planted, plant, plant_motifs, room_for, start_from
 from enhancer_core.predict import probabilities
 from enhancer_core.simulate import DEFINITIONS
+from enhancer_core.study.filters import read_filters
 from enhancer_core.study.recipe import ORACLES, Recipe, Run
 from enhancer_core.study.strategies import Task, prepare, shares_unchanged
-from enhancer_core.study.world import MOTIFS
-from enhancer_core.train import Check, Trained, discard_states, train
+from enhancer_core.train import Check, discard_states, train
 
-_READ = 2000  # positives that filters are read on; more change a motif's counts by a few percent
 _STATES = "restarts"
 
 
@@ -57,7 +56,7 @@ def execute(run: Run, context: Context) -> dict[str, Any]:
         `learned` (sequences by part: positives, negatives), `tests` (each with its `auc`,
         `average_precision`, and the scores of its positives and negatives), `unchanged` (the share
         of shuffles equal to their input, by k); of a network also `epochs`, `updates`, `restarts`
-        (validation AUC of each) and `motifs` (the filter most like each, and how like).
+        (validation AUC of each) and what `filters.read_filters` gives.
 
     Raises
     ------
@@ -79,16 +78,21 @@ def execute(run: Run, context: Context) -> dict[str, Any]:
         },
         "unchanged": shares_unchanged(run, context.data, seed=context.seed),
     }
+    network: Network | Ensemble | None = None
     if run.model in ORACLES:
         scores = {name: _oracle(run, test, context) for name, test in task.tests.items()}
     elif run.model == "5-mers":
         scores = _k_mers(task)
     else:
-        scores, made = _network(run, task, context)
+        network, made = _network(run, task, context)
+        scores = {name: probabilities(network, test.codes) for name, test in task.tests.items()}
         result |= made
     result["tests"] = {
         name: _judged(test, scores[name], context.seed) for name, test in task.tests.items()
     }
+    if network is not None:
+        save_model(context.folder / MODEL_FILE, network, _record(run, result, context))
+        discard_states(_states(context))
     return result
 
 
@@ -145,9 +149,31 @@ def _oracle(run: Run, test: Dataset, context: Context) -> NDArray[np.floating]:
     return pssm.best_hits(test.codes, log_odds, both_strands=False, prior=prior).scores
 
 
-def _network(
-    run: Run, task: Task, context: Context
-) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+def _record(run: Run, result: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Say in a model's file how it was trained, and how it did on the first of the run's tests."""
+    record = {
+        "enhancer_core": __version__, "network": run.network, "seed": context.seed,
+        "config": replace(run.config(), epochs=result["epochs"]).to_dict(),
+        "run": run.name, "restarts": result["restarts"],
+        "test": _figures(result, run.tests[0]),
+    }  # fmt: skip
+    if run.baseline:
+        found = context.needed[run.baseline]
+        record["baseline"] = {"run": run.baseline, "test": _figures(found, run.tests[0])}
+    return record
+
+
+def _figures(result: Mapping[str, Any], test: str) -> dict[str, Any]:
+    told = result["tests"][test]
+    counts = {name: len(told[name]) for name in ("positives", "negatives")}
+    return {"data": test, **{k: told[k] for k in ("auc", "average_precision")}, **counts}
+
+
+def _states(context: Context) -> Path:
+    return context.folder / f"{_STATES}-{context.key[:12]}"
+
+
+def _network(run: Run, task: Task, context: Context) -> tuple[Network | Ensemble, dict[str, Any]]:
     learn = task.learn
     n_train = len(learn.train)
     config = run.config()
@@ -156,7 +182,7 @@ def _network(
         wanted_updates = context.needed[run.updates_of]["updates"]
         config = replace(config, epochs=max(1, round(wanted_updates / a_pass)))
     wanted, planted = _start(run, learn.dataset.codes.shape[1], context)
-    states = context.folder / f"{_STATES}-{context.key[:12]}"
+    states = _states(context)
     for other in context.folder.glob(f"{_STATES}-*"):
         if other != states:  # of an interrupted run by another recipe, or with other data
             discard_states(other)
@@ -168,44 +194,41 @@ def _network(
             raise InterruptedError("the study was stopped")
 
     trained = train(
-        learn, wanted, config, planted=planted,
+        learn, wanted, config, planted=planted, motifs=_motifs(run, context),
         seed=context.seed, device=context.device, folder=states, progress=check,
     )  # fmt: skip
     result = {
         "epochs": config.epochs,
         "updates": config.epochs * a_pass,
         "restarts": [restart.auc for restart in trained.restarts],
-        "motifs": _motifs(run, trained, learn, context),
-    }
-    record = {
-        "enhancer_core": __version__, "network": run.network, "seed": context.seed,
-        "config": config.to_dict(), "run": run.name,
-        "restarts": result["restarts"],
+        **read_filters(
+            trained.network, learn.train.codes[learn.train.labels], run.motifs,
+            context.data_folder, seed=context.seed,
+        ),
     }  # fmt: skip
-    save_model(context.folder / MODEL_FILE, trained.network, record)
-    discard_states(states)
-    network = trained.network
-    scores = {name: probabilities(network, test.codes) for name, test in task.tests.items()}
-    return scores, result
+    return trained.network, result
 
 
 def _start(run: Run, length: int, context: Context) -> tuple[Architecture, Planted | None]:
     """Give the network of a run, and what it begins with."""
     wanted = architecture(run.network, length=length)
-    if run.widen > 1 or run.filters is not None:
-        wanted = widened(wanted, run.widen, first=run.filters)
+    if run.widen > 1 or run.filters is not None or run.width is not None:
+        wanted = widened(wanted, run.widen, first=run.filters, width=run.width)
     if run.plant:
         donors = [_model_of(name, context) for name in run.plant]
         wanted = room_for(donors, wanted)
         return wanted, plant(donors, wanted)
     if run.plant_motifs:
-        motifs = [
-            each for spec in run.plant_motifs for each in _named_motifs(spec, context.data_folder)
-        ]
-        return wanted, plant_motifs(motifs, wanted)
+        return wanted, plant_motifs(_motifs(run, context), wanted)
     if run.initial:
         return wanted, start_from(_model_of(run.initial, context), wanted)
     return wanted, None
+
+
+def _motifs(run: Run, context: Context) -> list[Motif]:
+    """Read the motifs that a run plants, and that its regression reads, if it has one."""
+    folder = context.data_folder
+    return [each for spec in run.plant_motifs for each in _named_motifs(spec, folder)]
 
 
 def _model_of(name: str, context: Context) -> Model:
@@ -216,38 +239,4 @@ def _model_of(name: str, context: Context) -> Model:
 
 def _named_motifs(spec: str, folder: Path) -> list[Motif]:
     """Read the one motif of FILE:NAME, or all of FILE."""
-    return [_motif(spec, folder)] if ":" in spec else read_motifs(folder / spec)
-
-
-def _motifs(
-    run: Run, trained: Trained, learn: SplitDataset, context: Context
-) -> dict[str, dict[str, Any]]:
-    """Find the filter most like each motif that is looked for."""
-    if not run.motifs:
-        return {}
-    part = learn.train
-    positives = np.unique(part.codes[part.labels], axis=0)  # each once, though copied
-    chosen = np.random.default_rng(context.seed).permutation(len(positives))[:_READ]
-    pfms = [pfm for pfm in filter_pfms(trained.network, positives[np.sort(chosen)]) if pfm.any()]
-    found: dict[str, dict[str, Any]] = {}
-    for spec in run.motifs:
-        motif = _motif(spec, context.data_folder)
-        if not pfms:
-            found[spec] = {"similarity": 0.0}
-            continue
-        alike = similarity([Motif("filter", pfm) for pfm in pfms], [motif])
-        best = int(alike.scores[:, 0].argmax())
-        found[spec] = {
-            "similarity": float(alike.scores[best, 0]),
-            "strand": int(alike.strands[best, 0]),
-            "pfm": pfms[best].tolist(),
-            "motif": motif.pfm.tolist(),
-        }
-    return found
-
-
-def _motif(spec: str, folder: Path) -> Motif:
-    if spec in MOTIFS:
-        return MOTIFS[spec]
-    file, colon, name = spec.partition(":")
-    return read_motif(f"{folder / file}{colon}{name}" if colon else spec)
+    return [read_motif(f"{folder / spec}")] if ":" in spec else read_motifs(folder / spec)

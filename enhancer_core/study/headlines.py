@@ -9,20 +9,25 @@ from enhancer_core.report.sentences import interval, signed, signed_interval
 from enhancer_core.study import words
 from enhancer_core.study.compare import Result, auc, difference, mean
 from enhancer_core.study.matrix import gains_of
-from enhancer_core.study.parts import runs_of, tests_of
-from enhancer_core.study.recipe import Part, Recipe, Study
+from enhancer_core.study.parts import runs_of, test_of, tests_of
+from enhancer_core.study.recipe import Part, Recipe, Run, Study
 
 
 def highlight(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Highlight:
     """Give a section's main figure.
 
-    Of a matrix that is the gain of its last runs over one alone; of motifs the least similarity;
-    of other sections the AUC of the first run.
+    Of a matrix that is the gain of its last runs over one alone; of motifs the least similarity; of
+    networks each on its own test the least AUC; of other sections the AUC of the first run.
     """
     runs = runs_of(part, recipe)
     if part.kind == "motifs":
         found = [m["similarity"] for run in runs for m in results[run.name]["motifs"].values()]
         value, note = f"{min(found):.3f}", f"the least of {len(found)}"
+    elif part.kind == "each":
+        networks = [run for run in runs if not isinstance(run, Run) or run.model == "network"]
+        aucs = [auc(results[run.name], test_of(part, run, results)) for run in networks]
+        least = min(aucs, key=lambda each: each.value)
+        value, note = f"{least.value:.3f}", f"{interval(least)}, the least of {len(aucs)}"
     elif part.kind == "matrix":
         gain = mean(list(gains_of(part, recipe, results).values())[-1])
         value, note = signed(gain.value), signed_interval(gain)

@@ -12,6 +12,7 @@ import numpy as np
 from enhancer_core.background import BackgroundRules, candidate_windows
 from enhancer_core.dataset import (
     PARTS,
+    TEST,
     Dataset,
     SplitDataset,
     linked_sets,
@@ -19,16 +20,18 @@ from enhancer_core.dataset import (
     split_folds,
     split_strata,
 )
-from enhancer_core.dna import Codes
-from enhancer_core.errors import DatasetError, EnhancerError
+from enhancer_core.dna import Codes, encode
+from enhancer_core.errors import DatasetError, EnhancerError, FileError, SequenceError
 from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.files import first_bytes
 from enhancer_core.io.genome import open_genome
 from enhancer_core.io.motifs import read_motif
+from enhancer_core.io.tables import read_table
 from enhancer_core.pool import concatenate, take
 from enhancer_core.relatives import joined, relatives
 from enhancer_core.simulate import simulate
 from enhancer_core.study import world
-from enhancer_core.study.recipe import Data, settings
+from enhancer_core.study.recipe import Data, Study, settings
 
 _DRAW, _SPLIT = 1, 2  # independent streams of random numbers
 
@@ -38,7 +41,8 @@ def load(data: Sequence[Data], folder: Path, *, seed: int) -> dict[str, SplitDat
 
     Records that must not be told apart share a part, across the data of a set: identical sequences
     on either strand, windows that overlap, records of one name in one data set, and, where asked
-    for, sequences that share rare words. Every class of every data set is split 80 / 10 / 10.
+    for, sequences that share rare words. Every class of every data set is split 80 / 10 / 10; but
+    what comes from a table, and all that shares a part with it, is the test part.
 
     Parameters
     ----------
@@ -69,6 +73,26 @@ def load(data: Sequence[Data], folder: Path, *, seed: int) -> dict[str, SplitDat
     return {name: found[name] for each in data for name in each.splits}
 
 
+def check_files(study: Study, folder: Path) -> None:
+    """Open every file of a study: what is missing is told now, not after hours of training.
+
+    Raises
+    ------
+    FileError
+        If one cannot be read.
+    """
+    files: dict[str, None] = {}
+    for recipe in study.recipes:
+        for data in recipe.data:
+            named = (*data.positives, *data.background, data.genome, data.table)
+            files |= dict.fromkeys(filter(None, named))
+        for run in recipe.runs:
+            given = [spec.partition(":")[0] for spec in run.motifs if ":" in spec]
+            files |= dict.fromkeys([*given, *(spec.partition(":")[0] for spec in run.plant_motifs)])
+    for file in files:
+        first_bytes(folder / file)
+
+
 def digest(data: SplitDataset) -> str:
     """Digest sequences, labels, names and parts, as 64 hexadecimal digits."""
     sha = hashlib.sha256()
@@ -95,11 +119,18 @@ def _load_set(members: Sequence[Data], folder: Path, seed: int) -> dict[str, Spl
         splits = split_folds(together, folds=first.folds, rng=rng, groups=groups)
         return dict(zip(first.splits, splits, strict=True))
     # Only the classes that are there: a genome gives background alone.
-    _, strata = np.unique(2 * member + together.labels, return_inverse=True)
-    whole = SplitDataset(together, split_strata(strata.astype(np.int64), sets, rng=rng))
+    tables = np.array([bool(each.table) for each in members])
+    tested = np.isin(sets, sets[tables[member]])
+    parts = np.full(len(together), TEST)
+    if not tested.all():
+        _, strata = np.unique((2 * member + together.labels)[~tested], return_inverse=True)
+        _, left = np.unique(sets[~tested], return_inverse=True)
+        parts[~tested] = split_strata(strata.astype(np.int64), left.astype(np.int64), rng=rng)
+    whole = SplitDataset(together, parts)
     found = {name: take(whole, member == index) for index, name in enumerate(raw)}
-    for name, each in found.items():
-        _check(name, each)
+    for each in members:
+        if not each.table:
+            _check(each.name, found[each.name])
     return found
 
 
@@ -138,15 +169,22 @@ def _pieces(data: Data, folder: Path, seed: int) -> list[_Piece]:
     what = json.dumps(settings(data), sort_keys=True)
     words = np.frombuffer(hashlib.sha256(what.encode()).digest(), np.uint32)
     rng = np.random.default_rng((_DRAW, seed, *words.tolist()))
+    number = data.number or 0
     if data.positives or data.background:
-        return [
+        read = [
             _from_file(data, folder / file, label=label)
             for label, files in ((True, data.positives), (False, data.background))
             for file in files
         ]
-    number = data.number or 0
+        if not data.genome:
+            return read
+        length, found = read[0][3].shape[1], sum(len(names) for _, _, names, _ in read)
+        number = min(number or found, found)
+        return [*read, _windows(data, folder, number, rng, length=length)]
+    if data.table:
+        return _from_table(data, folder / data.table)
     if data.genome:
-        return [_windows(data, folder, number, rng)]
+        return [_windows(data, folder, number, rng, length=data.length)]
     if data.simulate:
         made = simulate(
             read_motif(data.simulate),
@@ -163,10 +201,12 @@ def _pieces(data: Data, folder: Path, seed: int) -> list[_Piece]:
     ]
 
 
-def _windows(data: Data, folder: Path, number: int, rng: np.random.Generator) -> _Piece:
-    """Draw windows of a genome, at most so many."""
+def _windows(
+    data: Data, folder: Path, number: int, rng: np.random.Generator, *, length: int
+) -> _Piece:
+    """Draw so many windows of a genome."""
     with open_genome(folder / data.genome) as genome:
-        rules = BackgroundRules(length=data.length)
+        rules = BackgroundRules(length=length)
         candidates = candidate_windows(genome.letters, genome.lengths, rules, rng=rng)
         rows = np.arange(len(candidates))
         if data.repeats < 1:
@@ -187,6 +227,28 @@ def _from_file(data: Data, path: Path, *, label: bool) -> _Piece:
     read = read_sequences(path, numbered=data.numbered)
     prefix = f"{data.name}|{path.name}|" if data.numbered else f"{data.name}|"
     return label, path.name, [prefix + name for name in read.names], read.codes
+
+
+def _from_table(data: Data, path: Path) -> list[_Piece]:
+    """Read sequences that are bound and that are not."""
+    found: dict[str, list[tuple[str, Codes]]] = {"1": [], "0": []}
+    for number, row in read_table(path, ["sequence", "bound"]):
+        if row["bound"] not in found:
+            raise FileError(f"{path} line {number}: bound is '{row['bound']}'; allowed are 1 and 0")
+        try:
+            codes = encode([row["sequence"]])
+        except SequenceError as error:
+            raise SequenceError(f"{path} line {number}: {error}") from error
+        found[row["bound"]].append((f"{data.name}|{path.name}|{number}", codes))
+    for bound, each in found.items():
+        if not each:
+            raise FileError(f"{path}: no row has bound {bound}; tests need both")
+    if len({codes.shape[1] for each in found.values() for _, codes in each}) > 1:
+        raise DatasetError(f"{path}: sequences of several lengths; allowed is one")
+    return [
+        (bound == "1", path.name, [name for name, _ in each], np.concatenate([c for _, c in each]))
+        for bound, each in found.items()
+    ]
 
 
 def _at_most(dataset: Dataset, data: Data, seed: int) -> Dataset:

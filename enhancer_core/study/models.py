@@ -11,7 +11,7 @@ from enhancer_core.report import Figure, Section, Table, plots
 from enhancer_core.report.sentences import interval, signed, signed_interval
 from enhancer_core.study import figures, words
 from enhancer_core.study.compare import Result, auc, difference, mean, roc_points
-from enhancer_core.study.parts import figure_id, runs_of, tests_of, text_of
+from enhancer_core.study.parts import figure_id, runs_of, test_of, tests_of, text_of
 from enhancer_core.study.recipe import Part, Recipe, Run, Search
 
 _LEGEND = "A dot and its 95 % interval for each model"
@@ -166,11 +166,10 @@ def _curves(
 def each_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Show each run on a test of its own, beside the first run that has the same one."""
     runs = runs_of(part, recipe)
-    test_of = {run.name: next(iter(results[run.name]["tests"])) for run in runs}
     first: dict[str, Run | Search] = {}
-    rows, said, bars = [], [], []
+    rows, reached, said, bars = [], [], [], []
     for run in runs:
-        test = test_of[run.name]
+        test = test_of(part, run, results)
         base = first.setdefault(test, run)
         value = auc(results[run.name], test)
         gain = None if base is run else difference(results[run.name], results[base.name], test)
@@ -179,9 +178,11 @@ def each_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> S
         bars.append(figures.Bar(name=run.shown, value=value, colour=colour))
         if gain is not None:
             said.append(words.versus(run.shown, base.shown, gain))
+        if part.least is not None and (not isinstance(run, Run) or run.model == "network"):
+            reached.append(words.reached(run.shown, value, part.least))
     return Section(
         title=part.title,
-        text=text_of(part, " ".join(said)),
+        text=text_of(part, " ".join(reached), " ".join(said)),
         tables=[
             Table(
                 head=("Model", "AUC", "95 % interval", "Difference", "95 % interval"),

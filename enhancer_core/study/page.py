@@ -36,8 +36,8 @@ def study_page(study: Study, results: Results) -> Page:
         text=[
             "The data of a recipe are split before anything else, 80 % to learn from, 10 % to"
             " choose the network and 10 % to test it, and copied, shuffled and pooled inside each"
-            " part. Restarts and epochs are chosen on the validation part; no test part chose"
-            " anything.",
+            " part. Restarts and epochs are chosen on the validation part; no test part chose a"
+            " network. A k that is recommended is read from the test parts of the runs along k.",
             "Intervals cover the luck of which sequences were tested, not the luck of training: two"
             " runs of one recipe with other seeds may differ by more. Differences are of the same"
             " test sequences, paired. The paper's figures are of its own data, so they can be set"

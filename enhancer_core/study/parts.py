@@ -23,6 +23,12 @@ def tests_of(part: Part, runs: Sequence[Run | Search], results: Mapping[str, Res
     return [test for test in first if all(test in other for other in others)]
 
 
+def test_of(part: Part, run: Run | Search, results: Mapping[str, Result]) -> str:
+    """Give the test of a run that has one of its own: the first of the section's, or of its own."""
+    tests: Mapping[str, object] = results[run.name]["tests"]
+    return next(test for test in tests if test in part.tests or not part.tests)
+
+
 def text_of(part: Part, *more: str) -> list[str]:
     """Give a section's paragraphs: what is asked, what the paper found, what came out."""
     paper = [f"The paper: {part.paper}"] if part.paper else []

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from enhancer_core.errors import EnhancerError
+from enhancer_core.protocol import TrainConfig, protocol
 from enhancer_core.study.fields import RecipeError, made, read_toml
+from enhancer_core.study.lacks import lack
 from enhancer_core.study.newick import read_newick
 from enhancer_core.study.recipe import (
     ORACLES,
+    PROTOCOL,
     Data,
     Part,
     Recipe,
@@ -145,10 +148,18 @@ def _each(
         where += f" '{row['name']}'" if "name" in row else ""
         if "group" in row:
             raise RecipeError(f"{where}: 'group' is not to be given")
-        one: Any = made(_LISTS[key], {**defaults, **row}, where)
+        said = {**defaults, **row}
+        own = _own_protocol(said.get("network")) if key == "run" else {}
+        one: Any = made(_LISTS[key], {**own, **said}, where)
         if hasattr(one, "name") and not _NAME.fullmatch(one.name):
             raise RecipeError(f"{where}: a name has letters, digits, '.', '_' and '-' only")
         yield one
+
+
+def _own_protocol(network: object) -> dict[str, Any]:
+    """Give how a network is trained that is not trained as the paper's are."""
+    own = protocol(network) if isinstance(network, str) else TrainConfig()
+    return {} if own == TrainConfig() else {name: getattr(own, name) for name in PROTOCOL}
 
 
 def _cut(
@@ -191,7 +202,8 @@ def _expanded(run: Run, tree: str) -> Iterator[Run]:
                 over="", ks=(), shuffles=(k,), background=0, warm=False,
                 initial=before or run.initial,
             )  # fmt: skip
-            yield replace(one, tests=run.tests or _own_tests(one))
+            tests = tuple(f"{t[:-1]}{k}" if t.endswith("/k") else t for t in run.tests)
+            yield replace(one, tests=tests or _own_tests(one))
             before = one.name if run.warm else ""
         return
     if len(run.data) < 2:
@@ -232,13 +244,43 @@ def _check_names(path: Path, recipe: Recipe) -> None:
     for run in recipe.steps:
         _check_run(f"{path}: run '{run.name}'", run, sets, before)
         before |= {run.name}
+    for run in recipe.runs:
+        _check_baseline(f"{path}: run '{run.name}'", run, recipe)
+    _check_folds_and_tables(path, recipe)
+    _check_sections(path, recipe)
+
+
+def _check_folds_and_tables(path: Path, recipe: Recipe) -> None:
+    """Check that no fold stands beside other data, and that nothing learns from a table."""
+    sets = [each.set_name for each in recipe.data]
     folded = {each.name for each in recipe.data if each.folds}
+    for name in folded:
+        if sets.count(name) > 1:
+            raise RecipeError(f"{path}: data '{name}' has folds, and others are in its set")
+    tables = {each.name for each in recipe.data if each.table}
+    for run in recipe.steps:
+        for name in tables.intersection(run.data):
+            raise RecipeError(
+                f"{path}: run '{run.name}': data '{name}' is a table, and tested on alone;"
+                " allowed is in 'tests'"
+            )
     for search in recipe.searches:
         if folded & set(search.data):
             raise RecipeError(
                 f"{path}: search '{search.name}': its data have folds; allowed are none"
             )
-    _check_sections(path, recipe)
+
+
+def _check_baseline(where: str, run: Run, recipe: Recipe) -> None:
+    """Check that a run and its baseline can stand in one row of published models."""
+    for other in recipe.runs:
+        if other.name == run.baseline and (
+            (run.model, other.model) != ("network", "5-mers") or run.tests[0] not in other.tests
+        ):
+            raise RecipeError(
+                f"{where}: baseline '{other.name}'; allowed is a run of 5-mers with the test"
+                f" '{run.tests[0]}', beside a network"
+            )
 
 
 def _check_sections(path: Path, recipe: Recipe) -> None:
@@ -246,29 +288,8 @@ def _check_sections(path: Path, recipe: Recipe) -> None:
         for name in (*section.runs, *filter(None, [section.beside])):
             if not recipe.members(name):
                 raise RecipeError(f"{path}: section '{section.title}': no run '{name}'")
-        if lack := _lack(section, recipe):
-            raise RecipeError(f"{path}: section '{section.title}': {lack}")
-
-
-def _lack(section: Part, recipe: Recipe) -> str:
-    """Say what a section asks for that its runs do not have: now, not after hours of training."""
-    names = {member for name in section.runs for member in recipe.members(name)}
-    runs = [run for run in recipe.steps if run.name in names]
-    networks = [run for run in runs if isinstance(run, Run)]
-    if section.kind in ("models", "matrix"):
-        tests = [set(run.tests if isinstance(run, Run) else run.data) for run in runs]
-        for test in section.tests:
-            if not all(test in each for each in tests):
-                return f"not all of its runs have the test '{test}'"
-        if not set.intersection(*tests):
-            return "its runs have no test in common"
-    if section.kind == "k_choice" and any(len(run.shuffles) != 1 for run in networks):
-        return "not all of its runs are against the shuffles of one k"
-    if section.kind == "motifs" and not any(run.motifs for run in networks):
-        return "none of its runs looks for motifs"
-    if section.kind == "search" and len(networks) == len(runs):
-        return "none of its runs is a search"
-    return ""
+        if said := lack(section, recipe):
+            raise RecipeError(f"{path}: section '{section.title}': {said}")
 
 
 def _check_run(where: str, run: Run | Search, sets: Mapping[str, str], before: set[str]) -> None:

@@ -21,10 +21,15 @@ from enhancer_core.study.fields import RecipeError
 ORACLES = ("bayes", "mllr", "mllr-no-prior")
 MODELS = ("network", "5-mers", *ORACLES)
 OVER = ("", "each", "left_out", "nearest", "k")
-SECTIONS = ("models", "each", "matrix", "k_choice", "motifs", "search")
+SECTIONS = ("models", "each", "matrix", "k_choice", "motifs", "filters", "search")
 POSITIVE = ("positives", "background")
 
-_PROTOCOL = ("shift", "flip", "weight_decay", "average", "schedule", "freeze")
+# What a run says of its training; a network with a protocol of its own has defaults of its own.
+PROTOCOL = (
+    *("restarts", "epochs", "ensemble", "keep", "learning_rate", "shift", "flip", "mutate"),
+    *("weight_decay", "average", "schedule", "freeze", "calibrate"),
+    "regressions",
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # also a folder's name
 
 
@@ -32,8 +37,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # also a folder's name
 class Data:
     """One data set: a species, a factor or a simulation.
 
-    It comes from files, from a simulation, from a genome (background alone) or from the synthetic
-    world. Data of one `set` are split together, and only they may be pooled.
+    It comes from files, from a simulation, from a genome (background alone, or as many windows as
+    there are positives), from the synthetic world, or from a table, which is for tests alone. Data
+    of one `set` are split together, and only they may be pooled.
     """
 
     name: str
@@ -43,9 +49,10 @@ class Data:
     numbered: bool = False  # records are named by their number, where a file has a name twice
     simulate: str = ""  # a motif: CEBPA, HNF4A
     definition: str = "figure2"
-    genome: str = ""  # FASTA; windows without N
+    genome: str = ""  # FASTA; windows without N; alone, or the background of positives
     repeats: float = 1.0  # share of a genome's window that may be lower case, at most
     world: str = ""  # a species of the synthetic world
+    table: str = ""  # columns sequence and bound (1 or 0): test part, with all that is linked to it
     number: int | None = None  # sequences of each class, at most; None takes all of a file
     length: int = 500  # bp, of what is not read from files
     folds: int = 0  # 2 or more: cross-validation; a run is then one on each fold
@@ -53,19 +60,22 @@ class Data:
 
     def __post_init__(self) -> None:
         """Check that there is one source."""
-        sources = (self.positives or self.background, self.simulate, self.genome, self.world)
+        files = self.positives or self.background
+        genome = "" if self.positives and not self.background else self.genome
+        sources = (files, self.simulate, genome, self.world, self.table)
         if sum(map(bool, sources)) != 1:
             raise RecipeError(
-                "one source is needed: positives and background, simulate, genome, or world"
+                "one source is needed: positives and background, positives and genome, simulate,"
+                " genome, world, or table"
             )
-        if not (self.positives or self.background) and self.number is None:
+        if not (files or self.table) and self.number is None:
             raise RecipeError("'number' is needed for what is not read from files")
         if self.number is not None and self.number < 20:
             raise RecipeError(f"number is {self.number}; at least 20 of each class are needed")
-        if self.folds and (self.folds < 2 or self.set not in ("", self.name)):
+        if self.folds and (self.folds < 2 or self.set not in ("", self.name) or self.table):
             raise RecipeError(
                 f"folds is {self.folds} in the set '{self.set_name}'; allowed are 0, and 2 or more"
-                " of data in no set with others"
+                " of data in no set with others, and of no table"
             )
         if not 0 <= self.repeats <= 1:
             raise RecipeError(f"repeats is {self.repeats}; allowed is 0 to 1")
@@ -88,7 +98,7 @@ class Run:
     """One model: what it learns from, how, and on what it is tested.
 
     The defaults of training are the paper's, but for restarts and epochs, which a recipe chooses
-    by its size.
+    by its size; in a recipe, those of network = "best" are its own protocol's.
     """
 
     name: str
@@ -105,23 +115,31 @@ class Run:
     network: str = "enhancer"
     restarts: int = 3
     epochs: int = 12
-    ensemble: int = 1  # this and the next: as in `protocol.TrainConfig`
+    ensemble: int = 1  # from here to regressions: as in `protocol.TrainConfig`
     keep: str = "best"
+    learning_rate: float = 1e-3
     shift: int = 0
     flip: bool = False
+    mutate: float = 0.0
     weight_decay: float = 0.0
     average: float = 0.0
     schedule: str = "constant"
     freeze: int = 0
+    calibrate: bool = False
+    regressions: bool = False
     widen: float = 1.0  # times the filters of each convolution
     filters: int | None = None  # of the first convolution, whatever `widen` says
+    width: int | None = None  # bp of each of these; None: the network's own
     plant: tuple[str, ...] = ()  # runs whose filters make up three quarters of a wider network's
     plant_motifs: tuple[str, ...] = ()  # FILE or FILE:NAME, as filters of the first convolution
     initial: str = ""  # a run whose weights are the first ones
     warm: bool = False  # with over = "k": each k starts from the weights of the one before
     updates_of: str = ""  # a run: as many mini-batches as it takes, in whole epochs
     control_of: str = ""  # the run whose gain this one checks
-    tests: tuple[str, ...] = ()  # data, or DATA/k: against k-shuffles; empty: the run's own task
+    baseline: str = ""  # a run of 5-mers; its AUC goes into the model's record, to be published
+    # Data, or DATA/4: against 4-shuffles; with over = "k", DATA/k is each run's own k. Empty: the
+    # run's own task.
+    tests: tuple[str, ...] = ()
     motifs: tuple[str, ...] = ()  # looked for among the first layer's filters
     paper: float | None = None  # AUC that the paper gives
     group: str = ""  # the run of the recipe that this one came of; not to be given
@@ -159,7 +177,7 @@ class Run:
     @property
     def needs(self) -> tuple[str, ...]:
         """Names of the runs that it builds on."""
-        return tuple(filter(None, (*self.plant, self.initial, self.updates_of)))
+        return tuple(filter(None, (*self.plant, self.initial, self.updates_of, self.baseline)))
 
     def mix(self) -> Mix:
         """Give what its positives are opposed to."""
@@ -168,8 +186,7 @@ class Run:
 
     def config(self) -> TrainConfig:
         """Give how its networks are trained."""
-        names = ("restarts", "epochs", "ensemble", "keep", *_PROTOCOL)
-        return TrainConfig(**{name: getattr(self, name) for name in names})
+        return TrainConfig(**{name: getattr(self, name) for name in PROTOCOL})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,6 +239,8 @@ class Part:
     headline: str = ""  # what its main figure is called at the top of the page; empty: not there
     within: float | None = None  # of a section of models: how near the first is to come to `beside`
     least: float | None = None  # a figure that is to be reached; the report says whether it was
+    most_q: float = 0.01  # of motifs and filters: false discovery rate below which one matches
+    k: int | None = None  # of a choice of k: what the recipe goes on with, whatever is recommended
 
     def __post_init__(self) -> None:
         """Check the values that stand alone."""

@@ -22,7 +22,7 @@ from enhancer_core import __version__
 from enhancer_core.dataset import PARTS, SplitDataset
 from enhancer_core.io.files import make_folder, read_lines, remove_partial, write_json
 from enhancer_core.study.execute import Context, execute
-from enhancer_core.study.material import digest, load
+from enhancer_core.study.material import check_files, digest, load
 from enhancer_core.study.recipe import Run, Search, Study, settings
 from enhancer_core.study.search import search
 
@@ -73,13 +73,14 @@ def run_study(
     EnhancerError
         If data are not what they should be, or a file cannot be written.
     """
+    check_files(study, data_folder)
     runs = folder / "runs"
-    make_folder(runs)
     found: dict[str, Result] = {}
     sizes: dict[str, dict[str, Any]] = {}
     workers = threads if device == "cpu" else 1
     for recipe in study.recipes:
         data = load(recipe.data, data_folder, seed=seed)
+        make_folder(runs)
         sizes[recipe.name] = {name: _sizes(each) for name, each in data.items()}
         context = Context(
             recipe=recipe, data=data, data_folder=data_folder, seed=seed, device=device,

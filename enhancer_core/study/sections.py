@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from enhancer_core.metrics import Estimate
-from enhancer_core.motif import ppm, reverse_complement
-from enhancer_core.report import Figure, Section, Table, plots
+from enhancer_core.report import Figure, Section, Table
 from enhancer_core.report.sentences import with_interval
 from enhancer_core.study import figures, words
 from enhancer_core.study.compare import (
     CHANCE_AT_MOST,
+    PAPER_K,
     Result,
     auc,
     difference,
     mean,
+    rank_correlation,
     recommended_k,
 )
 from enhancer_core.study.matrix import matrix_section
 from enhancer_core.study.models import each_section, models_section
+from enhancer_core.study.motif_sections import filters_section, motifs_section
 from enhancer_core.study.parts import figure_id, runs_of, text_of
-from enhancer_core.study.recipe import Part, Recipe, Run, Search
+from enhancer_core.study.recipe import Part, Recipe, Run, Search, split_test
 
 _TOP = 8  # candidates of a search that are listed
+_FEWEST = 10  # candidates of a round whose ranks are compared
 
 
 def section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
@@ -35,7 +39,8 @@ def section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
         "each": each_section,
         "matrix": matrix_section,
         "k_choice": _k_choice,
-        "motifs": _motifs,
+        "motifs": motifs_section,
+        "filters": filters_section,
         "search": _search,
     }[part.kind]
     return compose(part, recipe, results)
@@ -50,13 +55,30 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
             continue
         name = run.shown.rpartition(", k = ")[0] or run.shown
         k = run.shuffles[0]
-        lines.setdefault(name, {})[k] = mean([auc(results[run.name], t) for t in run.tests])
+        own = [test for test in run.tests if split_test(test)[1] == k]
+        lines.setdefault(name, {})[k] = mean([auc(results[run.name], test) for test in own])
         runs.setdefault(name, []).append(run)
-    background, *others = lines
+    background = next(iter(lines))
+    of_shuffles = [name for name in lines if runs[name][0].positive == "background"]
+    others = [name for name in lines if name not in (background, *of_shuffles)]
     recommended = {other: recommended_k(lines[background], lines[other]) for other in others}
     said = [
         words.k_choice(other, k, lines[background].get(k or 0), lines[other].get(k or 0))
         for other, k in recommended.items()
+    ]
+    if part.k is not None and recommended:
+        said.append(words.k_used(part.k, recommended))
+    said += [
+        words.beside_chance(name, PAPER_K, lines[name][PAPER_K], CHANCE_AT_MOST)
+        for name in of_shuffles
+        if PAPER_K in lines[name]
+    ]
+    said += [
+        words.by_other_background(
+            name, {other: recommended_k(lines[name], lines[other]) for other in others}
+        )
+        for name in of_shuffles
+        if name != background and others and len(lines[name]) == len(lines[background])
     ]
     chosen = next((k for k in recommended.values() if k is not None), None)
     first = runs[background]
@@ -93,61 +115,6 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
     )
 
 
-def _motifs(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
-    """Show the filter most like each motif that was looked for."""
-    rows, drawn, found = [], [], []
-    for run in runs_of(part, recipe):
-        for spec, best in results[run.name].get("motifs", {}).items():
-            motif = spec.rpartition(":")[2].rpartition(".")[2]
-            found.append((run, motif, best["similarity"]))
-            rows.append((run.shown, motif, f"{best['similarity']:.3f}"))
-            if "pfm" in best:
-                drawn += _pair(run, motif, best)
-    said = []
-    if part.least is not None:
-        least = min(similarity for _, _, similarity in found)
-        enough = sum(similarity >= part.least for _, _, similarity in found)
-        said.append(
-            f"{enough} of {len(found)} reach a similarity of {part.least:g}; the least is"
-            f" {least:.3f}."
-        )
-    return Section(
-        title=part.title,
-        text=text_of(part, *said),
-        tables=[
-            Table(
-                head=("Network", "Motif", "Similarity"),
-                rows=rows,
-                text_columns=2,
-                caption="Pearson correlation of the best filter with the motif, as HOMER's"
-                " (1 is the same).",
-            )
-        ],
-        figures=drawn,
-        small_figures=True,
-    )
-
-
-def _pair(run: Run | Search, motif: str, best: Mapping[str, object]) -> list[Figure]:
-    pfm = np.array(best["pfm"], dtype=np.float64)
-    if best["strand"] == -1:
-        pfm = reverse_complement(pfm)
-    return [
-        Figure(
-            svg=plots.logo(ppm(pfm)),
-            alt=f"Logo of the filter of {run.shown} most like {motif}",
-            caption=Markup("<b>{}</b><br>filter most like {}, {:.2f}").format(
-                run.shown, motif, best["similarity"]
-            ),
-        ),
-        Figure(
-            svg=plots.logo(ppm(np.array(best["motif"], dtype=np.float64))),
-            alt=f"Logo of {motif}",
-            caption=Markup("<b>{}</b><br>as known").format(motif),
-        ),
-    ]
-
-
 def _search(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Tell how a search went, round by round, and how its winner did."""
     runs = runs_of(part, recipe)
@@ -175,7 +142,7 @@ def _search(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
         said += " " + words.versus("The winner", base.shown, gain)
     return Section(
         title=part.title,
-        text=text_of(part, said),
+        text=text_of(part, said, _rank_kept(result["rounds"])),
         tables=[
             Table(
                 head=("Round", "Mixes", "Updates each", "Best", "Its AUC", "Median AUC"),
@@ -186,6 +153,20 @@ def _search(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
             Table(head=("Last round", "Validation AUC"), rows=top),
         ],
     )
+
+
+def _rank_kept(rounds: Sequence[Mapping[str, Any]]) -> str:
+    """Say whether each round ranked the mixes that went on as the next one did."""
+    said = []
+    for number, (one, other) in enumerate(pairwise(rounds), start=1):
+        before = {_mix(each): each[2] for each in one["candidates"]}
+        after = [each[2] for each in other["candidates"]]
+        if len(after) >= _FEWEST:
+            rho = rank_correlation([before[_mix(each)] for each in other["candidates"]], after)
+            said.append(words.rank_kept(number, len(after), rho))
+    if not said:
+        return ""
+    return " ".join([*said, "(Rank correlation of validation AUC, with its 95 % interval.)"])
 
 
 def _mix(candidate: Sequence[object]) -> str:

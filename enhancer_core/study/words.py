@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from enhancer_core.metrics import Estimate
 from enhancer_core.report.sentences import signed, signed_interval, with_interval
@@ -106,6 +106,70 @@ def k_choice(
         f"{sentence(name)}: k = {k} is recommended, where the background has"
         f" {with_interval(background)} and they have {with_interval(positives)}."
     )
+
+
+def k_used(used: int, recommended: Mapping[str, int | None]) -> str:
+    """Say whether the k that a recipe goes on with is the one that came out.
+
+    Examples
+    --------
+    >>> k_used(3, {"peaks": 3, "others": 3})
+    'This recipe goes on with k = 3, as recommended.'
+    >>> k_used(3, {"peaks": 4, "others": None})
+    'This recipe goes on with k = 3; recommended are k = 4 for peaks and none for others.'
+    """
+    if set(recommended.values()) == {used}:
+        return f"This recipe goes on with k = {used}, as recommended."
+    told = [f"{f'k = {k}' if k else 'none'} for {name}" for name, k in recommended.items()]
+    verb = "are" if len(told) > 1 else "is"
+    return f"This recipe goes on with k = {used}; recommended {verb} {listed(told)}."
+
+
+def by_other_background(name: str, recommended: Mapping[str, int | None]) -> str:
+    """Say which k the rule would recommend by another background.
+
+    Examples
+    --------
+    >>> by_other_background("repeats", {"peaks": 5, "others": None})
+    "Were 'repeats' the background, the rule would recommend k = 5 for peaks and no k for others."
+    """
+    told = [f"{f'k = {k}' if k else 'no k'} for {other}" for other, k in recommended.items()]
+    return f"Were '{name}' the background, the rule would recommend {listed(told)}."
+
+
+def beside_chance(name: str, k: int, value: Estimate, most: float) -> str:
+    """Say whether a background is as near to chance against its own k-shuffles as the paper's.
+
+    Examples
+    --------
+    >>> beside_chance("repeats", 4, Estimate(0.8, 0.78, 0.82), 0.55)
+    "'repeats' at k = 4: 0.800 (0.780–0.820), above the paper's 0.55: told from its shuffles."
+    >>> beside_chance("dna", 4, Estimate(0.56, 0.54, 0.58), 0.55)
+    "'dna' at k = 4: 0.560 (0.540–0.580), which does not tell it from the paper's 0.55."
+    >>> beside_chance("dna", 4, Estimate(0.51, 0.49, 0.53), 0.55)
+    "'dna' at k = 4: 0.510 (0.490–0.530), below 0.55, as the paper found."
+    """
+    told = f"'{name}' at k = {k}: {with_interval(value)}"
+    if value.low > most:
+        return f"{told}, above the paper's {most:g}: told from its shuffles."
+    if value.high < most:
+        return f"{told}, below {most:g}, as the paper found."
+    return f"{told}, which does not tell it from the paper's {most:g}."
+
+
+def rank_kept(number: int, n: int, rho: Estimate) -> str:
+    """Say whether a round of a search ranked its candidates as the next round did.
+
+    Examples
+    --------
+    >>> rank_kept(1, 384, Estimate(0.05, -0.05, 0.15))
+    'Rounds 1 and 2 rank the 384 mixes of both alike by no more than chance: +0.050 (−0.050 to \
++0.150).'
+    """
+    told = f"{signed(rho.value)} ({signed_interval(rho)})"
+    verb = "alike" if rho.low > 0 else "alike by no more than chance"
+    verb = "the other way round" if rho.high < 0 else verb
+    return f"Rounds {number} and {number + 1} rank the {n:,} mixes of both {verb}: {told}."
 
 
 def sentence(text: str) -> str:

@@ -15,7 +15,7 @@ from enhancer_core.augment import augment
 from enhancer_core.calibration import Platt, calibrated, fit_platt
 from enhancer_core.compiled import OBSTACLE
 from enhancer_core.dataset import SplitDataset
-from enhancer_core.engine import Learner
+from enhancer_core.engine.learner import Learner
 from enhancer_core.errors import DatasetError
 from enhancer_core.metrics import roc_auc
 from enhancer_core.model import Ensemble, Network, network_of, network_of_members

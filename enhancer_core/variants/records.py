@@ -217,7 +217,7 @@ def _info(
     info: dict[str, str] = {}
     if any(scored):
         for column, name in enumerate(("REF", "ALT", "DIFF", "LOGIT")):
-            info[name] = ",".join("." if row is None else f"{row[column]:.6g}" for row in scored)
+            info[name] = ",".join(["." if row is None else f"{row[column]:.6g}" for row in scored])
     if None in scored:
         info["SKIP"] = ",".join(each if isinstance(each, str) else "." for each in plan)
     return info

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from enhancer_core.dna import Codes, reverse_complement
+from enhancer_core.engine.odds import expit
 from enhancer_core.predict import Scorer, log_odds, substituted_log_odds
 
 
@@ -74,11 +74,26 @@ def effects(
     (0.0, (2,))
     """
     own = np.asarray(rows, dtype=np.int64)
-    strands = [
-        _odds(network, read(references), read(alternatives), own, threads=threads)
-        for read in (np.asarray, reverse_complement)
-    ]
-    before, after = (np.stack(each) for each in zip(*strands, strict=True))
+    changed = alternatives != references[own]
+    single = np.count_nonzero(changed, axis=1) == 1
+    places = changed[single].argmax(axis=1)
+    bases = alternatives[single, places]
+    before, after = np.empty((2, len(references))), np.empty((2, len(own)))
+    strands = (
+        (references, places, bases, alternatives[~single]),
+        (
+            reverse_complement(references),
+            references.shape[1] - 1 - places,
+            reverse_complement(bases[:, np.newaxis])[:, 0],
+            reverse_complement(alternatives[~single]),
+        ),
+    )
+    for strand, (windows, positions, letters, others) in enumerate(strands):
+        before[strand], after[strand, single] = _odds(
+            network, windows, own[single], positions, letters, threads=threads
+        )
+        if len(others):
+            after[strand, ~single] = log_odds(network, others, threads=threads)
     logit = (after - before[:, own]).mean(axis=0)
     return Effects(expit(before).mean(axis=0)[own], expit(after).mean(axis=0), logit)
 
@@ -86,32 +101,26 @@ def effects(
 def _odds(
     network: Scorer,
     references: Codes,
-    alternatives: Codes,
     rows: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    bases: Codes,
     *,
     threads: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the log odds of references (m,) and alternatives (n,), read as they are.
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the log odds of references (m,), and of changes of a base of one of them (n,).
 
-    An alternative that differs at one base is computed from its reference, and so is the reference
-    itself, as a change of a base to what it is: what both need is read once.
+    A reference itself is computed as a change of a base to what it is, so that it is read once.
     """
-    single = (alternatives != references[rows]).sum(axis=1) == 1
-    near, own = alternatives[single], rows[single]
-    positions = (near != references[own]).argmax(axis=1)
     m = len(references)
-    sequences = np.concatenate([np.arange(m), own])
+    sequences = np.concatenate([np.arange(m), rows])
     order = np.argsort(sequences, kind="stable")  # changes of one reference next to each other
-    found = np.empty(len(sequences), dtype=np.float64)
+    found = np.empty(len(sequences), dtype=np.float32)
     found[order] = substituted_log_odds(
         network,
         references,
         sequences[order],
         np.concatenate([np.zeros(m, np.int64), positions])[order],
-        np.concatenate([references[:, 0], near[np.arange(len(own)), positions]])[order],
+        np.concatenate([references[:, 0], bases])[order],
         threads=threads,
     )
-    after = np.empty(len(alternatives), dtype=np.float64)
-    after[single] = found[m:]
-    after[~single] = log_odds(network, alternatives[~single], threads=threads)
-    return found[:m], after
+    return found[:m], found[m:]
