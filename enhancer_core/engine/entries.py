@@ -185,35 +185,6 @@ def _fragments(  # noqa: PLR0913
     )
 
 
-def _slide(  # noqa: PLR0913
-    codes: Value,
-    n: int,
-    starts: Value,
-    m: int,
-    layers: Value,
-    count: int,
-    packed: Value,
-    packed_size: int,
-    memory: Value,
-    memory_size: int,
-    place: int,
-    words: Value,
-    words_size: int,
-    best: Value,
-    best_size: int,
-) -> None:
-    slide(
-        carray(codes, n),
-        carray(starts, m),
-        carray(layers, count),
-        carray(packed, packed_size),
-        carray(memory, memory_size),
-        place,
-        carray(words, words_size),
-        carray(best, best_size),
-    )
-
-
 def _windows(  # noqa: PLR0913
     codes: Value,
     n: int,
@@ -256,6 +227,35 @@ def _windows(  # noqa: PLR0913
     )
 
 
+def _slide(  # noqa: PLR0913
+    codes: Value,
+    n: int,
+    starts: Value,
+    m: int,
+    layers: Value,
+    count: int,
+    place: int,
+    packed: Value,
+    packed_size: int,
+    memory: Value,
+    memory_size: int,
+    words: Value,
+    words_size: int,
+    scores: Value,
+    scores_size: int,
+) -> None:
+    slide(
+        carray(codes, n),
+        carray(starts, m),
+        carray(layers, count),
+        place,
+        carray(packed, packed_size),
+        carray(memory, memory_size),
+        carray(words, words_size),
+        carray(scores, scores_size),
+    )
+
+
 def _array(kind: Value, dimensions: int = 1) -> list[Value]:
     pointer = types.CPointer(kind)  # type: ignore[no-untyped-call]
     return [pointer, *[_WHOLE] * dimensions]
@@ -275,10 +275,7 @@ _ENTRIES: dict[str, tuple[Callable[..., None], list[Value]]] = {
         [*_ROWS, *_array(types.int64, 2), *_LAYERS, _WHOLE, *_FLOATS, *_FLOATS, *_SPACE],
     ),
     "fragments": (_fragments, [*_CODES, *_LAYERS, *_LAYERS, *_FRAGMENTS, *_FLOATS, *_SPACE]),
-    "slide": (
-        _slide,
-        [*_CODES, *_WHOLES, *_LAYERS, *_FLOATS, *_FLOATS, _WHOLE, *_WHOLES, *_FLOATS],
-    ),
+    "slide": (_slide, [*_CODES, *_WHOLES, *_LAYERS, _WHOLE, *_FLOATS, *_SPACE]),
     "windows": (
         _windows,
         [

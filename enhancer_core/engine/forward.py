@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from enhancer_core.compiled import compiled
@@ -25,7 +24,6 @@ from enhancer_core.engine.plan import (
 from enhancer_core.engine.vectors import (
     DOUBLE_TILES,
     Tile,
-    Vector,
     add,
     greater_half,
     load,
@@ -156,20 +154,24 @@ def read_dna(
             if chosen is None:
                 # Numbers that are known when it is compiled spare it half the time.
                 if n_tables == 3 and size == 3:
-                    both = _best_strands(words, q * 3, 3, 3, packed, base + 2 * f, table)
+                    both = best_strands(words, q * 3, 3, 3, packed, base + 2 * f, table)
                 elif n_tables == 3:
-                    both = _best_strands(words, q * size, size, 3, packed, base + 2 * f, table)
+                    both = best_strands(words, q * size, size, 3, packed, base + 2 * f, table)
                 else:
-                    both = _best_strands(
+                    both = best_strands(
                         words, q * size, size, n_tables, packed, base + 2 * f, table
                     )
                 best = greater_half(both)
             else:
                 best, which = spread(-np.inf), spread(0.0)
                 for p in range(size):
-                    forward, reverse = strands(
-                        words, q * size + p, packed, base + 2 * f, table, n_tables
-                    )
+                    position = q * size + p
+                    row = base + whole(words, position) + 2 * f
+                    forward, reverse = load(packed, row), load(packed, row + LANES)
+                    for t in range(1, n_tables):
+                        row = base + t * table + whole(words, position + t * LETTERS) + 2 * f
+                        forward = add(forward, load(packed, row))
+                        reverse = add(reverse, load(packed, row + LANES))
                     which = where_greater(forward, best, spread(2 * p), which)
                     best = where_greater(forward, best, forward, best)
                     which = where_greater(reverse, best, spread(2 * p + 1), which)
@@ -181,22 +183,8 @@ def read_dna(
                 store(chosen, output, which)
 
 
-@register_jitable
-def strands(
-    words: Words, position: int, packed: Floats, place: int, table: int, n_tables: int
-) -> tuple[Vector, Vector]:
-    """Score eight filters at a position on both strands; their tables begin at `place`."""
-    row = place + whole(words, position)
-    forward, reverse = load(packed, row), load(packed, row + LANES)
-    for t in range(1, n_tables):
-        row = place + t * table + whole(words, position + t * LETTERS)
-        forward = add(forward, load(packed, row))
-        reverse = add(reverse, load(packed, row + LANES))
-    return forward, reverse
-
-
 @compiled
-def _best_strands(
+def best_strands(
     words: Words, start: int, size: int, n_tables: int, packed: Floats, place: int, table: int
 ) -> Wide:
     """Give the best scores of eight filters in a pool, on the forward strand and on the other."""

@@ -145,6 +145,17 @@ def padded(count: int, step: int) -> int:
     return (count + step - 1) // step * step
 
 
+def slides(layers: Layers, convolutions: int) -> bool:
+    """Say whether a network is one convolution with one pool over all of it; see `sliding`."""
+    alone: bool = convolutions == 1 and layers[0]["outputs"] == 1
+    return alone
+
+
+def sliding_room(layers: Layers) -> int:
+    """Count the numbers that the kernels of `sliding` write on."""
+    return 2 * LANES * int(layers[0]["pool"])
+
+
 def tables(layer: Layer) -> int:
     """Count the tables of the first layer: one for each word that a filter reads."""
     count: int = (layer["width"] + LETTERS - 1) // LETTERS
@@ -154,17 +165,6 @@ def tables(layer: Layer) -> int:
 def table_row(layer: Layer) -> int:
     """Count the numbers of a table's row: for each 8 filters, 8 scores on either strand."""
     return 2 * padded(layer["filters"], LANES)
-
-
-def slides(layers: Layers, convolutions: int) -> bool:
-    """Say whether a network is one convolution with one pool over all of it: see `sliding`."""
-    alone: bool = convolutions == 1 and layers[0]["outputs"] == 1
-    return alone
-
-
-def sliding_room(layers: Layers) -> int:
-    """Count the numbers that `sliding.slide` and `sliding.slide_changes` write on."""
-    return 2 * LANES * int(layers[0]["pool"])
 
 
 def sums_shape(layer: Layer) -> tuple[int, int, int]:

@@ -82,11 +82,9 @@ class Predictor:
         -------
         float32, shape (n, outputs, filters)
         """
-        plan = self._plan
-        last = plan.layers[plan.convolutions - 1]
-        shape = int(last["outputs"]), int(last["filters"])
-        found = self._outputs(codes, plan.layers[: plan.convolutions], shape[0] * shape[1])
-        return found.reshape(len(codes), *shape)
+        layers = self._plan.layers[: self._plan.convolutions]
+        shape = int(layers[-1]["outputs"]), int(layers[-1]["filters"])
+        return self._outputs(codes, layers, shape[0] * shape[1]).reshape(len(codes), *shape)
 
     def _outputs(self, codes: Codes, layers: Layers, size: int) -> Floats:
         """Compute the first `size` numbers that the last of these layers gives: (n, size)."""
@@ -154,10 +152,10 @@ class Predictor:
         return found
 
     def _changed_logits(self, codes: Codes, changes: Changes) -> Floats:
-        layers, memory = self._plan.layers, aligned(self._plan.memory)
-        original, size = aligned(self._plan.memory), max(self._plan.scores, sliding_room(layers))
+        memory, original = aligned(self._plan.memory), aligned(self._plan.memory)
+        size = max(self._plan.scores, sliding_room(self._plan.layers))
         scores, words = aligned(size), np.empty(codes.shape[1], np.int64)
-        substitute = entry("substitute")
+        substitute, layers = entry("substitute"), self._plan.layers
         same = flat(layers, self._plan.convolutions, self._packed, memory, original, words, scores)
         found = np.empty((len(changes), CLASSES), np.float32)
         for start in range(0, len(found), _BLOCK):

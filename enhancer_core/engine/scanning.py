@@ -90,7 +90,7 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
             memory = memory if len(memory) >= sharing.memory else aligned(sharing.memory)
         stretch = codes[first : first + some[-1] + length]
         if sharing.layers and slides(layers, plan.convolutions):
-            entry("slide")(*flat(stretch, some, layers, packed, memory, plan.memory, words, scores))
+            entry("slide")(*flat(stretch, some, layers, plan.memory, packed, memory, words, scores))
         entry("fragments")(
             *flat(stretch, layers, unpooled, sharing.fragments, packed, memory, words, scores)
         )

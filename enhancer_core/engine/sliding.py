@@ -11,12 +11,14 @@ the best before and the best behind.
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
 from numba.extending import register_jitable
 
 from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
-from enhancer_core.engine.forward import Words, respell, spell, strands
+from enhancer_core.engine.forward import Words, best_strands, respell, spell
 from enhancer_core.engine.plan import (
     LANES,
     WORDS,
@@ -29,8 +31,9 @@ from enhancer_core.engine.plan import (
     tables,
 )
 from enhancer_core.engine.scanning import Numbers
-from enhancer_core.engine.vectors import Vector, add, load, spread, store
-from enhancer_core.engine.vectors import where_greater as choose
+from enhancer_core.engine.vectors import add, greater_half, load, spread, store, where_greater
+
+Vector: TypeAlias = Any  # known to numba only
 
 register_jitable(slides)
 
@@ -40,21 +43,22 @@ def slide(
     codes: Codes,
     starts: Numbers,
     layers: Layers,
+    place: int,
     packed: Floats,
     memory: Floats,
-    place: int,
     words: Words,
     best: Floats,
 ) -> None:
     """Compute the first layer's one output for windows of codes whose starts ascend, the first 0.
 
-    That of window i goes to `memory` at `place` + i * the layer's stride, in whole vectors. `best`,
-    of `sliding_room` numbers, is to write on.
+    That of window i goes to `memory` at `place` and i strides of the layer. `best`, of
+    `sliding_room` numbers, is to write on.
     """
     layer = layers[0]
-    size, n_tables, table = layer.pool, tables(layer), WORDS * table_row(layer)
-    end = starts[-1] + size
     spell(codes, layer, words)
+    size, stride = layer.pool, layer.stride
+    n_tables, table = tables(layer), WORDS * table_row(layer)
+    end = starts[len(starts) - 1] + size
     for f in range(0, layer.filters, LANES):
         base, bias = layer.packed + 2 * f, load(packed, layer.packed_bias + f)
         i = begin = 0
@@ -64,11 +68,11 @@ def slide(
                 while i < len(starts) and starts[i] + size == begin + p:
                     # The window that has come to its end began at this place of the block before.
                     pooled = add(better(load(best, p * LANES), here), bias)
-                    store(memory, place + i * layer.stride + f, better(pooled, spread(0.0)))
+                    store(memory, place + i * stride + f, better(pooled, spread(0.0)))
                     i += 1
                 if begin + p < end:
-                    forward, reverse = strands(words, begin + p, packed, base, table, n_tables)
-                    score = better(forward, reverse)
+                    both = best_strands(words, begin + p, 1, n_tables, packed, base, table)
+                    score = greater_half(both)
                     here = better(here, score)
                     store(best, p * LANES, score)
             # From each place to the block's end, for the windows that begin there.
@@ -100,8 +104,7 @@ def slide_changes(
             base, bias = layer.packed + 2 * f, load(packed, layer.packed_bias + f)
             here = spread(-np.inf)
             for p in range(size):
-                forward, reverse = strands(words, p, packed, base, table, n_tables)
-                score = better(forward, reverse)
+                score = greater_half(best_strands(words, p, 1, n_tables, packed, base, table))
                 here = better(here, score)
                 store(best, p * LANES, here)  # up to each place
                 store(best, behind + p * LANES, score)
@@ -116,9 +119,8 @@ def slide_changes(
                     here = better(here, load(best, behind + stop * LANES))
                 change = (changes[i, 2] - codes[sequence, position]) * row
                 respell(words, position, change)
-                for p in range(first, stop):
-                    forward, reverse = strands(words, p, packed, base, table, n_tables)
-                    here = better(here, better(forward, reverse))
+                near = best_strands(words, first, stop - first, n_tables, packed, base, table)
+                here = better(here, greater_half(near))
                 respell(words, position, -change)
                 place = layer.output + i * layer.stride + f
                 store(memory, place, better(add(here, bias), spread(0.0)))
@@ -127,4 +129,4 @@ def slide_changes(
 @compiled
 def better(one: Vector, other: Vector) -> Vector:
     """Keep the larger, lane by lane."""
-    return choose(one, other, one, other)
+    return where_greater(one, other, one, other)
