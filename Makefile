@@ -65,7 +65,7 @@ bench: debian $(BENCH)/.installed $(KIPOI)/.installed
 study: install
 	$(BIN)/enhancer-core study training/recipes/paper.toml --data $(DATA) -o $(STUDY) $(STUDY_OPTIONS)
 
-HUMAN = human_liver_background human_liver_4shuffle human_promoters human_mouse_promoters
+HUMAN = human_liver_best human_liver_background human_liver_4shuffle human_promoters human_mouse_promoters
 saturation: install
 	$(BIN)/python training/saturation.py $(DATA) \
 	  $(foreach row,$(HUMAN),$(wildcard kipoi_models/EnhancerCNN/weights/$(row)-*.safetensors)) \
