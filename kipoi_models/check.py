@@ -38,6 +38,9 @@ from enhancer_core.publish import TEMPLATE, read_rows, weights_path
 SOURCE = Path(__file__).parent
 NAME = "enhancer"  # of the source in Kipoi's configuration
 TOLERANCE = 1e-6
+# Regressions add up the scores of a thousand motifs, in float32 and here in another order: to 1e-5
+# of the log odds l, which moves a probability p by l p (1 - p) of that, .224 at most.
+TOLERANCES = {"best": TOLERANCE + 0.224e-5}  # by network
 STOCK_LOADER = "kipoiseq.dataloaders.SeqIntervalDl"
 
 
@@ -114,7 +117,8 @@ def tests_green(bench: Bench, model: str, _: dict[str, str]) -> None:
 def predicts(bench: Bench, model: str, row: dict[str, str]) -> None:
     """`kipoi predict` gives what the row expects, and `enhancer-core predict` on the windows."""
     found = bench.predict(model, "--num_workers", 2, "--batch_size", 3)
-    same(found, np.array(row["expected"].split(), dtype=float), TOLERANCE)
+    tolerance = TOLERANCES.get(row["network"], TOLERANCE)
+    same(found, np.array(row["expected"].split(), dtype=float), tolerance)
     bench.run(
         *("enhancer-core", "extract", "example/genome.fa", "example/intervals.bed"),
         *("--length", row["length"], "-o", "windows.fa"),
@@ -122,7 +126,7 @@ def predicts(bench: Bench, model: str, row: dict[str, str]) -> None:
     weights = weights_path(bench.folder / "source" / model.split("/")[0], row)
     bench.run("enhancer-core", "predict", weights, "windows.fa", "-o", "ours.tsv")
     ours = pd.read_csv(bench.folder / "ours.tsv", sep="\t")["probability"].to_numpy()
-    same(found, ours, TOLERANCE)
+    same(found, ours, tolerance)
 
 
 def takes_the_stock_loader(bench: Bench, model: str, row: dict[str, str]) -> None:
@@ -134,7 +138,8 @@ def takes_the_stock_loader(bench: Bench, model: str, row: dict[str, str]) -> Non
         auto_resize_len=int(row["length"]),
         alphabet_axis=0,
     )
-    same(found, np.array(row["expected"].split(), dtype=float), TOLERANCE)
+    tolerance = TOLERANCES.get(row["network"], TOLERANCE)
+    same(found, np.array(row["expected"].split(), dtype=float), tolerance)
 
 
 def is_listed(bench: Bench, model: str, _: dict[str, str]) -> None:
@@ -167,7 +172,8 @@ def loads_in_python(bench: Bench, model: str, row: dict[str, str]) -> None:
     assert batch["metadata"]["ranges"]["start"].tolist()[0] == 5 - length // 2
     network = load_model(Path(loaded.source_dir) / loaded.args["weights"]).network
     found = loaded.predict_on_batch(batch["inputs"])
-    same(found[:, 0], probabilities(network, wanted), TOLERANCE)
+    tolerance = TOLERANCES.get(row["network"], TOLERANCE)
+    same(found[:, 0], probabilities(network, wanted), tolerance)
 
 
 def tiles_an_interval(bench: Bench, _: str, __: dict[str, str]) -> None:
