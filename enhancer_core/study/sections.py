@@ -96,9 +96,10 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
         text=text_of(part, f"{words.K_RULE} The background is '{background}'.", *said),
         tables=[
             Table(
-                head=("k", *lines, "Shuffles equal to their input, %"),
+                head=("k", *lines, "Equal, %"),
                 rows=table,
-                caption="Test AUC against the sequences' own k-shuffles, with 95 % intervals.",
+                caption="Test AUC against the sequences' own k-shuffles, with 95 % intervals; and the"
+                " share of shuffles that equal their input.",
             )
         ],
         key=list(zip(figures.COLOURS, lines, strict=False)),
