@@ -98,8 +98,8 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
             Table(
                 head=("k", *lines, "Equal, %"),
                 rows=table,
-                caption="Test AUC against the sequences' own k-shuffles, with 95 % intervals; and the"
-                " share of shuffles that equal their input.",
+                caption="Test AUC against the sequences' own k-shuffles, with 95 % intervals, and"
+                " the share of shuffles that equal their input.",
             )
         ],
         key=list(zip(figures.COLOURS, lines, strict=False)),
