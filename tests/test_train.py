@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from enhancer_core.motif import BUILTIN, Motif
 from enhancer_core.plant import Planted
 from enhancer_core.predict import log_odds, probabilities
 from enhancer_core.protocol import TrainConfig
-from enhancer_core.train import Check, Trained, train
+from enhancer_core.regression import fit_k_mers
+from enhancer_core.train import Check, Trained, train, weighed
 
 SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), keep=0.8, length=60)
 SHORT = TrainConfig(restarts=3, epochs=4, batch=20)
@@ -111,7 +113,9 @@ def test_an_ensemble_is_the_best_restarts_together_and_changes_none_of_them(
     ]
 
 
-def test_regressions_join_the_networks_and_each_part_counts_the_same(tmp_path: Path) -> None:
+def test_regressions_join_the_networks_and_each_part_counts_for_what_it_tells(
+    tmp_path: Path,
+) -> None:
     data, config = planted(300), replace(SHORT, ensemble=2, calibrate=True)
     gattaca = Motif("GATTACA", np.eye(4)[encode(["GATTACA"])[0]].T + 0.01)
     motifs = [gattaca, BUILTIN["CEBPA"], BUILTIN["HNF4A"]]
@@ -134,7 +138,12 @@ def test_regressions_join_the_networks_and_each_part_counts_the_same(tmp_path: P
     check = data.validation
     odds = [log_odds(part, check.codes) for part in parts]
     # Of the ensemble's five members a part has one, or two: its share of the mean is 1/5 or 2/5
-    shares = [float(each.std()) * len(part.members) for each, part in zip(odds, parts, strict=True)]
+    shares = []
+    for each, model in zip(odds, parts, strict=True):
+        classes = each[check.labels], each[~check.labels]
+        within = math.sqrt(np.mean([some.var() for some in classes]))
+        apart = (classes[0].mean() - classes[1].mean()) / within
+        shares.append(within * len(model.members) / apart)
     assert shares == pytest.approx([shares[0]] * 3, rel=1e-4)
     for part, each in zip(joined.parts, odds, strict=True):
         assert part.validation_auc == pytest.approx(roc_auc(check.labels, each), abs=1e-6)
@@ -145,6 +154,20 @@ def test_regressions_join_the_networks_and_each_part_counts_the_same(tmp_path: P
     for codes in (data.test.codes, check.codes):
         sums = np.sum([log_odds(part, codes) * len(part.members) for part in parts], axis=0) / 5
         np.testing.assert_allclose(log_odds(joined.network, codes), sums, rtol=1e-4, atol=1e-4)
+
+
+def test_a_part_that_tells_nothing_counts_nothing_unless_none_tells() -> None:
+    data = planted(300)
+    (useful,) = fit_k_mers(data).members
+    constant = replace(useful, parameters=np.zeros_like(useful.parameters))
+    constant.parameters[-2:] = 1, 2  # the biases of the two logits
+    check = data.validation
+    assert roc_auc(check.labels, log_odds(Model((useful,), {}), check.codes)) > 0.6
+    kept, silent = weighed([[useful], [constant]], check.codes, check.labels)
+    assert np.ptp(log_odds(Model((kept,), {}), check.codes)) > 0
+    assert not silent.parameters.any()
+    same = weighed([[useful], [useful]], check.codes, ~check.labels)  # wrong more often than right
+    assert [each.parameters.tobytes() for each in same] == [useful.parameters.tobytes()] * 2
 
 
 def test_without_motifs_there_is_one_regression_and_without_regressions_no_parts() -> None:

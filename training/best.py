@@ -36,7 +36,7 @@ from enhancer_core.predict import log_odds
 from enhancer_core.protocol import protocol
 from enhancer_core.regression import fit_best_hits, fit_k_mers
 from enhancer_core.start import from_motifs
-from enhancer_core.train import balanced, train
+from enhancer_core.train import train, weighed
 
 FOLDS = 5
 POSITIVES, NEGATIVES = (f"human_liver_h3k27ac/{name}.fa.gz" for name in ("enhancers", "background"))
@@ -113,7 +113,7 @@ def with_regressions(data: SplitDataset, *, file: Path, motifs: Path, threads: i
     network(data, name="best", file=file, motifs=motifs, threads=threads)
     regressions = [fit_k_mers(data), fit_best_hits(data, read_motifs(motifs))]
     parts = [load_model(file).members, *(each.members for each in regressions)]
-    members = balanced(parts, data.validation.codes, threads=threads)
+    members = weighed(parts, data.validation.codes, data.validation.labels, threads=threads)
     return scores_of(Model(tuple(members), {}), data, threads=threads)
 
 

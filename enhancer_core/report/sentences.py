@@ -90,9 +90,8 @@ def ensemble(parts: Sequence[tuple[str, float]]) -> str:
     *others, last = (f"{name} ({auc:.3f})" for name, auc in parts)
     return (
         f"Simple models, written as networks, predict with them. What is judged here is"
-        f" {', '.join(others)} and {last} together; in brackets is the validation AUC of each. Log"
-        " odds are divided by their standard deviation on the validation part, so that each counts"
-        " the same."
+        f" {', '.join(others)} and {last} together; in brackets is the validation AUC of each. Each"
+        " counts for how far apart its log odds set the classes of the validation part."
     )
 
 

@@ -6,7 +6,7 @@ check kept rather than its last. All chance comes from (seed, restart, epoch), s
 interrupted run continues with the same numbers, and the number of threads changes nothing.
 """
 
-from enhancer_core.train.parts import Part, balanced
+from enhancer_core.train.parts import Part, weighed
 from enhancer_core.train.restart import Check, Restart, discard_states
 from enhancer_core.train.run import Trained, Work, check_run, train, train_all
 from enhancer_core.train.together import arrangement
@@ -18,9 +18,9 @@ __all__ = [
     "Trained",
     "Work",
     "arrangement",
-    "balanced",
     "check_run",
     "discard_states",
     "train",
     "train_all",
+    "weighed",
 ]

@@ -1,9 +1,12 @@
-"""Networks and regressions together: each part of an ensemble counts the same."""
+"""Networks and regressions together: each part of an ensemble counts for what it can tell."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from enhancer_core.architecture import Member
 from enhancer_core.calibration import Platt, calibrated
@@ -21,16 +24,26 @@ class Part:
     validation_auc: float
 
 
-def balanced(parts: Sequence[Sequence[Member]], codes: Codes, *, threads: int = 1) -> list[Member]:
-    """Scale the parts of an ensemble so that each counts the same, in their output weights.
+def weighed(
+    parts: Sequence[Sequence[Member]],
+    codes: Codes,
+    labels: NDArray[np.bool_],
+    *,
+    threads: int = 1,
+) -> list[Member]:
+    """Scale the parts of an ensemble by how well each tells the classes, in their output weights.
+
+    A part's log odds are divided by their standard deviation within the classes, and count in
+    proportion to how many of these the classes are apart, the sensitivity index d' (Green and Swets
+    1966): the best weights of parts that err independently. What tells nothing counts nothing.
 
     Parameters
     ----------
     parts
         At least one; the log odds of each are the mean of its members'.
-    codes
-        uint8, shape (n, L): sequences that no part learned from. What each part says is divided by
-        the standard deviation of its log odds on these.
+    codes, labels
+        uint8, shape (n, L), and bool, shape (n,): sequences of both classes that no part learned
+        from.
     threads
         Cores to use; the result does not depend on it.
 
@@ -40,11 +53,22 @@ def balanced(parts: Sequence[Sequence[Member]], codes: Codes, *, threads: int = 
         The members of all parts, in order, whose mean log odds are the mean of the scaled parts'.
         They are no probabilities of any kind yet: see `calibration`.
     """
+    told = [log_odds(Model(tuple(part), {}), codes, threads=threads) for part in parts]
+    weights = np.array([_weight(odds.astype(np.float64), labels) for odds in told])
+    if not weights.any():  # an ensemble of parts that tell nothing
+        weights[:] = 1.0
     count = sum(len(part) for part in parts)
-    found = []
-    for part in parts:
-        spread = float(log_odds(Model(tuple(part), {}), codes, threads=threads).std())
-        share = count / len(parts) / len(part)  # of the ensemble's mean, for one of its members
-        scale = share / (spread or 1.0)  # what says the same of all adds nothing
-        found += [calibrated(member, Platt(scale, 0.0)) for member in part]
-    return found
+    shares = weights * count / len(parts)  # a part's, of the mean over all members
+    return [
+        calibrated(member, Platt(float(share) / len(part), 0.0))
+        for part, share in zip(parts, shares, strict=True)
+        for member in part
+    ]
+
+
+def _weight(log_odds: NDArray[np.float64], labels: NDArray[np.bool_]) -> float:
+    """Give d' over the deviation within the classes, or 0 where either is not above 0."""
+    positives, negatives = log_odds[labels], log_odds[~labels]
+    variance = float(positives.var() + negatives.var()) / 2
+    apart = float(positives.mean() - negatives.mean())
+    return apart / variance if variance > 0 and apart > 0 else 0.0

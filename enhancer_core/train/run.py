@@ -24,7 +24,7 @@ from enhancer_core.plant import Planted
 from enhancer_core.predict import log_odds, probabilities
 from enhancer_core.protocol import TrainConfig
 from enhancer_core.regression import Regression, fit_best_hits, fit_k_mers
-from enhancer_core.train.parts import Part, balanced
+from enhancer_core.train.parts import Part, weighed
 from enhancer_core.train.restart import (
     Check,
     Restart,
@@ -261,7 +261,7 @@ def _outcome(states: list[State], regressions: Sequence[Regression], *, threads:
         parts.append(Part(name, len(kept), roc_auc(check.labels, odds)))
         parts += [Part(each.name, len(each.members), each.auc) for each in regressions]
         groups = [kept, *(each.members for each in regressions)]
-        kept = balanced(groups, check.codes, threads=threads)
+        kept = weighed(groups, check.codes, check.labels, threads=threads)
         odds = log_odds(network_of_members(kept), check.codes, threads=threads)
     by = fit_platt(check.labels, odds)
     network = network_of_members([calibrated(each, by) for each in kept])
