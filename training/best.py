@@ -6,7 +6,8 @@ All models learn from the same sequences and are tested on the same ones, each s
 gets each model's scores of each fold, which a later call does not compute again, and table.tsv.
 `best` is its networks and its regressions together; the networks alone are trained once, and stay
 in FOLDER. The network and its protocol were chosen by their AUC on two fifths of these sequences,
-dealt out otherwise, and what joins them on two of these folds; so its figures flatter it a little.
+dealt out otherwise, and what joins them, and that they read no random letters, on two and on one of
+these folds; so its figures flatter it a little.
 """
 
 from __future__ import annotations
