@@ -100,9 +100,10 @@ def _said(
     said = []
     if part.least is not None:
         least = min(best["similarity"] for _, _, best in found)
+        one_each = len({run.name for run, _, _ in found}) == len(found)
         enough = [
-            run.shown
-            for run, _, best in found
+            run.shown if one_each else motif
+            for run, motif, best in found
             if best["similarity"] >= part.least and (not judged or _is_sure(best, part))
         ]
         also = f" and a q below {part.most_q:g}" if judged else ""
