@@ -194,8 +194,9 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 @click.option(
     "--regressions/--no-regressions",
     help="Let regressions on 5-mers, and on the best hits of all motifs of --plant-motifs, predict"
-    " with the networks, each counting as much as these together; with --calibrate only. Of more"
-    " motifs than fit into the network those that weigh most in that regression are planted.",
+    " with the networks, each counting for how well it tells the validation part's classes; with"
+    " --calibrate only. Of more motifs than fit into the network those that weigh most in that"
+    " regression are planted.",
 )
 @click.option(
     "--calibrate",
