@@ -25,7 +25,7 @@ from enhancer_core.architecture import (
 from enhancer_core.augment import augment
 from enhancer_core.batched import Batch, Learner, Predictor, Program, at_once
 from enhancer_core.batched.layers import logits
-from enhancer_core.batched.program import Visit, bytes_needed, moved
+from enhancer_core.batched.program import Visits, bytes_needed, moved
 from enhancer_core.dna import N_CODE, Codes
 from enhancer_core.engine.learner import Learner as CompiledLearner
 from enhancer_core.model import Network, one_hot
@@ -78,15 +78,18 @@ def test_logits_and_slopes_are_those_of_each_network_alone(
         torch.testing.assert_close(slopes[index], torch.cat([p.flatten() for p in pieces]))
 
 
-def visits(wanted: Architecture, counts: list[int], *, n: int, seed: int = 0) -> list[list[Visit]]:
+def visits(
+    wanted: Architecture, counts: list[int], *, n: int, seed: int = 0
+) -> list[Visits | None]:
     """Make so many mini-batches for each network, of n rows of the first 40."""
     rng = np.random.default_rng(seed)
 
-    def visit() -> Visit:
-        mask = dropout_mask(wanted, n, rng=rng)
-        return Visit(rows=rng.permutation(40)[:n], rate=1e-3, mask=mask)
+    def some(count: int) -> Visits:
+        rows = np.concatenate([rng.permutation(40)[:n] for _ in range(count)])
+        mask = dropout_mask(wanted, n * count, rng=rng)
+        return Visits(batch=n, rates=np.full(count, 1e-3), rows=rows, mask=mask)
 
-    return [[visit() for _ in range(count)] for count in counts]
+    return [some(count) if count else None for count in counts]
 
 
 def program(
@@ -130,7 +133,7 @@ def test_steps_are_those_of_the_compiled_engine_for_each_network_alone(
         first = networks(small, 3)[index].flat_parameters()
         alone = CompiledLearner(small, first, weight_decay=weight_decay, average=average)
         losses = []
-        for visit in each:
+        for visit in each or ():
             rows = visit.rows
             losses.append(alone.step(codes[rows], labels[rows], rate=visit.rate, mask=visit.mask))
         assert found["sum"][index] == pytest.approx(sum(losses), rel=1e-4)
@@ -245,11 +248,12 @@ def test_visits_that_move_turn_and_mutate_are_seen_so() -> None:
     changed = augment(codes[rows], moves, turned, letters)
     learners = [Learner(replace(SMALL, keep=1.0), flat(networks(SMALL, 1))) for _ in range(2)]
     labels = np.array([0, 1] * 20)
-    visit = Visit(rows=rows, rate=1e-3, moves=moves, turned=turned, letters=letters)
+    one = np.full(1, 1e-3)
+    visit = Visits(batch=2, rates=one, rows=rows, moves=moves, turned=turned, letters=letters)
     ours = Program(learners[0], codes, labels, batch=2, augmented=True, mutated=True)
-    ours.run(ours.side_by_side([[visit]]))
+    ours.run(ours.side_by_side([visit]))
     theirs = Program(learners[1], changed, labels[rows], batch=2)
-    theirs.run(theirs.side_by_side([[Visit(rows=np.arange(2), rate=1e-3)]]))
+    theirs.run(theirs.side_by_side([Visits(batch=2, rates=one, rows=np.arange(2))]))
     assert torch.equal(learners[0].parameters, learners[1].parameters)
 
 

@@ -9,6 +9,6 @@ of a kind that cannot be recorded: nothing waits for the device but `Program.loo
 
 from enhancer_core.batched.learner import Batch, Learner
 from enhancer_core.batched.predictor import Predictor
-from enhancer_core.batched.program import Look, Program, Visit, at_once
+from enhancer_core.batched.program import Look, Program, Visits, at_once
 
-__all__ = ["Batch", "Learner", "Look", "Predictor", "Program", "Visit", "at_once"]
+__all__ = ["Batch", "Learner", "Look", "Predictor", "Program", "Visits", "at_once"]

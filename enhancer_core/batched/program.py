@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -24,14 +24,48 @@ _SHARE = 0.8  # of the free memory that is planned with; the rest is for PyTorch
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Visit:
-    """One mini-batch of one network."""
+    """One mini-batch of one network, of n sequences."""
 
-    rows: NDArray[np.int64]  # (n,): which sequences
+    rows: NDArray[np.int64]  # (n,): which
     rate: float  # learning rate
     mask: NDArray[np.float32] | None = None  # (n, units): `architecture.dropout_mask`'s
     moves: NDArray[np.int64] | None = None  # (n,): bp by which each is read further on
     turned: NDArray[np.bool_] | None = None  # (n,): which are then read on the other strand
     letters: NDArray[np.uint8] | None = None  # (n, L): `augment.draw_letters`'s
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Visits:
+    """S mini-batches of one network, end to end: of `batch` sequences, but the last may be shorter.
+
+    All but the rates are of n sequences, (S - 1) * batch < n <= S * batch.
+
+    Examples
+    --------
+    >>> visits = Visits(batch=2, rates=np.array([0.1, 0.2]), rows=np.array([4, 2, 3]))
+    >>> [(visit.rows.tolist(), visit.rate) for visit in visits]
+    [([4, 2], 0.1), ([3], 0.2)]
+    """
+
+    batch: int
+    rates: NDArray[np.float64]  # (S,)
+    rows: NDArray[np.int64]  # and the others as in `Visit`
+    mask: NDArray[np.float32] | None = None
+    moves: NDArray[np.int64] | None = None
+    turned: NDArray[np.bool_] | None = None
+    letters: NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        """Count the mini-batches."""
+        return len(self.rates)
+
+    def __iter__(self) -> Iterator[Visit]:
+        """Give one after the other."""
+        names = ("rows", "mask", "moves", "turned", "letters")
+        arrays = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        for step, rate in enumerate(self.rates.tolist()):
+            some = slice(step * self.batch, (step + 1) * self.batch)
+            yield Visit(rate=rate, **{name: array[some] for name, array in arrays.items()})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,20 +86,20 @@ class Steps:
 
 
 def side_by_side(
-    visits: Sequence[Sequence[Visit]], *, batch: int, units: int, length: int = 0
+    visits: Sequence[Visits | None], *, batch: int, units: int, length: int = 0
 ) -> Steps:
     """Lay out the mini-batches of each network, of up to `batch` sequences; fill up the shorter.
 
     Examples
     --------
-    >>> visits = [Visit(rows=np.array([4, 2]), rate=0.1), Visit(rows=np.array([3]), rate=0.1)]
-    >>> steps = side_by_side([visits, visits[1:]], batch=2, units=0)
+    >>> visits = Visits(batch=2, rates=np.array([0.1, 0.1]), rows=np.array([4, 2, 3]))
+    >>> steps = side_by_side([visits, None], batch=2, units=0)
     >>> steps.rows.tolist()
-    [[[4, 2], [3, 0]], [[3, 0], [0, 0]]]
+    [[[4, 2], [0, 0]], [[3, 0], [0, 0]]]
     >>> steps.shares.tolist()
-    [[[0.5, 0.5], [1.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]]
+    [[[0.5, 0.5], [0.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]]
     """
-    size = max(map(len, visits)), len(visits)
+    size = max(len(each) for each in visits if each is not None), len(visits)
     steps = Steps(
         rows=np.zeros((*size, batch), np.int64),
         shares=np.zeros((*size, batch), np.float32),
@@ -76,20 +110,31 @@ def side_by_side(
         letters=np.zeros((*size, batch, length), np.uint8),
     )
     for restart, each in enumerate(visits):
-        steps.rates[: len(each), restart] = [visit.rate for visit in each]
-        for step, visit in enumerate(each):
-            n = len(visit.rows)
-            place = step, restart, slice(n)
-            steps.rows[place], steps.shares[place] = visit.rows, 1 / n
-            if visit.mask is not None:
-                np.greater(visit.mask, 0, out=steps.kept[place])
-            if visit.moves is not None:
-                steps.moves[place] = visit.moves
-            if visit.turned is not None:
-                steps.turned[place] = visit.turned
-            if visit.letters is not None:
-                steps.letters[place] = visit.letters
+        if each is None:
+            continue
+        steps.rates[: len(each), restart] = each.rates
+        sizes = np.full(len(each), each.batch)
+        sizes[-1] += len(each.rows) - sizes.sum()
+        _fill(steps.shares[:, restart], np.repeat(1 / sizes, sizes), each.batch)
+        _fill(steps.rows[:, restart], each.rows, each.batch)
+        if each.mask is not None:
+            _fill(steps.kept[:, restart], each.mask > 0, each.batch)
+        if each.moves is not None:
+            _fill(steps.moves[:, restart], each.moves, each.batch)
+        if each.turned is not None:
+            _fill(steps.turned[:, restart], each.turned, each.batch)
+        if each.letters is not None:
+            _fill(steps.letters[:, restart], each.letters, each.batch)
     return steps
+
+
+def _fill(room: NDArray[Any], array: NDArray[Any], batch: int) -> None:
+    """Put sequences end to end (n, ...) into mini-batches (T, B, ...), `batch` into each."""
+    whole = len(array) // batch
+    room[:whole, :batch] = array[: whole * batch].reshape(whole, batch, *array.shape[1:])
+    rest = array[whole * batch :]
+    if len(rest):
+        room[whole, : len(rest)] = rest
 
 
 class Look:
@@ -162,8 +207,8 @@ class Program:
         self._units = wanted.last_units if wanted.keep < 1 else 0
         self._length = wanted.length if mutated else 0
         networks = len(learner.parameters)
-        idle = [[Visit(rows=np.zeros(1, np.int64), rate=0)]] * networks
-        one = side_by_side(idle, batch=batch, units=self._units, length=self._length)
+        idle = Visits(batch=1, rates=np.zeros(1), rows=np.zeros(1, np.int64))
+        one = side_by_side([idle] * networks, batch=batch, units=self._units, length=self._length)
         each_step = sum(getattr(one, field.name).nbytes for field in fields(one))
         self.most_steps = max(_UPLOAD // each_step, 1)
         self._at = torch.zeros(1, dtype=torch.int64, device=device)
@@ -175,7 +220,7 @@ class Program:
         }
         self._graph = self._record() if recorded and device.type == "cuda" else None
 
-    def side_by_side(self, visits: Sequence[Sequence[Visit]]) -> Steps:
+    def side_by_side(self, visits: Sequence[Visits | None]) -> Steps:
         """Lay out mini-batches of each network, no more than `most_steps` of one."""
         return side_by_side(visits, batch=self._batch, units=self._units, length=self._length)
 

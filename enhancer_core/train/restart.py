@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from enhancer_core import metrics
 from enhancer_core.architecture import Architecture, dropout_mask
 from enhancer_core.augment import draw_letters, draw_moves
-from enhancer_core.batched import Visit
+from enhancer_core.batched import Visits
 from enhancer_core.checkpoint import read_arrays, write_arrays
 from enhancer_core.dataset import Dataset, SplitDataset
 from enhancer_core.dna import Codes
@@ -199,40 +200,63 @@ def discard_states(folder: Path) -> None:
         folder.rmdir()
 
 
-def visits(state: State, number: int, *, first: int = 0) -> Iterator[Visit]:
-    """Draw the mini-batches up to the check of a number, from 0; `first` is the row of the data."""
+def visits(
+    state: State, number: int, *, most: int | None = None, first: int = 0
+) -> Iterator[Visits]:
+    """Draw the mini-batches up to the check of a number, from 0.
+
+    Parameters
+    ----------
+    state, number
+        The restart, and how many checks are done before.
+    most
+        Mini-batches that are given at once; None is as many as `_MASKS` says. It changes no number.
+    first
+        The row of the data's first sequence.
+    """
     task, config = state.task, state.task.config
     epoch, piece = divmod(number, task.checks_per_epoch)
     order = np.random.default_rng(_seed(_ORDER, task.seed, state.index, epoch)).permutation(
         len(task.labels)
     )
-    batches = np.split(order + first, range(config.batch, len(order), config.batch))
-    mine = np.array_split(np.arange(len(batches)), task.checks_per_epoch)[piece].tolist()
+    batches = -(-len(order) // config.batch)
+    mine = np.array_split(np.arange(batches), task.checks_per_epoch)[piece]
     dropout, augmenting = (
         np.random.default_rng(_seed(stream, task.seed, state.index, epoch, piece))
         for stream in (_DROPOUT, _AUGMENT)
     )
-    masks = _masks(task, [len(batches[step]) for step in mine], dropout)
-    for step, mask in zip(mine, masks, strict=True):
-        rows = batches[step]
-        n, length = len(rows), task.wanted.length
-        moves, turned = draw_moves(n, shift=config.shift, flip=config.flip, rng=augmenting)
-        letters = draw_letters(n, length, mutate=config.mutate, rng=augmenting)
-        rate = config.rate(epoch * len(batches) + step, total=config.epochs * len(batches))
-        yield Visit(rows=rows, rate=rate, mask=mask, moves=moves, turned=turned, letters=letters)
+    if most is None:
+        most = max(_MASKS // (task.wanted.last_units * config.batch), 1)
+    for steps in np.split(mine, range(most, len(mine), most)):
+        if not len(steps):
+            continue  # a piece of few mini-batches may have none
+        begin = int(steps[0]) * config.batch
+        rows = order[begin : begin + len(steps) * config.batch]
+        rates = [
+            config.rate(epoch * batches + step, total=config.epochs * batches)
+            for step in steps.tolist()
+        ]
+        yield Visits(
+            batch=config.batch,
+            rates=np.array(rates),
+            rows=rows + first,
+            mask=dropout_mask(task.wanted, len(rows), rng=dropout),
+            **_changes(task, len(rows), augmenting),
+        )
 
 
-def _masks(
-    task: Task, sizes: list[int], rng: np.random.Generator
-) -> Iterator[NDArray[np.float32] | None]:
-    """Draw the dropout of mini-batches; many at once, which gives the same numbers sooner."""
-    together = max(_MASKS // (task.wanted.last_units * task.config.batch), 1)
-    for start in range(0, len(sizes), together):
-        some = sizes[start : start + together]
-        masks = dropout_mask(task.wanted, sum(some), rng=rng)
-        ends = np.cumsum(some).tolist()
-        for size, end in zip(some, ends, strict=True):
-            yield None if masks is None else masks[end - size : end]
+def _changes(task: Task, n: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+    """Draw how n sequences are moved, turned and changed, mini-batch by mini-batch."""
+    config, length = task.config, task.wanted.length
+    drawn: dict[str, list[NDArray[Any]]] = {"moves": [], "turned": [], "letters": []}
+    for begin in range(0, n, config.batch):
+        size = min(config.batch, n - begin)
+        moves, turned = draw_moves(size, shift=config.shift, flip=config.flip, rng=rng)
+        letters = draw_letters(size, length, mutate=config.mutate, rng=rng)
+        for some, each in zip(drawn.values(), (moves, turned, letters), strict=True):
+            if each is not None:
+                some.append(each)
+    return {name: np.concatenate(some) for name, some in drawn.items() if some}
 
 
 def judged(task: Task, number: int, loss: float, found: NDArray[np.float32]) -> Check:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -221,7 +222,7 @@ def _train_alone(task: Task, index: int) -> State:
     while not state.done:
         losses: list[float] = []
         held = task.held(len(state.checks))
-        for visit in visits(state, len(state.checks)):
+        for visit in chain.from_iterable(visits(state, len(state.checks))):
             if task.stop.is_set():
                 raise InterruptedError("another restart failed, or the run was interrupted")
             codes = augment(task.codes[visit.rows], visit.moves, visit.turned, visit.letters)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from enhancer_core.architecture import Architecture
-from enhancer_core.batched import Learner, Look, Program, Visit, at_once
+from enhancer_core.batched import Learner, Look, Program, Visits, at_once
 from enhancer_core.dna import Codes
 from enhancer_core.protocol import TrainConfig
 from enhancer_core.train.restart import State, judged, visits
@@ -30,12 +28,13 @@ def train_together(states: list[State], pool: ThreadPoolExecutor, *, device: str
     numbers = [len(state.checks) for state in states]  # of the checks that are begun
     before: tuple[Look, list[int]] | None = None
     while turn := [i for i, state in enumerate(states) if not state.done_at(numbers[i])]:
-        sources: list[Iterator[Visit]] = [iter(())] * len(states)
+        sources: list[Iterator[Visits]] = [iter(())] * len(states)
         for i in turn:
-            sources[i] = visits(states[i], numbers[i], first=firsts[i])
+            most = program.most_steps
+            sources[i] = visits(states[i], numbers[i], most=most, first=firsts[i])
         if config.freeze:
             program.learner.hold(_held(states, numbers))
-        while any(some := list(pool.map(partial(_take, program.most_steps), sources))):
+        while any(some := list(pool.map(_next, sources))):
             program.run(program.side_by_side(some))
         now = program.look(rows), turn
         if before is not None:
@@ -47,8 +46,8 @@ def train_together(states: list[State], pool: ThreadPoolExecutor, *, device: str
         _judge(program, states, *before, pool)
 
 
-def _take(most: int, visits: Iterator[Visit]) -> list[Visit]:
-    return list(islice(visits, most))
+def _next(visits: Iterator[Visits]) -> Visits | None:
+    return next(visits, None)
 
 
 def _judge(
