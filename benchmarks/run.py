@@ -24,7 +24,6 @@ SCRIPTS = (
     "training.py", "prediction.py", "scanning.py", "mutagenesis.py", "shuffle.py", "extraction.py",
     "motifs.py", "restarts.py", "growth.py",
 )  # fmt: skip
-GPU = "gpu.py"  # whose results stand by themselves
 KIPOI = HERE.parent / ".venv-kipoi" / "bin" / "python"  # of `make kipoi`
 PACKAGES = (
     "numpy", "numba", "torch", "tensorflow_cpu", "onnxruntime", "seqpro", "tangermeme", "memelite",
@@ -34,33 +33,24 @@ PACKAGES = (
 def main() -> None:
     """Run the benchmarks one after another, and write the page."""
     began = time.monotonic()
-    runs = [(sys.executable, script) for script in (*SCRIPTS, GPU)]
+    runs = [(sys.executable, script) for script in SCRIPTS]
     if KIPOI.exists():
         runs.append((str(KIPOI), "kipoi_tools.py"))
     else:
         print("kipoi-veff, kipoi predict: not measured; `make kipoi` installs them")
-    lines: list[tuple[str, dict[str, Any]]] = []
+    lines: list[dict[str, Any]] = []
     for number, (python, script) in enumerate(runs, start=1):
         minutes = (time.monotonic() - began) / 60
         print(f"== {script} ({number} of {len(runs)}, {minutes:.1f} min so far)", flush=True)
-        lines += [(script, line) for line in run(python, script)]
-    results, on_gpu = (
-        [
-            each
-            for script, line in lines
-            if (script == GPU) is gpu
-            for each in line.get("results", [])
-        ]
-        for gpu in (False, True)
-    )
-    growth = [line["growth"] for _, line in lines if "growth" in line]
-    limits = [line["limit"] for _, line in lines if "limit" in line]
-    figures = [row for _, line in lines for row in line.get("gpu", [])]
-    (HERE / "RESULTS.md").write_text(page(results, growth, limits, on_gpu, figures))
-    below = [each for each in results + on_gpu if verdict(each).endswith("not met")]
+        lines += run(python, script)
+    results = [each for line in lines for each in line.get("results", [])]
+    growth = [line["growth"] for line in lines if "growth" in line]
+    limits = [line["limit"] for line in lines if "limit" in line]
+    (HERE / "RESULTS.md").write_text(page(results, growth, limits))
+    below = [each for each in results if verdict(each).endswith("not met")]
     minutes = (time.monotonic() - began) / 60
     print(
-        f"{len(results + on_gpu)} comparisons, {len(below)} below the bar, {minutes:.0f} min:"
+        f"{len(results)} comparisons, {len(below)} below the bar, {minutes:.0f} min:"
         " benchmarks/RESULTS.md"
     )
 
@@ -76,21 +66,13 @@ def run(python: str, script: str) -> list[dict[str, Any]]:
 
 
 def page(
-    results: list[dict[str, Any]],
-    growth: list[dict[str, Any]],
-    limits: list[dict[str, Any]],
-    on_gpu: list[dict[str, Any]],
-    figures: list[tuple[str, str]],
+    results: list[dict[str, Any]], growth: list[dict[str, Any]], limits: list[dict[str, Any]]
 ) -> str:
-    """Lay out what was measured as Markdown; `figures` are of a GPU, without a peer."""
+    """Lay out what was measured as Markdown."""
     grown = [
         f"| {each['task']} | {each['exponent']:.2f} | {each['times']} | {each['memory']} |"
         for each in growth
     ]
-    gpu = ["Not measured: no CUDA GPU was at hand."]
-    if on_gpu or figures:
-        alone = ["| | |", "|---|---|", *(f"| {task} | {figure} |" for task, figure in figures)]
-        gpu = ["Wall-clock time.", "", *(table(on_gpu) if on_gpu else []), "", *alone]
     return "\n".join(
         [
             "# How fast, beside the peers",
@@ -120,9 +102,7 @@ def page(
             "|---|---|",
             *(f"| {each['task']} | {each['shown']} |" for each in limits),
             "",
-            "## On a GPU",
-            "",
-            *gpu,
+            "How fast a GPU is, [GPU.md](GPU.md) says.",
             "",
         ]
     )

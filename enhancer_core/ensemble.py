@@ -14,6 +14,10 @@ from enhancer_core.dna import Codes
 class Predictor(Protocol):
     """Computes logits, positives second; threads may call it side by side."""
 
+    @property
+    def stretch(self) -> int:
+        """How many windows along a genome are best given at once."""
+
     def logits(self, codes: Codes) -> NDArray[np.float32]:
         """Compute the logits of sequences: uint8 (n, L) -> float32 (n, 2)."""
 
@@ -31,6 +35,11 @@ class MeanPredictor:
 
     def __init__(self, members: Sequence[Predictor]) -> None:
         self.members = members
+
+    @property
+    def stretch(self) -> int:
+        """How many windows along a genome are best given at once."""
+        return self.members[0].stretch
 
     def logits(self, codes: Codes) -> NDArray[np.float32]:
         """Compute the logits of sequences: uint8 (n, L) -> float32 (n, 2)."""

@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 BATCH = 256  # sequences predicted at once
 _CHANGES = 4096  # changes predicted at once: each is a fraction of a sequence's work
-_BINS, _REACH = 4096, 1 << 20  # of a track predicted at once: bins, bp
+_REACH = 1 << 20  # bp of a track predicted at once, at most
 _MOST_N = 0.5  # share of a window
 
 
@@ -218,30 +218,43 @@ def track(
         Chromosome, and the starts, ends and values of the bins that have one, in order.
     """
     predictor, length = network.predictor(), network.architecture.length
+    most = step * min(predictor.stretch, max(_REACH // step, 1))
 
     def predict(block: _Block) -> tuple[int, Stretch]:
         chrom, bins, ends, windows, codes = block
-        unknown = np.cumsum(np.concatenate([[False], codes == N_CODE]))
-        known = unknown[windows + length] - unknown[windows] <= _MOST_N * length
+        known = _known(codes, windows, length)
         strands = [predictor.scanned_logits(codes, windows[known])]
         if both_strands:
             starts = len(codes) - length - windows[known][::-1]
             strands.append(predictor.scanned_logits(reverse_complement(codes), starts)[::-1])
         return len(bins), (chrom, bins[known], ends[known], _mean_probability(strands))
 
-    for done, stretch in in_order(predict, _read(genome, regions, step, length), threads=threads):
+    for done, stretch in in_order(
+        predict, _read(genome, regions, most, step, length), threads=threads
+    ):
         if progress is not None:
             progress(done)
         if len(stretch[-1]):
             yield stretch
 
 
+def _known(codes: Codes, windows: Starts, length: int) -> NDArray[np.bool_]:
+    """Tell which windows hold no more N than they may."""
+    unknown = codes == N_CODE
+    if not unknown.any():  # as nearly everywhere, and counting takes longer than looking
+        return np.ones(len(windows), np.bool_)
+    counted = np.cumsum(np.concatenate([[False], unknown]), dtype=np.int32)
+    few: NDArray[np.bool_] = counted[windows + length] - counted[windows] <= _MOST_N * length
+    return few
+
+
 # Chromosome, starts and ends of bins, the codes that their windows read, and where each begins.
 _Block: TypeAlias = tuple[str, Starts, Starts, Starts, Codes]
 
 
-def _read(genome: Genome, regions: Intervals, step: int, length: int) -> Iterator[_Block]:
-    most = step * min(_BINS, max(_REACH // step, 1))
+def _read(
+    genome: Genome, regions: Intervals, most: int, step: int, length: int
+) -> Iterator[_Block]:
     rows = zip(regions.chroms.tolist(), regions.starts.tolist(), regions.ends.tolist(), strict=True)
     for chrom, start, end in rows:
         for first in range(start, end, most):

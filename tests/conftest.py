@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 
 from enhancer_core import cli as command_line
@@ -19,6 +20,9 @@ from enhancer_core import cli as command_line
 # No deadlines, since nothing here is timed, and the same examples in each run.
 settings.register_profile("enhancer_core", deadline=None, derandomize=True)
 settings.load_profile("enhancer_core")
+
+if not torch.cuda.is_available():  # Triton reads this once, when it is imported
+    os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from enhancer_core.architecture import (
 )
 from enhancer_core.augment import augment
 from enhancer_core.batched import Batch, Learner, Predictor, Program, at_once
-from enhancer_core.batched.layers import logits
+from enhancer_core.batched.fused import fits
+from enhancer_core.batched.layers import convolved, cut, logits
 from enhancer_core.batched.program import Visits, bytes_needed, moved
 from enhancer_core.dna import N_CODE, Codes
 from enhancer_core.engine.learner import Learner as CompiledLearner
@@ -374,3 +375,26 @@ def test_a_gpu_predicts_and_scans_as_the_engine_does(name: str) -> None:
     windows = np.lib.stride_tricks.sliding_window_view(codes, 500)[starts]
     for found in on_gpu.scanned_logits(codes, starts), on_gpu.logits(windows):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=4e-6 * np.abs(wanted).max())
+
+
+@pytest.mark.gpu
+@needs_a_gpu
+@pytest.mark.parametrize("name", NETWORKS)
+# Rounded to 8 bits, scores of two places are often the same, of which one is chosen by rounding
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 0.2)])
+def test_the_kernels_of_a_gpu_compute_the_convolutions(
+    name: str, dtype: torch.dtype, bound: float
+) -> None:
+    wanted = NETWORKS[name]
+    assert all(fits(layer, torch.device("cuda")) for layer in wanted.convolutions)
+    codes = torch.from_numpy(random_codes(3, 50, 500))
+    parameters = torch.from_numpy(flat(networks(wanted, 3)))
+    found = []
+    for device, kind in (("cpu", torch.float64), ("cuda", dtype)):
+        given = parameters.to(device, torch.promote_types(kind, torch.float32)).requires_grad_()
+        made = convolved(wanted, cut(wanted, given), codes.to(device), dtype=kind).double()
+        (slopes,) = torch.autograd.grad((made.sin() * made).sum(), given)
+        found.append((made.detach().cpu(), slopes.double().cpu()))
+    (theirs, their_slopes), (ours, our_slopes) = found
+    assert (ours - theirs).norm() < min(bound, 1e-2) * theirs.norm()
+    assert (our_slopes - their_slopes).norm() < bound * their_slopes.norm()

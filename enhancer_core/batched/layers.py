@@ -5,7 +5,8 @@ position by position, so these are next to each other, and all scores of the poo
 of what it reads with a matrix that holds each filter once for each place, and on the first layer
 each filter turned round as well. That is up to twice the arithmetic of a convolution, on the shapes
 that matrix units are made for, and a third of the memory traffic: what is read is laid out once a
-pool, not once a position.
+pool, not once a position. A GPU with Triton has kernels for it that write down no scores: see
+`fused`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from enhancer_core.architecture import BASES, Architecture, shapes
+from enhancer_core.batched import fused
 
 _WIDE = 32  # positions; a matrix with a filter at each place of a wider pool is mostly zeros
 _WHOLE = 8  # numbers; rows in such multiples are what the matrix units read at full speed
@@ -91,9 +93,14 @@ def convolved(
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Compute all convolutions: codes (R, n, L) -> (R, n, outputs * F) of the last one."""
-    x = spell(codes, dtype)
+    x = codes
     for index in used(wanted):
-        x = pooled(wanted, weights, index, x)
+        layer, name = wanted.convolutions[index], f"convolutions.{index}"
+        if fused.fits(layer, x.device):
+            weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+            x = fused.pooled(x, weight, bias, layer.pool, dtype)
+        else:
+            x = pooled(wanted, weights, index, spell(x, dtype) if index == 0 else x)
     return x
 
 

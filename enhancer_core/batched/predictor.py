@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +18,8 @@ from enhancer_core.dna import Codes
 
 _SEQUENCES = 4096  # computed at once, or fewer: their scores on both strands are as many
 _SCORES = 1 << 30  # so many numbers, 4 GB
-_SPAN = 1 << 18  # bp between the first and the last start of windows scanned at once
+_SPAN = 1 << 20  # bp between the first and the last start of windows scanned at once, or fewer
+_AT_ONCE = 2  # threads whose work lies on a GPU: one computes while another is fetched
 
 
 class Predictor:
@@ -29,6 +34,11 @@ class Predictor:
     device
         A torch device.
 
+    Attributes
+    ----------
+    stretch
+        Windows along a genome that are best given at once.
+
     Examples
     --------
     >>> from enhancer_core.architecture import Convolution
@@ -38,35 +48,34 @@ class Predictor:
     (3, 2)
     """
 
+    stretch = 1 << 16
+
     def __init__(
         self, wanted: Architecture, parameters: NDArray[np.float32], *, device: str = "cpu"
     ) -> None:
         self.architecture = wanted
         self._parameters = torch.tensor(parameters[None], device=device)
         self._weights = cut(wanted, self._parameters)
-        each = 2 * wanted.length * wanted.convolutions[0].filters
-        self._sequences = min(_SEQUENCES, max(_SCORES // each, 1))
+        scores_a_bp = 2 * wanted.convolutions[0].filters
+        self._sequences = min(_SEQUENCES, max(_SCORES // (scores_a_bp * wanted.length), 1))
+        self._span = min(_SPAN, _SCORES // (4 * scores_a_bp))  # laid out four times over
+        cuda = self._parameters.is_cuda
+        self._turns: AbstractContextManager[object] = (
+            threading.Semaphore(_AT_ONCE) if cuda else nullcontext()
+        )
 
     def logits(self, codes: Codes) -> NDArray[np.float32]:
         """Compute the two logits of each sequence: uint8 (n, L) -> float32 (n, 2)."""
-        found = [np.zeros((0, CLASSES), np.float32)]
-        with torch.inference_mode():
-            for start in range(0, len(codes), self._sequences):
-                some = self._upload(codes[start : start + self._sequences])
-                made = logits(self.architecture, self._parameters, some[None])
-                found.append(made[0].cpu().numpy())
-        return np.concatenate(found)
+        return self._in_parts(codes, self._logits, (CLASSES,))
 
     def pooled(self, codes: Codes) -> NDArray[np.float32]:
         """Compute what the last convolution gives: uint8 (n, L) -> float32 (n, outputs, F)."""
         shape = self.architecture.pooled_lengths()[-1], self.architecture.convolutions[-1].filters
-        found = [np.zeros((0, *shape), np.float32)]
-        with torch.inference_mode():
-            for start in range(0, len(codes), self._sequences):
-                some = self._upload(codes[start : start + self._sequences])
-                made = convolved(self.architecture, self._weights, some[None])[0]
-                found.append(made.view(-1, *shape).cpu().numpy())
-        return np.concatenate(found)
+
+        def compute(codes: Tensor) -> Tensor:
+            return convolved(self.architecture, self._weights, codes[None])[0].view(-1, *shape)
+
+        return self._in_parts(codes, compute, shape)
 
     def substituted_logits(
         self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
@@ -84,20 +93,32 @@ class Predictor:
         begins, length = np.asarray(starts, np.int64), self.architecture.length
         slides = self.architecture.pooled_lengths() == [1]
         found, end = [np.zeros((0, CLASSES), np.float32)], 0
-        with torch.inference_mode():
-            while end < len(begins):
-                start, first = end, begins[end]
-                end = int(np.searchsorted(begins, first + _SPAN, side="right"))
-                end = min(end, start + self._sequences)
-                stretch = self._upload(codes[first : begins[end - 1] + length])
-                some = begins[start:end] - first
-                if len(stretch) < len(some) * length:
-                    made = self._slide(stretch, some) if slides else self._scan(stretch, some)
-                else:  # they overlap too little for it
-                    windows = stretch.unfold(0, length, 1)[self._index(some)]
-                    made = logits(self.architecture, self._parameters, windows[None])[0]
-                found.append(made.cpu().numpy())
+        while end < len(begins):
+            start, first = end, begins[end]
+            end = int(np.searchsorted(begins, first + self._span, side="right"))
+            stretch, some = codes[first : begins[end - 1] + length], begins[start:end] - first
+            if len(stretch) >= len(some) * length:  # they overlap too little for it
+                windows = np.lib.stride_tricks.sliding_window_view(stretch, length)[some]
+                found.append(self.logits(windows))
+                continue
+            with self._turns, torch.inference_mode():
+                scan = self._slide if slides else self._scan
+                found.append(scan(self._upload(stretch), some).cpu().numpy())
         return np.concatenate(found)
+
+    def _in_parts(
+        self, codes: Codes, compute: Callable[[Tensor], Tensor], shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        """Compute something of sequences, (n, *shape), no more at once than memory allows."""
+        found = [np.zeros((0, *shape), np.float32)]
+        for start in range(0, len(codes), self._sequences):
+            with self._turns, torch.inference_mode():
+                some = self._upload(codes[start : start + self._sequences])
+                found.append(compute(some).cpu().numpy())
+        return np.concatenate(found)
+
+    def _logits(self, codes: Tensor) -> Tensor:
+        return logits(self.architecture, self._parameters, codes[None])[0]
 
     def _scan(self, codes: Tensor, starts: NDArray[np.int64]) -> Tensor:
         """Compute the logits of windows of a stretch, (n, 2).
@@ -115,7 +136,7 @@ class Predictor:
             positions = (positions - layer.width + 1) // layer.pool
             found = scores(self._weights, index, x, pool=1)[0].amax(dim=2)  # (fragments, P, F)
             wide = stride * layer.pool
-            remainders = np.unique(starts % wide)
+            remainders = np.flatnonzero(np.bincount(starts % wide))
             source = np.searchsorted(fragments, remainders % stride)
             outputs = last // wide + positions
             # The last fragments end sooner: what is not there, no window reads.

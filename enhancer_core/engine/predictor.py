@@ -34,6 +34,11 @@ class Predictor:
     parameters
         float32, shape (p,): its weights, end to end as `architecture.flatten` gives them.
 
+    Attributes
+    ----------
+    stretch
+        Windows along a genome that are best given at once.
+
     Examples
     --------
     >>> from enhancer_core.dna import encode
@@ -43,6 +48,8 @@ class Predictor:
     >>> Network(wanted).predictor().logits(encode(["ACGTAC", "NNNNNN"])).shape
     (2, 2)
     """
+
+    stretch = 4096
 
     def __init__(self, wanted: Architecture, parameters: Floats) -> None:
         self.architecture = wanted
