@@ -396,6 +396,7 @@ def test_a_motif_that_is_not_one_or_does_not_fit_is_refused(refuse: Refuse) -> N
     ("args", "match"),
     [
         (["nonsense"], r"No such command 'nonsense' \(see enhancer-core --help\)$"),
+        (["trian"], r"No such command 'trian'.*'train'.*\(see enhancer-core --help\)$"),
         (["--nonsense"], r"No such option.*--nonsense.*\(see enhancer-core --help\)$"),
         (
             ["train", "--nonsense"],
