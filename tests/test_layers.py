@@ -40,7 +40,7 @@ LAYERS = (
     {"checkpoint", "plant"},
     {"regression"},
     {"predict", "start"},
-    {"train", "interpret", "variants", "wiring"},
+    {"train", "interpret", "variants", "wiring", "judged"},
     {"report", "publish", "kipoi"},
     {"experiment"},
     {"study"},

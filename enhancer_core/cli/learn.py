@@ -172,7 +172,9 @@ def baseline(
     from enhancer_core import __version__
     from enhancer_core.checkpoint import MODEL_FILE, Model, save_model
     from enhancer_core.dataset import read_dataset
-    from enhancer_core.experiment import (
+    from enhancer_core.io.files import make_folder, write_json
+    from enhancer_core.io.motifs import read_motifs
+    from enhancer_core.judged import (
         BASELINE_K,
         score_baseline,
         score_best_hits,
@@ -181,8 +183,6 @@ def baseline(
         write_predictions,
         write_split,
     )
-    from enhancer_core.io.files import make_folder, write_json
-    from enhancer_core.io.motifs import read_motifs
 
     talk = Talk(quiet)
     motifs = [] if database is None else read_motifs(database)
