@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from enhancer_core import __version__, baseline, gapped, metrics, report
+from enhancer_core import __version__, baseline, metrics, report
 from enhancer_core.architecture import NETWORKS, Architecture
-from enhancer_core.checkpoint import MODEL_FILE, Model, save_model
+from enhancer_core.checkpoint import MODEL_FILE, save_model
 from enhancer_core.dataset import (
     PARTS,
     TEST,
     TRAIN,
-    VALIDATION,
     Dataset,
     SplitDataset,
     file_names,
@@ -31,32 +28,22 @@ from enhancer_core.dataset import (
 from enhancer_core.dna import gc_content
 from enhancer_core.interpret import filter_pfms
 from enhancer_core.io.files import sha256, write_files, write_json, write_text
-from enhancer_core.io.tables import write_table
-from enhancer_core.motif import Motif, ppm
+from enhancer_core.judged import (
+    BASELINE_K,
+    Scored,
+    judged,
+    score_baseline,
+    write_predictions,
+    write_split,
+)
+from enhancer_core.motif import ppm
 from enhancer_core.plant import Planted
 from enhancer_core.predict import probabilities
 from enhancer_core.protocol import TrainConfig
-from enhancer_core.regression import Regression, fit_best_hits, of_k_mers
 from enhancer_core.start import Start
 from enhancer_core.train import Check, Trained, check_run, train
 
-BASELINE_K = 5
 _COMPOSITION_K = (1, 2)  # k-mers so short that a model of them sees composition only
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One model's probabilities, and its figures on the validation and test parts."""
-
-    name: str
-    probabilities: NDArray[np.float32]  # (n,), of every sequence
-    validation: metrics.Metrics
-    test: metrics.Metrics
-    regression: Regression | None = None  # the model as networks, where it is one
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the figures as they stand in metrics.json."""
-        return {"validation": self.validation.to_dict(), "test": self.test.to_dict()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,91 +124,10 @@ def run(
     found = probabilities(trained.network, data.dataset.codes, threads=threads)
     return Outcome(
         trained=trained,
-        network=_scored(data, "network", found, seed=seed),
+        network=judged(data, "network", found, seed=seed),
         baseline=simple[BASELINE_K],
         composition={simple[k].name: simple[k] for k in _COMPOSITION_K},
     )
-
-
-def score_baseline(data: SplitDataset, k: int, *, seed: int) -> Scored:
-    """Fit the k-mer baseline on the training part, and score every sequence with it.
-
-    Raises
-    ------
-    SequenceError
-        If k is not allowed.
-    """
-    learn, check = data.train, data.validation
-    fitted = baseline.fit(learn.codes, learn.labels, check.codes, check.labels, k=k)
-    found = fitted.probabilities(data.dataset.codes)
-    regression = of_k_mers(fitted, data.dataset.codes.shape[1])
-    return replace(_scored(data, regression.name, found, seed=seed), regression=regression)
-
-
-def score_best_hits(data: SplitDataset, motifs: Sequence[Motif], *, seed: int) -> Scored:
-    """Fit motifs' best hits on the training part, and score every sequence with them.
-
-    Raises
-    ------
-    MotifError
-        If there are no motifs, or one is flat.
-    """
-    regression = fit_best_hits(data, motifs)
-    found = probabilities(Model(regression.members, {}), data.dataset.codes)
-    return replace(_scored(data, regression.name, found, seed=seed), regression=regression)
-
-
-def score_spectrum(data: SplitDataset, k: int, *, seed: int) -> Scored:
-    """Fit the spectrum kernel's k-mers on the training part, and score every sequence with them.
-
-    Raises
-    ------
-    SequenceError
-        If k is not allowed.
-    """
-    learn, check = data.train, data.validation
-    fitted = baseline.fit_spectrum(learn.codes, learn.labels, check.codes, check.labels, k=k)
-    found = fitted.probabilities(data.dataset.codes)
-    return _scored(data, f"{k}-mer spectrum", found, seed=seed)
-
-
-def score_gapped(data: SplitDataset, *, seed: int) -> Scored:
-    """Fit gapped k-mers on the training part, and score every sequence with them.
-
-    Raises
-    ------
-    SequenceError
-        If sequences are too short.
-    """
-    learn, check = data.train, data.validation
-    fitted = gapped.fit(learn.codes, learn.labels, check.codes, check.labels)
-    found = fitted.probabilities(data.dataset.codes)
-    return _scored(data, f"gapped {gapped.K}-mer logistic regression", found, seed=seed)
-
-
-def _scored(data: SplitDataset, name: str, found: NDArray[np.float32], *, seed: int) -> Scored:
-    validation, test = (
-        metrics.evaluate(part.labels, found[data.parts == index], rng=np.random.default_rng(seed))
-        for index, part in ((VALIDATION, data.validation), (TEST, data.test))
-    )
-    return Scored(name, found, validation, test)
-
-
-def write_split(path: Path, data: SplitDataset) -> None:
-    """Write which part each record is in; `dataset.read_split` takes it back."""
-    dataset = data.dataset
-    labels = np.where(dataset.labels, "positive", "negative")
-    names = [PARTS[part] for part in data.parts.tolist()]
-    rows = zip(dataset.names, labels, dataset.files, names, strict=True)
-    write_table(path, ["name", "label", "file", "part"], rows)
-
-
-def write_predictions(path: Path, data: SplitDataset, scored: Mapping[str, Scored]) -> None:
-    """Write each model's probabilities on the test part, a column each."""
-    test = data.test
-    columns = [each.probabilities[data.parts == TEST].tolist() for each in scored.values()]
-    rows = zip(test.names, test.files, test.labels.astype(int), *columns, strict=True)
-    write_table(path, ["name", "file", "label", *scored], rows)
 
 
 def write_outcome(

@@ -219,6 +219,6 @@ def _figures(path: Path, training: Mapping[str, Any]) -> dict[str, str]:
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(
             f"{path}: the training record lacks the test AUCs of network and baseline ({error});"
-            " only what 'enhancer-core train' wrote can be published, or a run of a study that"
-            " names its 'baseline'"
+            " only what 'enhancer-core train' or 'baseline' wrote can be published, or a run of a"
+            " study that names its 'baseline'"
         ) from error

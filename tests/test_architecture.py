@@ -7,6 +7,7 @@ from itertools import pairwise
 import click
 import numpy as np
 import pytest
+from command_line import COMMANDS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +25,6 @@ from enhancer_core.architecture import (
     tied_weights,
     widened,
 )
-from enhancer_core.cli import commands
 from enhancer_core.errors import ModelFileError, SequenceError
 
 SMALL = Architecture(
@@ -140,7 +140,7 @@ def test_layers_shrink_from_input_to_output() -> None:
 
 
 def test_the_command_line_offers_each_published_network() -> None:
-    (option,) = (each for each in commands.commands["train"].params if each.name == "network")
+    (option,) = (each for each in COMMANDS["train"].params if each.name == "network")
     assert isinstance(option.type, click.Choice)
     assert list(option.type.choices) == list(NETWORKS)
 

@@ -20,11 +20,11 @@ import click
 import numpy as np
 import pyBigWig
 import pytest
+from command_line import COMMANDS
 from conftest import Ran
 
 from enhancer_core.architecture import architecture
 from enhancer_core.checkpoint import Model, load_model
-from enhancer_core.cli import commands
 from enhancer_core.dna import encode, k_let_counts
 from enhancer_core.io.fasta import read_records, read_sequences
 from enhancer_core.io.motifs import write_meme
@@ -95,7 +95,7 @@ def zipped(inputs: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("width", [80, 100])
-@pytest.mark.parametrize("name", ["", *commands.commands])
+@pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_help_shows_an_example_and_fits_the_terminal(
     cli: Run, name: str, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,14 +113,14 @@ def test_the_list_of_commands_is_whole_and_comes_with_no_arguments_too(
     monkeypatch.setenv("COLUMNS", "80")
     ran = cli("--help")
     listed = ran.out.split("Commands:\n")[1].splitlines()
-    assert [line.split()[0] for line in listed] == list(commands.commands)  # a line each
+    assert [line.split()[0] for line in listed] == list(COMMANDS)  # a line each
     assert "..." not in "".join(listed)
     assert cli() == ran
 
 
-@pytest.mark.parametrize("name", commands.commands)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained(name: str) -> None:
-    for parameter in commands.commands[name].params:
+    for parameter in COMMANDS[name].params:
         assert not isinstance(parameter, click.Option) or parameter.help, parameter.name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -396,6 +397,7 @@ def test_a_motif_that_is_not_one_or_does_not_fit_is_refused(refuse: Refuse) -> N
     ("args", "match"),
     [
         (["nonsense"], r"No such command 'nonsense' \(see enhancer-core --help\)$"),
+        (["trian"], r"No such command 'trian'.*'train'.*\(see enhancer-core --help\)$"),
         (["--nonsense"], r"No such option.*--nonsense.*\(see enhancer-core --help\)$"),
         (
             ["train", "--nonsense"],
@@ -513,6 +515,8 @@ def test_a_disk_that_fills_up_in_training_leaves_a_run_to_resume(
     cli: Run, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    cli(*quick_training(inputs))  # so that machine code is kept while there is room for it
+    shutil.rmtree("out")
     with disk_with_room_for(2000):
         assert_refused(cli(*quick_training(inputs)), "restart-0000.* cannot be written")
     assert contents(tmp_path) == {"out": None, "out/restarts": None}

@@ -11,9 +11,10 @@ from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.checkpoint import load_model
 from enhancer_core.dataset import TEST, SplitDataset, read_dataset, read_split, split
 from enhancer_core.dna import encode
-from enhancer_core.experiment import Experiment, Outcome, run, score_baseline, write_outcome
+from enhancer_core.experiment import Experiment, Outcome, run, write_outcome
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.io.tables import read_table
+from enhancer_core.judged import score_baseline
 from enhancer_core.predict import probabilities
 from enhancer_core.protocol import TrainConfig
 

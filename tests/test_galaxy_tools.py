@@ -11,9 +11,9 @@ from xml.etree import ElementTree as Xml
 import click
 import pytest
 import yaml
+from command_line import COMMANDS
 
 from enhancer_core import __version__
-from enhancer_core.cli import commands
 
 TOOLS = Path(__file__).parents[1] / "galaxy_tools"
 DATA = TOOLS / "test-data"
@@ -44,7 +44,7 @@ MACROS = Xml.parse(TOOLS / "macros.xml").getroot()
 TOKENS = {token.get("name", ""): token.text or "" for token in MACROS.iterfind("token")}
 PARTS = {macro.get("name", ""): macro for macro in MACROS.iterfind("xml")}
 
-NAMES = sorted(set(commands.commands) - set(NOT_TOOLS))
+NAMES = sorted(set(COMMANDS) - set(NOT_TOOLS))
 each_tool = pytest.mark.parametrize("name", NAMES)
 
 
@@ -100,14 +100,14 @@ def params(root: Xml.Element) -> list[Xml.Element]:
 
 def options(name: str) -> dict[str, click.Option]:
     """A command's options by their long names."""
-    listed = (each for each in commands.commands[name].params if isinstance(each, click.Option))
+    listed = (each for each in COMMANDS[name].params if isinstance(each, click.Option))
     return {max(each.opts, key=len): each for each in listed}
 
 
 def test_each_command_but_those_excused_has_a_tool_and_no_other_has() -> None:
     files = {path.stem for path in TOOLS.glob("*.xml")} - {"macros"}
     assert sorted(files) == NAMES
-    assert set(NOT_TOOLS) <= set(commands.commands)
+    assert set(NOT_TOOLS) <= set(COMMANDS)
 
 
 @each_tool
@@ -121,7 +121,7 @@ def test_a_tool_is_named_for_its_command_and_has_our_version(name: str) -> None:
 
 @each_tool
 def test_each_option_is_offered_or_excused_and_no_other_is(name: str) -> None:
-    given = (each for each in commands.commands[name].params if isinstance(each, click.Argument))
+    given = (each for each in COMMANDS[name].params if isinstance(each, click.Argument))
     positional = {{"source": "--sequences"}.get(str(each.name), f"--{each.name}") for each in given}
     offered = {each.get("argument") or f"--{key_of(each)}" for each in params(tool(name))}
     wanted = set(options(name)) - set(NOT_OFFERED)

@@ -15,9 +15,12 @@ from scipy import special
 
 from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.checkpoint import save_model
+from enhancer_core.compiled import compiled
 from enhancer_core.dna import Codes
-from enhancer_core.engine import entries, kept
+from enhancer_core.engine import entries, kept, signatures
 from enhancer_core.engine.odds import expit
+from enhancer_core.engine.plan import LAYER, Floats
+from enhancer_core.engine.signatures import Argument, Kind, spell
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.model import Network
 
@@ -92,20 +95,78 @@ def test_machine_code_needs_nothing_of_python(name: str) -> None:
 
 
 def test_what_would_need_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(found: entries.Value, n: int) -> None:
+    @compiled
+    def fails(found: Floats, n: int) -> None:
         if n < 0:
             raise ValueError("negative")
         found[0] = n
 
-    entry = fails, entries._FLOATS
-    monkeypatch.setitem(entries._ENTRIES, "fails", entry)
+    kinds = Kind(np.dtype(np.float32)), Kind(None)
+    monkeypatch.setitem(entries._KERNELS, "fails", fails)
+    monkeypatch.setitem(signatures.SIGNATURES, "fails", kinds)
     with pytest.raises(RuntimeError, match="machine code of 'fails' needs "):
         entries.machine_code("fails")
 
 
-def test_arrays_are_spelled_as_addresses_and_sizes() -> None:
+def test_arrays_are_spelled_as_addresses_and_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    floats = np.dtype(np.float32)
+    monkeypatch.setitem(
+        signatures.SIGNATURES, "some", (Kind(floats, 2), Kind(None), Kind(floats), Kind(floats))
+    )
     array = np.zeros((2, 3), np.float32)
-    assert kept.flat(array, 5, array[0]) == [array.ctypes.data, 2, 3, 5, array.ctypes.data, 3]
+    address = array.ctypes.data
+    assert spell("some", [array, 5, array[1]]) == [address, 2, 3, 5, address + 12, 3]
+    assert spell("some", [array[0, :2]], first=3) == [address, 2]
+
+
+FLOATS, CODES, LAYERS = np.zeros(9, np.float32), np.zeros(9, np.uint8), np.zeros(2, LAYER)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "match"),
+    [
+        (
+            "expit64",
+            [np.zeros(3), FLOATS],
+            r"2: float32 \(9,\); allowed is float64, ndim 1, C order",
+        ),
+        ("expit32", [FLOATS[::2]], r"1: float32 \(5,\) not in C order; allowed is float32, ndim 1"),
+        ("forward", [CODES], r"1: uint8 \(9,\); allowed is uint8, ndim 2, C order"),
+        ("expit32", [7], "1: 7; allowed is float32, ndim 1, C order"),
+        ("pack", [FLOATS], r"1: float32 \(9,\); allowed is records of channels, width, .*, ndim 1"),
+        ("slide", [CODES, np.zeros(2, int), LAYERS, FLOATS], "4: .*; allowed is a whole number"),
+    ],
+)
+def test_what_machine_code_would_misread_is_refused(
+    name: str, arguments: list[Argument], match: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{name}, argument {match}"):
+        spell(name, arguments)
+
+
+def test_what_would_be_misread_does_not_reach_machine_code() -> None:
+    found = np.full(9, 5, np.float32)
+    with pytest.raises(
+        TypeError, match=r"^expit32, argument 1: float64 \(9,\); allowed is float32"
+    ):
+        kept.entry("expit32", found)(np.zeros(9))
+    assert (found == 5).all()
+
+
+def test_machine_code_is_not_called_with_too_few_arguments_or_too_many() -> None:
+    one = np.zeros(1)
+    with pytest.raises(TypeError, match=r"^expit64: 1 arguments; allowed are 2$"):
+        kept.entry("expit64")(one)
+    with pytest.raises(TypeError, match=r"^expit64: 3 arguments; allowed are 2$"):
+        kept.entry("expit64", one)(one, one)
+
+
+def test_arguments_given_first_are_those_of_each_call() -> None:
+    found = np.empty(2)
+    logistic = kept.entry("expit64", found)
+    for value in (0.0, 1.0):
+        logistic(np.full(2, value))
+        assert found.tolist() == special.expit([value, value]).tolist()
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1))

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-
-from enhancer_core.cli import commands
+from command_line import COMMANDS
 
 PACKAGE = Path(__file__).parents[1] / "enhancer_core"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -41,7 +40,7 @@ LAYERS = (
     {"checkpoint", "plant"},
     {"regression"},
     {"predict", "start"},
-    {"train", "interpret", "variants", "wiring"},
+    {"train", "interpret", "variants", "wiring", "judged"},
     {"report", "publish", "kipoi"},
     {"experiment"},
     {"study"},
@@ -161,14 +160,14 @@ def test_the_command_line_starts_without_what_its_commands_need() -> None:
     assert not loaded & HEAVY
 
 
-@pytest.mark.parametrize("command", ["", *commands.commands])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_is_shown_without_what_the_command_needs(command: str) -> None:
     args = [*command.split(), "--help"]
     assert not loaded_by(f"from enhancer_core.cli import main; main({args})") & HEAVY
 
 
 def test_every_command_says_what_it_does() -> None:
-    for name, command in commands.commands.items():
+    for name, command in COMMANDS.items():
         assert isinstance(command, click.Command)
         assert command.help, name
         assert f"enhancer-core {name}" in command.help, f"{name} has no example"

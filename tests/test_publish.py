@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -20,7 +21,9 @@ from enhancer_core.checkpoint import load_model, save_model
 from enhancer_core.dna import encode, one_hot
 from enhancer_core.errors import EnhancerError, FileError, ModelFileError
 from enhancer_core.io.fasta import read_records
+from enhancer_core.io.motifs import write_meme
 from enhancer_core.model import Ensemble, Network
+from enhancer_core.motif import BUILTIN
 from enhancer_core.predict import probabilities
 from enhancer_core.publish import example_windows, publish, read_rows, spell, weights_path
 
@@ -201,6 +204,42 @@ def test_the_command_says_what_a_row_lacks(
     assert "add --species, --assembly, --recipe" in ran.err
     assert "test AUC 0.8000, baseline 0.7500" in ran.err
     assert read_rows(source / GROUP)["fly"]["kind"] == "pooled"
+
+
+@pytest.mark.parametrize(
+    ("options", "network"),
+    [
+        (["-k", "5"], "5-mer logistic regression"),
+        (["-k", "3"], "3-mer logistic regression"),
+        (["--kind", "motifs"], "logistic regression on the best hits of 2 motifs"),
+    ],
+)
+def test_what_baseline_writes_is_published_beside_5_mers(
+    cli: Callable[..., Ran], inputs: Path, source: Path, tmp_path: Path, options: list[str],
+    network: str,
+) -> None:  # fmt: skip
+    write_meme(tmp_path / "two.meme", [BUILTIN["CEBPA"], BUILTIN["HNF4A"]])
+    more = ["--database", tmp_path / "two.meme"] if "motifs" in options else []
+    files = ["--positives", inputs / "positives.fa", "--negatives", inputs / "negatives.fa"]
+    for name, given in (("it", [*options, *more]), ("usual", [])):
+        assert cli("baseline", *files, *given, "-q", "-o", tmp_path / name).status == 0
+    ran = cli("publish", tmp_path / "it", "--group", GROUP, "--name", "it", "-o", source)
+    assert ran.status == 0, ran.err
+    row = read_rows(source / GROUP)["it"]
+    assert row["network"] == network
+    assert row["held_out"] == "6 positives and 6 negatives to test on"
+    aucs = [
+        json.loads((tmp_path / name / "metrics.json").read_text())["test"]["auc"]["value"]
+        for name in ("it", "usual")
+    ]
+    assert [row["auc"], row["baseline_auc"]] == [f"{auc:.4f}" for auc in aucs]
+    model = load_model(tmp_path / "it")
+    assert model.training["baseline"]["name"] == "5-mer logistic regression"
+    batch = torch.from_numpy(one_hot(example_windows(120)))  # as the Kipoi model predicts
+    with torch.inference_mode():
+        found = model.network(batch).softmax(1)[:, 1]
+    expected = np.array(row["expected"].split(), dtype=float)
+    assert np.allclose(expected, found, rtol=1e-4, atol=0)
 
 
 def test_the_command_refuses_bad_input_in_one_line(

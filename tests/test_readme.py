@@ -4,15 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
-
-from enhancer_core.cli import commands
+from command_line import COMMANDS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def test_the_readme_names_each_command_and_no_other() -> None:
     table = re.findall(r"^\| `([a-z]+)` \|", README, flags=re.MULTILINE)
-    assert sorted(table) == sorted(commands.commands)
+    assert sorted(table) == sorted(COMMANDS)
 
 
 def test_each_command_line_in_the_readme_has_options_that_exist() -> None:
@@ -20,7 +19,7 @@ def test_each_command_line_in_the_readme_has_options_that_exist() -> None:
     lines = re.findall(r"^enhancer-core ([a-z]+) (.*)$", text, flags=re.MULTILINE)
     assert len(lines) >= 4
     for name, arguments in lines:
-        known = {flag for option in commands.commands[name].params for flag in option.opts}
+        known = {flag for option in COMMANDS[name].params for flag in option.opts}
         assert set(re.findall(r"(?<= )--?[a-z][a-z-]*", f" {arguments}")) <= known, name
 
 

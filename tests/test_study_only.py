@@ -6,35 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_data import CEBPA, species
 
 from enhancer_core.report import render_page
 from enhancer_core.study import Study, only_runs, read_study, run_study, study_page
 from enhancer_core.study.fields import RecipeError
 
-RECIPE = """
+RECIPE = f"""
 title = "A small study"
 [defaults]
 data = ["human"]
 restarts = 1
 epochs = 1
 network = "tf"
-[[data]]
-name = "human"
-set = "world"
-world = "human"
-number = 40
-length = 60
-[[data]]
-name = "dog"
-set = "world"
-world = "dog"
-number = 40
-length = 60
-[[data]]
-name = "cebpa"
-simulate = "CEBPA"
-number = 40
-length = 60
+{species("human", "dog")}
+{CEBPA}
 [[run]]
 name = "k_mers"
 model = "5-mers"

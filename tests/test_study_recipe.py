@@ -211,6 +211,13 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
         ),
         (DATA + "[[run]]\nname = 'q'\ndata = ['a', 'b']\nover = 'nearest'", "needs the recipe's"),
         (DATA + "[[search]]\nname = 's'\ndata = ['a']\nupdates = 9\nkeep_one_of = 1", "at least 2"),
+        *(
+            (
+                DATA + f"[[search]]\nname = 's'\ndata = ['a']\nupdates = 9\nnetwork = '{network}'",
+                f"'s': network '{network}'; allowed are 'enhancer', 'tf', 'original_code', trained",
+            )
+            for network in ("best", "nets")
+        ),
         (DATA.replace("number = 400", "number = 40\nfolds = 2"), "folds is 2 in the set 's'"),
         (
             DATA.replace("simulate", "folds = 2\nsimulate")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_data import CEBPA, species
 
 from enhancer_core.checkpoint import load_model
 from enhancer_core.errors import ModelFileError
@@ -18,7 +19,7 @@ from enhancer_core.study import Results, read_study, run_study, study_page
 from enhancer_core.study.material import load
 from enhancer_core.study.runner import RESULT_FILE
 
-RECIPE = """
+RECIPE = f"""
 title = "A small study"
 tree = "((human:1,mouse:1):1,dog:2);"
 [defaults]
@@ -26,29 +27,8 @@ data = ["human", "mouse", "dog"]
 restarts = 2
 epochs = 2
 network = "tf"
-[[data]]
-name = "human"
-set = "world"
-world = "human"
-number = 40
-length = 60
-[[data]]
-name = "mouse"
-set = "world"
-world = "mouse"
-number = 40
-length = 60
-[[data]]
-name = "dog"
-set = "world"
-world = "dog"
-number = 40
-length = 60
-[[data]]
-name = "cebpa"
-simulate = "CEBPA"
-number = 40
-length = 60
+{species("human", "mouse", "dog")}
+{CEBPA}
 [[run]]
 name = "oracle"
 model = "bayes"

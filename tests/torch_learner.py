@@ -18,7 +18,7 @@ from enhancer_core.model import Network, one_hot
 
 
 class TorchLearner:
-    """A network in training; the same steps and state as `engine.Learner`.
+    """A network in training; the same steps and state as `engine.learner.Learner`.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class TorchLearner:
     parameters
         float32, shape (p,): its first weights, end to end as `architecture.flatten` gives them.
     weight_decay, average
-        As in `engine.Learner`.
+        As in `engine.learner.Learner`.
 
     Attributes
     ----------
@@ -113,7 +113,8 @@ class TorchLearner:
         """Take one step of Adam with betas 0.9 and 0.999, epsilon 1e-8; give the loss before it.
 
         Kingma and Ba 2015, algorithm 1: the same numbers as torch.optim.Adam, whose first use
-        imports a compiler for 2.4 s. Decay, running mean and `held` are as in `engine.Learner`.
+        imports a compiler for 2.4 s. Decay, running mean and `held` are as in
+        `engine.learner.Learner`.
         """
         loss, gradient = self.loss_and_gradients(codes, labels, mask=mask)
         if self._tied is not None:

@@ -172,7 +172,10 @@ def baseline(
     from enhancer_core import __version__
     from enhancer_core.checkpoint import MODEL_FILE, Model, save_model
     from enhancer_core.dataset import read_dataset
-    from enhancer_core.experiment import (
+    from enhancer_core.io.files import make_folder, write_json
+    from enhancer_core.io.motifs import read_motifs
+    from enhancer_core.judged import (
+        BASELINE_K,
         score_baseline,
         score_best_hits,
         score_gapped,
@@ -180,8 +183,6 @@ def baseline(
         write_predictions,
         write_split,
     )
-    from enhancer_core.io.files import make_folder, write_json
-    from enhancer_core.io.motifs import read_motifs
 
     talk = Talk(quiet)
     motifs = [] if database is None else read_motifs(database)
@@ -208,8 +209,16 @@ def baseline(
     figures = {"name": scored.name, **scored.to_dict()}
     write_json(output / "metrics.json", figures)
     if scored.regression is not None:
-        record = {"enhancer_core": __version__, "seed": seed, **figures}
-        record["penalty"] = scored.regression.penalty
+        usual = kind == "kmer" and k == BASELINE_K
+        beside = scored if usual else score_baseline(data, BASELINE_K, seed=seed)
+        record = {
+            "enhancer_core": __version__,
+            "network": scored.name,
+            "seed": seed,
+            **figures,
+            "penalty": scored.regression.penalty,
+            "baseline": {"name": beside.name, **beside.to_dict()},
+        }
         save_model(output / MODEL_FILE, Model(scored.regression.members, {}), record)
     talk.say(f"{scored.name}: test AUC {interval(scored.test.auc)}: {output}")
 

@@ -17,8 +17,8 @@ from enhancer_core.engine.forward import (
     read_on,
     spell,
 )
-from enhancer_core.engine.plan import LANES, Floats, Layers
-from enhancer_core.engine.scanning import Fragments, Numbers, outputs_at_once
+from enhancer_core.engine.plan import LANES, Floats, Fragments, Layers
+from enhancer_core.engine.scanning import Numbers, outputs_at_once
 from enhancer_core.engine.vectors import load, store
 
 register_jitable(outputs_at_once)

@@ -13,19 +13,17 @@ import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from llvmlite import __version__ as llvmlite_version  # type: ignore[import-untyped]
 from llvmlite import binding
-from numpy.typing import NDArray
 
 from enhancer_core import __version__
 from enhancer_core.engine import processor
+from enhancer_core.engine.signatures import SIGNATURES, Argument, spell
 from enhancer_core.errors import FileError
 from enhancer_core.io.files import read_chunks, writing
 
-Entry = Callable[..., None]  # takes what `flat` gives
+Entry = Callable[..., None]
 
 _HERE = Path(__file__).parent
 _DIGEST = 2 * hashlib.sha256().digest_size  # a file is a digest and the code it is of
@@ -41,9 +39,27 @@ def available() -> bool:
     return OBSTACLE is None
 
 
+def entry(name: str, *last: Argument) -> Entry:
+    """Give machine code as a function of what `signatures` says; it lets go of Python's lock.
+
+    Its last arguments may be given here, once for many calls. It raises TypeError where `spell`
+    does, or if the number of arguments is another.
+    """
+    function, wanted = _function(name), len(SIGNATURES[name])
+    same = spell(name, last, wanted - len(last))
+
+    def call(*first: Argument) -> None:
+        given = len(first) + len(last)  # what is named here lives as long as the addresses of it
+        if given != wanted:
+            raise TypeError(f"{name}: {given} arguments; allowed are {wanted}")
+        spelled = spell(name, first) + same
+        function((ctypes.c_ssize_t * len(spelled))(*spelled))
+
+    return call
+
+
 @cache
-def entry(name: str) -> Entry:
-    """Give an entry of `entries` as a function; it lets go of Python's lock."""
+def _function(name: str) -> Callable[[object], None]:
     code = _find(name) if _may_keep() else None
     if code is None:
         from enhancer_core.engine.entries import machine_code
@@ -54,38 +70,19 @@ def entry(name: str) -> Entry:
     return _linked(name, code)
 
 
-def flat(*arguments: NDArray[Any] | int) -> list[int]:
-    """Spell arguments of an entry: of an array its address and its sizes, a number as it is.
-
-    Arrays must be contiguous, of the type that the entry takes, and outlive the call.
-    """
-    spelled: list[int] = []
-    for each in arguments:
-        if isinstance(each, np.ndarray):
-            spelled += (each.__array_interface__["data"][0], *each.shape)
-        else:
-            spelled.append(each)
-    return spelled
-
-
 def _may_keep() -> bool:
     return os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
 
 
-def _linked(name: str, code: bytes) -> Entry:
+def _linked(name: str, code: bytes) -> Callable[[object], None]:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     target = binding.Target.from_default_triple().create_target_machine(jit=True)
     linker = binding.create_lljit_compiler(target)
     library = binding.JITLibraryBuilder().add_object_img(code).add_current_process()
     made = library.export_symbol(name).link(linker, name)
-    function = ctypes.CFUNCTYPE(None)(made[name])
-
-    def call(*arguments: int) -> None:
-        function(*map(ctypes.c_ssize_t, arguments))
-
     _LIVE.append((linker, made))
-    return call
+    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(made[name])
 
 
 _LIVE: list[object] = []  # machine code is gone with what has linked it

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.engine.kept import available, entry, flat
+from enhancer_core.engine.kept import available, entry
 
 Floats = TypeVar("Floats", NDArray[np.float32], NDArray[np.float64])
 
@@ -29,5 +29,5 @@ def expit(log_odds: Floats) -> Floats:
         return found
     contiguous = np.ascontiguousarray(log_odds)
     found = np.empty_like(contiguous)
-    entry(f"expit{8 * found.itemsize}")(*flat(contiguous.ravel(), found.ravel()))
+    entry(f"expit{8 * found.itemsize}")(contiguous.ravel(), found.ravel())
     return found

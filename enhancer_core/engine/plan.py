@@ -21,6 +21,7 @@ Floats: TypeAlias = NDArray[np.float32]  # flat
 Sums: TypeAlias = NDArray[np.float32]  # (positions of a filter, BASES + 1, numbers of a row)
 Layers: TypeAlias = NDArray[np.void]  # (layers,) of LAYER
 Layer: TypeAlias = Any  # one of them
+Fragments: TypeAlias = NDArray[np.void]  # (m,) of FRAGMENT
 Changes: TypeAlias = NDArray[np.int64]  # (m, 3): row, position, code of the base
 
 LETTERS = 3  # of a word: the first layer's tables have a row for each word over A C G T N
@@ -50,6 +51,18 @@ LAYER = np.dtype(
         ("turned", np.int64),  # in the packed weights: (filters, stretch)
         ("output", np.int64),  # in memory: (outputs, filters) of the first sequence
         ("stride", np.int64),  # in memory: from one sequence's output to the next one's
+    ]
+)
+
+
+# What several windows share of a layer's outputs; see `scanning`.
+FRAGMENT = np.dtype(
+    [
+        ("layer", np.int64),
+        ("source", np.int64),  # in memory: the fragment of the layer before
+        ("phase", np.int64),  # the first position of the source that is pooled
+        ("outputs", np.int64),
+        ("place", np.int64),  # in memory: (outputs, filters)
     ]
 )
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from enhancer_core.architecture import CLASSES, Architecture
 from enhancer_core.dna import N_CODE, Codes, check_codes
-from enhancer_core.engine.kept import entry, flat
+from enhancer_core.engine.kept import entry
 from enhancer_core.engine.plan import (
     Changes,
     Floats,
@@ -58,7 +58,7 @@ class Predictor:
         layers = self._plan.layers
         sums = np.zeros(sums_shape(layers[0]), np.float32)
         weights = np.ascontiguousarray(parameters, np.float32)
-        entry("pack")(*flat(layers, weights, self._packed, sums))
+        entry("pack")(layers, weights, self._packed, sums)
 
     def logits(self, codes: Codes) -> Floats:
         """Compute the two logits of each sequence, on one core; threads may call side by side.
@@ -96,13 +96,13 @@ class Predictor:
     def _outputs(self, codes: Codes, layers: Layers, size: int) -> Floats:
         """Compute the first `size` numbers that the last of these layers gives: (n, size)."""
         check_length(codes, self.architecture.length)
-        memory, forward = aligned(self._plan.memory), entry("forward")
-        scores, words = aligned(self._plan.scores), np.empty(codes.shape[1], np.int64)
-        same = flat(layers, self._plan.convolutions, self._packed, memory, words, scores)
+        memory, words = aligned(self._plan.memory), np.empty(codes.shape[1], np.int64)
+        scores, convolutions = aligned(self._plan.scores), self._plan.convolutions
+        forward = entry("forward", layers, convolutions, self._packed, memory, words, scores)
         found = np.empty((len(codes), size), np.float32)
         for start in range(0, len(codes), _BLOCK):
             some = np.ascontiguousarray(codes[start : start + _BLOCK])
-            forward(*flat(some), *same)
+            forward(some)
             found[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(some), size)
         return found
 
@@ -162,12 +162,14 @@ class Predictor:
         memory, original = aligned(self._plan.memory), aligned(self._plan.memory)
         size = max(self._plan.scores, sliding_room(self._plan.layers))
         scores, words = aligned(size), np.empty(codes.shape[1], np.int64)
-        substitute, layers = entry("substitute"), self._plan.layers
-        same = flat(layers, self._plan.convolutions, self._packed, memory, original, words, scores)
+        layers, convolutions = self._plan.layers, self._plan.convolutions
+        substitute = entry(
+            "substitute", layers, convolutions, self._packed, memory, original, words, scores
+        )
         found = np.empty((len(changes), CLASSES), np.float32)
         for start in range(0, len(found), _BLOCK):
             some = changes[start : start + _BLOCK]
-            substitute(*flat(codes, some), *same)
+            substitute(codes, some)
             found[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(some), CLASSES)
         return found
 

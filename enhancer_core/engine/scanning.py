@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 
 from enhancer_core.architecture import CLASSES
 from enhancer_core.dna import Codes
-from enhancer_core.engine.kept import entry, flat
+from enhancer_core.engine.kept import entry
 from enhancer_core.engine.plan import (
     COLUMNS,
+    FRAGMENT,
     LANES,
     LETTERS,
     ROWS,
     Floats,
+    Fragments,
     Layer,
     Plan,
     aligned,
@@ -37,20 +39,9 @@ from enhancer_core.engine.plan import (
 )
 
 Numbers: TypeAlias = NDArray[np.int64]
-Fragments: TypeAlias = NDArray[np.void]  # (m,) of FRAGMENT
 
 _SPAN = 1 << 14  # bp between the first and the last start of a block, if not long windows ask more
 _POSITIONS = 192  # scored at once, so that their scores stay near in the cache
-
-FRAGMENT = np.dtype(
-    [
-        ("layer", np.int64),
-        ("source", np.int64),  # in memory: the fragment of the layer before
-        ("phase", np.int64),  # the first position of the source that is pooled
-        ("outputs", np.int64),
-        ("place", np.int64),  # in memory: (outputs, filters)
-    ]
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,15 +81,13 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
             memory = memory if len(memory) >= sharing.memory else aligned(sharing.memory)
         stretch = codes[first : first + some[-1] + length]
         if sharing.layers and slides(layers, plan.convolutions):
-            entry("slide")(*flat(stretch, some, layers, plan.memory, packed, memory, words, scores))
+            entry("slide")(stretch, some, layers, plan.memory, packed, memory, words, scores)
         entry("fragments")(
-            *flat(stretch, layers, unpooled, sharing.fragments, packed, memory, words, scores)
+            stretch, layers, unpooled, sharing.fragments, packed, memory, words, scores
         )
         entry("windows")(
-            *flat(
-                stretch, some, sharing.places, sharing.layers, layers, plan.convolutions,
-                plan.sequences, length, packed, memory, words, scores, found[block],
-            )
+            stretch, some, sharing.places, sharing.layers, layers, plan.convolutions,
+            plan.sequences, length, packed, memory, words, scores, found[block],
         )  # fmt: skip
     return found
 

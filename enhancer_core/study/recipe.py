@@ -13,7 +13,7 @@ from typing import Any
 
 from enhancer_core.architecture import NETWORKS
 from enhancer_core.pool import Mix
-from enhancer_core.protocol import TrainConfig
+from enhancer_core.protocol import TrainConfig, protocol
 from enhancer_core.simulate import DEFINITIONS
 from enhancer_core.study.fields import RecipeError
 
@@ -193,8 +193,9 @@ class Search:
     """The search for the best mix of negatives, by successive halving.
 
     Candidates are all sets of k with each number of copies of the background. In each round all
-    that are left train with an equal share of the round's updates; the better ones by validation
-    AUC go on (Jamieson and Talwalkar 2016). The test part is looked at once, for the winner.
+    that are left train with an equal share of the round's updates, by the paper's protocol; the
+    better ones by validation AUC go on (Jamieson and Talwalkar 2016). The test part is looked at
+    once, for the winner.
     """
 
     name: str
@@ -211,8 +212,12 @@ class Search:
 
     def __post_init__(self) -> None:
         """Check the values that stand alone."""
-        if self.network not in NETWORKS:
-            raise RecipeError(f"network '{self.network}'; allowed are {spelled(NETWORKS)}")
+        allowed = [name for name in NETWORKS if protocol(name) == TrainConfig()]
+        if self.network not in allowed:
+            raise RecipeError(
+                f"network '{self.network}'; allowed are {spelled(allowed)}, trained by the paper's"
+                " protocol"
+            )
         if self.keep_one_of < 2:
             raise RecipeError(f"keep_one_of is {self.keep_one_of}; at least 2")
         if not self.data or not self.copies or min(self.copies) < 1:
