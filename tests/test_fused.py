@@ -1,6 +1,10 @@
-"""The kernels of a GPU, run by Triton's interpreter, compute what layers do one by one."""
+"""The kernels of a GPU compute what layers do one by one, as Triton's interpreter runs them."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -69,3 +73,45 @@ def test_kernels_give_the_same_outputs_and_slopes(
         results.append((found.detach(), *slopes))
     for theirs, ours in zip(*results, strict=True):
         assert (ours - theirs).norm() <= 1e-4 * theirs.norm()
+
+
+COMPILE = """
+import sys
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from enhancer_core.batched import kernels
+
+capability, kind = int(sys.argv[1]), "*" + sys.argv[2]
+arrays = dict(weights=kind, bias="*fp32", best=kind, places="*i8", slopes=kind)
+arrays |= dict(sums="*fp32", biases="*fp32", found=kind)
+known = dict(POOL=6, ROWS=64, BF=64, BK=64, BC=64)
+for letters, channels in ((True, 4), (False, 256)):
+    arrays["x"] = "*u8" if letters else kind
+    for kernel in (kernels.forward, kernels.to_filters, kernels.to_inputs):
+        values = known | dict(LETTERS=letters, C=channels)
+        names = kernel.arg_names
+        values = {name: value for name, value in values.items() if name in names}
+        types = {name: "constexpr" if name in values else arrays.get(name, "i32") for name in names}
+        values = {(names.index(name),): value for name, value in values.items()}
+        source = ASTSource(fn=kernel, signature=types, constexprs=values)
+        print(triton.compile(source, target=GPUTarget("cuda", capability, 32)).metadata.shared)
+"""
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp32"])
+@pytest.mark.parametrize(("capability", "shared"), [(80, 163), (89, 99), (90, 227)])  # KiB a block
+def test_kernels_compile_for_gpus_and_fit_their_memory(
+    capability: int, shared: int, dtype: str
+) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", COMPILE, str(capability), dtype],
+        env={**os.environ, "TRITON_INTERPRET": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    sizes = list(map(int, ran.stdout.split()))
+    assert len(sizes) == 6
+    assert max(sizes) <= shared << 10

@@ -28,22 +28,27 @@ from enhancer_core.architecture import Convolution
 _ROWS = 64  # windows that a program reads at once
 _LEAST, _MOST = 16, 64  # numbers a side, of what it multiplies
 _PROGRAMS = 1024  # that sum slopes, or a few more: several for each multiprocessor
+_CAPABILITY = 8, 0  # from which on GPUs multiply bfloat16 and 11 bits
 _PLACES = 127  # that can be told apart in 8 bits
 
 
 def fits(layer: Convolution, device: torch.device) -> bool:
     """Tell whether the kernels compute a layer on a device.
 
-    They need a CUDA GPU, Triton and the C compiler that it calls; and a pool of up to 63 positions,
-    of which the places on both strands can be told apart in a byte.
+    They need an NVIDIA GPU of 2020 or later, Triton and the C compiler that it calls; and a pool of
+    up to 63 positions, of which the places on both strands can be told apart in a byte.
     """
-    return 2 * layer.pool <= _PLACES and device.type == "cuda" and _can_compile()
+    return 2 * layer.pool <= _PLACES and device.type == "cuda" and _can_run(device)
 
 
 @cache
-def _can_compile() -> bool:
+def _can_run(device: torch.device) -> bool:
     compilers = (os.environ.get("CC"), *map(shutil.which, ("cc", "gcc", "clang")))
-    return importlib.util.find_spec("triton") is not None and any(compilers)
+    return (
+        torch.cuda.get_device_capability(device) >= _CAPABILITY
+        and importlib.util.find_spec("triton") is not None
+        and any(compilers)
+    )
 
 
 def pooled(x: Tensor, weight: Tensor, bias: Tensor, pool: int, dtype: torch.dtype) -> Tensor:

@@ -24,8 +24,10 @@ def _read(x, starts, numbers, size, inside, dtype: tl.constexpr, LETTERS: tl.con
     if LETTERS:  # one-hot; N is 0.25 in all four
         codes = tl.load(x + starts[:, None] + (numbers // 4)[None, :], mask=at, other=255)
         hit = tl.where(codes == (numbers % 4)[None, :], 1.0, 0.0)
-        return tl.where(codes == _N, 0.25, hit).to(dtype)
-    return tl.load(x + starts[:, None] + numbers[None, :], mask=at, other=0.0)
+        read = tl.where(codes == _N, 0.25, hit).to(dtype)
+    else:
+        read = tl.load(x + starts[:, None] + numbers[None, :], mask=at, other=0.0)
+    return read
 
 
 @triton.jit
