@@ -102,7 +102,7 @@ def page(
             "|---|---|",
             *(f"| {each['task']} | {each['shown']} |" for each in limits),
             "",
-            "How fast a GPU is, [GPU.md](GPU.md) says.",
+            "`python benchmarks/gpu.py` measures a GPU, and writes GPU.md.",
             "",
         ]
     )

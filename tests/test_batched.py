@@ -382,11 +382,10 @@ def test_a_gpu_predicts_and_scans_as_the_engine_does(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 # Rounded to 8 bits, scores of two places are often the same, of which one is chosen by rounding
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 0.2)])
-def test_the_kernels_of_a_gpu_compute_the_convolutions(
-    name: str, dtype: torch.dtype, bound: float
-) -> None:
+def test_a_gpu_computes_the_convolutions(name: str, dtype: torch.dtype, bound: float) -> None:
     wanted = NETWORKS[name]
-    assert all(fits(layer, torch.device("cuda")) for layer in wanted.convolutions)
+    half, cuda = dtype == torch.bfloat16, torch.device("cuda")
+    assert all(fits(layer, cuda, dtype) == half for layer in wanted.convolutions)
     codes = torch.from_numpy(random_codes(3, 50, 500))
     parameters = torch.from_numpy(flat(networks(wanted, 3)))
     found = []

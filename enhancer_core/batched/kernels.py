@@ -71,10 +71,10 @@ def forward(
             at = (numbers < size)[:, None] & used[None, :]
             here = weights + some[None, :] * size + numbers[:, None]
             each = tl.load(here, mask=at, other=0.0)
-            ahead = tl.dot(window, each, ahead, input_precision="tf32x3")
+            ahead = tl.dot(window, each, ahead)
             if LETTERS:
                 each = tl.load(here + filters * size, mask=at, other=0.0)
-                behind = tl.dot(window, each, behind, input_precision="tf32x3")
+                behind = tl.dot(window, each, behind)
         where = tl.where(ahead > top, place, where)
         top = tl.maximum(ahead, top)
         if LETTERS:
@@ -134,10 +134,10 @@ def to_filters(
             window = _read(x, starts + place * step, numbers, size, inside, dtype, LETTERS)
             turned = tl.trans(window)
             one = tl.where(where == place, slope, 0.0).to(dtype)
-            ahead = tl.dot(turned, one, ahead, input_precision="tf32x3")
+            ahead = tl.dot(turned, one, ahead)
             if LETTERS:
                 one = tl.where(where == POOL + place, slope, 0.0).to(dtype)
-                behind = tl.dot(turned, one, behind, input_precision="tf32x3")
+                behind = tl.dot(turned, one, behind)
     strands: tl.constexpr = 2 if LETTERS else 1
     out = sums + (part * strands * filters + some[None, :]) * size + numbers[:, None]
     write = (numbers < size)[:, None] & used[None, :]
@@ -190,6 +190,6 @@ def to_inputs(
             one = tl.where(where == place[:, None], slope, 0.0).to(dtype)
             here = weights + (these[:, None] * width + offset) * C + some[None, :]
             each = tl.load(here, mask=(these < filters)[:, None] & used[None, :], other=0.0)
-            total = tl.dot(one, each, total, input_precision="tf32x3")
+            total = tl.dot(one, each, total)
     out = (network * positions + rows)[:, None] * C + some[None, :]
     tl.store(found + out, total.to(dtype), mask=inside[:, None] & used[None, :])

@@ -5,8 +5,7 @@ position by position, so these are next to each other, and all scores of the poo
 of what it reads with a matrix that holds each filter once for each place, and on the first layer
 each filter turned round as well. That is up to twice the arithmetic of a convolution, on the shapes
 that matrix units are made for, and a third of the memory traffic: what is read is laid out once a
-pool, not once a position. A GPU with Triton has kernels for it that write down no scores: see
-`fused`.
+pool, not once a position. In bfloat16 a GPU has kernels that write down no scores: see `fused`.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ def convolved(
     x = codes
     for index in used(wanted):
         layer, name = wanted.convolutions[index], f"convolutions.{index}"
-        if fused.fits(layer, x.device):
+        if fused.fits(layer, x.device, dtype):
             weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
             x = fused.pooled(x, weight, bias, layer.pool, dtype)
         else:

@@ -34,7 +34,7 @@ class Batch:
 
 
 class Learner:
-    """R networks in training; each takes the steps that `engine.Learner` takes.
+    """R networks in training; each takes the steps that `engine.learner.Learner` takes.
 
     Nothing here waits for the device, so that a step can be recorded as a CUDA graph.
 
@@ -51,7 +51,7 @@ class Learner:
     stop_below_loss
         A network whose loss falls below takes that step and no other, nats.
     weight_decay, average
-        As in `engine.Learner`.
+        As in `engine.learner.Learner`.
 
     Attributes
     ----------

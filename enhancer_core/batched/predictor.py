@@ -23,7 +23,7 @@ _AT_ONCE = 2  # threads whose work lies on a GPU: one computes while another is 
 
 
 class Predictor:
-    """A network on a device; predicts as `engine.Predictor` does, in float32.
+    """A network on a device; predicts as `engine.predictor.Predictor` does, in float32.
 
     Parameters
     ----------
