@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -73,6 +74,14 @@ def test_kernels_give_the_same_outputs_and_slopes(
         results.append((found.detach(), *slopes))
     for theirs, ours in zip(*results, strict=True):
         assert (ours - theirs).norm() <= 1e-4 * theirs.norm()
+
+
+def test_an_error_of_the_kernels_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = torch.device("cpu")
+    assert fused.error_of(device) is None
+    kernels = importlib.import_module("enhancer_core.batched.kernels")
+    monkeypatch.setattr(kernels, "forward", {})  # no kernel can be launched
+    assert fused.error_of(device) == "KeyError: (1, 1)"
 
 
 COMPILE = """

@@ -14,8 +14,6 @@ bfloat16, and sum in float32. In float32 `layers` is faster, by half on an H200.
 from __future__ import annotations
 
 import importlib.util
-import os
-import shutil
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -28,6 +26,7 @@ from enhancer_core.architecture import Convolution
 _ROWS = 64  # windows that a program reads at once
 _LEAST, _MOST = 16, 64  # numbers a side, of what it multiplies
 _PROGRAMS = 1024  # that sum slopes, or a few more: several for each multiprocessor
+_SHOWN = 200  # letters of an error
 _CAPABILITY = 8, 0  # from which on GPUs multiply bfloat16
 _PLACES = 127  # that can be told apart in 8 bits
 
@@ -35,22 +34,44 @@ _PLACES = 127  # that can be told apart in 8 bits
 def fits(layer: Convolution, device: torch.device, dtype: torch.dtype) -> bool:
     """Tell whether the kernels are to compute a layer, in some numbers, on a device.
 
-    They are for bfloat16, and need an NVIDIA GPU of 2020 or later, Triton and the C compiler it
-    calls; and a pool of up to 63 positions, of which the places on both strands can be told apart
-    in a byte.
+    They are for bfloat16, and for pools of up to 63 positions, of which the places on both strands
+    can be told apart in a byte.
     """
     small = 2 * layer.pool <= _PLACES
-    return small and dtype == torch.bfloat16 and device.type == "cuda" and _can_run(device)
+    return small and dtype == torch.bfloat16 and obstacle(device) is None
 
 
 @cache
-def _can_run(device: torch.device) -> bool:
-    compilers = (os.environ.get("CC"), *map(shutil.which, ("cc", "gcc", "clang")))
-    return (
-        torch.cuda.get_device_capability(device) >= _CAPABILITY
-        and importlib.util.find_spec("triton") is not None
-        and any(compilers)
-    )
+def obstacle(device: torch.device) -> str | None:
+    """Say in a line why kernels do not run on a device; None where they do.
+
+    They need an NVIDIA GPU of 2020 or later, Triton, and the C compiler and the Python headers that
+    it compiles with.
+
+    Examples
+    --------
+    >>> obstacle(torch.device("cpu"))
+    'no CUDA GPU'
+    """
+    if device.type != "cuda":
+        return "no CUDA GPU"
+    if torch.cuda.get_device_capability(device) < _CAPABILITY:
+        return "the GPU multiplies no bfloat16"
+    if importlib.util.find_spec("triton") is None:
+        return "Triton is not installed"
+    with torch.cuda.device(device):
+        return error_of(device)
+
+
+def error_of(device: torch.device) -> str | None:
+    """Run a kernel on next to nothing, and give what goes wrong, in a line."""
+    codes = torch.zeros(1, 1, 1, dtype=torch.uint8, device=device)
+    weight, bias = (torch.zeros(1, 1, *size, device=device) for size in ((4, 1), ()))
+    try:
+        pooled(codes, weight, bias, 1, torch.bfloat16)
+    except Exception as error:  # noqa: BLE001 # of Triton, a C compiler or the driver: see above
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"[:_SHOWN]
+    return None
 
 
 def pooled(x: Tensor, weight: Tensor, bias: Tensor, pool: int, dtype: torch.dtype) -> Tensor:

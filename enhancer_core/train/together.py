@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from enhancer_core.architecture import Architecture
 from enhancer_core.batched import Learner, Look, Program, Visits, at_once
+from enhancer_core.batched.fused import obstacle
 from enhancer_core.dna import Codes
 from enhancer_core.protocol import TrainConfig
 from enhancer_core.train.restart import State, judged, visits
@@ -22,6 +24,13 @@ def train_together(states: list[State], pool: ThreadPoolExecutor, *, device: str
     The device is hardly ever waited for: while it takes steps, the next ones are drawn here, and
     what came of those before is judged and saved.
     """
+    # Streams, graphs and kernels are made on the current GPU, which need not be this one.
+    place = torch.device(device)
+    with torch.cuda.device(place) if place.type == "cuda" else nullcontext():
+        _train(states, pool, device=device)
+
+
+def _train(states: list[State], pool: ThreadPoolExecutor, *, device: str) -> None:
     config = states[0].task.config
     program, firsts = _program(states, device=device)
     rows = _validation_rows(states, firsts)
@@ -148,11 +157,13 @@ def arrangement(
     """
     restarts, size = config.restarts * len(sets), group_size(wanted, config, sets, device=device)
     groups = "as one program" if size == restarts else f"in programs of {size}"
-    line = f"{restarts} restarts {groups}, {str(_dtype(config, device)).removeprefix('torch.')}"
-    place = torch.device(device)
+    dtype, place = _dtype(config, device), torch.device(device)
+    line = f"{restarts} restarts {groups}, {str(dtype).removeprefix('torch.')}"
     if place.type != "cuda":
         return line
-    return f"{line}, recorded as a CUDA graph on {torch.cuda.get_device_name(place)}"
+    line += f", recorded as a CUDA graph on {torch.cuda.get_device_name(place)}"
+    why = obstacle(place) if dtype == torch.bfloat16 else None
+    return line if why is None else f"{line}, without kernels of its own ({why})"
 
 
 def group_size(
