@@ -191,6 +191,7 @@ def step_seconds(device: str) -> float:
         rates=torch.full(size[:1], 1e-3, dtype=torch.float64, device=device),
     )
     apart = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    apart.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(apart):
         for _ in range(3):
             learner.step(batch)

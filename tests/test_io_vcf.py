@@ -21,6 +21,7 @@ from enhancer_core.io.vcf import (
     open_vcf,
     writing_vcf,
 )
+from enhancer_core.variants import FIELDS
 
 # Spellings that htslib would change, and an INFO key that the header does not define.
 HEADER = (
@@ -73,7 +74,7 @@ def test_text_is_read_however_it_is_packed(kind: str, tmp_path: Path) -> None:
     }
     header, records = read(write(tmp_path, packed[kind]))
     assert header == list(HEADER)
-    assert [line_with(record, "EC_", {}) for record in records] == list(LINES)
+    assert [line_with(record, "EC_", {}, FIELDS) for record in records] == list(LINES)
     first, second, third = records
     assert (first.chrom, first.position, first.reference) == ("chr1", 9, "A")
     assert first.alternatives == ("G", "<DEL>")
@@ -103,7 +104,7 @@ def test_a_bcf_is_read(tmp_path: Path) -> None:
             target.write(each)
     header, (record,) = read(path)
     assert header[-1] == HEADER[-1]
-    assert line_with(record, "EC_", {}) == LINES[1]
+    assert line_with(record, "EC_", {}, FIELDS) == LINES[1]
     assert record.where == f"{path} record 1"
     cut = write(tmp_path, path.read_bytes()[:-40], "cut.bcf")
     with pytest.raises(FileError, match=r"cut\.bcf: the BCF data is cut or damaged"):
@@ -120,16 +121,17 @@ def test_info_is_added_to_and_what_an_earlier_run_left_is_replaced(tmp_path: Pat
         "chr1 5 . A T . . AF=0.10;EC_REF=9;DB;EC_SKIP=x",
         "chr1 6 . A T . . .",
         "chr1 7 . A T . . EC_REF=1",
-        "chr1 8 . A T . . XEC_REF=1",
+        "chr1 8 . A T . . XEC_REF=1;EC_NUMBER=1.1.1.1",
     )
-    infos = [line_with(record, "EC_", {"REF": "0.5"}).split(b"\t")[7] for record in records]
+    values = {"REF": "0.5"}
+    infos = [line_with(record, "EC_", values, FIELDS).split(b"\t")[7] for record in records]
     assert infos == [
         b"AF=0.10;DB;EC_REF=0.5",
         b"EC_REF=0.5",
         b"EC_REF=0.5",
-        b"XEC_REF=1;EC_REF=0.5",
+        b"XEC_REF=1;EC_NUMBER=1.1.1.1;EC_REF=0.5",
     ]
-    assert line_with(records[2], "EC_", {}).split(b"\t")[7] == b"."
+    assert line_with(records[2], "EC_", {}, FIELDS).split(b"\t")[7] == b"."
 
 
 def test_fields_are_defined_once_however_often_a_file_is_scored() -> None:
@@ -138,6 +140,8 @@ def test_fields_are_defined_once_however_often_a_file_is_scored() -> None:
     line = b'##INFO=<ID=EC_REF,Number=A,Type=Float,Description="Of the reference">'
     assert once == [*HEADER[:-1], line, HEADER[-1]]
     assert header_with(once, "EC_", [field]) == once
+    others = b'##INFO=<ID=EC_REFERENCE,Number=1,Type=String,Description="Not ours">'
+    assert header_with([others, HEADER[-1]], "EC_", [field])[0] == others
 
 
 RECORD = b"chr1\t5\t.\tA\tT\t.\t.\t."

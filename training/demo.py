@@ -35,6 +35,7 @@ GENES = 25  # on each chromosome
 SITES = ("CEBPA", "CEBPA", "HNF4A", "HNF4A")  # in each enhancer
 REACH = 150  # bp from an enhancer's centre within which its sites lie
 LOCUS = ("chr4", 1_000_000, 1_060_000)
+MARK = "demo.txt"  # in the folder: what is there was made here, and may be made anew
 
 console = Console(stderr=True, highlight=False)
 
@@ -152,9 +153,12 @@ def main() -> None:
     """Make the world, run the commands, say what was found."""
     started = time.monotonic()
     folder = Path(sys.argv[1])
-    if folder.exists():
+    if (folder / MARK).exists():
         shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    elif folder.exists() and any(folder.iterdir()):
+        sys.exit(f"{folder}: holds other things than a demo; give a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).write_text("Made by training/demo.py, which replaces this folder.\n")
     console.rule("[bold]enhancer_core: from a genome and peaks to scored DNA")
     world = make_world(np.random.default_rng(0))
     write_text(folder / "genome.fa", world.genome)

@@ -76,7 +76,7 @@ class Steps:
     shares: NDArray[np.float32]  # (T, R, B): of each sequence in the mean loss
     rates: NDArray[np.float64]  # (T, R)
     kept: NDArray[np.bool_]  # (T, R, B, units); no units where there is no dropout
-    moves: NDArray[np.int16]  # (T, R, B)
+    moves: NDArray[np.int32]  # (T, R, B)
     turned: NDArray[np.bool_]  # (T, R, B)
     letters: NDArray[np.uint8]  # (T, R, B, L); no letters where none change
 
@@ -105,7 +105,7 @@ def side_by_side(
         shares=np.zeros((*size, batch), np.float32),
         rates=np.zeros(size),
         kept=np.zeros((*size, batch, units), np.bool_),
-        moves=np.zeros((*size, batch), np.int16),
+        moves=np.zeros((*size, batch), np.int32),
         turned=np.zeros((*size, batch), np.bool_),
         letters=np.zeros((*size, batch, length), np.uint8),
     )

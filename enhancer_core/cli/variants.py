@@ -112,7 +112,7 @@ def variants(
             threads=threads,
             progress=advance,
         ):
-            write(line_with(record, PREFIX, info) + b"\n")
+            write(line_with(record, PREFIX, info, FIELDS) + b"\n")
             records += 1
             skipped += "SKIP" in info
     if skipped:

@@ -178,7 +178,7 @@ def why_unscorable(alternative: str) -> str | None:
 def header_with(header: Sequence[bytes], prefix: str, fields: Iterable[Field]) -> list[bytes]:
     """Define INFO fields in a header, before its #CHROM line.
 
-    Definitions that an earlier run left there, of fields with the prefix, are replaced.
+    Definitions that an earlier run left there, of these fields, are replaced.
 
     Examples
     --------
@@ -186,7 +186,7 @@ def header_with(header: Sequence[bytes], prefix: str, fields: Iterable[Field]) -
     >>> header_with([b"##fileformat=VCFv4.2", b"#CHROM"], "EC_", [field])[1]
     b'##INFO=<ID=EC_REF,Number=A,Type=Float,Description="Reference">'
     """
-    ours = f"##INFO=<ID={prefix}".encode()
+    ours = tuple(f"##INFO=<ID={prefix}{field.id},".encode() for field in fields)
     kept = [line for line in header[:-1] if not line.startswith(ours)]
     added = [
         f"##INFO=<ID={prefix}{field.id},Number={field.number},Type={field.type},"
@@ -196,20 +196,24 @@ def header_with(header: Sequence[bytes], prefix: str, fields: Iterable[Field]) -
     return [*kept, *added, header[-1]]
 
 
-def line_with(record: Record, prefix: str, values: Mapping[str, str]) -> bytes:
+def line_with(
+    record: Record, prefix: str, values: Mapping[str, str], fields: Sequence[Field]
+) -> bytes:
     r"""Spell a record with INFO values added; all else stays as it was, byte for byte.
 
-    Values that an earlier run left there, of fields with the prefix, are replaced.
+    Values that an earlier run left there, of any of the fields, are replaced.
 
     Examples
     --------
     >>> line = b"chr1 5 . A T 50.00 PASS AF=0.10".replace(b" ", b"\t")
-    >>> line_with(_record("a.vcf line 3", line), "EC_", {"REF": "0.5"}).split(b"\t")[5:]
+    >>> field = Field(id="REF", number="A", type="Float", description="Reference")
+    >>> line_with(_record("a.vcf line 3", line), "EC_", {"REF": "0.5"}, [field]).split(b"\t")[5:]
     [b'50.00', b'PASS', b'AF=0.10;EC_REF=0.5']
     """
     before = record.columns[_INFO]
     if prefix.encode() in before:
-        others = (part for part in before.split(b";") if not part.startswith(prefix.encode()))
+        ours = {f"{prefix}{field.id}".encode() for field in fields}
+        others = (part for part in before.split(b";") if part.partition(b"=")[0] not in ours)
         before = b";".join(others)
     kept = [] if before in (b"", b".") else [before]
     added = ";".join([f"{prefix}{key}={value}" for key, value in values.items()])
