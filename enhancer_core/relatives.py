@@ -68,7 +68,7 @@ def relatives(
     words, rows = words[fresh], rows[fresh]
     _, starts, counts = np.unique(words, return_index=True, return_counts=True)
     pairs = [np.empty((0, 2), np.int64)]
-    for count in range(2, most + 1):
+    for count in np.unique(counts[(counts > 1) & (counts <= most)]).tolist():
         holders = rows[starts[counts == count][:, np.newaxis] + np.arange(count)]
         one, other = np.triu_indices(count, 1)
         pairs.append(np.stack([holders[:, one].ravel(), holders[:, other].ravel()], axis=1))

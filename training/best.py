@@ -22,21 +22,20 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.linear_model import LogisticRegression
 
 from enhancer_core import baseline, gapped, metrics
 from enhancer_core.architecture import architecture
 from enhancer_core.checkpoint import Model, load_model, save_model
 from enhancer_core.dataset import SplitDataset, read_dataset, split_folds
-from enhancer_core.dna import N_CODE, Codes
+from enhancer_core.dna import Codes
 from enhancer_core.io.files import make_folder
 from enhancer_core.io.motifs import read_motifs
 from enhancer_core.io.tables import read_table, write_table
 from enhancer_core.predict import log_odds
 from enhancer_core.protocol import protocol
 from enhancer_core.regression import fit_best_hits, fit_k_mers
+from enhancer_core.relatives import relatives
 from enhancer_core.start import from_motifs
 from enhancer_core.train import train, weighed
 
@@ -47,7 +46,6 @@ RESTARTS = 4  # at most, so that the paper's network, whose protocol has 50, tak
 PLAIN = "5-mers by default"
 SIMPLE = (PLAIN, "5-mers", "gapped k-mers")  # beside which all others are put
 _WORD, _SHARED = 30, 50  # near-duplicates have so many words of so many bp in common
-_FACTOR = np.uint64(4)
 
 Scores = NDArray[np.float64]
 
@@ -55,25 +53,12 @@ Scores = NDArray[np.float64]
 def near_duplicates(codes: Codes) -> NDArray[np.str_]:
     """Group sequences that have 50 words of 30 bp in common, on either strand, with any of a group.
 
-    A repeat of 300 bp, of which thousands of copies differ, links few; a duplication does.
+    A repeat of 300 bp, of which thousands of copies differ, links few; a duplication does. Words
+    count however many sequences hold them.
     """
-    n, length = codes.shape
-    places = length - _WORD + 1
-    forward, reverse = (np.zeros((n, places), np.uint64) for _ in range(2))
-    known = np.ones((n, places), np.bool_)
-    for offset in range(_WORD):
-        letters = codes[:, offset : offset + places]
-        known &= letters != N_CODE
-        forward = forward * _FACTOR + (letters & 3)
-        reverse += (3 - (letters & 3)).astype(np.uint64) * _FACTOR ** np.uint64(offset)
-    words, column = np.unique(np.minimum(forward, reverse)[known], return_inverse=True)
-    rows = np.nonzero(known)[0]
-    has = csr_array((np.ones(len(rows), np.int32), (rows, column)), shape=(n, len(words)))
-    has.data[:] = 1  # a word counts once, however often it is there
-    shared = (has @ has.T).tocoo()
-    near = shared.data >= _SHARED
-    links = csr_array((shared.data[near], (shared.row[near], shared.col[near])), shape=(n, n))
-    groups: NDArray[np.str_] = connected_components(links, directed=False)[1].astype(np.str_)
+    groups: NDArray[np.str_] = relatives(codes, word=_WORD, least=_SHARED, most=len(codes)).astype(
+        np.str_
+    )
     return groups
 
 
