@@ -8,7 +8,8 @@ alone: one kernel sums what reaches the filters, another what reaches each numbe
 Nothing is added in an order that chance decides, so that the same run gives the same bytes.
 
 The kernels are Triton's (Tillet et al. 2019), which comes with PyTorch for CUDA. They are for
-bfloat16, and sum in float32. In float32 `layers` is faster, by half on an H200.
+bfloat16, and sum in float32. Float32, as three products of 11 bits, took 1.6 times as long as by
+`layers` on an H200.
 """
 
 from __future__ import annotations
