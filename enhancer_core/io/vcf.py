@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -144,12 +145,17 @@ def _record(where: str, line: bytes) -> Record:
         reference.upper(),
         () if alternatives == "." else tuple(alternatives.upper().split(",")),
     )
-    if not _BASES.fullmatch(record.reference):
+    if not _is_sequence(record.reference):
         raise FileError(f"{where}: REF {_bad_allele(reference)}")
     for alternative in record.alternatives:
-        if why_unscorable(alternative) is None and not _BASES.fullmatch(alternative):
+        if why_unscorable(alternative) is None and not _is_sequence(alternative):
             raise FileError(f"{where}: ALT {_bad_allele(alternative)}")
     return record
+
+
+@lru_cache  # most alleles are one of four
+def _is_sequence(allele: str) -> bool:
+    return _BASES.fullmatch(allele) is not None
 
 
 def _bad_allele(allele: str) -> str:
@@ -158,6 +164,7 @@ def _bad_allele(allele: str) -> str:
     return f"{what}; allowed are A C G T N"
 
 
+@lru_cache
 def why_unscorable(alternative: str) -> str | None:
     """Say why an ALT spells no sequence; None if it should.
 
