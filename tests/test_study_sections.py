@@ -124,6 +124,17 @@ def test_a_test_file_of_its_own_is_tested_on_whole_and_beside_the_peaks(
     assert done[0].data["chip"]["peaks"]["train"] == [48, 48]
 
 
+def test_the_table_of_data_names_every_source(done: tuple[Results, str, Path]) -> None:
+    table = done[1][done[1].index("<h2>Data</h2>") :].partition("</table>")[0]
+    cells = [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<td.*?</td>", table, re.DOTALL)]
+    sources = dict(zip(cells[::6], cells[1::6], strict=True))
+    assert sources == {
+        "peaks": "peaks.fa, windows of genome.fa",
+        "own": "own.tsv",
+        "windows": "windows of genome.fa",
+    }
+
+
 def test_the_filter_most_like_a_motif_is_judged_among_all_motifs_of_its_file(
     done: tuple[Results, str, Path],
 ) -> None:
