@@ -105,7 +105,7 @@ runs = ["background", "enhancers"]
 kind = "motifs"
 title = "Motifs"
 headline = "Similarity"
-runs = ["found"]
+runs = ["k_mers", "found"]
 least = 0.9
 [[section]]
 kind = "search"

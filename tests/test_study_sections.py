@@ -187,6 +187,15 @@ def made(runs: list[Run], part: Part, results: Mapping[str, Any]) -> str:
     return " ".join(section(part, recipe, results).text)
 
 
+def test_a_matrix_of_one_test_does_not_speak_of_another() -> None:
+    runs = [Run(name=name, data=("a",), tests=("a",)) for name in "rq"]
+    auc = {"value": 0.75, "low": 0.5, "high": 1.0}
+    test = {"auc": auc, "positives": [4.0, 2.0], "negatives": [3.0, 1.0]}
+    results = {name: {"tests": {"a": test}} for name in "rq"}
+    text = made(runs, Part(kind="matrix", title="t", runs=("r", "q")), results)
+    assert "tested on the same: 0.750 (0.500–1.000) on average. Q against one alone" in text
+
+
 def k_runs(name: str, positive: str, aucs: Mapping[int, float]) -> tuple[list[Run], dict[str, Any]]:
     runs = [
         Run(
