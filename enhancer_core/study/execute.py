@@ -41,6 +41,7 @@ class Context:
     seed: int
     device: str
     threads: int  # for what a search trains side by side
+    cores: threading.Semaphore  # as many; one is held by whatever computes, by none that waits
     runs: Path  # folder of all runs' folders
     folder: Path  # of this run, or of one fold of it
     key: str  # digest of all that its result depends on
@@ -69,6 +70,11 @@ def execute(run: Run, context: Context) -> dict[str, Any]:
     folds = next((e.folds for e in context.recipe.data if e.name in run.data), 0)
     if folds:
         return _joined([execute(*_fold(run, context, i + 1)) for i in range(folds)])
+    with context.cores:
+        return _done(run, context)
+
+
+def _done(run: Run, context: Context) -> dict[str, Any]:
     if context.stop.is_set():
         raise InterruptedError("the study was stopped")
     task = prepare(run, context.data, seed=context.seed)

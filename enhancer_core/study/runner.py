@@ -69,7 +69,7 @@ def run_study(
     seed
         All chance comes from it.
     threads
-        Runs side by side, a core each; the results do not depend on it.
+        Runs, and what searches train, side by side, a core each; the results do not depend on it.
     device
         A torch device; on other than the CPU runs go one after another.
     progress
@@ -91,7 +91,8 @@ def run_study(
         sizes[recipe.name] = {name: _sizes(each) for name, each in data.items()}
         context = Context(
             recipe=recipe, data=data, data_folder=data_folder, seed=seed, device=device,
-            threads=workers, runs=runs, folder=runs, key="", needed={}, stop=threading.Event(),
+            threads=workers, cores=threading.Semaphore(workers), runs=runs, folder=runs, key="",
+            needed={}, stop=threading.Event(),
         )  # fmt: skip
         found |= _run_recipe(context, progress)
     return Results(found, sizes, seed)
