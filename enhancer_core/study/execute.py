@@ -57,8 +57,8 @@ def execute(run: Run, context: Context) -> dict[str, Any]:
     dict
         `learned` (sequences by part: positives, negatives), `tests` (each with its `auc`,
         `average_precision`, and the scores of its positives and negatives), `unchanged` (the share
-        of shuffles equal to their input, by k); of a network also `epochs`, `updates`, `restarts`
-        (validation AUC of each) and what `filters.read_filters` gives.
+        of the training part's shuffles that equal their input, by k); of a network also `epochs`,
+        `updates`, `restarts` (validation AUC of each) and what `filters.read_filters` gives.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _done(run: Run, context: Context) -> dict[str, Any]:
             name: [int(part.labels.sum()), int((~part.labels).sum())]
             for name, part in (("train", task.learn.train), ("validation", task.learn.validation))
         },
-        "unchanged": shares_unchanged(run, context.data, seed=context.seed),
+        "unchanged": shares_unchanged(run, task),
     }
     network: Network | Ensemble | None = None
     if run.model in ORACLES:
