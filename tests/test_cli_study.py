@@ -33,6 +33,10 @@ title = "Which is better?"
 runs = ["oracle", "k_mers"]
 """
 
+OF_A_FILE = RECIPE.replace('"bayes"', '"5-mers"').replace(
+    'simulate = "CEBPA"', 'positives = ["p.fa"]'
+)
+
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
@@ -93,7 +97,11 @@ def test_a_run_that_the_recipe_has_not_is_refused_before_anything_is_done(
     ("text", "message"),
     [
         (RECIPE.replace("model =", "modle ="), "[[run]] 1 'oracle': 'modle' is not known"),
-        (RECIPE.replace('simulate = "CEBPA"', 'positives = ["p.fa"]'), "p.fa: cannot be read"),
+        (OF_A_FILE, "p.fa: cannot be read"),
+        (
+            RECIPE.replace('simulate = "CEBPA"', 'positives = ["p.fa"]'),
+            "run 'oracle': model 'bayes' on 'cebpa'; allowed are data that 'simulate' one motif",
+        ),
         ("title =", "not TOML"),
     ],
 )
@@ -111,7 +119,7 @@ def test_a_bad_recipe_ends_in_one_line(
 def test_files_are_looked_for_in_the_folder_of_the_data(
     cli: Callable[..., Ran], tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe.write_text(RECIPE.replace('simulate = "CEBPA"', 'positives = ["p.fa"]'))
+    recipe.write_text(OF_A_FILE)
     monkeypatch.setenv("ENHANCER_DATA", str(tmp_path / "there"))
     ran = cli("study", recipe, "-o", tmp_path / "out")
     assert f"{tmp_path / 'there' / 'p.fa'}: cannot be read" in ran.err
@@ -129,8 +137,7 @@ def test_files_are_looked_for_in_the_folder_of_the_data(
 def test_a_study_without_its_data_leaves_nothing_behind(
     cli: Callable[..., Ran], tmp_path: Path, recipe: Path, said: str
 ) -> None:
-    text = RECIPE.replace('model = "bayes"\n', 'model = "5-mers"\n')
-    text = text.replace('simulate = "CEBPA"', said)
+    text = OF_A_FILE.replace('positives = ["p.fa"]', said)
     recipe.write_text(text.replace('data = ["cebpa"]', 'data = ["c"]') if "table" in said else text)
     (tmp_path / "bad.fa").write_text("no header")
     ran = cli("study", recipe, "-o", tmp_path / "out")
@@ -153,7 +160,7 @@ def test_what_a_later_recipe_lacks_is_told_before_anything_is_trained(
 def test_an_empty_folder_that_was_there_stays(
     cli: Callable[..., Ran], tmp_path: Path, recipe: Path
 ) -> None:
-    recipe.write_text(RECIPE.replace('simulate = "CEBPA"', 'positives = ["p.fa"]'))
+    recipe.write_text(OF_A_FILE)
     (tmp_path / "out").mkdir()
     assert cli("study", recipe, "-o", tmp_path / "out").status == 2
     assert list((tmp_path / "out").iterdir()) == []

@@ -130,6 +130,10 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
     (tmp_path / "y.toml").write_text(DATA + RUN.replace('"r"', '"x"') + "epochs = 3")
     with pytest.raises(RecipeError, match="two runs that differ have the name 'x'"):
         read_study(tmp_path / "all.toml")
+    fewer = DATA.replace("number = 400", "number = 300")  # of b, which is split together with a
+    (tmp_path / "y.toml").write_text(fewer + RUN.replace('"r"', '"x"'))
+    with pytest.raises(RecipeError, match="name 'x', in settings or in the data of their set"):
+        read_study(tmp_path / "all.toml")
     (tmp_path / "all.toml").write_text('include = ["x.toml"]\ntree = "a"')
     with pytest.raises(RecipeError, match="'tree' beside 'include'; allowed is 'title'"):
         read_study(tmp_path / "all.toml")
@@ -164,7 +168,7 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
         (DATA + RUN + "plant = ['r']\ninitial = 'q'", "allowed is one of 'plant'"),
         (DATA + RUN + "tests = ['d']", "data 'd' is not there; there are 'a', 'b', 'c'"),
         (DATA + RUN + "tests = ['c']", "data and tests of several sets"),
-        (DATA + RUN + "tests = ['a/x']", "allowed are DATA, and DATA/k"),
+        (DATA + RUN + "tests = ['a/x']", r"r\.toml: run 'r': test 'a/x'; allowed are DATA, and"),
         (DATA + RUN + RUN, "two runs have the name 'r'"),
         (DATA + RUN.replace('"r"', '"a b"'), "a name has letters, digits"),
         (DATA + RUN + "group = 'g'", "'group' is not to be given"),
@@ -238,6 +242,20 @@ def test_what_a_recipe_may_not_say_is_told_with_its_place(
 ) -> None:
     with pytest.raises(RecipeError, match=message):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("cut", "message"),
+    [
+        ("number = 5", r"r\.toml \[quick\]: number is 5; at least 20"),
+        ("restarts = 0", r"r\.toml \[quick\]: restarts of 0 is not allowed"),
+    ],
+)
+def test_a_quick_look_that_cuts_too_much_is_told_with_its_place(
+    tmp_path: Path, cut: str, message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        read(tmp_path, f"[quick]\n{cut}\n" + DATA + RUN, quick=True)
 
 
 def test_recipes_can_share_data(tmp_path: Path) -> None:

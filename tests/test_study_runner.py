@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,24 @@ from enhancer_core.errors import ModelFileError
 from enhancer_core.predict import probabilities
 from enhancer_core.publish import publish
 from enhancer_core.report import render_page
-from enhancer_core.study import Results, read_study, run_study, study_page
+from enhancer_core.study import Results, execute, read_study, run_study, search, study_page
 from enhancer_core.study.material import load
 from enhancer_core.study.runner import RESULT_FILE
+from enhancer_core.train import Trained, train
 
+SEARCH = """
+[[search]]
+name = "found_mix"
+title = "best mix"
+data = ["human"]
+ks = [2, 3]
+copies = [1, 2]
+updates = 40
+keep_one_of = 3
+network = "tf"
+restarts = 1
+epochs = 1
+"""
 RECIPE = f"""
 title = "A small study"
 tree = "((human:1,mouse:1):1,dog:2);"
@@ -65,18 +81,7 @@ ks = [1, 3]
 name = "enhancers"
 over = "k"
 ks = [1, 3]
-[[search]]
-name = "found_mix"
-title = "best mix"
-data = ["human"]
-ks = [2, 3]
-copies = [1, 2]
-updates = 40
-keep_one_of = 3
-network = "tf"
-restarts = 1
-epochs = 1
-[[section]]
+{SEARCH}[[section]]
 kind = "models"
 title = "Oracle"
 headline = "Best possible"
@@ -105,7 +110,7 @@ runs = ["background", "enhancers"]
 kind = "motifs"
 title = "Motifs"
 headline = "Similarity"
-runs = ["found"]
+runs = ["k_mers", "found"]
 least = 0.9
 [[section]]
 kind = "search"
@@ -212,6 +217,33 @@ def test_two_threads_and_two_times_give_the_same_bytes(
 ) -> None:
     do(recipe, tmp_path, threads=2)
     assert written(tmp_path) == written(finished[0])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_two_searches_and_a_run_side_by_side_use_no_more_cores_than_asked(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    def counted(*args: object, **more: object) -> Trained:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        try:
+            time.sleep(0.02)  # or one may be done before the next begins
+            return train(*args, **more)  # type: ignore[arg-type]
+        finally:
+            with lock:
+                at_once -= 1
+
+    for module in (execute, search):
+        monkeypatch.setattr(module, "train", counted)
+    path = tmp_path / "searches.toml"
+    searches = SEARCH + SEARCH.replace("found_mix", "other_mix")
+    path.write_text(RECIPE[: RECIPE.index("[[run]]")] + '[[run]]\nname = "all"\n' + searches)
+    do(path, tmp_path / "out", threads=threads)
+    assert most == threads
 
 
 def test_a_study_that_lost_runs_does_those_alone_again(

@@ -124,6 +124,17 @@ def test_a_test_file_of_its_own_is_tested_on_whole_and_beside_the_peaks(
     assert done[0].data["chip"]["peaks"]["train"] == [48, 48]
 
 
+def test_the_table_of_data_names_every_source(done: tuple[Results, str, Path]) -> None:
+    table = done[1][done[1].index("<h2>Data</h2>") :].partition("</table>")[0]
+    cells = [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<td.*?</td>", table, re.DOTALL)]
+    sources = dict(zip(cells[::6], cells[1::6], strict=True))
+    assert sources == {
+        "peaks": "peaks.fa, windows of genome.fa",
+        "own": "own.tsv",
+        "windows": "windows of genome.fa",
+    }
+
+
 def test_the_filter_most_like_a_motif_is_judged_among_all_motifs_of_its_file(
     done: tuple[Results, str, Path],
 ) -> None:
@@ -174,6 +185,15 @@ def made(runs: list[Run], part: Part, results: Mapping[str, Any]) -> str:
         name="r", title="", text="", data=(), runs=tuple(runs), searches=(), sections=(part,)
     )
     return " ".join(section(part, recipe, results).text)
+
+
+def test_a_matrix_of_one_test_does_not_speak_of_another() -> None:
+    runs = [Run(name=name, data=("a",), tests=("a",)) for name in "rq"]
+    auc = {"value": 0.75, "low": 0.5, "high": 1.0}
+    test = {"auc": auc, "positives": [4.0, 2.0], "negatives": [3.0, 1.0]}
+    results = {name: {"tests": {"a": test}} for name in "rq"}
+    text = made(runs, Part(kind="matrix", title="t", runs=("r", "q")), results)
+    assert "tested on the same: 0.750 (0.500–1.000) on average. Q against one alone" in text
 
 
 def k_runs(name: str, positive: str, aucs: Mapping[int, float]) -> tuple[list[Run], dict[str, Any]]:

@@ -41,6 +41,7 @@ class Context:
     seed: int
     device: str
     threads: int  # for what a search trains side by side
+    cores: threading.Semaphore  # as many; one is held by whatever computes, by none that waits
     runs: Path  # folder of all runs' folders
     folder: Path  # of this run, or of one fold of it
     key: str  # digest of all that its result depends on
@@ -56,8 +57,8 @@ def execute(run: Run, context: Context) -> dict[str, Any]:
     dict
         `learned` (sequences by part: positives, negatives), `tests` (each with its `auc`,
         `average_precision`, and the scores of its positives and negatives), `unchanged` (the share
-        of shuffles equal to their input, by k); of a network also `epochs`, `updates`, `restarts`
-        (validation AUC of each) and what `filters.read_filters` gives.
+        of the training part's shuffles that equal their input, by k); of a network also `epochs`,
+        `updates`, `restarts` (validation AUC of each) and what `filters.read_filters` gives.
 
     Raises
     ------
@@ -69,6 +70,11 @@ def execute(run: Run, context: Context) -> dict[str, Any]:
     folds = next((e.folds for e in context.recipe.data if e.name in run.data), 0)
     if folds:
         return _joined([execute(*_fold(run, context, i + 1)) for i in range(folds)])
+    with context.cores:
+        return _done(run, context)
+
+
+def _done(run: Run, context: Context) -> dict[str, Any]:
     if context.stop.is_set():
         raise InterruptedError("the study was stopped")
     task = prepare(run, context.data, seed=context.seed)
@@ -77,7 +83,7 @@ def execute(run: Run, context: Context) -> dict[str, Any]:
             name: [int(part.labels.sum()), int((~part.labels).sum())]
             for name, part in (("train", task.learn.train), ("validation", task.learn.validation))
         },
-        "unchanged": shares_unchanged(run, context.data, seed=context.seed),
+        "unchanged": shares_unchanged(run, task),
     }
     network: Network | Ensemble | None = None
     if run.model in ORACLES:

@@ -21,7 +21,9 @@ def highlight(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> High
     """
     runs = runs_of(part, recipe)
     if part.kind == "motifs":
-        found = [m["similarity"] for run in runs for m in results[run.name]["motifs"].values()]
+        found = [
+            m["similarity"] for run in runs for m in results[run.name].get("motifs", {}).values()
+        ]
         value, note = f"{min(found):.3f}", f"the least of {len(found)}"
     elif part.kind == "each":
         networks = [run for run in runs if not isinstance(run, Run) or run.model == "network"]

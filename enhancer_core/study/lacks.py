@@ -2,54 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeGuard
 
-from enhancer_core.study.recipe import Part, Recipe, Run, Search, split_test
+from enhancer_core.study.matrix import alone, groups_of
+from enhancer_core.study.parts import runs_of
+from enhancer_core.study.recipe import Part, Recipe, Run, Search, spelled, split_test
+
+_OF_FOLDS = ("models", "motifs", "filters")  # sections that can show what was done on folds
 
 
 def lack(section: Part, recipe: Recipe) -> str:
     """Say what a section's runs lack; nothing if they have all."""
-    names = {member for name in section.runs for member in recipe.members(name)}
-    runs = [run for run in recipe.steps if run.name in names]
-    networks = [run for run in runs if isinstance(run, Run)]
-    if section.kind in ("models", "matrix"):
-        return _no_common_test(section, runs)
-    if section.kind == "each" and section.tests:
-        return _no_test(section, runs)
-    if section.kind == "k_choice":
-        return _no_k(networks)
-    if section.kind == "motifs" and not any(run.motifs for run in networks):
-        return "none of its runs looks for motifs"
-    if section.kind == "filters" and not all(":" in "".join(run.motifs) for run in networks):
-        return "not all of its runs look for a motif FILE:NAME, with whose file filters are matched"
-    if section.kind == "search" and len(networks) == len(runs):
-        return "none of its runs is a search"
-    return ""
+    runs = runs_of(section, recipe)
+    names = [run.name for run in runs]
+    if section.beside and section.beside not in names:
+        return f"beside '{section.beside}'; allowed is one of its runs: {spelled(names)}"
+    folded = {data.name for data in recipe.data if data.folds}
+    on_folds = any(folded.intersection(run.data) for run in runs)
+    if on_folds and (section.tests or section.kind not in _OF_FOLDS):
+        return (
+            f"its runs are on folds; allowed are sections of {spelled(_OF_FOLDS)}, without 'tests'"
+        )
+    lacking: Mapping[str, Callable[[Part, Recipe, Sequence[Run | Search]], str]] = {
+        "models": _no_common_test,
+        "each": _no_test,
+        "matrix": _no_gain,
+        "k_choice": _no_k,
+        "motifs": _no_motifs,
+        "filters": _no_filters,
+        "search": _no_search,
+    }
+    said = lacking[section.kind](section, recipe, runs)
+    if not said and section.headline and section.kind in ("k_choice", "filters", "search"):
+        return _no_common_test(section, recipe, runs)  # the figure is an AUC
+    return said
 
 
-def _tests(run: Run | Search) -> set[str]:
-    return set(run.tests if isinstance(run, Run) else run.data)
+def _tests(run: Run | Search) -> tuple[str, ...]:
+    return run.tests if isinstance(run, Run) else run.data
 
 
-def _no_common_test(section: Part, runs: Sequence[Run | Search]) -> str:
-    tests = [_tests(run) for run in runs]
+def _common(section: Part, runs: Sequence[Run | Search]) -> tuple[str, ...]:
+    common = set.intersection(*(set(_tests(run)) for run in runs))
+    return section.tests or tuple(common)
+
+
+def _no_common_test(section: Part, _: Recipe, runs: Sequence[Run | Search]) -> str:
     for test in section.tests:
-        if not all(test in each for each in tests):
+        if not all(test in _tests(run) for run in runs):
             return f"not all of its runs have the test '{test}'"
-    return "" if set.intersection(*tests) else "its runs have no test in common"
+    return "" if _common(section, runs) else "its runs have no test in common"
 
 
-def _no_test(section: Part, runs: Sequence[Run | Search]) -> str:
+def _no_test(section: Part, _: Recipe, runs: Sequence[Run | Search]) -> str:
     for run in runs:
-        if not set(section.tests) & _tests(run):
+        if section.tests and not set(section.tests) & set(_tests(run)):
             return f"its run '{run.name}' has none of its tests"
+    if section.headline and not any(isinstance(run, Search) or _is_network(run) for run in runs):
+        return "none of its runs is a network, of which its headline is"
     return ""
 
 
-def _no_k(runs: Sequence[Run]) -> str:
-    if any(len(run.shuffles) != 1 for run in runs):
+def _no_gain(section: Part, recipe: Recipe, runs: Sequence[Run | Search]) -> str:
+    if said := _no_common_test(section, recipe, runs):
+        return said
+    groups = list(groups_of(section, recipe).values())
+    if not groups:
+        return "its runs are searches alone"
+    if section.headline or section.least is not None:
+        own = alone(groups[0])
+        missing = [test for test in _common(section, runs) if test not in own]
+        if len(groups) < 2 or missing:
+            return (
+                "the gain for its 'headline' or 'least' needs a run on each test's data alone,"
+                " first, and other runs after them"
+            )
+    return ""
+
+
+def _no_k(_: Part, __: Recipe, runs: Sequence[Run | Search]) -> str:
+    networks = [run for run in runs if isinstance(run, Run)]
+    if not networks or any(len(run.shuffles) != 1 for run in networks):
         return "not all of its runs are against the shuffles of one k"
-    for run in runs:
+    for run in networks:
         if not any(split_test(test)[1] == run.shuffles[0] for test in run.tests):
             return f"its run '{run.name}' has no test against its own shuffles"
     return ""
+
+
+def _no_motifs(_: Part, __: Recipe, runs: Sequence[Run | Search]) -> str:
+    if not any(_is_network(run) and run.motifs for run in runs):
+        return "none of its runs looks for motifs"
+    return ""
+
+
+def _no_filters(_: Part, __: Recipe, runs: Sequence[Run | Search]) -> str:
+    if not all(_is_network(run) and ":" in "".join(run.motifs) for run in runs):
+        return "not all of its runs look for a motif FILE:NAME, with whose file filters are matched"
+    return ""
+
+
+def _no_search(section: Part, _: Recipe, runs: Sequence[Run | Search]) -> str:
+    searched = next((run for run in runs if isinstance(run, Search)), None)
+    if searched is None:
+        return "none of its runs is a search"
+    for run in runs:
+        if run.name == section.beside and searched.data[0] not in _tests(run):
+            return f"its run '{run.name}' has not the search's test '{searched.data[0]}'"
+    return ""
+
+
+def _is_network(run: Run | Search) -> TypeGuard[Run]:
+    return isinstance(run, Run) and run.model == "network"

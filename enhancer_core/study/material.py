@@ -87,8 +87,7 @@ def check_files(study: Study, folder: Path) -> None:
             named = (*data.positives, *data.background, data.genome, data.table)
             files |= dict.fromkeys(filter(None, named))
         for run in recipe.runs:
-            given = [spec.partition(":")[0] for spec in run.motifs if ":" in spec]
-            files |= dict.fromkeys([*given, *(spec.partition(":")[0] for spec in run.plant_motifs)])
+            files |= dict.fromkeys(run.motif_files)
     for file in files:
         first_bytes(folder / file)
 

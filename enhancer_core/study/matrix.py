@@ -70,8 +70,8 @@ def gains_of(
     dict
         By the group's name in the report; empty where not every test has a run of its own.
     """
-    base, *others = _groups(part, recipe).values()
-    own = _alone(base)
+    base, *others = groups_of(part, recipe).values()
+    own = alone(base)
     tests = tests_of(part, runs_of(part, recipe), results)
     if not all(test in own for test in tests):
         return {}
@@ -87,15 +87,15 @@ def gains_of(
 
 def _said(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> list[str]:
     gains = {name: mean(each) for name, each in gains_of(part, recipe, results).items()}
-    own = _alone(next(iter(_groups(part, recipe).values())))
+    own = alone(next(iter(groups_of(part, recipe).values())))
     tests = tests_of(part, runs_of(part, recipe), results)
     if not all(test in own for test in tests):
         return []
     same = mean([auc(results[own[test].name], test) for test in tests])
     across = [auc(results[own[a].name], b).value for a in tests for b in tests if a != b]
+    another = f"; tested on another: {np.mean(across):.3f}" if across else ""
     said = [
-        f"Trained on one and tested on the same: {with_interval(same)} on average; tested on"
-        f" another: {np.mean(across):.3f}."
+        f"Trained on one and tested on the same: {with_interval(same)} on average{another}.",
     ]
     said += [
         words.versus(name, "one alone, on average over tests", gain) for name, gain in gains.items()
@@ -106,8 +106,8 @@ def _said(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> list[str
     return said
 
 
-def _groups(part: Part, recipe: Recipe) -> dict[str, list[Run]]:
-    """Give the networks of a section by the run of the recipe that they came of."""
+def groups_of(part: Part, recipe: Recipe) -> dict[str, list[Run]]:
+    """Give the runs of a section, searches left out, by the run of the recipe they came of."""
     groups: dict[str, list[Run]] = {}
     for run in runs_of(part, recipe):
         if isinstance(run, Run):
@@ -115,7 +115,8 @@ def _groups(part: Part, recipe: Recipe) -> dict[str, list[Run]]:
     return groups
 
 
-def _alone(runs: Sequence[Run]) -> dict[str, Run]:
+def alone(runs: Sequence[Run]) -> dict[str, Run]:
+    """Give the runs on one data set alone, by its name."""
     return {run.data[0]: run for run in runs if len(run.data) == 1}
 
 

@@ -62,11 +62,10 @@ def _cut(recipe: Recipe, names: Sequence[str]) -> Recipe:
 def _section(part: Part, recipe: Recipe, kept: set[str]) -> Part | None:
     """Give what is left of a section, if anything is."""
     named = [one for name in part.runs for one in recipe.members(name)]
-    beside = recipe.members(part.beside) if part.beside else ()
-    if kept.issuperset({*named, *beside}):
+    if kept.issuperset(named):
         return part
     left = tuple(name for name in named if name in kept)
     if part.kind != "models" or len(left) < 2:
         return None
-    beside_left = part.beside if kept.issuperset(beside) else ""
-    return replace(part, runs=left, beside=beside_left, headline="", within=None, least=None)
+    beside = part.beside if part.beside in kept else ""
+    return replace(part, runs=left, beside=beside, headline="", within=None, least=None)

@@ -112,9 +112,8 @@ def _source(data: Data) -> str:
         return f"{data.simulate} planted in uniform DNA, definition '{data.definition}'"
     if data.world:
         return "the synthetic world of six species"
-    if data.genome:
-        return f"windows of {data.genome}"
-    return ", ".join([*data.positives, *data.background])
+    files = [*data.positives, *data.background, *filter(None, [data.table])]
+    return ", ".join([*files, *([f"windows of {data.genome}"] if data.genome else [])])
 
 
 def _pair(counts: Sequence[int]) -> str:

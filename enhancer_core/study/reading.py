@@ -10,8 +10,8 @@ from typing import Any
 
 from enhancer_core.errors import EnhancerError
 from enhancer_core.protocol import TrainConfig, protocol
+from enhancer_core.study.checks import check_recipe, check_shared
 from enhancer_core.study.fields import RecipeError, made, read_toml
-from enhancer_core.study.lacks import lack
 from enhancer_core.study.newick import read_newick
 from enhancer_core.study.recipe import (
     ORACLES,
@@ -22,9 +22,6 @@ from enhancer_core.study.recipe import (
     Run,
     Search,
     Study,
-    settings,
-    spelled,
-    split_test,
 )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # also a folder's name
@@ -85,19 +82,8 @@ def read_study(path: Path, *, quick: bool = False) -> Study:
     recipes = tuple(
         _recipe(path.parent / name, read_toml(path.parent / name), quick=quick) for name in names
     )
-    _check_shared(path, recipes)
+    check_shared(path, recipes)
     return Study(title=str(title), recipes=recipes)
-
-
-def _check_shared(path: Path, recipes: Sequence[Recipe]) -> None:
-    """Check that runs of one name in several recipes are one run, which is then done once."""
-    known: dict[str, object] = {}
-    for recipe in recipes:
-        data = {each.name: (each.set_name, settings(each)) for each in recipe.data}
-        for each in recipe.steps:
-            what = (settings(each), [data[name] for name in each.data])
-            if known.setdefault(each.name, what) != what:
-                raise RecipeError(f"{path}: two runs that differ have the name '{each.name}'")
 
 
 def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
@@ -116,7 +102,10 @@ def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
     runs: tuple[Run, ...] = tuple(_each(path, table, "run", defaults))
     searches: tuple[Search, ...] = tuple(_each(path, table, "search", {}))
     if quick:
-        data, runs, searches = _cut(cut, data, runs, searches)
+        try:
+            data, runs, searches = _cut(cut, data, runs, searches)
+        except EnhancerError as error:
+            raise RecipeError(f"{path} [quick]: {error}") from error
     try:
         runs = tuple(each for run in runs for each in _expanded(run, head.tree))
     except EnhancerError as error:
@@ -131,7 +120,7 @@ def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
         sections=tuple(_each(path, table, "section", {})),
         tree=head.tree,
     )
-    _check_names(path, recipe)
+    check_recipe(path, recipe)
     return recipe
 
 
@@ -230,77 +219,3 @@ def _own_tests(run: Run) -> tuple[str, ...]:
     if run.model in ORACLES or (run.background and run.positive == "positives"):
         return run.data
     return tuple(f"{name}/{k}" for name in run.data for k in run.shuffles)
-
-
-def _check_names(path: Path, recipe: Recipe) -> None:
-    """Check that each name stands for one thing, and that it is there."""
-    for kind in ("data", "runs"):
-        names = [each.name for each in getattr(recipe, kind)]
-        for name in names:
-            if names.count(name) > 1:
-                raise RecipeError(f"{path}: two {kind} have the name '{name}'")
-    sets = {each.name: each.set_name for each in recipe.data}
-    before: set[str] = set()
-    for run in recipe.steps:
-        _check_run(f"{path}: run '{run.name}'", run, sets, before)
-        before |= {run.name}
-    for run in recipe.runs:
-        _check_baseline(f"{path}: run '{run.name}'", run, recipe)
-    _check_folds_and_tables(path, recipe)
-    _check_sections(path, recipe)
-
-
-def _check_folds_and_tables(path: Path, recipe: Recipe) -> None:
-    """Check that no fold stands beside other data, and that nothing learns from a table."""
-    sets = [each.set_name for each in recipe.data]
-    folded = {each.name for each in recipe.data if each.folds}
-    for name in folded:
-        if sets.count(name) > 1:
-            raise RecipeError(f"{path}: data '{name}' has folds, and others are in its set")
-    tables = {each.name for each in recipe.data if each.table}
-    for run in recipe.steps:
-        for name in tables.intersection(run.data):
-            raise RecipeError(
-                f"{path}: run '{run.name}': data '{name}' is a table, and tested on alone;"
-                " allowed is in 'tests'"
-            )
-    for search in recipe.searches:
-        if folded & set(search.data):
-            raise RecipeError(
-                f"{path}: search '{search.name}': its data have folds; allowed are none"
-            )
-
-
-def _check_baseline(where: str, run: Run, recipe: Recipe) -> None:
-    """Check that a run and its baseline can stand in one row of published models."""
-    for other in recipe.runs:
-        if other.name == run.baseline and (
-            (run.model, other.model) != ("network", "5-mers") or run.tests[0] not in other.tests
-        ):
-            raise RecipeError(
-                f"{where}: baseline '{other.name}'; allowed is a run of 5-mers with the test"
-                f" '{run.tests[0]}', beside a network"
-            )
-
-
-def _check_sections(path: Path, recipe: Recipe) -> None:
-    for section in recipe.sections:
-        for name in (*section.runs, *filter(None, [section.beside])):
-            if not recipe.members(name):
-                raise RecipeError(f"{path}: section '{section.title}': no run '{name}'")
-        if said := lack(section, recipe):
-            raise RecipeError(f"{path}: section '{section.title}': {said}")
-
-
-def _check_run(where: str, run: Run | Search, sets: Mapping[str, str], before: set[str]) -> None:
-    tests = run.tests if isinstance(run, Run) else ()
-    named = [*run.data, *(split_test(test)[0] for test in tests)]
-    for name in named:
-        if name not in sets:
-            raise RecipeError(f"{where}: data '{name}' is not there; there are {spelled(sets)}")
-    if len({sets[name] for name in named}) > 1:
-        raise RecipeError(f"{where}: data and tests of several sets; allowed are those of one")
-    if isinstance(run, Run):
-        for other in filter(None, (*run.needs, run.control_of)):
-            if other not in before:
-                raise RecipeError(f"{where}: run '{other}' does not stand before it")

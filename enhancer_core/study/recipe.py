@@ -6,7 +6,6 @@ for the seed. `reading` makes recipes of TOML.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -29,7 +28,6 @@ PROTOCOL = (
     *("restarts", "epochs", "ensemble", "keep", "learning_rate", "shift", "flip", "mutate"),
     *("weight_decay", "average", "schedule", "freeze", "calibrate", "regressions"),
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # also a folder's name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,9 +127,10 @@ class Run:
     widen: float = 1.0  # times the filters of each convolution
     filters: int | None = None  # of the first convolution, whatever `widen` says
     width: int | None = None  # bp of each of these; None: the network's own
-    plant: tuple[str, ...] = ()  # runs whose filters make up three quarters of a wider network's
+    # Runs, on data of the same set, whose filters make up three quarters of a wider network's.
+    plant: tuple[str, ...] = ()
     plant_motifs: tuple[str, ...] = ()  # FILE or FILE:NAME, as filters of the first convolution
-    initial: str = ""  # a run whose weights are the first ones
+    initial: str = ""  # a run, on data of the same set, whose weights are the first ones
     warm: bool = False  # with over = "k": each k starts from the weights of the one before
     updates_of: str = ""  # a run: as many mini-batches as it takes, in whole epochs
     control_of: str = ""  # the run whose gain this one checks
@@ -178,6 +177,12 @@ class Run:
         """Names of the runs that it builds on."""
         return tuple(filter(None, (*self.plant, self.initial, self.updates_of, self.baseline)))
 
+    @property
+    def motif_files(self) -> tuple[str, ...]:
+        """Names of the files whose motifs it plants, or looks for among its filters."""
+        specs = (*self.plant_motifs, *(spec for spec in self.motifs if ":" in spec))
+        return tuple(dict.fromkeys(spec.partition(":")[0] for spec in specs))
+
     def mix(self) -> Mix:
         """Give what its positives are opposed to."""
         copies = 0 if self.positive == "background" else self.background
@@ -222,6 +227,7 @@ class Search:
             raise RecipeError(f"keep_one_of is {self.keep_one_of}; at least 2")
         if not self.data or not self.copies or min(self.copies) < 1:
             raise RecipeError("'data' and 'copies' need an entry each, copies of at least 1")
+        TrainConfig(restarts=self.restarts, epochs=self.epochs)
 
     @property
     def shown(self) -> str:
@@ -239,7 +245,7 @@ class Part:
     paper: str = ""  # what the paper found
     runs: tuple[str, ...]  # or the runs that were given `over` something, by their one name
     tests: tuple[str, ...] = ()  # empty: all that the runs have in common
-    beside: str = ""  # the run that the others are compared with; the first if empty
+    beside: str = ""  # which of `runs` the others are compared with; the first if empty
     headline: str = ""  # what its main figure is called at the top of the page; empty: not there
     within: float | None = None  # of a section of models: how near the first is to come to `beside`
     least: float | None = None  # a figure that is to be reached; the report says whether it was

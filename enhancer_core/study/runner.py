@@ -2,7 +2,8 @@
 
 Runs go side by side, each on one core; a run waits for those that it builds on. A finished run
 leaves `runs/NAME/result.json`, and a network its model. It is taken as it is when the study is run
-again with the same recipe, data and seed; a run that was interrupted goes on from its last check.
+again with the same recipe, data, motif files and seed; a run that was interrupted goes on from its
+last check.
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ import numpy as np
 
 from enhancer_core import __version__
 from enhancer_core.dataset import PARTS, SplitDataset
-from enhancer_core.io.files import make_folder, read_lines, remove_partial, write_json
+from enhancer_core.io.files import (
+    make_folder,
+    read_lines,
+    remove_partial,
+    sha256,
+    write_json,
+)
 from enhancer_core.study.execute import Context, execute
 from enhancer_core.study.material import check_files, digest, load
 from enhancer_core.study.recipe import Run, Search, Study, settings
@@ -62,7 +69,7 @@ def run_study(
     seed
         All chance comes from it.
     threads
-        Runs side by side, a core each; the results do not depend on it.
+        Runs, and what searches train, side by side, a core each; the results do not depend on it.
     device
         A torch device; on other than the CPU runs go one after another.
     progress
@@ -84,7 +91,8 @@ def run_study(
         sizes[recipe.name] = {name: _sizes(each) for name, each in data.items()}
         context = Context(
             recipe=recipe, data=data, data_folder=data_folder, seed=seed, device=device,
-            threads=workers, runs=runs, folder=runs, key="", needed={}, stop=threading.Event(),
+            threads=workers, cores=threading.Semaphore(workers), runs=runs, folder=runs, key="",
+            needed={}, stop=threading.Event(),
         )  # fmt: skip
         found |= _run_recipe(context, progress)
     return Results(found, sizes, seed)
@@ -135,6 +143,7 @@ def _once(each: Run | Search, context: Context, digests: Mapping[str, str]) -> R
             return kept
     make_folder(context.folder)
     remove_partial(context.folder)
+    path.unlink(missing_ok=True)  # an old result must not outlive the model that stands beside it
     context = replace(context, key=key)
     made = search(each, context) if isinstance(each, Search) else execute(each, context)
     result = {"fingerprint": key, **made}
@@ -158,6 +167,8 @@ def _fingerprint(each: Run | Search, context: Context, digests: Mapping[str, str
         },
         "needed": {name: result["fingerprint"] for name, result in context.needed.items()},
     }
+    if isinstance(each, Run) and each.motif_files:  # others keep the fingerprints that they had
+        said["files"] = {file: sha256(context.data_folder / file) for file in each.motif_files}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

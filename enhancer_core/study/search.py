@@ -78,13 +78,14 @@ def search(wanted: Search, context: Context) -> dict[str, Any]:
     InterruptedError
         If the study was stopped.
     """
-    pooled = concatenate([context.data[name] for name in wanted.data])
-    learn = take(pooled, pooled.parts == TRAIN)
-    check = take(pooled, pooled.parts == VALIDATION)
-    parents = take(learn, learn.dataset.labels)
-    sources = concatenate(
-        [learn, *[shuffled(parents, k=k, seed=context.seed) for k in sorted(wanted.ks)]]
-    )
+    with context.cores:
+        pooled = concatenate([context.data[name] for name in wanted.data])
+        learn = take(pooled, pooled.parts == TRAIN)
+        check = take(pooled, pooled.parts == VALIDATION)
+        parents = take(learn, learn.dataset.labels)
+        sources = concatenate(
+            [learn, *[shuffled(parents, k=k, seed=context.seed) for k in sorted(wanted.ks)]]
+        )
     rows = _rows(learn, sorted(wanted.ks))
     left, told = candidates(wanted), []
     plan = rounds(len(left), keep_one_of=wanted.keep_one_of, updates=wanted.updates)
@@ -92,16 +93,17 @@ def search(wanted: Search, context: Context) -> dict[str, Any]:
         left = left[:size]
 
         def judge(mix: Mix, updates: int = updates) -> float:
-            if context.stop.is_set():
-                raise InterruptedError("the study was stopped")
-            part, epochs = _sample(sources, rows, mix, updates=updates, seed=context.seed)
-            trained = train(
-                concatenate([part, check]),
-                architecture(wanted.network, length=part.dataset.codes.shape[1]),
-                TrainConfig(restarts=1, epochs=epochs),
-                seed=context.seed, device=context.device,
-            )  # fmt: skip
-            return trained.restarts[0].auc
+            with context.cores:
+                if context.stop.is_set():
+                    raise InterruptedError("the study was stopped")
+                part, epochs = _sample(sources, rows, mix, updates=updates, seed=context.seed)
+                trained = train(
+                    concatenate([part, check]),
+                    architecture(wanted.network, length=part.dataset.codes.shape[1]),
+                    TrainConfig(restarts=1, epochs=epochs),
+                    seed=context.seed, device=context.device,
+                )  # fmt: skip
+                return trained.restarts[0].auc
 
         with ThreadPoolExecutor(context.threads) as pool:
             aucs = list(pool.map(judge, left))

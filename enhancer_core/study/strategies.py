@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from enhancer_core.dataset import TEST, TRAIN, Dataset, SplitDataset
+from enhancer_core.dataset import TEST, Dataset, SplitDataset
 from enhancer_core.errors import DatasetError
 from enhancer_core.pool import (
     Mix,
     background_as_positives,
     concatenate,
     opposed,
-    shuffled,
     subset,
     take,
     unchanged,
@@ -32,7 +31,7 @@ class Task:
     tests: Mapping[str, Dataset]  # by name
 
 
-def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int, threads: int = 1) -> Task:
+def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int) -> Task:
     """Pool, cut, copy and shuffle the data of a run, inside each part.
 
     Parameters
@@ -43,8 +42,6 @@ def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int, threads: i
         Split data by name, as `material.load` gives.
     seed
         Of shuffles, and of which sequences a share takes.
-    threads
-        Cores to shuffle on; the result does not depend on it.
 
     Raises
     ------
@@ -59,7 +56,7 @@ def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int, threads: i
         rng = np.random.default_rng((_SUBSET, seed))
         pooled = subset(pooled, share=run.share, rng=rng)
     return Task(
-        learn=opposed(pooled, run.mix(), seed=seed, threads=threads),
+        learn=opposed(pooled, run.mix(), seed=seed),
         tests={test: test_data(run, test, data, seed=seed) for test in run.tests},
     )
 
@@ -84,17 +81,13 @@ def test_data(run: Run, test: str, data: Mapping[str, SplitDataset], *, seed: in
         raise DatasetError(f"test '{test}': {error}") from error
 
 
-def shares_unchanged(
-    run: Run, data: Mapping[str, SplitDataset], *, seed: int, threads: int = 1
-) -> dict[str, float]:
-    """Give the share of positives that a shuffle at each of the run's k leaves as they are."""
-    pooled = concatenate([data[name] for name in run.data])
-    if run.positive == "background":
-        pooled = background_as_positives(pooled)
-    parents = take(pooled, pooled.dataset.labels & (pooled.parts == TRAIN))
+def shares_unchanged(run: Run, task: Task) -> dict[str, float]:
+    """Give the share of a run's shuffles, by k, that equal the training sequence they came of."""
+    learn, mix = task.learn.train, run.mix()
+    positives, negatives = learn.codes[learn.labels], learn.codes[~learn.labels]
+    n = len(positives) // mix.copies  # as `opposed` puts them: one copy, then the others
+    made = negatives[len(negatives) - n * len(mix.shuffles) :]  # after the background, k by k
     return {
-        str(k): unchanged(
-            parents.dataset.codes, shuffled(parents, k=k, seed=seed, threads=threads).dataset.codes
-        )
-        for k in run.shuffles
+        str(k): unchanged(positives[:n], made[n * i : n * (i + 1)])
+        for i, k in enumerate(mix.shuffles)
     }
