@@ -86,8 +86,8 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
     table = [
         (
             str(k),
-            *(with_interval(line[k]) if k in line else "" for line in lines.values()),
             f"{100 * equal[k][str(k)]:.1f}" if k in equal else "",
+            *(with_interval(line[k]) if k in line else "" for line in lines.values()),
         )
         for k in sorted({k for line in lines.values() for k in line})
     ]
@@ -96,7 +96,7 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
         text=text_of(part, f"{words.K_RULE} The background is '{background}'.", *said),
         tables=[
             Table(
-                head=("k", *lines, "Equal, %"),
+                head=("k", "Shuffles equal to input, %", *lines),
                 rows=table,
                 caption="Test AUC against the sequences' own k-shuffles, with 95 % intervals, and"
                 " the share of shuffles that equal their input.",
