@@ -25,7 +25,7 @@ from enhancer_core.study.compare import (
 from enhancer_core.study.matrix import matrix_section
 from enhancer_core.study.models import each_section, models_section
 from enhancer_core.study.motif_sections import filters_section, motifs_section
-from enhancer_core.study.parts import figure_id, runs_of, text_of
+from enhancer_core.study.parts import cell, figure_id, runs_of, text_of
 from enhancer_core.study.recipe import Part, Recipe, Run, Search, split_test
 
 _TOP = 8  # candidates of a search that are listed
@@ -87,7 +87,7 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
         (
             str(k),
             f"{100 * equal[k][str(k)]:.1f}" if k in equal else "",
-            *(with_interval(line[k]) if k in line else "" for line in lines.values()),
+            *(cell(line[k]) if k in line else "" for line in lines.values()),
         )
         for k in sorted({k for line in lines.values() for k in line})
     ]

@@ -58,7 +58,13 @@ planting did not.'
     >>> strategies("simulated", {"pooling": True, "copies": False})
     'On simulated data 1 of 2 strategies did better than their controls beyond chance: pooling \
 did, copies did not.'
+    >>> strategies("simulated", {"pooling": True})
+    'On simulated data the one strategy, pooling, did better than its controls beyond chance.'
     """
+    if len(better) == 1:
+        ((name, did),) = better.items()
+        verb = "did better" if did else "did no better"
+        return f"On {where} data the one strategy, {name}, {verb} than its controls beyond chance."
     best = [name for name, did in better.items() if did]
     others = [name for name, did in better.items() if not did]
     told = [f"{listed(best)} did"] if best else []
