@@ -42,7 +42,7 @@ def filter_pfms(
     network
         F filters of W bp; those of an ensemble's members come one after another.
     codes
-        uint8, shape (n, L): the sequences to read, by custom the positives learned from.
+        uint8, shape (n, L): the sequences to read, normally the positives learned from.
     threads
         Batches read side by side; the result does not depend on it.
 

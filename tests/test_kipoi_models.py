@@ -129,9 +129,25 @@ def test_a_row_renders_to_the_yaml_that_kipoi_and_kipoi_veff_read(
     assert info["license"] == "MIT"
     assert info["cite_as"].endswith("10.1101/264200")
     assert row["held_out"] in info["trained_on"]
-    for what in ("species", "assembly", "positives", "negatives", "recipe"):
+    for what in ("positives", "negatives", "recipe"):
         assert row[what] in info["doc"]
     assert f"{float(row['auc']):.3f}" in info["doc"]
+    assert info["doc"].startswith(
+        f"Probability that a sequence of {row['length']} bp is one of the"
+    )
+    for text in (info["doc"], info["trained_on"]):
+        assert (row["species"] in text) != row["species"].startswith("none")
+        assert (f"({row['assembly']})" in text) == (row["assembly"] == "hg19")
+        assert ("(assembly not stated)" in text) == row["assembly"].startswith("not stated")
+        assert "(simulated)" not in text
+    assert ("ensemble of convolutional networks" in info["doc"]) == (row["network"] == "best")
+    assert "Cohn, Zuk and Kaplan 2018" in info["doc"]
+    is_shuffle = row["negatives"].startswith("each positive shuffled")
+    assert ("Not for scanning a genome" in info["doc"]) == is_shuffle
+    assert info["authors"] == [{"name": "The enhancer_core authors"}]
+    assert ("promoter" in info["tags"]) == ("promoters" in row["model"])
+    assert ("enhancer" in info["tags"]) == ("liver" in row["model"])
+    assert ("simulated" in info["tags"]) == row["model"].startswith("simulated")
     effects = model["postprocessing"]["variant_effects"]
     assert effects["seq_input"] == [model["schema"]["inputs"]["name"]]
     assert effects["use_rc"] is True
@@ -145,6 +161,7 @@ def test_a_row_can_be_trained_again_by_a_recipe_of_its_name(
     assert recipe["group"] == group.name
     for fact in ("species", "assembly", "kind"):
         assert recipe[fact] == row[fact]
+    assert row["held_out"] == recipe.get("held_out", row["held_out"])
     assert row["recipe"].endswith(f"--only {row['model']}")
     record = load_model(weights_path(group, row)).training
     assert record["seed"] == recipe["seed"]

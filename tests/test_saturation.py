@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from conftest import Ran
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
@@ -16,6 +18,7 @@ from scipy.stats import pearsonr, spearmanr
 from enhancer_core import baseline
 from enhancer_core.dna import decode, encode
 from enhancer_core.errors import FileError
+from enhancer_core.io.tables import read_table
 from enhancer_core.metrics import Estimate
 
 
@@ -152,6 +155,25 @@ def test_the_verdict_names_where_the_model_is_no_better() -> None:
     assert "excludes 0, in none. It is no better than the baseline in all 1" in saturation.verdict(
         {"b": found["b"]}
     )
+    found["d"] = result((0.1, 0.2), 0.05)  # better than the baseline, inside the floor
+    said = saturation.verdict(found)
+    assert "excludes 0, in 2 (a, d), of which 1 (d) no better than the floor. It is" in said
+    assert "no better than the floor in 2 (b, d)." in said
+
+
+@pytest.mark.parametrize("name", ["variants", "mutagenesis"])
+def test_the_helps_give_the_best_median_of_the_published_table(
+    name: str, cli: Callable[..., Ran]
+) -> None:
+    root = Path(__file__).parents[1]
+    found: dict[str, list[float]] = {}
+    for _, row in read_table(root / "docs" / "saturation.tsv", ("model", "change", "pearson")):
+        if row["change"] == "snv":
+            found.setdefault(row["model"], []).append(float(row["pearson"]))
+    said = f"(median correlation {max(map(np.median, found.values())):.2f} at best): do not rank"
+    galaxy = (root / "galaxy_tools" / f"{name}.xml").read_text()
+    for text in (galaxy, cli(name, "--help").out):
+        assert said in " ".join(text.split())
 
 
 def test_the_table_has_a_column_for_every_number() -> None:

@@ -5,7 +5,16 @@ from sklearn.metrics import roc_curve
 
 from enhancer_core.metrics import Estimate
 from enhancer_core.study import words
-from enhancer_core.study.compare import auc, difference, mean, recommended_k, roc_points
+from enhancer_core.study.compare import (
+    Result,
+    auc,
+    difference,
+    mean,
+    recommended_k,
+    roc_points,
+)
+from enhancer_core.study.headlines import controlled
+from enhancer_core.study.recipe import Data, Recipe, Run, Study
 
 RESULT = {
     "tests": {
@@ -76,8 +85,46 @@ def test_the_papers_figure_is_set_beside_ours() -> None:
 
 
 def test_what_was_asked_for_is_said_to_be_reached_or_not() -> None:
-    assert "reaches the 0.03" in words.reached("gain", Estimate(0.03, 0.01, 0.05), 0.03)
-    assert "does not reach the 0.04" in words.reached("gain", Estimate(0.03, 0.01, 0.05), 0.04)
+    gain = Estimate(0.03, 0.01, 0.05)
+    assert "Gain reaches the bar of 0.03 set" in words.reached("gain", gain, 0.03)
+    assert "Gain does not reach the bar of 0.04 set" in words.reached("gain", gain, 0.04)
+
+
+def test_strategies_on_real_and_on_simulated_data_are_counted_apart() -> None:
+    def recipe(name: str, data: Data) -> Recipe:
+        first = Run(name=name, title=f"{name} strategy", data=("d",))
+        control = Run(name=f"{name}_control", data=("d",), control_of=name)
+        return Recipe(
+            name=name, title="", text="", data=(data,), runs=(first, control), searches=(),
+            sections=(),
+        )  # fmt: skip
+
+    def scored(*positives: float) -> Result:
+        return {"tests": {"d": {"positives": positives * 20, "negatives": (1.0, 2.0) * 20}}}
+
+    study = Study(
+        title="",
+        recipes=(
+            recipe("liver", Data(name="d", positives=("p.fa",), background=("b.fa",))),
+            recipe("windows", Data(name="d", genome="g.fa", number=100)),
+            recipe("world", Data(name="d", world="human", number=100)),
+            recipe("planted", Data(name="d", simulate="CEBPA", number=100)),
+        ),
+    )
+    good, poor = scored(3.0, 4.0), scored(0.0, 3.0)
+    results = {
+        name: result
+        for strategy in ("liver", "windows", "world", "planted")
+        for name, result in (
+            (strategy, good if strategy == "world" else poor),
+            (f"{strategy}_control", poor),
+        )
+    }
+    assert controlled(study, results) == (
+        "On real data none of 2 strategies did better than their controls beyond chance: liver"
+        " strategy and windows strategy did not. On simulated data 1 of 2 strategies did better"
+        " than their controls beyond chance: world strategy did, planted strategy did not. "
+    )
 
 
 def test_the_k_that_is_recommended_is_told_with_its_figures() -> None:

@@ -163,7 +163,7 @@ def test_a_page_shows_the_own_file_the_motif_and_what_filters_match(
     assert page.count("<b>against windows</b>") == 1 + min(4, len(set(matched)))
     value = done[0].runs["planted"]["tests"]["own"]["auc"]["value"]
     verb = "reaches" if value >= 0.4 else "does not reach"
-    assert f"Against windows {verb} the 0.4 asked for: {value:.3f}" in page
+    assert f"Against windows {verb} the bar of 0.4 set in the recipe: {value:.3f}" in page
     assert "This recipe goes on with k = 4" in page
     aucs = [done[0].runs[run]["tests"]["own"]["auc"]["value"] for run in ("k.4", "planted")]
     highlight = page[page.index("<dt>Own tests</dt>") :][:300]

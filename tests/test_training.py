@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 
 from enhancer_core.cli import main
 from enhancer_core.io.tables import read_table
+from enhancer_core.study import read_study
+from enhancer_core.study.material import files_of
+from enhancer_core.study.recipe import Study
 
 
 def run(*arguments: object) -> None:
@@ -75,6 +79,18 @@ def test_peaks_of_a_real_genome_become_a_track_over_a_region_that_was_held_out(
     assert 0 <= auc["low"] <= auc["value"] <= auc["high"] <= 1
     assert figures["baseline"]["test"]["positives"] == figures["test"]["positives"] > 0
     assert "<svg" in (tmp_path / "model/report.html").read_text()
+
+
+def test_the_readme_says_which_recipes_read_each_folder_of_data() -> None:
+    training = Path(__file__).parents[1] / "training"
+    found: dict[str, set[str]] = {}
+    for recipe in read_study(training / "recipes" / "paper.toml").recipes:
+        for file in files_of(Study(title="", recipes=(recipe,))):
+            found.setdefault(file.partition("/")[0], set()).add(recipe.name)
+    readme = (training / "README.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \| [^|]* \|$", readme, flags=re.MULTILINE)
+    told = {folder: set(re.findall(r"`(\w+)`", readers)) for folder, readers in rows}
+    assert {folder: readers for folder, readers in told.items() if readers} == found
 
 
 @pytest.mark.slow

@@ -225,15 +225,25 @@ def verdict(results: Results) -> str:
     better = [name for name, each in results.items() if each.difference.low > 0]
     worse = [name for name, each in results.items() if each.difference.high < 0]
     alike = [name for name in results if name not in {*better, *worse}]
-    lost = [name for name, each in results.items() if each.pearson.value <= each.floor.high]
+    lost = [name for name, each in results.items() if not _beats_floor(each)]
+    empty = [name for name in better if name in lost]
+    but = f", of which {len(empty)} ({', '.join(empty)}) no better than the floor" if empty else ""
     n = len(results)
     return (
         f"Of {n} experiments the model's Pearson correlation exceeds the baseline's, with a paired"
-        f" 95 % interval that excludes 0, in {_listed(better, n)}. It is no better than the"
+        f" 95 % interval that excludes 0, in {_listed(better, n)}{but}. It is no better than the"
         f" baseline in {_listed([*worse, *alike], n, named=False)}: as surely below it in"
         f" {_listed(worse, n)}, not told apart from it in {_listed(alike, n)}. It is no better"
         f" than the floor in {_listed(lost, n)}."
     )
+
+
+def _beats_floor(each: Comparison) -> bool:
+    return each.pearson.value > each.floor.high
+
+
+def _beats_both(each: Comparison) -> bool:
+    return each.difference.low > 0 and _beats_floor(each)
 
 
 def _listed(names: Sequence[str], n: int, *, named: bool = True) -> str:
@@ -357,8 +367,9 @@ def page(
                 label=model,
                 value=f"{sum(each.difference.low > 0 for each in results.values())}"
                 f" of {len(results)}",
-                note="better than the baseline; than the floor "
-                f"{sum(each.pearson.value > each.floor.high for each in results.values())}",
+                note="better than the baseline; than the floor"
+                f" {sum(map(_beats_floor, results.values()))}; than both"
+                f" {sum(map(_beats_both, results.values()))}",
                 colour=NETWORK,
             )
             for model, results in snvs.items()

@@ -168,7 +168,7 @@ def extract(
 @click.command(cls=ListCommand)
 @click.argument("genome", type=PATH)
 @list_option("--exclude", "BED files of intervals to stay off, for example peaks.")
-@click.option("--genes", type=PATH, help="BED or GTF of genes to stay away from.")
+@click.option("--genes", type=PATH, help="BED, GTF or GFF3 of genes to stay away from.")
 @click.option(
     "--gene-distance",
     type=click.IntRange(min=0),

@@ -226,7 +226,7 @@ def _judge(data: SplitDataset, scores: NDArray[np.float64], *, seed: int) -> Jud
 @click.option(
     "--sequences",
     type=PATH,
-    help="FASTA of what to read the filters' motifs from, by custom the positives.",
+    help="FASTA of what to read the filters' motifs from, normally the positives.",
 )
 @click.option(
     "--database",

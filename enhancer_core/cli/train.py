@@ -165,7 +165,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
     metavar="DECAY",
     default=0.0,
     show_default=True,
-    help="Draw weights to 0 by this times the learning rate at each step, as AdamW does.",
+    help="Shrink weights by this times the learning rate at each step, as AdamW does.",
 )
 @click.option(
     "--average",

@@ -79,6 +79,9 @@ def variants(
     scored passes through with EC_SKIP: symbolic and breakend ALTs, *, and, with --skip-mismatch,
     records whose REF, position or chromosome the genome does not have. All else stays as it is.
 
+    Published models hardly predict measured effects of single changes (median correlation 0.08 at
+    best): do not rank variants by these scores alone.
+
     \b
       enhancer-core variants model --genome genome.fa --vcf variants.vcf.gz \\
           -o scored.vcf.gz
@@ -184,6 +187,9 @@ def mutagenesis(
     gradients.tsv: A, C, G, T, and under contribution that of the base that is there. With --motifs
     the hits of known motifs are listed, each with the sum of what its bases add, and marked; of
     those that overlap the plot shows the surest.
+
+    Published models hardly predict measured effects of single changes (median correlation 0.08 at
+    best): do not rank variants by these scores alone.
 
     \b
       enhancer-core mutagenesis model enhancers.fa -o mutagenesis

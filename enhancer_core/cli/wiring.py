@@ -36,7 +36,7 @@ _SHUFFLED_K = 2
     "--sequences",
     type=PATH,
     required=True,
-    help="FASTA to read the filters' motifs from, by custom the positives; sites are planted in"
+    help="FASTA to read the filters' motifs from, normally the positives; sites are planted in"
     " shuffles of it.",
 )
 @click.option(

@@ -1,4 +1,4 @@
-"""Intervals in BED files, and genes in BED or GTF files."""
+"""Intervals in BED files, and genes in BED, GTF or GFF3 files."""
 
 from __future__ import annotations
 

@@ -41,22 +41,22 @@ def highlight(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> High
 
 
 def controlled(study: Study, results: Mapping[str, Result]) -> str:
-    """Say how many strategies did better than all of their controls, beyond chance."""
-    strategies: dict[str, bool] = {}
+    """Say which strategies did better than all of their controls, on real data and on simulated."""
+    real: dict[str, bool] = {}
+    simulated: dict[str, bool] = {}
     shown: dict[str, str] = {}
     for recipe in study.recipes:
         shown |= {run.name: run.shown for run in recipe.steps}
+        made_up = {each.name for each in recipe.data if each.is_simulated}
         for run in recipe.runs:
             if run.control_of:
                 better = _beats(results[run.control_of], results[run.name])
-                strategies[run.control_of] = strategies.get(run.control_of, True) and better
-    if not strategies:
-        return ""
-    best = [shown[name] for name, better in strategies.items() if better]
-    which = f": {words.listed(best)}" if best else ""
-    return (
-        f"{len(best)} of {len(strategies)} strategies did better than their controls beyond"
-        f" chance{which}. "
+                found = real if made_up.isdisjoint(run.data) else simulated
+                found[run.control_of] = found.get(run.control_of, True) and better
+    return "".join(
+        words.strategies(where, {shown[name]: better for name, better in found.items()}) + " "
+        for where, found in (("real", real), ("simulated", simulated))
+        if found
     )
 
 

@@ -81,6 +81,12 @@ def check_files(study: Study, folder: Path) -> None:
     FileError
         If one cannot be read.
     """
+    for file in files_of(study):
+        first_bytes(folder / file)
+
+
+def files_of(study: Study) -> list[str]:
+    """Name every file that a study reads, relative to the folder of its data, each once."""
     files: dict[str, None] = {}
     for recipe in study.recipes:
         for data in recipe.data:
@@ -88,8 +94,7 @@ def check_files(study: Study, folder: Path) -> None:
             files |= dict.fromkeys(filter(None, named))
         for run in recipe.runs:
             files |= dict.fromkeys(run.motif_files)
-    for file in files:
-        first_bytes(folder / file)
+    return list(files)
 
 
 def digest(data: SplitDataset) -> str:

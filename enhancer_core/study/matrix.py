@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from markupsafe import Markup
 
 from enhancer_core.metrics import Estimate
 from enhancer_core.report import Figure, Section, Table
-from enhancer_core.report.sentences import interval, with_interval
+from enhancer_core.report.sentences import with_interval
 from enhancer_core.study import figures, words
 from enhancer_core.study.compare import Result, auc, difference, mean
 from enhancer_core.study.newick import read_newick
-from enhancer_core.study.parts import figure_id, runs_of, tests_of, text_of
+from enhancer_core.study.parts import cell, figure_id, runs_of, tests_of, text_of
 from enhancer_core.study.recipe import Part, Recipe, Run, Search
 
 
@@ -36,7 +35,7 @@ def matrix_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
                 rows=[
                     (
                         run.shown,
-                        *(_cell(auc(results[run.name], test)) for test in tests),
+                        *(cell(auc(results[run.name], test)) for test in tests),
                         f"{values[row].mean():.3f}",
                     )
                     for row, run in enumerate(runs)
@@ -118,10 +117,6 @@ def groups_of(part: Part, recipe: Recipe) -> dict[str, list[Run]]:
 def alone(runs: Sequence[Run]) -> dict[str, Run]:
     """Give the runs on one data set alone, by its name."""
     return {run.data[0]: run for run in runs if len(run.data) == 1}
-
-
-def _cell(value: Estimate) -> Markup:
-    return Markup("{:.3f}<br><small>{}</small>").format(value.value, interval(value))
 
 
 def _place(name: str, leaves: Sequence[str]) -> int:

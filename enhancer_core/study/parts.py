@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from markupsafe import Markup
+
+from enhancer_core.metrics import Estimate
+from enhancer_core.report.sentences import interval
 from enhancer_core.study.compare import Result
 from enhancer_core.study.recipe import Part, Recipe, Run, Search
 
@@ -33,6 +37,11 @@ def text_of(part: Part, *more: str) -> list[str]:
     """Give a section's paragraphs: what is asked, what the paper found, what came out."""
     paper = [f"The paper: {part.paper}"] if part.paper else []
     return [*filter(None, [part.text, *paper, *more])]
+
+
+def cell(value: Estimate) -> Markup:
+    """Write a figure in a table, its interval under it: wide tables have room for it."""
+    return Markup("{:.3f}<br><small>{}</small>").format(value.value, interval(value))
 
 
 def figure_id(recipe: Recipe, part: Part) -> str:

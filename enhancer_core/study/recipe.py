@@ -80,6 +80,11 @@ class Data:
             raise RecipeError(f"definition '{self.definition}'; allowed are {spelled(DEFINITIONS)}")
 
     @property
+    def is_simulated(self) -> bool:
+        """Whether it is of no organism."""
+        return bool(self.simulate or self.world)
+
+    @property
     def set_name(self) -> str:
         """Name of the set."""
         return self.set or self.name

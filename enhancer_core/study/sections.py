@@ -25,7 +25,7 @@ from enhancer_core.study.compare import (
 from enhancer_core.study.matrix import matrix_section
 from enhancer_core.study.models import each_section, models_section
 from enhancer_core.study.motif_sections import filters_section, motifs_section
-from enhancer_core.study.parts import figure_id, runs_of, text_of
+from enhancer_core.study.parts import cell, figure_id, runs_of, text_of
 from enhancer_core.study.recipe import Part, Recipe, Run, Search, split_test
 
 _TOP = 8  # candidates of a search that are listed
@@ -86,8 +86,8 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
     table = [
         (
             str(k),
-            *(with_interval(line[k]) if k in line else "" for line in lines.values()),
             f"{100 * equal[k][str(k)]:.1f}" if k in equal else "",
+            *(cell(line[k]) if k in line else "" for line in lines.values()),
         )
         for k in sorted({k for line in lines.values() for k in line})
     ]
@@ -96,7 +96,7 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
         text=text_of(part, f"{words.K_RULE} The background is '{background}'.", *said),
         tables=[
             Table(
-                head=("k", *lines, "Equal, %"),
+                head=("k", "Shuffles equal to input, %", *lines),
                 rows=table,
                 caption="Test AUC against the sequences' own k-shuffles, with 95 % intervals, and"
                 " the share of shuffles that equal their input.",

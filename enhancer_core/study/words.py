@@ -47,30 +47,63 @@ def with_control(name: str, base: str, gain: Estimate, control: str, over: Estim
     return f"{said} {beside}; so this test does not show that the strategy itself adds anything."
 
 
+def strategies(where: str, better: Mapping[str, bool]) -> str:
+    """Say which strategies did better than all of their controls, on one kind of data.
+
+    Examples
+    --------
+    >>> strategies("real", {"copies": False, "planting": False})
+    'On real data none of 2 strategies did better than their controls beyond chance: copies and \
+planting did not.'
+    >>> strategies("simulated", {"pooling": True, "copies": False})
+    'On simulated data 1 of 2 strategies did better than their controls beyond chance: pooling \
+did, copies did not.'
+    >>> strategies("simulated", {"pooling": True})
+    'On simulated data the one strategy, pooling, did better than its controls beyond chance.'
+    """
+    if len(better) == 1:
+        ((name, did),) = better.items()
+        verb = "did better" if did else "did no better"
+        return f"On {where} data the one strategy, {name}, {verb} than its controls beyond chance."
+    best = [name for name, did in better.items() if did]
+    others = [name for name, did in better.items() if not did]
+    told = [f"{listed(best)} did"] if best else []
+    told += [f"{listed(others)} did not"] if others else []
+    return (
+        f"On {where} data {len(best) or 'none'} of {len(better)} strategies did better than their"
+        f" controls beyond chance: {', '.join(told)}."
+    )
+
+
 def reached(name: str, value: Estimate, least: float) -> str:
     """Say whether a figure that was to be reached was."""
     verb = "reaches" if value.value >= least else "does not reach"
-    return f"{sentence(name)} {verb} the {least:g} asked for: {with_interval(value)}."
+    return (
+        f"{sentence(name)} {verb} the bar of {least:g} set in the recipe: {with_interval(value)}."
+    )
 
 
 def near(name: str, other: str, gain: Estimate, within: float) -> str:
-    """Say whether one run came as near to another as was asked for.
+    """Say whether one run came as near to another as the recipe wants it.
 
     Examples
     --------
     >>> near("network", "the oracle", Estimate(-0.01, -0.014, -0.006), 0.015)
-    'Network is within 0.015 of the oracle, as asked for: −0.010 (−0.014 to −0.006).'
+    'Network is within 0.015 of the oracle, the bar set in the recipe: −0.010 (−0.014 to \
+−0.006).'
     """
     verb = "is" if gain.value >= -within else "is not"
     told = f"{signed(gain.value)} ({signed_interval(gain)})"
-    return f"{sentence(name)} {verb} within {within:g} of {other}, as asked for: {told}."
+    return (
+        f"{sentence(name)} {verb} within {within:g} of {other}, the bar set in the recipe: {told}."
+    )
 
 
 def gain_reached(name: str, gain: Estimate, least: float) -> str:
     """Say whether a gain that was to be reached was."""
     verb = "reaches" if gain.value >= least else "does not reach"
     told = f"{signed(gain.value)} ({signed_interval(gain)})"
-    return f"The gain of '{name}' {verb} the {least:g} asked for: {told}."
+    return f"The gain of '{name}' {verb} the bar of {least:g} set in the recipe: {told}."
 
 
 def beside_paper(name: str, value: Estimate, paper: float) -> str:
