@@ -214,8 +214,9 @@ def write_arrays(
     content = {"format_version": version, "kind": kind, "record": record}
     header = {**content, "sha256": _digest(arrays, content)}
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    text = json.dumps(header, sort_keys=True, allow_nan=False)
     with writing(path) as stream:
-        stream.write(save(plain, metadata={_KEY: json.dumps(header, sort_keys=True)}))
+        stream.write(save(plain, metadata={_KEY: text}))
 
 
 def read_arrays(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

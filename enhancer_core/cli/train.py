@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from enhancer_core.cli.common import (
     PATH,
+    FiniteRange,
     ListCommand,
     Talk,
     device_option,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from enhancer_core.protocol import TrainConfig
     from enhancer_core.start import Start
 
-_NETWORKS = ("enhancer", "tf", "original_code", "best")  # model.NETWORKS, without importing torch
+# architecture.NETWORKS, whose names help shows without importing numpy; a test compares the two.
+_NETWORKS = ("enhancer", "tf", "original_code", "best")
 _UNFINISHED = "restarts"  # the folder in the output folder where a run in progress keeps its state
 
 
@@ -72,7 +74,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     metavar="RATE",
     default=1e-3,
     show_default=True,
@@ -80,7 +82,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option(
     "--stop-below-loss",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     metavar="LOSS",
     default=2e-4,
     show_default=True,
@@ -106,7 +108,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option(
     "--plant-share",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     metavar="SHARE",
     default=0.75,
     show_default=True,
@@ -130,7 +132,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option(
     "--widen",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     metavar="TIMES",
     default=1.0,
     show_default=True,
@@ -153,7 +155,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 @click.option("--flip", is_flag=True, help="Read a random strand of a training sequence each time.")
 @click.option(
     "--mutate",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteRange(0, 1, max_open=True),
     metavar="SHARE",
     default=0.0,
     show_default=True,
@@ -161,7 +163,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option(
     "--weight-decay",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     metavar="DECAY",
     default=0.0,
     show_default=True,
@@ -169,7 +171,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option(
     "--average",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteRange(0, 1, max_open=True),
     metavar="DECAY",
     default=0.0,
     show_default=True,

@@ -221,8 +221,10 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     ------
     FileError
         As `writing`.
+    ValueError
+        If a number is not finite, for which JSON has no word.
     """
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
