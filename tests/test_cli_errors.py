@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import resource
 import shutil
@@ -248,6 +249,20 @@ def test_a_file_that_is_not_a_whole_model_of_ours_is_refused(
     refuse(command, "bad.model", *source, "-o", "out", match=rf"bad\.model: .*({match})")
 
 
+@pytest.mark.parametrize("command", ["predict", "train", "plant"])
+def test_a_pipe_is_refused_where_a_file_is_read_twice(
+    refuse: Refuse, command: str, inputs: Path
+) -> None:
+    os.mkfifo("pipe")
+    good = inputs / "positives.fa"
+    args = {
+        "predict": ["predict", "pipe", good],
+        "train": ["train", "--positives", good, "--negatives", "pipe"],
+        "plant": ["train", *data(inputs), "--plant", "pipe"],
+    }
+    refuse(*args[command], "-o", "out", match=r"pipe: not a regular file; it is read twice, so sa")
+
+
 def test_a_folder_without_a_model_is_refused(refuse: Refuse, inputs: Path) -> None:
     refuse(
         "predict", inputs, inputs / "positives.fa", "-o", "out",
@@ -322,6 +337,17 @@ def test_too_few_sequences_for_three_parts_are_refused(refuse: Refuse) -> None:
         )  # fmt: skip
 
 
+def test_too_few_sequences_to_judge_a_network_are_refused_before_training(
+    refuse: Refuse, inputs: Path
+) -> None:
+    for kind in ("positives.fa", "negatives.fa"):  # 12 of each, of which a tenth is one
+        Path(kind).write_text("\n".join((inputs / kind).read_text().splitlines()[:24]))
+    refuse(
+        *quick_training(Path()),
+        match="the test part would have 1 of the positives; to judge a network takes 2 or more",
+    )
+
+
 @pytest.mark.parametrize("command", ["train", "baseline", "evaluate"])
 def test_one_file_as_both_classes_is_refused(
     refuse: Refuse, command: str, inputs: Path, model: Path
@@ -380,6 +406,15 @@ def test_windows_that_all_reach_over_an_end_are_counted_in_the_one_line(
 def test_more_background_than_the_genome_holds_is_refused(refuse: Refuse, inputs: Path) -> None:
     args = ["background", inputs / "genome.fa", "-n", 1000, "--length", 100, "-q", "-o", "out.bed"]
     refuse(*args, match="1,?000 ")
+
+
+def test_a_target_of_n_alone_is_refused_with_its_name(refuse: Refuse, inputs: Path) -> None:
+    Path("target.fa").write_text(f">one\n{SEQUENCE}\n>two\n{'N' * len(SEQUENCE)}\n")
+    refuse(
+        "background", inputs / "genome.fa", "-n", 2, "--length", 100, "--match", "target.fa",
+        "-o", "out.bed",
+        match=r"target\.fa: record 'two' has no base but N, so no GC content to match",
+    )  # fmt: skip
 
 
 def test_a_motif_that_is_not_one_or_does_not_fit_is_refused(refuse: Refuse) -> None:

@@ -281,7 +281,7 @@ def train(
     """
     from enhancer_core.architecture import architecture, widened
     from enhancer_core.dataset import read_dataset
-    from enhancer_core.experiment import Experiment, run, write_outcome
+    from enhancer_core.experiment import Experiment, input_files, run, write_outcome
     from enhancer_core.io.files import make_folder, remove_partial
     from enhancer_core.train import Check, discard_states
 
@@ -295,8 +295,10 @@ def train(
         )
     config = _config(network)
     device = resolve_device(device)
+    dataset = read_dataset(positives, negatives)
+    inputs = input_files(dataset, positives, negatives)
     data = split_data(
-        read_dataset(positives, negatives),
+        dataset,
         split_table=split_table,
         groups=groups,
         test=test_group,
@@ -312,6 +314,7 @@ def train(
     )  # fmt: skip
     experiment = Experiment(
         data=data,
+        inputs=inputs,
         network=network,
         architecture=wanted,
         start=start,
@@ -348,15 +351,7 @@ def train(
             folder=state,
             progress=progress,
         )
-    write_outcome(
-        output,
-        experiment,
-        outcome,
-        positives=positives,
-        negatives=negatives,
-        threads=threads,
-        markdown=markdown,
-    )
+    write_outcome(output, experiment, outcome, threads=threads, markdown=markdown)
     discard_states(state)
     for part in outcome.trained.parts:
         talk.say(f"part of the ensemble: {part.name}, validation AUC {part.validation_auc:.3f}")

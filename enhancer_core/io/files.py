@@ -133,6 +133,18 @@ def lines_of(path: Path, block: bytes, first: int) -> Iterator[tuple[int, str]]:
             yield number, line.rstrip("\r\n")
 
 
+def check_regular(path: Path) -> None:
+    """Raise if a file can be read only once, where it is read twice, as for its checksum.
+
+    Raises
+    ------
+    FileError
+        If it is a pipe or a device.
+    """
+    if path.is_fifo() or path.is_char_device():
+        raise FileError(f"{path}: not a regular file; it is read twice, so save it first")
+
+
 def sha256(path: Path) -> str:
     """Digest a file's bytes, as 64 hexadecimal digits.
 
