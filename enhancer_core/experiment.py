@@ -58,7 +58,7 @@ class Experiment:
     architecture: Architecture
     config: TrainConfig
     seed: int
-    grouped: bool = False  # whether groups were kept whole
+    split_by: report.SplitBy = "links"
     start: Start | None = None  # None draws all first weights
 
     def __post_init__(self) -> None:
@@ -261,15 +261,8 @@ def _content(experiment: Experiment, outcome: Outcome, *, threads: int) -> repor
             "seed": experiment.seed,
         },
         inputs=experiment.inputs,
-        parts=[
-            report.Part(
-                name=name,
-                positives=int((dataset.labels & (parts == part)).sum()),
-                negatives=int((~dataset.labels & (parts == part)).sum()),
-            )
-            for part, name in enumerate(PARTS)
-        ],
-        grouped=experiment.grouped,
+        parts=_parts(data),
+        split_by=experiment.split_by,
         network=_result(data, outcome.network, seed=experiment.seed),
         baseline=_result(data, outcome.baseline, seed=experiment.seed),
         auc_difference=outcome.difference(data),
@@ -298,6 +291,16 @@ def _content(experiment: Experiment, outcome: Outcome, *, threads: int) -> repor
             **{name: version(name) for name in ("torch", "numpy", "scikit-learn")},
         },
     )
+
+
+def _parts(data: SplitDataset) -> list[report.Part]:
+    labels = {name: data.dataset.labels[data.parts == part] for part, name in enumerate(PARTS)}
+    if data.left_out is not None:
+        labels["left out"] = data.left_out.labels
+    return [
+        report.Part(name=name, positives=int(each.sum()), negatives=int((~each).sum()))
+        for name, each in labels.items()
+    ]
 
 
 def _first_weights(experiment: Experiment) -> dict[str, object]:

@@ -320,7 +320,7 @@ def train(
         start=start,
         config=config,
         seed=seed,
-        grouped=groups is not None,
+        split_by="table" if split_table else "groups" if groups else "links",
     )
     for folder in (output, state):  # only now: bad input leaves no folder behind
         make_folder(folder)

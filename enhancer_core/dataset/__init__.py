@@ -10,10 +10,12 @@ from enhancer_core.dataset.links import (
     chromosome_groups,
     linked_sets,
     sequence_sets,
+    torn_overlaps,
     without_shared_sequences,
 )
 from enhancer_core.dataset.records import (
     CLASSES,
+    LEFT_OUT,
     PARTS,
     TEST,
     TRAIN,
@@ -31,6 +33,7 @@ from enhancer_core.dataset.tables import read_groups, read_split, split_by_name
 __all__ = [
     "CLASSES",
     "FRACTIONS",
+    "LEFT_OUT",
     "PARTS",
     "TEST",
     "TRAIN",
@@ -50,5 +53,6 @@ __all__ = [
     "split_by_name",
     "split_folds",
     "split_strata",
+    "torn_overlaps",
     "without_shared_sequences",
 ]

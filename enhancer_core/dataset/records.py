@@ -17,6 +17,7 @@ from enhancer_core.io.files import check_regular
 PARTS = ("train", "validation", "test")
 CLASSES = ("negative", "positive")  # as a split table spells them: CLASSES[label]
 TRAIN, VALIDATION, TEST = range(3)
+LEFT_OUT = "left_out"  # as a split table spells the part of a record that has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class SplitDataset:
 
     dataset: Dataset
     parts: NDArray[np.int64]
+    left_out: Dataset | None = None  # records of no part, which `dataset` does not hold
 
     @property
     def train(self) -> Dataset:
