@@ -98,15 +98,15 @@ def from_names(names: Sequence[str]) -> Intervals | None:
     return from_rows(rows)
 
 
-def check_interval(where: str, start: int, end: int) -> None:
-    """Raise unless 0 <= start < end.
+def check_interval(where: str, start: int, end: int, *, negative: bool = False) -> None:
+    """Raise unless 0 <= start < end; with `negative`, a start may be below 0.
 
     Raises
     ------
     IntervalError
         Saying `where`, and which of the two is wrong.
     """
-    if start < 0:
+    if start < 0 and not negative:
         raise IntervalError(f"{where}: start {start} is negative; positions count from 0")
     if end <= start:
         raise IntervalError(f"{where}: end {end} is not after start {start}")
