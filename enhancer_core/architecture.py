@@ -214,15 +214,16 @@ def widened(
     """
     layers = []
     for index, layer in enumerate(wanted.convolutions):
-        filters = math.ceil(layer.filters * times - 1e-9)  # 1.1 * 10 is a little over 11 in binary
+        filters = layer.filters * times - 1e-9  # 1.1 * 10 is a little over 11 in binary
         if index == 0 and first is not None:
             filters = first
-        if filters < layer.filters:
+        if not layer.filters - 1 < filters <= _MOST_UNITS:  # nan is neither
             raise ModelFileError(
-                f"convolution {index + 1} cannot have {filters} filters; {layer.filters} or more"
+                f"convolution {index + 1} cannot have {filters:,.0f} filters; allowed are"
+                f" {layer.filters:,} to {_MOST_UNITS:,}"
             )
         wide = width if index == 0 and width is not None else layer.width
-        layers.append(replace(layer, filters=filters, width=wide))
+        layers.append(replace(layer, filters=math.ceil(filters), width=wide))
     return architecture_from_dict(replace(wanted, convolutions=tuple(layers)).to_dict())
 
 
@@ -243,7 +244,9 @@ def architecture_from_dict(fields: Mapping[str, Any]) -> Architecture:
     for layer in layers:
         sizes += [layer.filters, layer.width, layer.pool]
     if not layers or not all(type(s) is int and 0 < s <= _MOST_UNITS for s in sizes):
-        raise ModelFileError("architecture cannot be read (a size is not a positive whole number)")
+        raise ModelFileError(
+            f"architecture cannot be read (a size is not a whole number of 1 to {_MOST_UNITS:,})"
+        )
     if not (isinstance(found.keep, float) and 0 < found.keep <= 1):
         raise ModelFileError(f"architecture cannot be read (keep {found.keep} is not in 0 to 1)")
     try:

@@ -33,7 +33,7 @@ from enhancer_core.engine.kept import available
 from enhancer_core.engine.predictor import Predictor as Engine
 from enhancer_core.ensemble import Predictor, together
 from enhancer_core.errors import ModelFileError
-from enhancer_core.io.files import first_bytes, writing
+from enhancer_core.io.files import check_regular, first_bytes, writing
 
 if TYPE_CHECKING:
     from enhancer_core.model import Ensemble, Network
@@ -214,8 +214,9 @@ def write_arrays(
     content = {"format_version": version, "kind": kind, "record": record}
     header = {**content, "sha256": _digest(arrays, content)}
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    text = json.dumps(header, sort_keys=True, allow_nan=False)
     with writing(path) as stream:
-        stream.write(save(plain, metadata={_KEY: json.dumps(header, sort_keys=True)}))
+        stream.write(save(plain, metadata={_KEY: text}))
 
 
 def read_arrays(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -224,10 +225,11 @@ def read_arrays(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict
     Raises
     ------
     FileError
-        If the file cannot be read.
+        If the file cannot be read, or is a pipe.
     ModelFileError
         If it is damaged, foreign, of a newer format, or of another kind.
     """
+    check_regular(path)
     start = first_bytes(path)
     try:
         with safe_open(str(path), framework="np") as file:

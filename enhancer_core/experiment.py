@@ -26,6 +26,7 @@ from enhancer_core.dataset import (
     file_names,
 )
 from enhancer_core.dna import gc_content
+from enhancer_core.errors import DatasetError
 from enhancer_core.interpret import filter_pfms
 from enhancer_core.io.files import sha256, write_files, write_json, write_text
 from enhancer_core.judged import (
@@ -43,6 +44,7 @@ from enhancer_core.protocol import TrainConfig
 from enhancer_core.start import Start
 from enhancer_core.train import Check, Trained, check_run, train
 
+_FEWEST = 2  # of each class in the test part: a paired interval needs a variance
 _COMPOSITION_K = (1, 2)  # k-mers so short that a model of them sees composition only
 
 
@@ -51,16 +53,24 @@ class Experiment:
     """What an experiment is made of: split data, network, protocol and seed."""
 
     data: SplitDataset
+    inputs: Sequence[report.InputFile]  # what the data were read from
     network: str  # the architecture's name
     architecture: Architecture
     config: TrainConfig
     seed: int
-    grouped: bool = False  # whether groups were kept whole
+    split_by: report.SplitBy = "links"
     start: Start | None = None  # None draws all first weights
 
     def __post_init__(self) -> None:
-        """Check that they go together, before anything is written."""
+        """Check that they go together and can be judged, before anything is done."""
         check_run(self.data, self.architecture, self.config, planted=self.planted)
+        tested = self.data.test.labels
+        for kind, count in (("positives", tested.sum()), ("negatives", (~tested).sum())):
+            if count < _FEWEST:
+                raise DatasetError(
+                    f"the test part would have {count} of the {kind}; to judge a network takes"
+                    f" {_FEWEST} or more"
+                )
 
     @property
     def planted(self) -> Planted | None:
@@ -83,6 +93,31 @@ class Outcome:
         return metrics.auc_difference(
             data.test.labels, self.network.probabilities[test], self.baseline.probabilities[test]
         )
+
+
+def input_files(
+    dataset: Dataset, positives: Sequence[Path], negatives: Sequence[Path]
+) -> list[report.InputFile]:
+    """Say which files a data set was read from, with the checksums that they have now.
+
+    To be called when they have been read: training takes hours, in which files change.
+
+    Raises
+    ------
+    FileError
+        If a file cannot be read.
+    """
+    names = file_names([*positives, *negatives])
+    return [
+        report.InputFile(
+            name=names[path],
+            label=label,
+            sequences=int((dataset.files == names[path]).sum()),
+            sha256=sha256(path),
+        )
+        for label, paths in (("positives", positives), ("negatives", negatives))
+        for path in paths
+    ]
 
 
 def run(
@@ -135,8 +170,6 @@ def write_outcome(
     experiment: Experiment,
     outcome: Outcome,
     *,
-    positives: Sequence[Path],
-    negatives: Sequence[Path],
     threads: int = 1,
     markdown: bool = False,
 ) -> None:
@@ -148,8 +181,6 @@ def write_outcome(
         An existing folder.
     experiment, outcome
         What was done, and what came of it.
-    positives, negatives
-        The files that the data set was read from.
     threads
         Cores to use.
     markdown
@@ -161,7 +192,6 @@ def write_outcome(
         If a file cannot be written.
     """
     data = experiment.data
-    inputs = _inputs(data.dataset, positives, negatives)
     trained = outcome.trained
     restart = trained.restarts[trained.best]
     figures = {
@@ -189,7 +219,7 @@ def write_outcome(
         "validation": outcome.network.validation.to_dict(),
         "test": outcome.network.test.to_dict(),
         "baseline": figures["baseline"],
-        "inputs": [asdict(each) for each in inputs],
+        "inputs": [asdict(each) for each in experiment.inputs],
     }
     if experiment.start is not None:
         training["start"] = experiment.start.to_dict()
@@ -205,7 +235,7 @@ def write_outcome(
         data,
         {"probability": outcome.network, "baseline_probability": outcome.baseline},
     )
-    page = report.report_page(_content(experiment, outcome, inputs, threads=threads))
+    page = report.report_page(_content(experiment, outcome, threads=threads))
     write_text(folder / "report.html", report.render_page(page))
     if markdown:
         write_files(folder, report.render_markdown(page))
@@ -213,36 +243,14 @@ def write_outcome(
     save_model(folder / MODEL_FILE, trained.network, training)
 
 
-def _inputs(
-    dataset: Dataset, positives: Sequence[Path], negatives: Sequence[Path]
-) -> list[report.InputFile]:
-    names = file_names([*positives, *negatives])
-    return [
-        report.InputFile(
-            name=names[path],
-            label=label,
-            sequences=int((dataset.files == names[path]).sum()),
-            sha256=sha256(path),
-        )
-        for label, paths in (("positives", positives), ("negatives", negatives))
-        for path in paths
-    ]
-
-
-def _content(
-    experiment: Experiment,
-    outcome: Outcome,
-    inputs: Sequence[report.InputFile],
-    *,
-    threads: int,
-) -> report.ReportContent:
+def _content(experiment: Experiment, outcome: Outcome, *, threads: int) -> report.ReportContent:
     data = experiment.data
     dataset, parts = data.dataset, data.parts
     test = data.test
     positives = dataset.codes[(parts == TRAIN) & dataset.labels]
     pfms = filter_pfms(outcome.trained.network, positives, threads=threads)
     return report.ReportContent(
-        title=f"Network '{experiment.network}' on {inputs[0].name}",
+        title=f"Network '{experiment.network}' on {experiment.inputs[0].name}",
         configuration={
             "network": experiment.network,
             "length, bp": experiment.architecture.length,
@@ -252,16 +260,9 @@ def _content(
             },
             "seed": experiment.seed,
         },
-        inputs=inputs,
-        parts=[
-            report.Part(
-                name=name,
-                positives=int((dataset.labels & (parts == part)).sum()),
-                negatives=int((~dataset.labels & (parts == part)).sum()),
-            )
-            for part, name in enumerate(PARTS)
-        ],
-        grouped=experiment.grouped,
+        inputs=experiment.inputs,
+        parts=_parts(data),
+        split_by=experiment.split_by,
         network=_result(data, outcome.network, seed=experiment.seed),
         baseline=_result(data, outcome.baseline, seed=experiment.seed),
         auc_difference=outcome.difference(data),
@@ -292,6 +293,16 @@ def _content(
     )
 
 
+def _parts(data: SplitDataset) -> list[report.Part]:
+    labels = {name: data.dataset.labels[data.parts == part] for part, name in enumerate(PARTS)}
+    if data.left_out is not None:
+        labels["left out"] = data.left_out.labels
+    return [
+        report.Part(name=name, positives=int(each.sum()), negatives=int((~each).sum()))
+        for name, each in labels.items()
+    ]
+
+
 def _first_weights(experiment: Experiment) -> dict[str, object]:
     """Say what is not as the network's name has it: its filters, and where it starts."""
     said: dict[str, object] = {}
@@ -318,15 +329,23 @@ def _result(data: SplitDataset, scored: Scored, *, seed: int) -> report.ModelRes
 
 def _composition(dataset: Dataset, outcome: Outcome) -> report.Composition:
     shares = baseline.k_mer_frequencies(dataset.codes, 2)
-    gc = gc_content(dataset.codes) * 100
     return report.Composition(
-        features=[
-            report.Feature(
-                name="GC content, %", positives=gc[dataset.labels], negatives=gc[~dataset.labels]
-            )
-        ],
+        features=_gc(dataset),
         kmers=baseline.k_mer_names(2),
         positive_frequencies=shares[dataset.labels].mean(axis=0, dtype=np.float64),
         negative_frequencies=shares[~dataset.labels].mean(axis=0, dtype=np.float64),
         aucs={name: scored.test.auc for name, scored in outcome.composition.items()},
     )
+
+
+def _gc(dataset: Dataset) -> list[report.Feature]:
+    """Give the GC content by class, of the sequences that have one."""
+    gc = gc_content(dataset.codes) * 100
+    known = ~np.isnan(gc)
+    positives, negatives = gc[known & dataset.labels], gc[known & ~dataset.labels]
+    if not (positives.size and negatives.size):
+        return []
+    name = "GC content, %"
+    if not known.all():
+        name += f" (of {known.sum():,} of {gc.size:,} sequences; the others hold N alone)"
+    return [report.Feature(name=name, positives=positives, negatives=negatives)]

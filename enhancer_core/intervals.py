@@ -88,24 +88,25 @@ def from_names(names: Sequence[str]) -> Intervals | None:
 
     Examples
     --------
-    >>> from_names(["chr1:10-20"]).ends.tolist(), from_names(["chr1:10-20", "peak_1"])
+    >>> from_names(["chr1:10-20"]).ends.tolist(), from_names(["chr1:10-20", "chr1:20-10"])
     ([20], None)
     """
-    matches = [_NAME.fullmatch(name) for name in names]
-    if not all(matches):
+    matches = [match for match in map(_NAME.fullmatch, names) if match]
+    rows = [(match[1], int(match[2]), int(match[3])) for match in matches]
+    if len(rows) < len(names) or any(end <= start for _, start, end in rows):
         return None
-    return from_rows((match[1], int(match[2]), int(match[3])) for match in matches if match)
+    return from_rows(rows)
 
 
-def check_interval(where: str, start: int, end: int) -> None:
-    """Raise unless 0 <= start < end.
+def check_interval(where: str, start: int, end: int, *, negative: bool = False) -> None:
+    """Raise unless 0 <= start < end; with `negative`, a start may be below 0.
 
     Raises
     ------
     IntervalError
         Saying `where`, and which of the two is wrong.
     """
-    if start < 0:
+    if start < 0 and not negative:
         raise IntervalError(f"{where}: start {start} is negative; positions count from 0")
     if end <= start:
         raise IntervalError(f"{where}: end {end} is not after start {start}")

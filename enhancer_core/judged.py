@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from enhancer_core import baseline, gapped, metrics
 from enhancer_core.checkpoint import Model
-from enhancer_core.dataset import PARTS, TEST, VALIDATION, SplitDataset
+from enhancer_core.dataset import CLASSES, LEFT_OUT, PARTS, TEST, VALIDATION, SplitDataset
 from enhancer_core.io.tables import write_table
 from enhancer_core.motif import Motif
 from enhancer_core.predict import probabilities
@@ -102,11 +102,17 @@ def score_gapped(data: SplitDataset, *, seed: int) -> Scored:
 
 
 def write_split(path: Path, data: SplitDataset) -> None:
-    """Write which part each record is in; `dataset.read_split` takes it back."""
-    dataset = data.dataset
-    labels = np.where(dataset.labels, "positive", "negative")
-    names = [PARTS[part] for part in data.parts.tolist()]
-    rows = zip(dataset.names, labels, dataset.files, names, strict=True)
+    """Write which part each record is in, if any; `dataset.read_split` takes it back."""
+    named = [(data.dataset, [PARTS[part] for part in data.parts.tolist()])]
+    if data.left_out is not None:
+        named.append((data.left_out, [LEFT_OUT] * len(data.left_out)))
+    rows = (
+        (name, CLASSES[int(label)], file, part)
+        for dataset, parts in named
+        for name, label, file, part in zip(
+            dataset.names, dataset.labels, dataset.files, parts, strict=True
+        )
+    )
     write_table(path, ["name", "label", "file", "part"], rows)
 
 

@@ -11,7 +11,7 @@ from enhancer_core.architecture import Architecture
 from enhancer_core.checkpoint import load_model, model_file
 from enhancer_core.dataset import SplitDataset, file_names
 from enhancer_core.errors import EnhancerError, ModelFileError, MotifError
-from enhancer_core.io.files import sha256
+from enhancer_core.io.files import check_regular, sha256
 from enhancer_core.io.motifs import read_motifs
 from enhancer_core.motif import Motif
 from enhancer_core.plant import (
@@ -33,6 +33,7 @@ class Start:
 
     kind: str  # networks planted, motifs planted, or start from
     files: Sequence[Path]
+    digests: Sequence[str]  # SHA-256 of each, when it was read: training takes hours
     planted: Planted
     motifs: Sequence[Motif] = ()  # all of the file's
     chosen: int | None = None  # so many of them are planted, if not all
@@ -44,10 +45,10 @@ class Start:
 
     def to_dict(self) -> dict[str, Any]:
         """Give what a training record says of it."""
-        files = zip(self.names(), self.files, strict=True)
+        files = zip(self.names(), self.digests, strict=True)
         said = {
             "kind": self.kind,
-            "files": [{"name": name, "sha256": sha256(path)} for name, path in files],
+            "files": [{"name": name, "sha256": digest} for name, digest in files],
             "parameters": int(self.planted.planted.sum()),
         }
         return said if self.chosen is None else {**said, "chosen": self.chosen}
@@ -80,7 +81,12 @@ def from_networks(
             raise _said_of(path, error) from error
     wanted = room_for(donors, wanted, share=share)
     files = [model_file(path) for path in models]
-    return wanted, Start(kind="networks planted", files=files, planted=plant(donors, wanted))
+    return wanted, Start(
+        kind="networks planted",
+        files=files,
+        digests=[sha256(path) for path in files],
+        planted=plant(donors, wanted),
+    )
 
 
 def from_motifs(
@@ -101,14 +107,22 @@ def from_motifs(
     Raises
     ------
     FileError, MotifError
-        If the file cannot be read, or as `plant.plant_motifs`; or a motif is flat.
+        If the file cannot be read or is a pipe, or as `plant.plant_motifs`; or a motif is flat.
     """
+    check_regular(path)
     motifs = read_motifs(path)
     try:
         planted, chosen = plant_most(motifs, wanted, share=share, data=data)
     except MotifError as error:
         raise _said_of(path, error) from error
-    return Start(kind="motifs planted", files=[path], planted=planted, motifs=motifs, chosen=chosen)
+    return Start(
+        kind="motifs planted",
+        files=[path],
+        digests=[sha256(path)],
+        planted=planted,
+        motifs=motifs,
+        chosen=chosen,
+    )
 
 
 def plant_most(
@@ -149,7 +163,8 @@ def from_model(path: Path, wanted: Architecture) -> Start:
         planted = start_from(model, wanted)
     except ModelFileError as error:
         raise _said_of(path, error) from error
-    return Start(kind="start from", files=[model_file(path)], planted=planted)
+    file = model_file(path)
+    return Start(kind="start from", files=[file], digests=[sha256(file)], planted=planted)
 
 
 def _said_of(path: Path, error: EnhancerError) -> EnhancerError:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -94,12 +95,18 @@ def test_the_filters_of_the_first_convolution_alone_can_be_made_longer() -> None
 
 
 def test_a_network_is_not_narrowed_nor_made_wider_than_any_may_be() -> None:
-    with pytest.raises(ModelFileError, match="convolution 1 cannot have 10 filters; 20 or more"):
+    with pytest.raises(
+        ModelFileError, match="convolution 1 cannot have 10 filters; allowed are 20 to"
+    ):
         widened(NETWORKS["enhancer"], 0.5)
-    with pytest.raises(ModelFileError, match="convolution 1 cannot have 19 filters; 20 or more"):
+    with pytest.raises(
+        ModelFileError, match="convolution 1 cannot have 19 filters; allowed are 20 to"
+    ):
         widened(NETWORKS["enhancer"], 1, first=19)
-    with pytest.raises(ModelFileError, match="a size is not a positive whole number"):
-        widened(NETWORKS["enhancer"], 1e6)
+    for times, filters in ((1e6, "20,000,000"), (math.inf, "inf"), (math.nan, "nan")):
+        said = f"convolution 1 cannot have {filters} filters; allowed are 20 to 1,048,576$"
+        with pytest.raises(ModelFileError, match=said):
+            widened(NETWORKS["enhancer"], times)
 
 
 def test_an_unknown_network_is_refused_with_those_known() -> None:

@@ -490,6 +490,51 @@ def test_groups_stay_in_one_part(cli: Run, inputs: Path, tmp_path: Path) -> None
     assert parts == [part_of.get(name.split(":")[0], "train") for name in names]
 
 
+def test_what_groups_leave_out_is_left_out_with_its_shuffles_wherever_the_split_is_given_back(
+    cli: Run, inputs: Path, tmp_path: Path
+) -> None:
+    lines = (inputs / "positives.fa").read_text().splitlines()
+    lines[3] = lines[1]  # chr1:0-120 again, as chr2:1000-1120
+    positives, shuffled = tmp_path / "positives.fa", tmp_path / "k2.fa"
+    positives.write_text("\n".join(lines))
+    options = ["--negatives", inputs / "negatives.fa", "--restarts", 1, "--epochs", 1]
+    args = ["train", "--positives", positives, *options]
+    ran = cli(*args, "--groups", "chromosome", "-o", tmp_path / "model")
+    assert "\n1 of 120 sequences are left out: " in f"\n{ran.err}"
+    table = tmp_path / "model" / "split.tsv"
+    assert table.read_text().splitlines()[-1].split("\t") == [
+        "chr2:1000-1120", "positive", "positives.fa", "left_out",
+    ]  # fmt: skip
+    page = (tmp_path / "model" / "report.html").read_text()
+    assert "The groups given were kept whole" in page
+    assert re.search(r"left out</t[dh]>\s*<td[^>]*>1</td>\s*<td[^>]*>0</td>", page)
+    assert cli("shuffle", positives, "-k", 2, "-o", shuffled).status == 0
+    for negatives, out in ((inputs / "negatives.fa", 1), (shuffled, 2)):
+        options[1] = negatives
+        folder = tmp_path / negatives.stem
+        ran = cli("train", "--positives", positives, *options, "--split", table, "-o", folder)
+        assert ran.err.startswith(f"{out} of 120 sequences are left out: as in {table}\n")
+        assert "The split was given as a table" in (folder / "report.html").read_text()
+    assert (tmp_path / "negatives" / "split.tsv").read_bytes() == table.read_bytes()
+    assert column(tmp_path / "k2" / "split.tsv", "part").count("left_out") == 2
+
+
+def test_windows_that_a_table_of_groups_tears_apart_are_told(
+    cli: Run, inputs: Path, tmp_path: Path
+) -> None:
+    records = (inputs / "positives.fa").read_text().replace(">chr2:1000-1120", ">chr1:60-180")
+    (tmp_path / "positives.fa").write_text(records)
+    both = [tmp_path / "positives.fa", inputs / "negatives.fa"]
+    names = [line[1:] for path in both for line in path.read_text().splitlines()[::2]]
+    rows = [f"{name}\tgroup{index % 10}\n" for index, name in enumerate(names)]
+    (tmp_path / "groups.tsv").write_text("name\tgroup\n" + "".join(rows))
+    ran = cli(
+        "baseline", "--positives", both[0], "--negatives", both[1],
+        "--groups", tmp_path / "groups.tsv", "--test-group", "group0", "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert ran.err.startswith("note: 2 sequences overlap one in another part, by their names")
+
+
 def test_files_after_one_flag_and_flags_repeated_are_the_same(
     cli: Run, inputs: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import resource
 import shutil
@@ -248,6 +249,20 @@ def test_a_file_that_is_not_a_whole_model_of_ours_is_refused(
     refuse(command, "bad.model", *source, "-o", "out", match=rf"bad\.model: .*({match})")
 
 
+@pytest.mark.parametrize("command", ["predict", "train", "plant"])
+def test_a_pipe_is_refused_where_a_file_is_read_twice(
+    refuse: Refuse, command: str, inputs: Path
+) -> None:
+    os.mkfifo("pipe")
+    good = inputs / "positives.fa"
+    args = {
+        "predict": ["predict", "pipe", good],
+        "train": ["train", "--positives", good, "--negatives", "pipe"],
+        "plant": ["train", *data(inputs), "--plant", "pipe"],
+    }
+    refuse(*args[command], "-o", "out", match=r"pipe: not a regular file; it is read twice, so sa")
+
+
 def test_a_folder_without_a_model_is_refused(refuse: Refuse, inputs: Path) -> None:
     refuse(
         "predict", inputs, inputs / "positives.fa", "-o", "out",
@@ -322,6 +337,17 @@ def test_too_few_sequences_for_three_parts_are_refused(refuse: Refuse) -> None:
         )  # fmt: skip
 
 
+def test_too_few_sequences_to_judge_a_network_are_refused_before_training(
+    refuse: Refuse, inputs: Path
+) -> None:
+    for kind in ("positives.fa", "negatives.fa"):  # 12 of each, of which a tenth is one
+        Path(kind).write_text("\n".join((inputs / kind).read_text().splitlines()[:24]))
+    refuse(
+        *quick_training(Path()),
+        match="the test part would have 1 of the positives; to judge a network takes 2 or more",
+    )
+
+
 @pytest.mark.parametrize("command", ["train", "baseline", "evaluate"])
 def test_one_file_as_both_classes_is_refused(
     refuse: Refuse, command: str, inputs: Path, model: Path
@@ -382,6 +408,15 @@ def test_more_background_than_the_genome_holds_is_refused(refuse: Refuse, inputs
     refuse(*args, match="1,?000 ")
 
 
+def test_a_target_of_n_alone_is_refused_with_its_name(refuse: Refuse, inputs: Path) -> None:
+    Path("target.fa").write_text(f">one\n{SEQUENCE}\n>two\n{'N' * len(SEQUENCE)}\n")
+    refuse(
+        "background", inputs / "genome.fa", "-n", 2, "--length", 100, "--match", "target.fa",
+        "-o", "out.bed",
+        match=r"target\.fa: record 'two' has no base but N, so no GC content to match",
+    )  # fmt: skip
+
+
 def test_a_motif_that_is_not_one_or_does_not_fit_is_refused(refuse: Refuse) -> None:
     refuse("simulate", "--motif", "NONE", "-o", "out", match="motif 'NONE': no such file, and not")
     refuse(
@@ -412,6 +447,9 @@ def test_a_motif_that_is_not_one_or_does_not_fit_is_refused(refuse: Refuse) -> N
         (["simulate", "--motif", "CEBPA", "-n", "0", "-o", "x"], "'--number': 0 is not in the ra"),
         (["predict", "m", "a.fa", "--threads", "0", "-o", "x"], "'--threads': 0 is not in the ra"),
         (["predict", "m", "a.fa", "--device", "tpu", "-o", "x"], "'tpu' is not one of 'auto', 'cp"),
+        (["train", "--widen", "inf"], "'--widen': inf is not a finite number"),
+        (["train", "--learning-rate", "nan"], "'--learning-rate': nan is not a finite number"),
+        (["pssm", "--position-sd", "inf"], "'--position-sd': inf is not a finite number"),
         (["predict", "m", "-o", "x"], "give either IN.fa or --genome GENOME"),
         (["predict", "m", "a.fa", "--genome", "g.fa", "-o", "x"], "give either IN.fa or --genome"),
         (["predict", "m", "a.fa", "--regions", "r.bed", "-o", "x"], "--regions needs --genome"),

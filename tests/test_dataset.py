@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from enhancer_core import judged
 from enhancer_core.dataset import (
     PARTS,
     TEST,
@@ -32,6 +33,7 @@ from enhancer_core.dataset import (
     split_by_group,
     split_by_name,
     split_folds,
+    torn_overlaps,
     without_shared_sequences,
 )
 from enhancer_core.dna import Codes, decode, encode, reverse_complement
@@ -41,6 +43,7 @@ from enhancer_core.io.tables import write_table
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
 
 Record = tuple[str, str]  # name, sequence
+Span = tuple[str, int, int]  # chromosome, start, end
 
 
 def made(positives: Sequence[Record], negatives: Sequence[Record]) -> Dataset:
@@ -71,7 +74,7 @@ def canonical(sequence: str) -> str:
     return min(sequence, sequence.translate(COMPLEMENT)[::-1])
 
 
-def span(name: str) -> tuple[str, int, int] | None:
+def span(name: str) -> Span | None:
     chrom, colon, positions = name.rpartition(":")
     start, _, end = positions.partition("-")
     return (chrom, int(start), int(end)) if colon else None
@@ -79,16 +82,19 @@ def span(name: str) -> tuple[str, int, int] | None:
 
 def linked(one: Record, other: Record) -> bool:
     """Tell in plain words what must not be told apart."""
-    here, there = span(one[0]), span(other[0])
     return (
         one[0] == other[0]
         or canonical(one[1]) == canonical(other[1])
-        or (
-            here is not None
-            and there is not None
-            and here[0] == there[0]
-            and max(here[1], there[1]) < min(here[2], there[2])
-        )
+        or overlap(span(one[0]), span(other[0]))
+    )
+
+
+def overlap(here: Span | None, there: Span | None) -> bool:
+    return (
+        here is not None
+        and there is not None
+        and here[0] == there[0]
+        and max(here[1], there[1]) < min(here[2], there[2])
     )
 
 
@@ -604,6 +610,37 @@ def test_a_sequence_stays_in_the_first_of_its_groups() -> None:
     assert without_shared_sequences(dataset, groups).tolist() == [True, False, True, True, True]
 
 
+def test_the_shuffles_of_a_sequence_that_is_left_out_are_left_out_too() -> None:
+    rows = [("a", "AACG"), ("b", "CGTT"), ("a", "ACAG"), ("b", "CTGT"), ("c", "GGGG")]
+    dataset = make_dataset(
+        [("p.fa", ["a", "b"], encode([bases for _, bases in rows[:2]]))],
+        [("k1.fa", ["a", "b", "c"], encode([bases for _, bases in rows[2:]]))],
+    )
+    kept = without_shared_sequences(dataset, np.array(["one", "two", "one", "two", "two"]))
+    assert kept.tolist() == [True, False, True, False, True]
+
+
+@given(datasets, st.data())
+def test_overlaps_of_two_parts_are_those_of_plain_pairs(
+    dataset: Dataset, data: st.DataObject
+) -> None:
+    n = len(dataset)
+    parts = np.array(data.draw(st.lists(st.sampled_from(range(3)), min_size=n, max_size=n)))
+    spans = [span(name) for name in dataset.names.tolist()]
+    torn = {
+        row
+        for pair in combinations(range(n), 2)
+        if parts[pair[0]] != parts[pair[1]] and overlap(spans[pair[0]], spans[pair[1]])
+        for row in pair
+    }
+    assert torn_overlaps(dataset.names, parts) == len(torn)
+
+
+def test_a_place_may_be_beyond_what_an_integer_of_a_machine_holds() -> None:
+    names = np.array([f"chr1:{10**30}-{10**30 + 60}", f"chr1:{10**30 + 10}-{10**30 + 70}"])
+    assert torn_overlaps(names, np.array([0, 2])) == 2
+
+
 @given(datasets, st.data())
 def test_no_sequence_is_left_in_two_groups(dataset: Dataset, data: st.DataObject) -> None:
     names = data.draw(
@@ -612,8 +649,12 @@ def test_no_sequence_is_left_in_two_groups(dataset: Dataset, data: st.DataObject
     groups = np.array(names)
     kept = without_shared_sequences(dataset, groups)
     group_of: dict[str, str] = {}
-    for sequence, group, keep in zip(decode(dataset.codes), names, kept.tolist(), strict=True):
-        assert keep == (group_of.setdefault(canonical(sequence), group) == group)
+    repeated = {
+        name
+        for (name, sequence), group in zip(records_of(dataset), names, strict=True)
+        if group_of.setdefault(canonical(sequence), group) != group
+    }
+    assert kept.tolist() == [name not in repeated for name in dataset.names.tolist()]
 
 
 # Splitting as before
@@ -656,6 +697,27 @@ def with_shuffles() -> tuple[Dataset, Dataset]:
     names = [f"record{index}" for index in range(20)]
     one, other = ("p.fa", names, parents), ("n.fa", names, shuffles)
     return make_dataset([one], [other]), make_dataset([other], [one])
+
+
+def test_what_a_table_has_as_left_out_stays_out_with_its_shuffles(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    first = singles(20, 20)
+    data, out = split(first, rng=rng), np.isin(first.names, ["record3", "record30"])
+    kept = SplitDataset(first.take(~out), data.parts[~out], first.take(out))
+    judged.write_split(tmp_path / "split.tsv", kept)
+    again = read_split(tmp_path / "split.tsv", first)
+    assert again.dataset.names.tolist() == first.names[~out].tolist()
+    assert (again.parts == kept.parts).all()
+    shuffled = make_dataset(
+        [("p.fa", first.names[:20].tolist(), first.codes[:20])],
+        [("k2.fa", first.names[:20].tolist(), rng.permuted(first.codes[:20], axis=1))],
+    )
+    again = read_split(tmp_path / "split.tsv", shuffled)
+    assert again.left_out is not None
+    assert again.left_out.names.tolist() == ["record3", "record3"]
+    assert len(again.dataset) == 38
+    assert "record3" not in again.dataset.names
 
 
 def test_swapped_classes_are_found(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -702,7 +764,7 @@ def test_swapped_classes_are_found_even_if_both_have_the_same_names(
     [
         (
             [("a", "positive", "dev")],
-            " line 2: part 'dev' is not known; allowed are train, validation, test",
+            " line 2: part 'dev' is not known; allowed are train, validation, test, left_out",
         ),
         (
             [("a", "1", "train")],

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.checkpoint import load_model
-from enhancer_core.dataset import TEST, SplitDataset, read_dataset, read_split, split
+from enhancer_core.dataset import TEST, TRAIN, SplitDataset, read_dataset, read_split, split
 from enhancer_core.dna import encode
-from enhancer_core.experiment import Experiment, Outcome, run, write_outcome
+from enhancer_core.errors import DatasetError
+from enhancer_core.experiment import Experiment, Outcome, input_files, run, write_outcome
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.io.tables import read_table
 from enhancer_core.judged import score_baseline
@@ -35,9 +38,15 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def experiment(files: tuple[Path, Path]) -> Experiment:
-    data = split(read_dataset([files[0]], [files[1]]), rng=np.random.default_rng(0))
-    config = TrainConfig(restarts=2, epochs=2, batch=20)
-    return Experiment(data=data, network="small", architecture=SMALL, config=config, seed=0)
+    dataset = read_dataset([files[0]], [files[1]])
+    return Experiment(
+        data=split(dataset, rng=np.random.default_rng(0)),
+        inputs=input_files(dataset, [files[0]], [files[1]]),
+        network="small",
+        architecture=SMALL,
+        config=TrainConfig(restarts=2, epochs=2, batch=20),
+        seed=0,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +56,7 @@ def finished(
     done = experiment(files)
     outcome = run(done)
     folder = tmp_path_factory.mktemp("model")
-    write_outcome(folder, done, outcome, positives=[files[0]], negatives=[files[1]])
+    write_outcome(folder, done, outcome)
     return folder, done.data, outcome
 
 
@@ -97,6 +106,61 @@ def test_the_model_records_how_it_was_made(
     assert [each["sequences"] for each in record["inputs"]] == [100, 100]
 
 
+def test_what_becomes_of_the_files_while_a_network_is_trained_is_not_recorded(
+    finished: tuple[Path, SplitDataset, Outcome], files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, _, outcome = finished
+    mine = tmp_path / "enhancers.fa", tmp_path / "background.fa"
+    for path, whole in zip(mine, files, strict=True):
+        path.write_bytes(whole.read_bytes())
+    done = experiment(mine)
+    mine[0].write_text(">another\nACGT\n")
+    mine[1].unlink()
+    write_outcome(tmp_path, done, outcome)
+    inputs = load_model(tmp_path).training["inputs"]
+    assert inputs == load_model(folder).training["inputs"]
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    assert [each["sha256"] for each in inputs] == digests
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        (1, "GC content, % (of 199 of 200 sequences; the others hold N alone)"),
+        (100, None),
+    ],
+)
+def test_sequences_of_n_alone_have_no_part_in_the_gc_content_of_the_report(
+    finished: tuple[Path, SplitDataset, Outcome], tmp_path: Path, files: tuple[Path, Path],
+    without: int, said: str | None,
+) -> None:  # fmt: skip
+    done, outcome = experiment(files), finished[2]
+    codes = done.data.dataset.codes.copy()
+    codes[:without] = 4
+    dataset = replace(done.data.dataset, codes=codes)
+    write_outcome(tmp_path, replace(done, data=replace(done.data, dataset=dataset)), outcome)
+    page = (tmp_path / "report.html").read_text()
+    if said is None:
+        assert "GC content" not in page
+    else:
+        assert said in page
+
+
+@pytest.mark.parametrize(("label", "kind"), [(True, "positives"), (False, "negatives")])
+def test_a_test_part_too_small_for_an_interval_is_refused_before_training(
+    files: tuple[Path, Path], label: bool, kind: str  # noqa: FBT001
+) -> None:  # fmt: skip
+    done = experiment(files)
+    parts = done.data.parts.copy()
+    tested = np.flatnonzero((parts == TEST) & (done.data.dataset.labels == label))
+    parts[tested[2:]] = TRAIN
+    few = replace(done, data=replace(done.data, parts=parts))
+    assert few.data.test.labels.sum() + (~few.data.test.labels).sum() == 12
+    parts[tested[1:]] = TRAIN
+    with pytest.raises(DatasetError, match=f"^the test part would have 1 of the {kind}; to judge"):
+        replace(done, data=replace(done.data, parts=parts))
+
+
 def test_the_split_that_is_written_can_be_given_back(
     finished: tuple[Path, SplitDataset, Outcome],
 ) -> None:
@@ -108,9 +172,7 @@ def test_the_same_experiment_gives_the_same_bytes(
     finished: tuple[Path, SplitDataset, Outcome], files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     again = experiment(files)
-    write_outcome(
-        tmp_path, again, run(again, threads=2), positives=[files[0]], negatives=[files[1]]
-    )
+    write_outcome(tmp_path, again, run(again, threads=2))
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (finished[0] / name).read_bytes(), name
 

@@ -19,6 +19,7 @@ from enhancer_core.intervals import (
     check_interval,
     complement,
     concatenate,
+    from_names,
     from_rows,
     merge,
     require_bedtools,
@@ -73,6 +74,11 @@ def test_no_rows_make_no_intervals() -> None:
 def test_rows_that_are_no_intervals_are_refused(start: int, end: int, message: str) -> None:
     with pytest.raises(IntervalError, match=message):
         from_rows([("chr1", start, end)])
+
+
+@pytest.mark.parametrize("name", ["peak_1", "chr1:20-10", "chr1:5-5", "chr1:-5-5"])
+def test_names_of_which_one_is_no_interval_are_none(name: str) -> None:
+    assert from_names(["chr1:10-20", name]) is None
 
 
 def test_an_interval_check_says_where() -> None:

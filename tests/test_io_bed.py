@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from enhancer_core.errors import EnhancerError, FileError, IntervalError
 from enhancer_core.intervals import from_rows
-from enhancer_core.io.bed import read_bed, read_genes, write_bed
+from enhancer_core.io.bed import read_bed, read_bed_rows, read_genes, write_bed
 
 BED = "chr1\t10\t20\nchr2\t0\t5\n"
 BED12 = "chr1\t10\t20\tname\t0\t+\t10\t20\t0,0,0\t1\t10\t0\nchr2\t0\t5\tx\t0\t-\t0\t5\t0\t1\t5\t0\n"
@@ -115,6 +115,18 @@ def test_a_bed_file_of_nine_columns_is_not_gtf_even_if_its_names_are_numbers(
 ) -> None:
     text = "chr1\t10\t20\t17\t18\t+\t.\t.\t.\nchr2\t0\t5\t18\t0\t.\t0\t5\t0\n"
     assert read_genes(put(tmp_path, text)).names() == SPANS
+
+
+def test_rows_keep_all_columns_and_may_begin_before_a_chromosome_does(tmp_path: Path) -> None:
+    path = put(tmp_path, "# header\nchr1\t-5\t20\tname\t0\t-\n\nchr2\t0\t5\n")
+    assert list(read_bed_rows(path)) == [
+        (2, ["chr1", "-5", "20", "name", "0", "-"], -5, 20),
+        (4, ["chr2", "0", "5"], 0, 5),
+    ]
+    with pytest.raises(IntervalError, match=r"line 1: end -9 is not after start -5$"):
+        list(read_bed_rows(put(tmp_path, "chr1\t-5\t-9\n")))
+    with pytest.raises(FileError, match="line 1: columns are separated by spaces; BED needs tabs"):
+        list(read_bed_rows(put(tmp_path, "chr1 0 9\n")))
 
 
 @pytest.mark.parametrize("read", [read_bed, read_genes])

@@ -134,6 +134,10 @@ def test_blocks_hold_all_records_in_order(sequences: dict[str, str], size: int) 
     ("content", "message"),
     [
         (b"", ": empty; a FASTA file with at least one record is needed"),
+        (
+            b"\n >a\nACGT\n>b\nACGT\n",
+            " line 2: a blank before '>name'; a header begins its line",
+        ),
         (b"\n \r\n\t\n", ": only blank lines; a FASTA file with at least one record is needed"),
         (b"\nACGT\n>a\nACGT\n", " line 2: not FASTA; the first line must be a header, '>name'"),
         (b"chr1\t10\t20\n", " line 1: not FASTA; the first line must be a header, '>name'"),

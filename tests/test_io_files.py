@@ -30,6 +30,7 @@ from enhancer_core.io.files import (
     remove_partial,
     sha256,
     temporary_beside,
+    write_json,
     write_text,
     writing,
 )
@@ -417,3 +418,10 @@ def test_what_a_killed_run_left_is_deleted_and_nothing_else(tmp_path: Path) -> N
     assert len(list(tmp_path.iterdir())) == 3
     remove_partial(tmp_path)
     assert only(tmp_path, "kept.partial", ".kept")
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_json_holds_finite_numbers_only(tmp_path: Path, value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "figures.json", {"auc": value})
+    assert only(tmp_path)

@@ -91,7 +91,7 @@ def content() -> ReportContent:
             Part(name=name, positives=size, negatives=3 * size)
             for name, size in (("train", 1200), ("validation", 150), ("test", 151))
         ],
-        grouped=False,
+        split_by="links",
         network=model("network", 1.4),
         baseline=model("5-mer baseline", 1.0),
         auc_difference=Estimate(0.03, 0.01, 0.05),
@@ -341,7 +341,7 @@ def test_training_is_told_for_one_restart_and_for_many(content: ReportContent) -
 def test_precision_in_a_genome_is_worked_out_from_the_calls() -> None:
     labels = np.array([True] * 10 + [False] * 10)
     probabilities = np.array([0.9] * 8 + [0.1] * 2 + [0.6] * 2 + [0.1] * 8)
-    said = sentences.limits(labels, probabilities, grouped=True)
+    said = sentences.limits(labels, probabilities, split_by="groups")
     # 0.8 x 0.01 right calls for 0.2 x 0.99 wrong ones: 0.008 / 0.206 = 3.9 %.
     assert said[0].endswith(
         "50 % of the test part are positives; were it 1 in 100, 3.9 % of the"
@@ -355,11 +355,17 @@ def test_precision_in_a_genome_is_worked_out_from_the_calls() -> None:
 
 def test_no_wrong_call_in_a_small_test_is_not_taken_for_perfection() -> None:
     labels = np.array([True] * 100 + [False] * 100)
-    said = sentences.limits(labels, labels.astype(float), grouped=False)
+    said = sentences.limits(labels, labels.astype(float), split_by="links")
     # Rule of three: 3 of 100 may be called, 0.01 / (0.01 + 0.03 x 0.99) = 25.2 %.
     assert "no more than 25.2 % of calls at 0.5 could be vouched for" in said[0]
     assert "though none of 100 negatives was called here" in said[0]
     assert said[1].startswith("Homology was not controlled.")
+
+
+def test_of_a_split_that_was_given_no_homology_is_claimed_nor_denied() -> None:
+    labels = np.array([True] * 10 + [False] * 10)
+    said = sentences.limits(labels, labels.astype(float), split_by="table")
+    assert said[1].startswith("The split was given as a table; whether it keeps relatives in one")
 
 
 def test_a_logo_stacks_letters_by_height_up_to_the_bits_of_each_position() -> None:

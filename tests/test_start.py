@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,15 @@ def test_all_motifs_of_a_file_are_planted_or_the_file_is_named(tmp_path: Path) -
     path = tmp_path / "known.meme"
     write_meme(path, [*BUILTIN.values()])
     assert from_motifs(path, ENHANCER).planted.planted.sum() == 2 * 37
+    start = from_motifs(path, ENHANCER)
+    read = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.unlink()  # training takes hours, in which files go
+    assert start.to_dict()["files"] == [{"name": "known.meme", "sha256": read}]
+    os.mkfifo(path)
+    with pytest.raises(FileError, match=r"known\.meme: not a regular file; it is read twice"):
+        from_motifs(path, ENHANCER)
+    path.unlink()
+    write_meme(path, [*BUILTIN.values()])
     message = r"known\.meme: 2 motifs to plant; 1 to 1 fit into 0\.05 of the first layer's 20"
     with pytest.raises(MotifError, match=message):
         from_motifs(path, ENHANCER, share=0.05)

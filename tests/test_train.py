@@ -212,6 +212,15 @@ def test_a_run_is_checked_as_often_as_asked_and_sees_each_sequence_once_an_epoch
     assert epochs == pytest.approx([i / 3 for i in range(1, 13)])
 
 
+def test_an_epoch_is_checked_after_each_mini_batch_at_most() -> None:
+    config = replace(SHORT, restarts=1, epochs=2, batch=80)
+    twice, often = (  # 160 sequences to learn from are two mini-batches
+        train(planted(100), SMALL, replace(config, checks_per_epoch=n)).restarts[0] for n in (2, 9)
+    )
+    assert [check.epoch for check in often.checks] == [0.5, 1, 1.5, 2]
+    assert often == twice
+
+
 def test_a_low_loss_ends_a_restart() -> None:
     config = replace(SHORT, restarts=1, stop_below_loss=10.0)
     (restart,) = train(planted(100), SMALL, config).restarts

@@ -39,7 +39,7 @@ def alike(ours: list[Restart], theirs: list[Restart]) -> None:
             assert a.auc == pytest.approx(b.auc, abs=0.02)
 
 
-@pytest.mark.parametrize("checks", [1, 3])
+@pytest.mark.parametrize("checks", [1, 3, 99])
 def test_restarts_as_one_program_learn_what_they_learn_one_by_one(checks: int) -> None:
     data, config = planted(100), replace(SHORT, checks_per_epoch=checks)
     together = train(data, SMALL, config, device=TOGETHER)

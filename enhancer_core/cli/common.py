@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import sys
 import threading
@@ -30,6 +31,19 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)  # existence is checked where the file is opened, in one way
 _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers, infinity and nan, which Python reads as numbers too, not among them."""
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 def cores() -> int:

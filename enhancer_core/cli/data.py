@@ -279,10 +279,15 @@ def _composition(genome: Genome, path: Path) -> Composition:
 
     from enhancer_core.background import Composition, measure_composition
     from enhancer_core.dna import CODE_OF_GENOME_LETTER, gc_content
+    from enhancer_core.errors import SequenceError
     from enhancer_core.intervals import from_names
     from enhancer_core.io.fasta import read_sequences
 
     sequences = read_sequences(path)
+    gc = gc_content(sequences.codes)
+    if np.isnan(gc).any():
+        name = sequences.names[int(np.isnan(gc).argmax())]
+        raise SequenceError(f"{path}: record '{name}' has no base but N, so no GC content to match")
     windows = from_names(sequences.names)
     if windows is not None and all(
         end <= genome.lengths.get(chrom, 0)
@@ -296,7 +301,7 @@ def _composition(genome: Genome, path: Path) -> Composition:
             stacked = np.stack(letters)
             if np.array_equal(CODE_OF_GENOME_LETTER[stacked], sequences.codes):
                 return measure_composition(stacked)
-    return Composition(gc_content(sequences.codes), None)
+    return Composition(gc, None)
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ from enhancer_core.cli.common import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from enhancer_core.dataset import Dataset, SplitDataset
     from enhancer_core.metrics import Estimate
 
@@ -242,11 +245,35 @@ def split_data(
         raise click.UsageError("--split and --groups exclude each other")
     if (test or validation) and groups is None:
         raise click.UsageError("--test-group and --validation-group need --groups")
-    if split_table is not None:
-        return datasets.read_split(split_table, dataset)
     rng = np.random.default_rng(seed)
-    if groups is None:
+    if split_table is not None:
+        data, why = datasets.read_split(split_table, dataset), f"as in {split_table}"
+    elif groups is None:
         return datasets.split(dataset, rng=rng)
+    else:
+        data = _grouped(dataset, groups, test=test, validation=validation, rng=rng)
+        why = "their sequence, or one of the same name, stands in an earlier group too"
+    if data.left_out is not None:
+        talk.say(f"{len(data.left_out):,} of {len(dataset):,} sequences are left out: {why}")
+    if torn := datasets.torn_overlaps(data.dataset.names, data.parts):
+        talk.say(
+            f"note: {torn:,} sequences overlap one in another part, by their names, which flatters"
+            " all figures; groups of neighbours, or --groups chromosome, keep them together"
+        )
+    return data
+
+
+def _grouped(
+    dataset: Dataset,
+    groups: str,
+    *,
+    test: tuple[str, ...],
+    validation: tuple[str, ...],
+    rng: np.random.Generator,
+) -> SplitDataset:
+    """Split whole groups; leave out what two of them share."""
+    from enhancer_core import dataset as datasets
+
     if groups == "chromosome":
         group_of = datasets.chromosome_groups(dataset.names)
     else:
@@ -255,12 +282,7 @@ def split_data(
     data = datasets.split_by_group(
         dataset.take(kept), group_of[kept], rng=rng, test=test, validation=validation
     )
-    if not kept.all():
-        talk.say(
-            f"{int((~kept).sum()):,} of {len(dataset):,} sequences stand in an earlier group too"
-            " and are left out"
-        )
-    return data
+    return data if kept.all() else replace(data, left_out=dataset.take(~kept))
 
 
 def interval(estimate: Estimate) -> str:

@@ -10,6 +10,7 @@ import click
 
 from enhancer_core.cli.common import (
     PATH,
+    FiniteRange,
     ListCommand,
     Talk,
     output_option,
@@ -76,7 +77,7 @@ class Judged(NamedTuple):
 @data_options
 @click.option(
     "--position-sd",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     metavar="BP",
     help="Score places by their distance from the middle too, normal with this deviation.",
 )
@@ -89,7 +90,7 @@ class Judged(NamedTuple):
 )
 @click.option(
     "--pseudocount",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     metavar="SHARE",
     default=0.01,
     show_default=True,

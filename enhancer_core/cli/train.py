@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from enhancer_core.cli.common import (
     PATH,
+    FiniteRange,
     ListCommand,
     Talk,
     device_option,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from enhancer_core.protocol import TrainConfig
     from enhancer_core.start import Start
 
-_NETWORKS = ("enhancer", "tf", "original_code", "best")  # model.NETWORKS, without importing torch
+# architecture.NETWORKS, whose names help shows without importing numpy; a test compares the two.
+_NETWORKS = ("enhancer", "tf", "original_code", "best")
 _UNFINISHED = "restarts"  # the folder in the output folder where a run in progress keeps its state
 
 
@@ -72,7 +74,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     metavar="RATE",
     default=1e-3,
     show_default=True,
@@ -80,7 +82,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option(
     "--stop-below-loss",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     metavar="LOSS",
     default=2e-4,
     show_default=True,
@@ -106,7 +108,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option(
     "--plant-share",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     metavar="SHARE",
     default=0.75,
     show_default=True,
@@ -130,7 +132,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option(
     "--widen",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     metavar="TIMES",
     default=1.0,
     show_default=True,
@@ -153,7 +155,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 @click.option("--flip", is_flag=True, help="Read a random strand of a training sequence each time.")
 @click.option(
     "--mutate",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteRange(0, 1, max_open=True),
     metavar="SHARE",
     default=0.0,
     show_default=True,
@@ -161,7 +163,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option(
     "--weight-decay",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     metavar="DECAY",
     default=0.0,
     show_default=True,
@@ -169,7 +171,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 )
 @click.option(
     "--average",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteRange(0, 1, max_open=True),
     metavar="DECAY",
     default=0.0,
     show_default=True,
@@ -279,7 +281,7 @@ def train(
     """
     from enhancer_core.architecture import architecture, widened
     from enhancer_core.dataset import read_dataset
-    from enhancer_core.experiment import Experiment, run, write_outcome
+    from enhancer_core.experiment import Experiment, input_files, run, write_outcome
     from enhancer_core.io.files import make_folder, remove_partial
     from enhancer_core.train import Check, discard_states
 
@@ -293,8 +295,10 @@ def train(
         )
     config = _config(network)
     device = resolve_device(device)
+    dataset = read_dataset(positives, negatives)
+    inputs = input_files(dataset, positives, negatives)
     data = split_data(
-        read_dataset(positives, negatives),
+        dataset,
         split_table=split_table,
         groups=groups,
         test=test_group,
@@ -310,12 +314,13 @@ def train(
     )  # fmt: skip
     experiment = Experiment(
         data=data,
+        inputs=inputs,
         network=network,
         architecture=wanted,
         start=start,
         config=config,
         seed=seed,
-        grouped=groups is not None,
+        split_by="table" if split_table else "groups" if groups else "links",
     )
     for folder in (output, state):  # only now: bad input leaves no folder behind
         make_folder(folder)
@@ -346,15 +351,7 @@ def train(
             folder=state,
             progress=progress,
         )
-    write_outcome(
-        output,
-        experiment,
-        outcome,
-        positives=positives,
-        negatives=negatives,
-        threads=threads,
-        markdown=markdown,
-    )
+    write_outcome(output, experiment, outcome, threads=threads, markdown=markdown)
     discard_states(state)
     for part in outcome.trained.parts:
         talk.say(f"part of the ensemble: {part.name}, validation AUC {part.validation_auc:.3f}")

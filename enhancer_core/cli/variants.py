@@ -12,6 +12,7 @@ import click
 
 from enhancer_core.cli.common import (
     PATH,
+    FiniteRange,
     Talk,
     device_option,
     load_scorer,
@@ -139,7 +140,7 @@ def variants(
 )
 @click.option(
     "--motif-p",
-    type=click.FloatRange(min=0, max=1, min_open=True),
+    type=FiniteRange(min=0, max=1, min_open=True),
     metavar="P",
     default=1e-4,
     show_default=True,

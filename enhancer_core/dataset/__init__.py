@@ -3,17 +3,20 @@
 Records that must not be told apart stay in one part: identical sequences and reverse complements,
 records of one name (a k-shuffle keeps its parent's name), and windows that overlap, where names
 give coordinates. Where groups are given (chromosomes, a table), whole groups stay together instead,
-and `without_shared_sequences` keeps identical sequences out of two groups.
+and `without_shared_sequences` keeps identical sequences out of two groups: what it drops is written
+down as left out, and stays so where the split is given back.
 """
 
 from enhancer_core.dataset.links import (
     chromosome_groups,
     linked_sets,
     sequence_sets,
+    torn_overlaps,
     without_shared_sequences,
 )
 from enhancer_core.dataset.records import (
     CLASSES,
+    LEFT_OUT,
     PARTS,
     TEST,
     TRAIN,
@@ -31,6 +34,7 @@ from enhancer_core.dataset.tables import read_groups, read_split, split_by_name
 __all__ = [
     "CLASSES",
     "FRACTIONS",
+    "LEFT_OUT",
     "PARTS",
     "TEST",
     "TRAIN",
@@ -50,5 +54,6 @@ __all__ = [
     "split_by_name",
     "split_folds",
     "split_strata",
+    "torn_overlaps",
     "without_shared_sequences",
 ]

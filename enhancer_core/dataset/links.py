@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from enhancer_core.dataset.records import Dataset
+from enhancer_core.dataset.records import PARTS, Dataset
 from enhancer_core.dna import Codes, reverse_complement
 from enhancer_core.errors import DatasetError
 
@@ -74,12 +74,13 @@ def without_shared_sequences(dataset: Dataset, groups: NDArray[np.str_]) -> NDAr
     Returns
     -------
     bool, shape (n,)
-        False for a record whose sequence stands earlier in another group.
+        False for a record whose sequence stands earlier in another group, and for all of its name,
+        its shuffles.
     """
     sets = sequence_sets(dataset.codes)
     _, first = np.unique(sets, return_index=True)
-    kept: NDArray[np.bool_] = groups == groups[first[sets]]
-    return kept
+    repeated = groups != groups[first[sets]]
+    return ~np.isin(dataset.names, dataset.names[repeated])
 
 
 def chromosome_groups(names: NDArray[np.str_]) -> NDArray[np.str_]:
@@ -106,15 +107,47 @@ def chromosome_groups(names: NDArray[np.str_]) -> NDArray[np.str_]:
     return np.array([match["chrom"] for match in matches if match], dtype=np.str_)
 
 
-def _overlapping(names: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pair the rows whose coordinates overlap: neighbours in order of start are enough."""
-    placed = [
-        (match["chrom"], int(match["start"]), int(match["end"]), row)
+def torn_overlaps(names: NDArray[np.str_], parts: NDArray[np.int64]) -> int:
+    """Count the records that overlap one of another part, where names give coordinates.
+
+    Examples
+    --------
+    >>> names = np.array(["chr1:0-60", "chr1:10-70", "chr1:60-120", "chr2:0-60", "other"])
+    >>> torn_overlaps(names, np.array([0, 0, 2, 1, 1]))  # the second and the third
+    2
+    """
+    placed = _placed(names)
+    if not placed:
+        return 0
+    chroms, starts, ends, rows = (np.array(column) for column in zip(*placed, strict=True))
+    # Ranks of positions, so that chromosomes can be laid end to end, however long they are.
+    _, ranks = np.unique(np.concatenate([starts, ends]), return_inverse=True)
+    first = np.unique(chroms, return_inverse=True)[1] * len(ranks)
+    starts, ends = first + ranks[: len(rows)], first + ranks[len(rows) :]
+    torn = 0
+    for part in range(len(PARTS)):
+        mine = parts[rows] == part
+        # What begins before an interval's end, less what is over at its start, overlaps it.
+        begun = np.searchsorted(np.sort(starts[~mine]), ends[mine], side="left")
+        over = np.searchsorted(np.sort(ends[~mine]), starts[mine], side="right")
+        torn += int((begun > over).sum())
+    return torn
+
+
+def _placed(names: NDArray[np.str_]) -> list[tuple[str, int, int, int]]:
+    """Read (chrom, start, end, row) of the names that say where their records lie."""
+    return [
+        (match["chrom"], start, end, row)
         for row, name in enumerate(names.tolist())
         if (match := _COORDINATES.fullmatch(name))
+        and (start := int(match["start"])) < (end := int(match["end"]))
     ]
+
+
+def _overlapping(names: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pair the rows whose coordinates overlap: neighbours in order of start are enough."""
     pairs, reach = [], ("", 0, -1)
-    for chrom, start, end, row in sorted(placed):
+    for chrom, start, end, row in sorted(_placed(names)):
         if chrom == reach[0] and start < reach[1]:
             pairs.append((reach[2], row))
         if chrom != reach[0] or end > reach[1]:

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from enhancer_core.dna import Codes
 from enhancer_core.errors import DatasetError
 from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.files import check_regular
 
 PARTS = ("train", "validation", "test")
 CLASSES = ("negative", "positive")  # as a split table spells them: CLASSES[label]
 TRAIN, VALIDATION, TEST = range(3)
+LEFT_OUT = "left_out"  # as a split table spells the part of a record that has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class SplitDataset:
 
     dataset: Dataset
     parts: NDArray[np.int64]
+    left_out: Dataset | None = None  # records of no part, which `dataset` does not hold
 
     @property
     def train(self) -> Dataset:
@@ -72,18 +75,14 @@ def read_dataset(positives: Sequence[Path], negatives: Sequence[Path]) -> Datase
     Raises
     ------
     DatasetError
-        If a file is given twice or is a pipe, or lengths differ between files.
+        If a file is given twice, or lengths differ between files.
     FileError, SequenceError
-        If a file is not FASTA of one length.
+        If a file is a pipe, or not FASTA of one length.
     """
     given: dict[Path, str] = {}
     for kind, paths in (("positives", positives), ("negatives", negatives)):
         for path in paths:
-            if path.is_fifo() or path.is_char_device():
-                raise DatasetError(
-                    f"{path}: not a regular file; it is read twice, for its checksum too, so save"
-                    " it first"
-                )
+            check_regular(path)
             if path.resolve() in given:
                 raise DatasetError(
                     f"{path}: given as {kind} and already as {given[path.resolve()]}; each file"

@@ -9,16 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.dataset.links import sequence_sets
-from enhancer_core.dataset.records import CLASSES, PARTS, Dataset, SplitDataset
+from enhancer_core.dataset.records import CLASSES, LEFT_OUT, PARTS, Dataset, SplitDataset
 from enhancer_core.dataset.shares import check_parts
 from enhancer_core.errors import DatasetError
 from enhancer_core.io.tables import read_table
+
+_PLACES = (*PARTS, LEFT_OUT)
 
 
 def read_split(path: Path, dataset: Dataset) -> SplitDataset:
     """Split as an earlier run did, from its split.tsv: by record name.
 
     A shuffle, which has its parent's name, goes where its parent goes, in a table of parents too.
+    What the table has as left out stays out, and so do its shuffles.
 
     Raises
     ------
@@ -33,7 +36,7 @@ def read_split(path: Path, dataset: Dataset) -> SplitDataset:
     labels_of: dict[tuple[str, ...], set[str]] = {}
     for number, row in read_table(path, ["name", "label", "part"]):
         name, label, part = row["name"], row["label"], row["part"]
-        for what, value, allowed in (("part", part, PARTS), ("label", label, CLASSES)):
+        for what, value, allowed in (("part", part, _PLACES), ("label", label, CLASSES)):
             if value not in allowed:
                 raise DatasetError(
                     f"{path} line {number}: {what} '{value}' is not known; allowed are"
@@ -86,7 +89,7 @@ def read_groups(path: Path, dataset: Dataset) -> NDArray[np.str_]:
 
 
 def split_by_name(dataset: Dataset, part_of_name: Mapping[str, str]) -> SplitDataset:
-    """Split by record name, given each name's part: train, validation or test.
+    """Split by record name, given each name's part: train, validation, test or left_out.
 
     Raises
     ------
@@ -99,7 +102,10 @@ def split_by_name(dataset: Dataset, part_of_name: Mapping[str, str]) -> SplitDat
             f"{len(missing)} of {len(dataset)} records are not in the split table; the first is"
             f" '{missing[0]}'"
         )
-    parts = np.array([PARTS.index(part_of_name[name]) for name in dataset.names.tolist()])
+    parts = np.array([_PLACES.index(part_of_name[name]) for name in dataset.names.tolist()])
+    left_out, kept = None, parts < len(PARTS)
+    if not kept.all():
+        left_out, dataset, parts = dataset.take(~kept), dataset.take(kept), parts[kept]
     sets = sequence_sets(dataset.codes)
     order = np.argsort(sets, kind="stable")
     same = sets[order][1:] == sets[order][:-1]
@@ -111,4 +117,4 @@ def split_by_name(dataset: Dataset, part_of_name: Mapping[str, str]) -> SplitDat
             f" '{dataset.names[other]}' in {PARTS[parts[other]]}, but their sequences are identical"
         )
     check_parts(dataset.labels, parts, "the rows of the split table")
-    return SplitDataset(dataset, parts)
+    return SplitDataset(dataset, parts, left_out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -46,6 +46,21 @@ def read_bed(path: Path) -> Intervals:
             part, _ = _collect(path, lines_of(path, block, first), genes=False)
         parts.append(part)
     return _intervals(path, parts, "no intervals")
+
+
+def read_bed_rows(path: Path) -> Iterator[tuple[int, list[str], int, int]]:
+    """Read a BED file row by row, all columns: (line number, columns, start, end).
+
+    A start may be negative here, as kipoi-veff writes windows that reach over a chromosome's ends.
+
+    Raises
+    ------
+    FileError, IntervalError
+        As `read_bed`, but for starts, and for a file without intervals.
+    """
+    for number, fields in _rows(read_lines(path)):
+        start, end = _bed_span(f"{path} line {number}", fields, negative=True)
+        yield number, fields, start, end
 
 
 def read_genes(path: Path) -> Intervals:
@@ -127,11 +142,8 @@ def _collect(
     """Read lines one by one; say whether they are GTF, if there is a row that tells."""
     chroms, starts, ends, numbers = [], [], [], []
     gtf: bool | None = None
-    for number, line in lines:
-        if not line.strip() or line.startswith(_NOT_INTERVALS):
-            continue
+    for number, fields in _rows(lines):
         where = f"{path} line {number}"
-        fields = line.split("\t")
         if gtf is None:
             gtf = genes and _is_gtf(fields)
         if gtf and len(fields) == _GTF_COLUMNS and fields[2] != "gene":
@@ -150,6 +162,13 @@ def _collect(
     return columns, gtf
 
 
+def _rows(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
+    """Split the lines that are intervals into columns, with their numbers."""
+    for number, line in lines:
+        if line.strip() and not line.startswith(_NOT_INTERVALS):
+            yield number, line.split("\t")
+
+
 def _is_gtf(fields: list[str]) -> bool:
     """Tell GTF from BED with 9 columns, which has numbers where GTF has source and strand."""
     return (
@@ -159,11 +178,11 @@ def _is_gtf(fields: list[str]) -> bool:
     )
 
 
-def _bed_span(where: str, fields: list[str]) -> tuple[int, int]:
+def _bed_span(where: str, fields: list[str], *, negative: bool = False) -> tuple[int, int]:
     if len(fields) < 3:
         raise FileError(f"{where}: {_too_few(fields)}")
     start, end = _positions(where, fields[1], fields[2])
-    check_interval(where, start, end)
+    check_interval(where, start, end, negative=negative)
     return start, end
 
 

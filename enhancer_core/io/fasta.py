@@ -109,7 +109,7 @@ def _texts(path: Path) -> Iterator[bytes]:
             if rest:
                 held.append(rest)
             if not begun:
-                _check_blank(path, b"".join(held))
+                _check_blank(path, b"".join(held), headed=bool(texts))
             for text in texts:
                 if held and not held[-1].endswith(b"\n"):  # in a line
                     held += [b">", text]
@@ -119,12 +119,15 @@ def _texts(path: Path) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def _check_blank(path: Path, text: bytes) -> None:
+def _check_blank(path: Path, text: bytes, *, headed: bool) -> None:
+    """Raise unless a text is blank and, if a header follows, ends where a line does."""
     for number, line in enumerate(text.split(b"\n"), start=1):
         if line.rstrip(_BLANKS):
             raise FileError(
                 f"{path} line {number}: not FASTA; the first line must be a header, '>name'"
             )
+    if headed and line:
+        raise FileError(f"{path} line {number}: a blank before '>name'; a header begins its line")
 
 
 def _name(path: Path, header: bytes, number: int) -> str:

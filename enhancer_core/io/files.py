@@ -133,6 +133,18 @@ def lines_of(path: Path, block: bytes, first: int) -> Iterator[tuple[int, str]]:
             yield number, line.rstrip("\r\n")
 
 
+def check_regular(path: Path) -> None:
+    """Raise if a file can be read only once, where it is read twice, as for its checksum.
+
+    Raises
+    ------
+    FileError
+        If it is a pipe or a device.
+    """
+    if path.is_fifo() or path.is_char_device():
+        raise FileError(f"{path}: not a regular file; it is read twice, so save it first")
+
+
 def sha256(path: Path) -> str:
     """Digest a file's bytes, as 64 hexadecimal digits.
 
@@ -221,8 +233,10 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     ------
     FileError
         As `writing`.
+    ValueError
+        If a number is not finite, for which JSON has no word.
     """
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:

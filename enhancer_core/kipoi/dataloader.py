@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import warnings
 from contextlib import AbstractContextManager
 from copy import deepcopy
@@ -21,13 +20,12 @@ from enhancer_core.architecture import BASES
 from enhancer_core.dna import N_CODE, Codes, one_hot, reverse_complement
 from enhancer_core.errors import FileError, IntervalError
 from enhancer_core.intervals import Intervals, centred_windows, tiled_windows
-from enhancer_core.io.files import read_chunks, read_lines
+from enhancer_core.io.bed import read_bed_rows
+from enhancer_core.io.files import read_chunks
 from enhancer_core.io.genome import Genome, open_genome
 
 _EXAMPLE = Path(__file__).parent / "example"
 _STRAND = 5  # BED's column, from 0
-_NOT_INTERVALS = ("#", "track ", "browser ")
-_WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")
 
 
 # Kipoi reads the docstring: it is the loader's dataloader.yaml.
@@ -167,21 +165,12 @@ for _argument, _name in (("intervals_file", "intervals.bed"), ("fasta_file", "ge
 def _read_intervals(path: Path, *, stranded: bool) -> tuple[Intervals, NDArray[np.bool_]]:
     """Read BED whose intervals may reach over a chromosome's ends, and which of them are minus."""
     chroms, starts, ends, lines, minus = [], [], [], [], []
-    for number, line in read_lines(path):
-        if not line.strip() or line.startswith(_NOT_INTERVALS):
-            continue
-        where = f"{path} line {number}"
-        fields = line.split("\t")
-        if len(fields) < 3 or not all(map(_WHOLE_NUMBER.fullmatch, fields[1:3])):
-            raise FileError(
-                f"{where}: not BED; chrom, start and end, separated by tabs, are needed"
-            )
-        start, end = int(fields[1]), int(fields[2])
-        if end <= start:
-            raise IntervalError(f"{where}: end {end} is not after start {start}")
+    for number, fields, start, end in read_bed_rows(path):
         strand = fields[_STRAND] if len(fields) > _STRAND else ""
         if stranded and strand not in ("+", "-", "."):
-            raise FileError(f"{where}: strand '{strand}'; column 6 must be +, - or . (use_strand)")
+            raise FileError(
+                f"{path} line {number}: strand '{strand}'; column 6 must be +, - or . (use_strand)"
+            )
         chroms.append(fields[0])
         starts.append(start)
         ends.append(end)

@@ -13,6 +13,7 @@ from enhancer_core.report.content import (
     Part,
     ReportContent,
     Restart,
+    SplitBy,
 )
 from enhancer_core.report.markdown import render_markdown
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table, render_page
@@ -31,6 +32,7 @@ __all__ = [
     "ReportContent",
     "Restart",
     "Section",
+    "SplitBy",
     "Table",
     "render_markdown",
     "render_page",

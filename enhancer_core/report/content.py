@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.metrics import Curves, Estimate, Labels, Metrics
 from enhancer_core.report.page import Section
+
+# What a split kept together: linked records, whole groups, or what a table of before did.
+SplitBy: TypeAlias = Literal["links", "groups", "table"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +30,7 @@ class InputFile:
 class Part:
     """A part of the split, and how many sequences of each class it holds."""
 
-    name: str  # train, validation or test
+    name: str  # train, validation or test; or left out
     positives: int
     negatives: int
 
@@ -88,7 +92,7 @@ class ReportContent:
     configuration: Mapping[str, object]
     inputs: Sequence[InputFile]
     parts: Sequence[Part]
-    grouped: bool  # whether the split kept homology groups whole
+    split_by: SplitBy
     network: ModelResult
     baseline: ModelResult
     auc_difference: Estimate  # test AUC of the network less the baseline's, paired

@@ -8,9 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.metrics import THRESHOLD, Estimate, Labels
-from enhancer_core.report.content import ModelResult, Restart
+from enhancer_core.report.content import ModelResult, Restart, SplitBy
 
 _PREVALENCE = 0.01  # an enhancer every 100 windows: the order of what a genome holds
+_HOMOLOGY: Mapping[SplitBy, str] = {
+    "links": "Homology was not controlled. Identical sequences stand in one part of the split only,"
+    " but similar ones may stand in several, and flatter every figure.",
+    "groups": "The groups given were kept whole in the split. Relatives in different groups may"
+    " still stand in several parts, and flatter every figure.",
+    "table": "The split was given as a table; whether it keeps relatives in one part is not known"
+    " here. Identical sequences stand in one part only, but similar ones may stand in several, and"
+    " flatter every figure.",
+}
 
 
 def with_interval(estimate: Estimate) -> str:
@@ -120,20 +129,13 @@ def calls(labels: Labels, probabilities: NDArray[np.float64]) -> str:
     )
 
 
-def limits(labels: Labels, probabilities: NDArray[np.float64], *, grouped: bool) -> list[str]:
+def limits(labels: Labels, probabilities: NDArray[np.float64], *, split_by: SplitBy) -> list[str]:
     """Say what a test like this one leaves open."""
     found, wrong = _called(labels, probabilities)
     n_negative = int((~labels).sum())
     wrong_at_most = wrong or 3 / n_negative  # the rule of three: 95 % sure of it after 0 of n
     right = found * _PREVALENCE
     precise = right / (right + wrong_at_most * (1 - _PREVALENCE))
-    homology = (
-        "The groups given were kept whole in the split. Relatives in different groups may still"
-        " stand in several parts, and flatter every figure."
-        if grouped
-        else "Homology was not controlled. Identical sequences stand in one part of the split only,"
-        " but similar ones may stand in several, and flatter every figure."
-    )
     rare = (
         f"Precision here is not precision in a genome. {100 * labels.mean():.0f} % of the test part"
         f" are positives; were it {100 * _PREVALENCE:g} in 100, "
@@ -146,7 +148,7 @@ def limits(labels: Labels, probabilities: NDArray[np.float64], *, grouped: bool)
     )
     return [
         rare,
-        homology,
+        _HOMOLOGY[split_by],
         "The validation figures are optimistic: they chose the epoch and the restart. The test part"
         " chose nothing.",
         "Intervals cover the luck of which sequences were tested. They do not cover the luck of"

@@ -63,7 +63,7 @@ def report_page(content: ReportContent) -> Page:
             Section(
                 title="What this does not tell you",
                 text=sentences.limits(
-                    content.test_labels, content.test_probabilities, grouped=content.grouped
+                    content.test_labels, content.test_probabilities, split_by=content.split_by
                 ),
             ),
             _data(content),

@@ -73,10 +73,17 @@ class Task:
     stop: threading.Event
 
     @property
+    def batches(self) -> int:
+        """How many mini-batches an epoch has."""
+        return -(-len(self.labels) // self.config.batch)
+
+    @property
     def checks_per_epoch(self) -> int:
-        """How often an epoch is checked."""
-        large = 4 if len(self.labels) >= _LARGE else 1
-        return large if self.config.checks_per_epoch is None else self.config.checks_per_epoch
+        """How often an epoch is checked: after each mini-batch at most."""
+        wanted = self.config.checks_per_epoch
+        if wanted is None:
+            wanted = 4 if len(self.labels) >= _LARGE else 1
+        return min(wanted, self.batches)
 
     @property
     def checks(self) -> int:
@@ -219,7 +226,7 @@ def visits(
     order = np.random.default_rng(_seed(_ORDER, task.seed, state.index, epoch)).permutation(
         len(task.labels)
     )
-    batches = -(-len(order) // config.batch)
+    batches = task.batches
     mine = np.array_split(np.arange(batches), task.checks_per_epoch)[piece]
     dropout, augmenting = (
         np.random.default_rng(_seed(stream, task.seed, state.index, epoch, piece))
@@ -228,8 +235,6 @@ def visits(
     if most is None:
         most = max(_MASKS // (task.wanted.last_units * config.batch), 1)
     for steps in np.split(mine, range(most, len(mine), most)):
-        if not len(steps):
-            continue  # a piece of few mini-batches may have none
         begin = int(steps[0]) * config.batch
         rows = order[begin : begin + len(steps) * config.batch]
         rates = [
