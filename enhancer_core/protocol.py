@@ -46,6 +46,10 @@ class TrainConfig:
         for name in ("restarts", "epochs", "batch"):
             if getattr(self, name) < 1:
                 raise DatasetError(f"{name} of {getattr(self, name)} is not allowed; at least 1")
+        if self.checks_per_epoch is not None and self.checks_per_epoch < 1:
+            raise DatasetError(
+                f"checks_per_epoch of {self.checks_per_epoch} is not allowed; at least 1"
+            )
         for name in ("shift", "weight_decay", "freeze"):
             if not getattr(self, name) >= 0:
                 raise DatasetError(f"{name} of {getattr(self, name)} is not allowed; at least 0")

@@ -14,6 +14,7 @@ from enhancer_core.protocol import TrainConfig, protocol
         ("restarts", 0, "restarts of 0 is not allowed; at least 1"),
         ("epochs", 0, "epochs of 0 is not allowed; at least 1"),
         ("batch", -1, "batch of -1 is not allowed; at least 1"),
+        ("checks_per_epoch", 0, "checks_per_epoch of 0 is not allowed; at least 1"),
         ("keep", "first", "keep 'first' is not known; allowed are best and last"),
         ("shift", -1, "shift of -1 is not allowed; at least 0"),
         ("weight_decay", -0.1, "weight_decay of -0.1 is not allowed; at least 0"),

@@ -81,7 +81,7 @@ def test_the_papers_figure_is_set_beside_ours() -> None:
     assert inside == (
         "Network: 0.800 (0.780–0.820); paper 0.81; the paper's lies inside the interval."
     )
-    assert "+0.090 of the paper's" in words.beside_paper("n", Estimate(0.9, 0.88, 0.92), 0.81)
+    assert "0.090 above the paper's" in words.beside_paper("n", Estimate(0.9, 0.88, 0.92), 0.81)
 
 
 def test_what_was_asked_for_is_said_to_be_reached_or_not() -> None:

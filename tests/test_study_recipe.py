@@ -150,6 +150,7 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
         ("[data]\nname = 'a'", r"data is one table; write \[\[data\]\]"),
         (DATA + RUN + "epoch = 2", r"\[\[run\]\] 1 'r': 'epoch' is not known; allowed are name"),
         (DATA + RUN + "epochs = 'x'", "epochs is 'x'; allowed is a whole number"),
+        (DATA + RUN + "learning_rate = inf", "learning_rate is inf; allowed is a finite number"),
         (DATA + RUN + "epochs = 0", "epochs of 0 is not allowed"),
         (DATA + RUN + "shuffles = 3", "shuffles is 3; allowed is a list of a whole number"),
         (DATA + RUN + "background = 0", "at least one of the two is needed"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from enhancer_core.errors import EnhancerError
 from enhancer_core.io.files import read_lines
@@ -17,7 +18,7 @@ T = TypeVar("T")
 _SPELLED: Mapping[object, str] = {
     str: "text",
     int: "a whole number",
-    float: "a number",
+    float: "a finite number",
     bool: "true or false",
 }
 
@@ -101,6 +102,6 @@ def _value(hint: object, value: object, where: str) -> object:
         return tuple(_value(element, each, where) for each in value)
     if hint is float and type(value) is int:
         return float(value)
-    if type(value) is not hint:
+    if type(value) is not hint or (hint is float and not math.isfinite(cast("float", value))):
         raise RecipeError(f"{where} is {value!r}; allowed is {_SPELLED[hint]}")
     return value

@@ -112,7 +112,7 @@ def beside_paper(name: str, value: Estimate, paper: float) -> str:
     if value.low <= paper <= value.high:
         where = "the paper's lies inside the interval"
     else:
-        where = f"{signed(gap)} of the paper's"
+        where = f"{abs(gap):.3f} {'above' if gap > 0 else 'below'} the paper's"
     return f"{sentence(name)}: {with_interval(value)}; paper {paper:.3g}; {where}."
 
 
