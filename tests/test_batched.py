@@ -26,7 +26,8 @@ from enhancer_core.augment import augment
 from enhancer_core.batched import Batch, Learner, Predictor, Program, at_once
 from enhancer_core.batched.fused import fits
 from enhancer_core.batched.layers import convolved, cut, logits
-from enhancer_core.batched.program import Visits, bytes_needed, moved
+from enhancer_core.batched.program import bytes_needed, moved
+from enhancer_core.batched.steps import Visits
 from enhancer_core.dna import N_CODE, Codes
 from enhancer_core.engine.learner import Learner as CompiledLearner
 from enhancer_core.model import Network, one_hot

@@ -9,6 +9,7 @@ of a kind that cannot be recorded: nothing waits for the device but `Program.loo
 
 from enhancer_core.batched.learner import Batch, Learner
 from enhancer_core.batched.predictor import Predictor
-from enhancer_core.batched.program import Look, Program, Visits, at_once
+from enhancer_core.batched.program import Look, Program, at_once
+from enhancer_core.batched.steps import Visits
 
 __all__ = ["Batch", "Learner", "Look", "Predictor", "Program", "Visits", "at_once"]
