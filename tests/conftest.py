@@ -21,6 +21,9 @@ from enhancer_core import cli as command_line
 settings.register_profile("enhancer_core", deadline=None, derandomize=True)
 settings.load_profile("enhancer_core")
 
+# A job in a shell's background ignores interrupts, and so would the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 if not torch.cuda.is_available():  # Triton reads this once, when it is imported
     os.environ["TRITON_INTERPRET"] = "1"
 
