@@ -48,6 +48,8 @@ FIELDS = (
     ),
 )
 
+_NUMBERS = ("REF", "ALT", "DIFF", "LOGIT")
+_spelled = "{:.6g}".format
 _BLOCK = 2048  # records scored at once
 _SHOWN = 20  # letters of an allele in a message
 
@@ -123,9 +125,10 @@ def _plan(
         return [str(reason) for reason in reasons] or ["no_alt"]
     try:
         chrom = _chromosome(record, genome)
-        fetch = _fetch(
-            genome, chrom, record.position, record.position + len(record.reference), length
-        )
+        end = record.position + len(record.reference)
+        even = all(len(each) == len(record.reference) for each in record.alternatives)
+        reach = length // 2 + 1 if even else length  # what a window of equal alleles needs
+        fetch = _fetch(genome, chrom, record.position, end, reach)
         reference = _checked_reference(record, genome, fetch)
     except _MisfitError as misfit:
         if not skip_mismatch:
@@ -213,11 +216,13 @@ def _info(
     plan: Sequence[str | tuple[Codes, Codes]], values: Iterator[Sequence[float]]
 ) -> dict[str, str]:
     """Spell the INFO fields of a record, taking a row of values for each ALT that was scored."""
+    if len(plan) == 1 and not isinstance(plan[0], str):  # most records, at a third of the time
+        return dict(zip(_NUMBERS, map(_spelled, next(values)), strict=True))
     scored = [None if isinstance(each, str) else next(values) for each in plan]
     info: dict[str, str] = {}
     if any(scored):
-        for column, name in enumerate(("REF", "ALT", "DIFF", "LOGIT")):
-            info[name] = ",".join(["." if row is None else f"{row[column]:.6g}" for row in scored])
+        for column, name in enumerate(_NUMBERS):
+            info[name] = ",".join(["." if row is None else _spelled(row[column]) for row in scored])
     if None in scored:
         info["SKIP"] = ",".join(each if isinstance(each, str) else "." for each in plan)
     return info
