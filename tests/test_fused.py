@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -17,10 +18,15 @@ from enhancer_core.architecture import Architecture, Convolution
 from enhancer_core.batched import fused
 from enhancer_core.batched.layers import pooled, spell
 
-# See conftest.py.
-pytestmark = pytest.mark.skipif(
-    torch.cuda.is_available(), reason="kernels run for real here: test_batched.py"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec("triton") is None, reason="Triton is there for Linux only"
+    ),
+    # Elsewhere its interpreter runs them: see conftest.py.
+    pytest.mark.skipif(
+        torch.cuda.is_available(), reason="kernels run for real here: test_batched.py"
+    ),
+]
 
 
 @settings(max_examples=20, deadline=None)
