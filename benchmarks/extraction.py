@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from turns import machine, one_core, report, take_turns
 
-from enhancer_core.dna import Codes, decode, one_hot
-from enhancer_core.intervals import centred_windows
+from enhancer_core.dna.codes import Codes, decode, one_hot
+from enhancer_core.dna.intervals import centred_windows
 from enhancer_core.io.bed import read_bed
 from enhancer_core.io.genome import open_genome
 

@@ -27,15 +27,17 @@ from scanning import chromosome, scan
 from torch.nn import functional
 from turns import Result, machine, report
 
-from enhancer_core.architecture import BASES, CLASSES, NETWORKS, Architecture, architecture
-from enhancer_core.batched import Batch, Learner
-from enhancer_core.batched.layers import used
 from enhancer_core.cli.common import cores
-from enhancer_core.dataset import SplitDataset, make_dataset, split
-from enhancer_core.model import Network, one_hot
-from enhancer_core.protocol import TrainConfig
-from enhancer_core.train import Work as Training
-from enhancer_core.train import arrangement, train, train_all
+from enhancer_core.data.dataset import SplitDataset, make_dataset
+from enhancer_core.data.splits import split
+from enhancer_core.models.architecture import BASES, CLASSES, NETWORKS, Architecture, architecture
+from enhancer_core.models.gpu.layers import used
+from enhancer_core.models.gpu.learner import Batch, Learner
+from enhancer_core.models.network import Network, one_hot
+from enhancer_core.training.config import TrainConfig
+from enhancer_core.training.gpu import arrangement
+from enhancer_core.training.trainer import Work as Training
+from enhancer_core.training.trainer import train, train_all
 
 WANTED = NETWORKS["enhancer"]
 CONFIG = TrainConfig(restarts=50, epochs=20, stop_below_loss=0)

@@ -21,16 +21,17 @@ import numpy as np
 from scanning import chromosome, scan
 from turns import cpu_seconds, machine, one_core, record
 
-from enhancer_core.architecture import architecture
-from enhancer_core.dataset import make_dataset, split
-from enhancer_core.dna import Codes
-from enhancer_core.intervals import from_rows
+from enhancer_core.data.dataset import make_dataset
+from enhancer_core.data.splits import split
+from enhancer_core.dna.codes import Codes
+from enhancer_core.dna.intervals import from_rows
+from enhancer_core.dna.shuffle import k_shuffle
 from enhancer_core.io.genome import open_genome
-from enhancer_core.model import Network
-from enhancer_core.predict import probabilities
-from enhancer_core.protocol import TrainConfig
-from enhancer_core.shuffle import k_shuffle
-from enhancer_core.train import train
+from enhancer_core.models.architecture import architecture
+from enhancer_core.models.network import Network
+from enhancer_core.prediction.sequences import probabilities
+from enhancer_core.training.config import TrainConfig
+from enhancer_core.training.trainer import train
 
 DOUBLINGS, REPEATS = (1, 2, 4, 8), 3
 WANTED = architecture("enhancer")

@@ -29,12 +29,12 @@ from limits import report_limit
 from numpy.typing import NDArray
 from turns import Result, machine, one_core, record, report, take_turns
 
-from enhancer_core.checkpoint import load_model
-from enhancer_core.dna import ALPHABET, decode
+from enhancer_core.dna.codes import ALPHABET, decode
 from enhancer_core.io.fasta import read_sequences
-from enhancer_core.predict import probabilities
-from enhancer_core.publish import read_rows, weights_path
-from enhancer_core.variants import effects
+from enhancer_core.kipoi.publishing import read_rows, weights_path
+from enhancer_core.models.model import load_model
+from enhancer_core.prediction.scoring import effects
+from enhancer_core.prediction.sequences import probabilities
 
 SOURCE = Path(__file__).parents[1] / "kipoi_models"
 CHROMOSOMES, LENGTH = 4, 1_000_000

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from turns import Result, cpu_seconds, machine, one_core, record
 
-from enhancer_core.architecture import BASES, CLASSES, NETWORKS, Architecture
-from enhancer_core.compiled import compiled
-from enhancer_core.engine.forward import multiply
-from enhancer_core.engine.plan import COLUMNS, LETTERS, ROWS, Floats
+from enhancer_core.dna._numba import compiled
+from enhancer_core.models.architecture import BASES, CLASSES, NETWORKS, Architecture
+from enhancer_core.models.cpu.forward import multiply
+from enhancer_core.models.cpu.layout import COLUMNS, LETTERS, ROWS, Floats
 
 TILES, DEPTH, CALLS, REPEATS = 8, 128, 2000, 9
 WIDTH = 2 * COLUMNS  # the most columns of a tile

@@ -27,10 +27,18 @@ from torch.nn import functional
 from turns import machine, one_core, report, take_turns
 
 from enhancer_core.io.motifs import read_motifs
-from enhancer_core.matching import p_values
-from enhancer_core.model import one_hot
-from enhancer_core.motif import BUILTIN, Matrix, Motif, ppm, pwm, reverse_complement, similarity
-from enhancer_core.pssm import best_hits
+from enhancer_core.models.network import one_hot
+from enhancer_core.motifs.match import p_values
+from enhancer_core.motifs.motif import (
+    BUILTIN,
+    Matrix,
+    Motif,
+    ppm,
+    pwm,
+    reverse_complement,
+    similarity,
+)
+from enhancer_core.motifs.pssm import best_hits
 
 Scores = NDArray[np.floating]
 

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from turns import machine, one_core, report, take_turns
 
-from enhancer_core.architecture import architecture
-from enhancer_core.dna import Codes
-from enhancer_core.model import Network, one_hot
-from enhancer_core.predict import substituted_log_odds
+from enhancer_core.dna.codes import Codes
+from enhancer_core.models.architecture import architecture
+from enhancer_core.models.network import Network, one_hot
+from enhancer_core.prediction.sequences import substituted_log_odds
 
 BATCH, THEIRS = 256, 512  # sequences at once; what suits tangermeme best of 64 to 512
 Odds = NDArray[np.float32]  # (sequences, 4, L)

@@ -21,11 +21,11 @@ from limits import report_limit
 from numpy.typing import NDArray
 from turns import machine, one_core, report, take_turns
 
-from enhancer_core.architecture import architecture
-from enhancer_core.dna import Codes, one_hot
+from enhancer_core.dna.codes import Codes, one_hot
 from enhancer_core.io.fasta import read_blocks, write_fasta
-from enhancer_core.model import Network
-from enhancer_core.model import one_hot as one_hot_tensor
+from enhancer_core.models.architecture import architecture
+from enhancer_core.models.network import Network
+from enhancer_core.models.network import one_hot as one_hot_tensor
 
 TURNS, BATCH, LENGTH = 3, 256, 500
 Predict = Callable[[Codes], NDArray[np.float32]]

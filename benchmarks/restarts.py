@@ -14,10 +14,11 @@ import time
 import numpy as np
 from turns import machine, one_thread_each, report, take_turns
 
-from enhancer_core.architecture import architecture
-from enhancer_core.dataset import make_dataset, split
-from enhancer_core.protocol import TrainConfig
-from enhancer_core.train import train
+from enhancer_core.data.dataset import make_dataset
+from enhancer_core.data.splits import split
+from enhancer_core.models.architecture import architecture
+from enhancer_core.training.config import TrainConfig
+from enhancer_core.training.trainer import train
 
 SEQUENCES, CONFIG = 4000, TrainConfig(restarts=8, epochs=2)
 

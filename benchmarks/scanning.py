@@ -23,13 +23,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from turns import machine, one_core, report, take_turns
 
-from enhancer_core.architecture import Architecture, architecture
-from enhancer_core.dna import Codes, decode
-from enhancer_core.intervals import from_rows
+from enhancer_core.dna.codes import Codes, decode
+from enhancer_core.dna.intervals import from_rows
 from enhancer_core.io.genome import open_genome
 from enhancer_core.io.tracks import write_track
-from enhancer_core.model import Network, one_hot
-from enhancer_core.predict import BATCH, Scorer, track
+from enhancer_core.models.architecture import Architecture, architecture
+from enhancer_core.models.network import Network, one_hot
+from enhancer_core.prediction.sequences import BATCH, Scorer, track
 
 WANTED = architecture("enhancer")
 TURNS, STEP, LINE = 3, 50, 60

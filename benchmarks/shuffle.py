@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from turns import machine, one_core, report, take_turns
 
-from enhancer_core.dna import Codes, decode, k_let_counts
+from enhancer_core.dna.codes import Codes, decode, k_let_counts
+from enhancer_core.dna.shuffle import k_shuffle
 from enhancer_core.io.fasta import read_sequences
-from enhancer_core.shuffle import k_shuffle
 
 BARS = {1: None, 2: 2.0, 3: None, 4: 2.0, 6: None, 8: 2.0}  # by k: the ratio that is promised
 

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch.nn import functional
 from turns import machine, one_core, report, take_turns
 
-from enhancer_core.architecture import NETWORKS, Architecture, Convolution, shapes
-from enhancer_core.dna import Codes, one_hot
-from enhancer_core.engine.learner import Learner
-from enhancer_core.model import Network
-from enhancer_core.model import one_hot as one_hot_tensor
+from enhancer_core.dna.codes import Codes, one_hot
+from enhancer_core.models.architecture import NETWORKS, Architecture, Convolution, shapes
+from enhancer_core.models.cpu.learner import Learner
+from enhancer_core.models.network import Network
+from enhancer_core.models.network import one_hot as one_hot_tensor
 
 STEPS, BATCH, RATE = 10, 50, 1e-3
 OTHERS = {

@@ -28,12 +28,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from enhancer_core.checkpoint import load_model
-from enhancer_core.dna import N_CODE, Codes, decode, one_hot, reverse_complement
+from enhancer_core.dna.codes import N_CODE, Codes, decode, one_hot, reverse_complement
 from enhancer_core.io.genome import open_genome
 from enhancer_core.kipoi import WindowDataset
-from enhancer_core.predict import probabilities
-from enhancer_core.publish import TEMPLATE, read_rows, weights_path
+from enhancer_core.kipoi.publishing import TEMPLATE, read_rows, weights_path
+from enhancer_core.models.model import load_model
+from enhancer_core.prediction.sequences import probabilities
 
 SOURCE = Path(__file__).parent
 NAME = "enhancer"  # of the source in Kipoi's configuration

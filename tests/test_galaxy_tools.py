@@ -11,9 +11,9 @@ from xml.etree import ElementTree as Xml
 import click
 import pytest
 import yaml
-from command_line import COMMANDS
 
 from enhancer_core import __version__
+from tests.command_line import COMMANDS
 
 TOOLS = Path(__file__).parents[1] / "galaxy_tools"
 DATA = TOOLS / "test-data"

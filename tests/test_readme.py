@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from command_line import COMMANDS
+
+from tests.command_line import COMMANDS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 
-from enhancer_core.architecture import Architecture, tied_weights, weight_mask
-from enhancer_core.dna import Codes
-from enhancer_core.engine.learner import averaging_share
-from enhancer_core.model import Network, one_hot
+from enhancer_core.dna.codes import Codes
+from enhancer_core.models.architecture import Architecture, tied_weights, weight_mask
+from enhancer_core.models.cpu.learner import averaging_share
+from enhancer_core.models.network import Network, one_hot
 
 
 class TorchLearner:

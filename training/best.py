@@ -24,20 +24,23 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from enhancer_core import baseline, gapped, metrics
-from enhancer_core.architecture import architecture
-from enhancer_core.checkpoint import Model, load_model, save_model
-from enhancer_core.dataset import SplitDataset, read_dataset, split_folds
-from enhancer_core.dna import Codes
+from enhancer_core import metrics
+from enhancer_core.data.dataset import SplitDataset, read_dataset
+from enhancer_core.data.homology import relatives
+from enhancer_core.data.splits import split_folds
+from enhancer_core.dna.codes import Codes
 from enhancer_core.io.files import make_folder
 from enhancer_core.io.motifs import read_motifs
 from enhancer_core.io.tables import read_table, write_table
-from enhancer_core.predict import log_odds
-from enhancer_core.protocol import protocol
-from enhancer_core.regression import fit_best_hits, fit_k_mers
-from enhancer_core.relatives import relatives
-from enhancer_core.start import from_motifs
-from enhancer_core.train import train, weighed
+from enhancer_core.models import gapped_kmers, kmers
+from enhancer_core.models.architecture import architecture
+from enhancer_core.models.model import Model, load_model, save_model
+from enhancer_core.models.regression import fit_best_hits, fit_k_mers
+from enhancer_core.prediction.sequences import log_odds
+from enhancer_core.training.config import protocol
+from enhancer_core.training.ensemble import weighed
+from enhancer_core.training.trainer import train
+from enhancer_core.training.warm_start import from_motifs
 
 FOLDS = 5
 POSITIVES, NEGATIVES = (f"human_liver_h3k27ac/{name}.fa.gz" for name in ("enhancers", "background"))
@@ -69,24 +72,22 @@ def default_k_mers(data: SplitDataset, *, k: int) -> Scores:
     """
     learn, places = data.train, data.dataset.codes.shape[1] - k + 1
     fitted = LogisticRegression(max_iter=5000)
-    fitted.fit(places * baseline.k_mer_frequencies(learn.codes, k), learn.labels)
-    scores: Scores = fitted.decision_function(
-        places * baseline.k_mer_frequencies(data.test.codes, k)
-    )
+    fitted.fit(places * kmers.k_mer_frequencies(learn.codes, k), learn.labels)
+    scores: Scores = fitted.decision_function(places * kmers.k_mer_frequencies(data.test.codes, k))
     return scores.astype(np.float64)
 
 
 def k_mers(data: SplitDataset, *, k: int) -> Scores:
     """Score the test part with the logistic regression on k-mers that `train` reports."""
     learn, check = data.train, data.validation
-    fitted = baseline.fit(learn.codes, learn.labels, check.codes, check.labels, k=k)
+    fitted = kmers.fit(learn.codes, learn.labels, check.codes, check.labels, k=k)
     return fitted.probabilities(data.test.codes).astype(np.float64)
 
 
 def gapped_k_mers(data: SplitDataset) -> Scores:
     """Score the test part with gapped k-mers."""
     learn, check = data.train, data.validation
-    fitted = gapped.fit(learn.codes, learn.labels, check.codes, check.labels)
+    fitted = gapped_kmers.fit(learn.codes, learn.labels, check.codes, check.labels)
     return fitted.probabilities(data.test.codes).astype(np.float64)
 
 

@@ -22,11 +22,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
 
-from enhancer_core.dna import Codes, decode, reverse_complement
-from enhancer_core.intervals import from_rows
+from enhancer_core.dna.codes import Codes, decode, reverse_complement
+from enhancer_core.dna.intervals import from_rows
 from enhancer_core.io.bed import read_bed, write_bed
 from enhancer_core.io.files import write_text
-from enhancer_core.motif import BUILTIN, ppm
+from enhancer_core.motifs.motif import BUILTIN, ppm
 
 CHROMOSOMES = ("chr1", "chr2", "chr3", "chr4")
 CHROMOSOME_BP = 3_000_000

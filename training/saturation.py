@@ -24,19 +24,21 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from enhancer_core import baseline
-from enhancer_core.architecture import BASES
-from enhancer_core.checkpoint import load_model
-from enhancer_core.dataset import read_dataset, split
-from enhancer_core.dna import ALPHABET, N_CODE, Codes
+from enhancer_core.data.dataset import read_dataset
+from enhancer_core.data.splits import split
+from enhancer_core.dna.codes import ALPHABET, N_CODE, Codes
 from enhancer_core.errors import EnhancerError, FileError
 from enhancer_core.io.fasta import read_records
 from enhancer_core.io.files import check_output, read_lines, write_text
 from enhancer_core.io.tables import read_table, write_table
 from enhancer_core.metrics import Estimate, Floats
-from enhancer_core.report import Figure, Highlight, Page, Section, Table, render_page
+from enhancer_core.models import kmers
+from enhancer_core.models.architecture import BASES
+from enhancer_core.models.model import load_model
+from enhancer_core.prediction.alleles import Edit, normalise, windows
+from enhancer_core.prediction.scoring import effects
+from enhancer_core.report.page import Figure, Highlight, Page, Section, Table, render_page
 from enhancer_core.report.plots import BASELINE, GUIDE, NETWORK
-from enhancer_core.variants import Edit, effects, normalise, windows
 
 FOLDER = "saturation_mutagenesis"
 TRAINED_ON = {  # what the baseline learns from, by the length of a model's windows
@@ -142,13 +144,12 @@ def cut(codes: Codes, length: int) -> tuple[Codes, Codes, NDArray[np.int64]]:
 
 
 def k_mer_effects(
-    fitted: baseline.Baseline, references: Codes, alternatives: Codes, rows: NDArray[np.int64]
+    fitted: kmers.Baseline, references: Codes, alternatives: Codes, rows: NDArray[np.int64]
 ) -> Floats:
     """Give what each change adds to the baseline's log odds."""
     weights = fitted.weights.astype(np.float64) / fitted.scale
     before, after = (
-        baseline.k_mer_frequencies(codes, fitted.k) @ weights
-        for codes in (references, alternatives)
+        kmers.k_mer_frequencies(codes, fitted.k) @ weights for codes in (references, alternatives)
     )
     difference: Floats = after - before[rows]
     return difference
@@ -524,14 +525,14 @@ def table_head() -> list[str]:
     return head
 
 
-def fit_baseline(data: Path, length: int) -> baseline.Baseline:
+def fit_baseline(data: Path, length: int) -> kmers.Baseline:
     """Fit the k-mer baseline on the data of this length, split as `train` splits with seed 0."""
     _, positives, negatives = TRAINED_ON[length]
     parts = split(
         read_dataset([data / positives], [data / negatives]), rng=np.random.default_rng(0)
     )
     learn, check = parts.train, parts.validation
-    return baseline.fit(learn.codes, learn.labels, check.codes, check.labels, k=K)
+    return kmers.fit(learn.codes, learn.labels, check.codes, check.labels, k=K)
 
 
 def score(

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from enhancer_core.architecture import Weighted
-    from enhancer_core.predict import Scorer
+    from enhancer_core.models.architecture import Weighted
+    from enhancer_core.prediction.sequences import Scorer
 
 
 class Advance(Protocol):
@@ -121,7 +121,7 @@ class ListCommand(click.Command):
 
 def load_scorer(model: Path, device: str) -> Scorer:
     """Load a model to predict with, on the device that `--device` says."""
-    from enhancer_core.checkpoint import load_model
+    from enhancer_core.models.model import load_model
 
     loaded = load_model(model)
     resolved = resolve_device(device)
@@ -204,7 +204,7 @@ class Talk:
 
 def say_alike(talk: Talk, model: Weighted) -> None:
     """Say whose filters are shown, where not all members have filters of one kind."""
-    from enhancer_core.architecture import alike
+    from enhancer_core.models.architecture import alike
 
     members = model.member_networks()
     same = len(alike(members))

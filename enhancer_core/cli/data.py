@@ -20,7 +20,7 @@ from enhancer_core.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from enhancer_core.background import Composition
+    from enhancer_core.data.background.composition import Composition
     from enhancer_core.io.fasta import Record
     from enhancer_core.io.genome import Genome
 
@@ -75,8 +75,8 @@ def simulate(
     """
     import numpy as np
 
-    from enhancer_core import simulate as simulation
-    from enhancer_core.dna import decode
+    from enhancer_core.data import simulation as simulation
+    from enhancer_core.dna.codes import decode
     from enhancer_core.io.fasta import write_fasta
     from enhancer_core.io.files import make_folder, write_text
     from enhancer_core.io.motifs import read_motif
@@ -124,8 +124,8 @@ def extract(
     """
     import numpy as np
 
-    from enhancer_core import intervals
-    from enhancer_core.dna import N_CODE
+    from enhancer_core.dna import intervals
+    from enhancer_core.dna.codes import N_CODE
     from enhancer_core.errors import IntervalError
     from enhancer_core.io.bed import read_bed
     from enhancer_core.io.fasta import write_fasta
@@ -219,8 +219,9 @@ def background(
     """
     import numpy as np
 
-    from enhancer_core.background import BackgroundRules, candidate_windows, draw_background
-    from enhancer_core.intervals import complement, require_bedtools
+    from enhancer_core.data.background.candidates import BackgroundRules, candidate_windows
+    from enhancer_core.data.background.sampling import draw_background
+    from enhancer_core.dna.intervals import complement, require_bedtools
     from enhancer_core.io.bed import read_bed, read_genes, write_bed
     from enhancer_core.io.fasta import write_fasta
     from enhancer_core.io.files import check_output
@@ -277,10 +278,10 @@ def _composition(genome: Genome, path: Path) -> Composition:
     """Measure the target of a match; repeats too if its records are windows of the genome."""
     import numpy as np
 
-    from enhancer_core.background import Composition, measure_composition
-    from enhancer_core.dna import CODE_OF_GENOME_LETTER, gc_content
+    from enhancer_core.data.background.composition import Composition, measure_composition
+    from enhancer_core.dna.codes import CODE_OF_GENOME_LETTER, gc_content
+    from enhancer_core.dna.intervals import from_names
     from enhancer_core.errors import SequenceError
-    from enhancer_core.intervals import from_names
     from enhancer_core.io.fasta import read_sequences
 
     sequences = read_sequences(path)
@@ -329,10 +330,10 @@ def shuffle(source: Path, k: int, seed: int, threads: int, quiet: bool, output: 
     """
     import numpy as np
 
+    from enhancer_core.dna.shuffle import k_shuffle_ragged
     from enhancer_core.errors import SequenceError
     from enhancer_core.io.fasta import fasta_text, read_records
     from enhancer_core.io.files import check_output, writing
-    from enhancer_core.shuffle import k_shuffle_ragged
 
     talk = Talk(quiet)
     check_output(output)

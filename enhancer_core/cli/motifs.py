@@ -19,16 +19,16 @@ from enhancer_core.cli.common import (
     seed_option,
     threads_option,
 )
-from enhancer_core.cli.learn import data_options, interval, split_data
+from enhancer_core.cli.evaluate import data_options, interval, split_data
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from enhancer_core.dataset import SplitDataset
-    from enhancer_core.dna import Codes
-    from enhancer_core.matching import FilterMotif
+    from enhancer_core.data.dataset import SplitDataset
+    from enhancer_core.dna.codes import Codes
     from enhancer_core.metrics import Metrics
+    from enhancer_core.motifs.match import FilterMotif
 
 _COLUMNS = (
     "filter", "match", "alias", "similarity", "offset", "strand", "p", "q", "information_content",
@@ -138,12 +138,12 @@ def pssm(
     """
     if (motif is None) == (de_novo is None):
         raise click.UsageError("give either --motif MOTIF or --de-novo FILE")
-    from enhancer_core.dataset import read_dataset
-    from enhancer_core.discovery import discover
+    from enhancer_core.data.dataset import read_dataset
     from enhancer_core.io.files import check_output, write_json
     from enhancer_core.io.motifs import read_motif, write_meme
-    from enhancer_core.motif import ppm, pwm
-    from enhancer_core.pssm import best_hits, log_likelihood_ratios
+    from enhancer_core.motifs.discovery import discover
+    from enhancer_core.motifs.motif import ppm, pwm
+    from enhancer_core.motifs.pssm import best_hits, log_likelihood_ratios
 
     talk = Talk(quiet)
     for path in filter(None, (output, de_novo)):
@@ -199,7 +199,7 @@ def pssm(
 
 def _prior(codes: Codes, width: int, sd: float | None) -> NDArray[np.float64] | None:
     """Give the prior of a site's start, normal around the middle; None for a uniform one."""
-    from enhancer_core.motif import site_prior
+    from enhancer_core.motifs.motif import site_prior
 
     return None if sd is None else site_prior(length=codes.shape[1], width=width, sd=sd)
 
@@ -209,8 +209,8 @@ def _judge(data: SplitDataset, scores: NDArray[np.float64], *, seed: int) -> Jud
     import numpy as np
 
     from enhancer_core import metrics
-    from enhancer_core.dataset import TEST, TRAIN
-    from enhancer_core.pssm import best_threshold
+    from enhancer_core.data.dataset import TEST, TRAIN
+    from enhancer_core.motifs.pssm import best_threshold
 
     labels, parts = data.dataset.labels, data.parts
     threshold = best_threshold(labels[parts == TRAIN], scores[parts == TRAIN])
@@ -272,17 +272,18 @@ def motifs(
     """
     if (sequences is None) != from_weights:
         raise click.UsageError("give either --sequences FASTA or --from-weights")
-    from enhancer_core.checkpoint import load_model
     from enhancer_core.errors import MotifError
-    from enhancer_core.interpret import filter_pfms, weight_ppms
+    from enhancer_core.interpretation.filters import filter_pfms, weight_ppms
     from enhancer_core.io.fasta import read_sequences
     from enhancer_core.io.files import make_folder, write_files, write_text
     from enhancer_core.io.motifs import read_motifs, write_meme
     from enhancer_core.io.tables import write_table
-    from enhancer_core.matching import match_filters
-    from enhancer_core.motif import ppm
-    from enhancer_core.report import render_markdown, render_page
+    from enhancer_core.models.model import load_model
+    from enhancer_core.motifs.match import match_filters
+    from enhancer_core.motifs.motif import ppm
+    from enhancer_core.report.markdown import render_markdown
     from enhancer_core.report.motifs import motif_page
+    from enhancer_core.report.page import render_page
     from enhancer_core.report.plots import logo
 
     loaded, talk = load_model(model), Talk(quiet)

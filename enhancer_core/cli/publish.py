@@ -48,7 +48,7 @@ def publish(
       enhancer-core publish model --group EnhancerCNN --name mouse_liver \\
           --species "Mus musculus" --assembly mm10 -o kipoi_models
     """
-    from enhancer_core import publish as publishing
+    from enhancer_core.kipoi import publishing as publishing
 
     said = {
         "species": species,

@@ -82,8 +82,11 @@ def study(
           --only liver_planted -o planted
     """
     from enhancer_core.io.files import output_folder, write_text
-    from enhancer_core.report import render_page
-    from enhancer_core.study import only_runs, read_study, run_study, study_page
+    from enhancer_core.report.page import render_page
+    from enhancer_core.report.study.page import study_page
+    from enhancer_core.study.runner import run_study
+    from enhancer_core.study.select import only_runs
+    from enhancer_core.study.toml import read_study
 
     talk = Talk(quiet)
     asked = read_study(recipe, quick=quick)

@@ -22,14 +22,14 @@ from enhancer_core.cli.common import (
     seed_option,
     threads_option,
 )
-from enhancer_core.cli.learn import data_options, interval, split_data
+from enhancer_core.cli.evaluate import data_options, interval, split_data
 
 if TYPE_CHECKING:
-    from enhancer_core.architecture import Architecture
-    from enhancer_core.dataset import SplitDataset
-    from enhancer_core.experiment import Experiment
-    from enhancer_core.protocol import TrainConfig
-    from enhancer_core.start import Start
+    from enhancer_core.data.dataset import SplitDataset
+    from enhancer_core.models.architecture import Architecture
+    from enhancer_core.training.config import TrainConfig
+    from enhancer_core.training.experiment import Experiment
+    from enhancer_core.training.warm_start import Start
 
 # architecture.NETWORKS, whose names help shows without importing numpy; a test compares the two.
 _NETWORKS = ("enhancer", "tf", "original_code", "best")
@@ -279,11 +279,11 @@ def train(
       enhancer-core train --positives e.fa --negatives b.fa \\
           --network best --plant-motifs H12CORE.meme -o best
     """
-    from enhancer_core.architecture import architecture, widened
-    from enhancer_core.dataset import read_dataset
-    from enhancer_core.experiment import Experiment, input_files, run, write_outcome
+    from enhancer_core.data.dataset import read_dataset
     from enhancer_core.io.files import make_folder, remove_partial
-    from enhancer_core.train import Check, discard_states
+    from enhancer_core.models.architecture import architecture, widened
+    from enhancer_core.training.experiment import Experiment, input_files, run, write_outcome
+    from enhancer_core.training.restart import Check, discard_states
 
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
         raise click.UsageError("--plant, --plant-motifs and --initial exclude each other")
@@ -365,7 +365,7 @@ def _config(network: str) -> TrainConfig:
 
     The defaults that click knows are those of the paper's networks, so it is asked what was given.
     """
-    from enhancer_core.protocol import TrainConfig, protocol
+    from enhancer_core.training.config import TrainConfig, protocol
 
     context, config = click.get_current_context(), protocol(network)
     given = {
@@ -388,7 +388,7 @@ def _start(
     data: SplitDataset | None,
 ) -> tuple[Architecture, Start | None]:
     """Give the network, which donors may widen, and what its first weights are."""
-    from enhancer_core.start import from_model, from_motifs, from_networks
+    from enhancer_core.training.warm_start import from_model, from_motifs, from_networks
 
     if plant:
         return from_networks(plant, wanted, share=share)
@@ -417,7 +417,7 @@ def _describe_start(start: Start, wanted: Architecture) -> str:
 
 def _say_arrangement(talk: Talk, experiment: Experiment, device: str) -> None:
     """Say how a GPU is used; threads on a CPU are as they were asked for."""
-    from enhancer_core.train import arrangement
+    from enhancer_core.training.gpu import arrangement
 
     if device != "cpu":
         sets = [experiment.data.dataset.codes]

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from enhancer_core.dna import Codes
-    from enhancer_core.hits import Hit
-    from enhancer_core.variants import Mutations
+    from enhancer_core.dna.codes import Codes
+    from enhancer_core.motifs.scan import Hit
+    from enhancer_core.prediction.saturation import Mutations
 
     Slopes: TypeAlias = NDArray[np.float32]
     Write: TypeAlias = Callable[[Iterable[bytes]], None]
@@ -96,7 +96,7 @@ def variants(
         open_vcf,
         writing_vcf,
     )
-    from enhancer_core.variants import FIELDS, PREFIX, annotate
+    from enhancer_core.prediction.vcf import FIELDS, PREFIX, annotate
 
     talk = Talk(quiet)
     network = load_scorer(model, device)
@@ -197,19 +197,19 @@ def mutagenesis(
       enhancer-core mutagenesis model enhancers.fa --gradients \\
           --motifs JASPAR.meme -o attribution
     """
-    from enhancer_core.hits import Scanner, find_hits
     from enhancer_core.io.fasta import read_sequences
     from enhancer_core.io.files import make_folder, write_files, write_text, writing
     from enhancer_core.io.motifs import read_motifs
-    from enhancer_core.report import render_markdown
+    from enhancer_core.motifs.scan import Scanner, find_hits
+    from enhancer_core.prediction.saturation import attributions
+    from enhancer_core.prediction.saturation import mutagenesis as mutate
+    from enhancer_core.report.markdown import render_markdown
     from enhancer_core.report.mutagenesis import (
         Marks,
         mutation_page,
         mutation_plot,
         mutation_section,
     )
-    from enhancer_core.variants import attributions
-    from enhancer_core.variants import mutagenesis as mutate
 
     talk = Talk(quiet)
     network = load_scorer(model, device)
@@ -271,9 +271,9 @@ def _differentiator(
     model: Path, device: str
 ) -> Callable[[Codes], tuple[Slopes, NDArray[np.float64]]]:
     """Give what computes a sequence's slopes (4, L), and (L,) those of the bases there."""
-    from enhancer_core.checkpoint import load_model
-    from enhancer_core.dna import one_hot
-    from enhancer_core.interpret import input_gradients
+    from enhancer_core.dna.codes import one_hot
+    from enhancer_core.interpretation.filters import input_gradients
+    from enhancer_core.models.model import load_model
 
     network = load_model(model).network.to(resolve_device(device))
 
@@ -287,7 +287,7 @@ def _differentiator(
 def _slope_lines(
     name: str, codes: Codes, slopes: Slopes, contributions: NDArray[np.float64]
 ) -> Iterator[bytes]:
-    from enhancer_core.dna import ALPHABET
+    from enhancer_core.dna.codes import ALPHABET
 
     for position, (code, values, own) in enumerate(
         zip(codes.tolist(), slopes.T.tolist(), contributions.tolist(), strict=True)
@@ -307,7 +307,7 @@ def _hit_lines(name: str, hits: Sequence[Hit], added: NDArray[np.float64]) -> It
 
 
 def _lines(name: str, found: Mutations) -> Iterator[bytes]:
-    from enhancer_core.dna import ALPHABET
+    from enhancer_core.dna.codes import ALPHABET
 
     scored = found.effects
     columns = (

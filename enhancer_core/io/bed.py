@@ -10,9 +10,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.dna import Letters
+from enhancer_core.dna.codes import Letters
+from enhancer_core.dna.intervals import Intervals, check_interval
 from enhancer_core.errors import FileError, IntervalError
-from enhancer_core.intervals import Intervals, check_interval
 from enhancer_core.io.files import lines_of, read_line_blocks, read_lines, writing
 
 Places: TypeAlias = NDArray[np.int64]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from enhancer_core.dna import (
+from enhancer_core.dna.codes import (
     ALPHABET,
     CODE_OF_LETTER,
     NOT_DNA,

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.dna import CODE_OF_GENOME_LETTER, NOT_DNA, Codes, Letters
+from enhancer_core.dna.codes import CODE_OF_GENOME_LETTER, NOT_DNA, Codes, Letters
+from enhancer_core.dna.intervals import Intervals
 from enhancer_core.errors import FileError, IntervalError, SequenceError
-from enhancer_core.intervals import Intervals
 from enhancer_core.io.files import is_gzip, read_chunks, temporary_beside
 
 _PACKED = (".gz", ".bgz", ".bz2", ".zip")

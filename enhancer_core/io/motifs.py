@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from enhancer_core.errors import FileError, MotifError
 from enhancer_core.io.files import read_lines, write_text
-from enhancer_core.motif import BUILTIN, Motif, ppm
+from enhancer_core.motifs.motif import BUILTIN, Motif, ppm
 
 Line: TypeAlias = tuple[int, str]  # its number in the file, its text without blanks around it
 Table: TypeAlias = NDArray[np.float64]  # rows of numbers, as in the file

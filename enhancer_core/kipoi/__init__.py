@@ -3,7 +3,6 @@
 Nothing else imports Kipoi, which the rest of the package does not need.
 """
 
-from enhancer_core.kipoi.dataloader import WindowDataset
-from enhancer_core.kipoi.model import ProbabilityModel
+import lazy_loader
 
-__all__ = ["ProbabilityModel", "WindowDataset"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -16,13 +16,13 @@ from kipoi.specs import ArraySchema, Author, DataLoaderSchema, Dependencies, Rem
 from kipoi_utils.utils import default_kwargs
 from numpy.typing import NDArray
 
-from enhancer_core.architecture import BASES
-from enhancer_core.dna import N_CODE, Codes, one_hot, reverse_complement
+from enhancer_core.dna.codes import N_CODE, Codes, one_hot, reverse_complement
+from enhancer_core.dna.intervals import Intervals, centred_windows, tiled_windows
 from enhancer_core.errors import FileError, IntervalError
-from enhancer_core.intervals import Intervals, centred_windows, tiled_windows
 from enhancer_core.io.bed import read_bed_rows
 from enhancer_core.io.files import read_chunks
 from enhancer_core.io.genome import Genome, open_genome
+from enhancer_core.models.architecture import BASES
 
 _EXAMPLE = Path(__file__).parent / "example"
 _STRAND = 5  # BED's column, from 0

@@ -10,10 +10,10 @@ import torch
 from kipoi.model import BaseModel
 from numpy.typing import NDArray
 
-from enhancer_core.architecture import BASES
-from enhancer_core.checkpoint import load_model
 from enhancer_core.errors import ModelFileError, SequenceError
 from enhancer_core.io.files import sha256 as digest
+from enhancer_core.models.architecture import BASES
+from enhancer_core.models.model import load_model
 
 
 class ProbabilityModel(BaseModel):  # type: ignore[misc] # Kipoi has no types

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from enhancer_core.matching import FEWEST, FLAT, FilterMotif, Match
-from enhancer_core.motif import Motif, ppm, reverse_complement
+from enhancer_core.motifs.match import FEWEST, FLAT, FilterMotif, Match
+from enhancer_core.motifs.motif import Motif, ppm, reverse_complement
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
 from enhancer_core.report.plots import LETTER_WIDTH, LOGO_HEIGHT, logo
 
@@ -89,8 +89,8 @@ def pair_logo(query: Motif, match: Match) -> Markup:
 
     Examples
     --------
-    >>> from enhancer_core.matching import best_matches
-    >>> from enhancer_core.motif import BUILTIN
+    >>> from enhancer_core.motifs.match import best_matches
+    >>> from enhancer_core.motifs.motif import BUILTIN
     >>> cebpa = BUILTIN["CEBPA"]
     >>> part = Motif("part", cebpa.pfm[:, 2:8])
     >>> drawn = pair_logo(part, best_matches([part], [cebpa])[0])

@@ -15,12 +15,12 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from enhancer_core.architecture import BASES
-from enhancer_core.dna import ALPHABET, N_CODE, Codes
-from enhancer_core.hits import Hit
+from enhancer_core.dna.codes import ALPHABET, N_CODE, Codes
+from enhancer_core.models.architecture import BASES
+from enhancer_core.motifs.scan import Hit
+from enhancer_core.prediction.saturation import Mutations, attributions
 from enhancer_core.report.page import Figure, Page, Section
 from enhancer_core.report.plots import BASELINE, GUIDE, LETTERS, NETWORK, POSITIVES
-from enhancer_core.variants import Mutations, attributions
 
 _PER_LINE = 100  # bp
 _CELL, _ROW = 9, 8  # points: width of a base, height of a row of the map
@@ -66,9 +66,9 @@ def mutation_plot(
 
     Examples
     --------
-    >>> from enhancer_core.architecture import Architecture, Convolution
-    >>> from enhancer_core.model import Network
-    >>> from enhancer_core.variants import mutagenesis
+    >>> from enhancer_core.models.architecture import Architecture, Convolution
+    >>> from enhancer_core.models.network import Network
+    >>> from enhancer_core.prediction.saturation import mutagenesis
     >>> network = Network(Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3))
     >>> codes = np.array([1, 0, 3], dtype=np.uint8)
     >>> mutation_plot("a<b", codes, mutagenesis(network, codes)).count("a&lt;b")

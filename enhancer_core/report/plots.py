@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from enhancer_core.metrics import Curve
-from enhancer_core.motif import information_content
+from enhancer_core.motifs.motif import information_content
 from enhancer_core.report.content import Restart
 
 # Two pairs that colour-blind readers tell apart, blue and orange, green and violet.

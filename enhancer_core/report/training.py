@@ -8,8 +8,8 @@ import numpy as np
 from markupsafe import Markup
 
 from enhancer_core.metrics import Estimate, calibration
-from enhancer_core.motif import information_content
-from enhancer_core.report import plots, sentences
+from enhancer_core.motifs.motif import information_content
+from enhancer_core.report import plots, text
 from enhancer_core.report.content import Composition, Filter, ReportContent
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
 
@@ -33,24 +33,24 @@ def report_page(content: ReportContent) -> Page:
     difference = content.auc_difference
     return Page(
         title=content.title,
-        lead=sentences.headline(network, baseline, difference),
+        lead=text.headline(network, baseline, difference),
         highlights=(
             Highlight(
                 label="Network, test AUC",
                 value=f"{network.test.auc.value:.3f}",
-                note=sentences.interval(network.test.auc),
+                note=text.interval(network.test.auc),
                 colour=plots.NETWORK,
             ),
             Highlight(
                 label=f"{baseline.name}, test AUC",
                 value=f"{baseline.test.auc.value:.3f}",
-                note=sentences.interval(baseline.test.auc),
+                note=text.interval(baseline.test.auc),
                 colour=plots.BASELINE,
             ),
             Highlight(
                 label="Difference, paired",
-                value=sentences.signed(difference.value),
-                note=sentences.signed_interval(difference),
+                value=text.signed(difference.value),
+                note=text.signed_interval(difference),
             ),
         ),
         sections=(
@@ -62,7 +62,7 @@ def report_page(content: ReportContent) -> Page:
             *content.sections,
             Section(
                 title="What this does not tell you",
-                text=sentences.limits(
+                text=text.limits(
                     content.test_labels, content.test_probabilities, split_by=content.split_by
                 ),
             ),
@@ -128,7 +128,7 @@ def _scores(content: ReportContent) -> Section:
     labels, probabilities = content.test_labels, content.test_probabilities
     return Section(
         title="Scores",
-        text=[sentences.calls(labels, probabilities)],
+        text=[text.calls(labels, probabilities)],
         key=_CLASS_KEY,
         figures=[
             Figure(
@@ -160,8 +160,8 @@ def _training(content: ReportContent) -> Section:
     return Section(
         title="Training",
         text=[
-            sentences.training(restarts, kept=kept),
-            *([sentences.ensemble(content.ensemble)] if content.ensemble else []),
+            text.training(restarts, kept=kept),
+            *([text.ensemble(content.ensemble)] if content.ensemble else []),
         ],
         key=((plots.NETWORK, f"{what}; the dot is the epoch kept"), (plots.GUIDE, "others")),
         figures=[
@@ -181,12 +181,12 @@ def _training(content: ReportContent) -> Section:
 
 def _composition(composition: Composition, network_auc: Estimate) -> Section:
     rows = [*composition.aucs.items(), ("network, for comparison", network_auc)]
-    text = [sentences.composition(composition.aucs, network_auc)]
+    notes = [text.composition(composition.aucs, network_auc)]
     varying = []
     for each in composition.features:
         values = np.concatenate([each.positives, each.negatives])
         if (values == values[0]).all():
-            text.append(f"{each.name}: {values[0]:g} in every sequence.")
+            notes.append(f"{each.name}: {values[0]:g} in every sequence.")
         else:
             varying.append(each)
     features = [
@@ -206,11 +206,11 @@ def _composition(composition: Composition, network_auc: Estimate) -> Section:
     )
     return Section(
         title="Composition",
-        text=text,
+        text=notes,
         tables=[
             Table(
                 head=("Model", "Test AUC", "Interval"),
-                rows=[(name, f"{auc.value:.3f}", sentences.interval(auc)) for name, auc in rows],
+                rows=[(name, f"{auc.value:.3f}", text.interval(auc)) for name, auc in rows],
             )
         ],
         key=_CLASS_KEY,
@@ -296,6 +296,4 @@ def _run(content: ReportContent) -> Section:
 
 
 def _two_lines(estimate: Estimate) -> Markup:
-    return Markup("{:.3f}<br><small>{}</small>").format(
-        estimate.value, sentences.interval(estimate)
-    )
+    return Markup("{:.3f}<br><small>{}</small>").format(estimate.value, text.interval(estimate))

@@ -4,10 +4,6 @@
 and `study_page` sets what came out beside what the paper found.
 """
 
-from enhancer_core.study.only import only_runs
-from enhancer_core.study.page import study_page
-from enhancer_core.study.reading import read_study
-from enhancer_core.study.recipe import Recipe, Study
-from enhancer_core.study.runner import Results, run_study
+import lazy_loader
 
-__all__ = ["Recipe", "Results", "Study", "only_runs", "read_study", "run_study", "study_page"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,22 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core import __version__, baseline, metrics, pssm
-from enhancer_core.architecture import Architecture, architecture, widened
-from enhancer_core.checkpoint import MODEL_FILE, Model, load_model, save_model
-from enhancer_core.dataset import Dataset, SplitDataset
+from enhancer_core import __version__, metrics
+from enhancer_core.data.dataset import Dataset, SplitDataset
+from enhancer_core.data.simulation import DEFINITIONS
 from enhancer_core.io.files import make_folder, remove_partial
 from enhancer_core.io.motifs import read_motif, read_motifs
-from enhancer_core.model import Ensemble, Network
-from enhancer_core.motif import Motif, ppm, pwm, site_prior
-from enhancer_core.plant import Planted, plant, room_for, start_from
-from enhancer_core.predict import probabilities
-from enhancer_core.simulate import DEFINITIONS
-from enhancer_core.start import plant_most
+from enhancer_core.models import kmers
+from enhancer_core.models.architecture import Architecture, architecture, widened
+from enhancer_core.models.model import MODEL_FILE, Model, load_model, save_model
+from enhancer_core.models.network import Ensemble, Network
+from enhancer_core.models.transfer import Planted, plant, room_for, start_from
+from enhancer_core.motifs import pssm
+from enhancer_core.motifs.motif import Motif, ppm, pwm, site_prior
+from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.study.filters import read_filters
 from enhancer_core.study.recipe import ORACLES, Recipe, Run
-from enhancer_core.study.strategies import Task, prepare, shares_unchanged
-from enhancer_core.train import Check, discard_states, train
+from enhancer_core.study.tasks import Task, prepare, shares_unchanged
+from enhancer_core.training.restart import Check, discard_states
+from enhancer_core.training.trainer import train
+from enhancer_core.training.warm_start import plant_most
 
 _STATES = "restarts"
 
@@ -139,7 +142,7 @@ def _judged(test: Dataset, scores: NDArray[np.floating], seed: int) -> dict[str,
 
 def _k_mers(task: Task) -> dict[str, NDArray[np.float32]]:
     learn, check = task.learn.train, task.learn.validation
-    fitted = baseline.fit(learn.codes, learn.labels, check.codes, check.labels, k=5)
+    fitted = kmers.fit(learn.codes, learn.labels, check.codes, check.labels, k=5)
     return {name: fitted.probabilities(test.codes) for name, test in task.tests.items()}
 
 

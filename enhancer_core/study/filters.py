@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from enhancer_core.dna import Codes
-from enhancer_core.interpret import filter_pfms
+from enhancer_core.data.species import MOTIFS
+from enhancer_core.dna.codes import Codes
+from enhancer_core.interpretation.filters import filter_pfms
 from enhancer_core.io.motifs import read_motif, read_motifs
-from enhancer_core.matching import Match, best_matches, nearest_query
-from enhancer_core.model import Ensemble, Network
-from enhancer_core.motif import Motif, similarity
-from enhancer_core.study.world import MOTIFS
+from enhancer_core.models.network import Ensemble, Network
+from enhancer_core.motifs.match import Match, best_matches, nearest_query
+from enhancer_core.motifs.motif import Motif, similarity
 
 _READ = 2000  # positives that filters are read on; more change a motif's counts by a few percent
 

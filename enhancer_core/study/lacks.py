@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeGuard
 
-from enhancer_core.study.matrix import alone, groups_of
-from enhancer_core.study.parts import runs_of
+from enhancer_core.report.study.matrix import alone, groups_of
+from enhancer_core.report.study.parts import runs_of
 from enhancer_core.study.recipe import Part, Recipe, Run, Search, spelled, split_test
 
 _OF_FOLDS = ("models", "motifs", "filters")  # sections that can show what was done on folds

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.study.fields import RecipeError
+from enhancer_core.study.schema import RecipeError
 
 _TOKEN = re.compile(r"[(),]|[^(),\s][^(),]*")
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from enhancer_core.architecture import NETWORKS
-from enhancer_core.pool import Mix
-from enhancer_core.protocol import TrainConfig, protocol
-from enhancer_core.simulate import DEFINITIONS
-from enhancer_core.study.fields import RecipeError
+from enhancer_core.data.mixture import Mix
+from enhancer_core.data.simulation import DEFINITIONS
+from enhancer_core.models.architecture import NETWORKS
+from enhancer_core.study.schema import RecipeError
+from enhancer_core.training.config import TrainConfig, protocol
 
 # What a run can be beside a network: models without training, and the k-mer model.
 ORACLES = ("bayes", "mllr", "mllr-no-prior")

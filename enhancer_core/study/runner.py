@@ -20,16 +20,10 @@ from typing import Any
 import numpy as np
 
 from enhancer_core import __version__
-from enhancer_core.dataset import PARTS, SplitDataset
-from enhancer_core.io.files import (
-    make_folder,
-    read_lines,
-    remove_partial,
-    sha256,
-    write_json,
-)
+from enhancer_core.data.dataset import PARTS, SplitDataset
+from enhancer_core.io.files import make_folder, read_lines, remove_partial, sha256, write_json
+from enhancer_core.study.data import check_files, digest, load
 from enhancer_core.study.execute import Context, execute
-from enhancer_core.study.material import check_files, digest, load
 from enhancer_core.study.recipe import Run, Search, Study, settings
 from enhancer_core.study.search import search
 

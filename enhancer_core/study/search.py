@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.architecture import architecture
-from enhancer_core.dataset import TRAIN, VALIDATION, Dataset, SplitDataset
-from enhancer_core.pool import Mix, concatenate, shuffled, take
-from enhancer_core.protocol import TrainConfig
+from enhancer_core.data.dataset import TRAIN, VALIDATION, Dataset, SplitDataset
+from enhancer_core.data.mixture import Mix, concatenate, shuffled, take
+from enhancer_core.models.architecture import architecture
 from enhancer_core.study.execute import Context, execute
 from enhancer_core.study.recipe import Run, Search
-from enhancer_core.train import train
+from enhancer_core.training.config import TrainConfig
+from enhancer_core.training.trainer import train
 
 _SAMPLE = 4  # a stream of random numbers
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from enhancer_core.checkpoint import load_model
-from enhancer_core.dna import decode, encode
+from enhancer_core.dna.codes import decode, encode
+from enhancer_core.dna.shuffle import k_shuffle
 from enhancer_core.io.fasta import read_sequences
-from enhancer_core.motif import BUILTIN, ppm
+from enhancer_core.models.model import load_model
+from enhancer_core.motifs.motif import BUILTIN, ppm
+from enhancer_core.prediction.saturation import mutagenesis
 from enhancer_core.report.markdown import png
 from enhancer_core.report.mutagenesis import mutation_plot
 from enhancer_core.report.plots import BASELINE, GUIDE, LETTERS, NEGATIVES, NETWORK, POSITIVES, logo
-from enhancer_core.shuffle import k_shuffle
-from enhancer_core.variants import mutagenesis
 
 HERE = Path(__file__).parent
 DATA = HERE.parent / "test-data"

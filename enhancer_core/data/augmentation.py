@@ -1,0 +1,121 @@
+"""Change training sequences so that labels stay: shift, read the other strand, mutate a little."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.dna.codes import N_CODE, Codes, reverse_complement
+
+
+def draw_moves(
+    n: int, *, shift: int, flip: bool, rng: np.random.Generator
+) -> tuple[NDArray[np.int64] | None, NDArray[np.bool_] | None]:
+    """Draw how n sequences are moved and turned.
+
+    Parameters
+    ----------
+    n
+        Number of sequences.
+    shift
+        Each sequence moves by a whole number of bp drawn from -shift to shift, all equally likely;
+        N comes in at the end that opens. 0 moves none.
+    flip
+        Whether each sequence is the other strand's with probability 1/2.
+    rng
+        Draws the moves, then the strands; nothing is drawn for what is off.
+
+    Returns
+    -------
+    int64, shape (n,), or None
+        From how many bp further on each sequence is read.
+    bool, shape (n,), or None
+        Which of them are then read on the other strand.
+
+    Examples
+    --------
+    >>> moves, turned = draw_moves(9, shift=1, flip=False, rng=np.random.default_rng(0))
+    >>> moves, turned
+    (array([ 1,  0,  0, -1, -1, -1, -1, -1, -1]), None)
+    """
+    moves = rng.integers(0, 2 * shift + 1, n) - shift if shift else None
+    return moves, rng.integers(0, 2, n, dtype=np.bool_) if flip else None
+
+
+def draw_letters(
+    n: int, length: int, *, mutate: float, rng: np.random.Generator
+) -> NDArray[np.uint8] | None:
+    """Draw which letters of n sequences become which bases.
+
+    A network that is to bear this cannot learn sequences by heart (Lee et al. 2023, Genome Biology
+    24:105).
+
+    Parameters
+    ----------
+    n, length
+        Number of sequences, and of letters in each.
+    mutate
+        Chance of each letter to become one of the four bases, each as likely; so a quarter stay.
+    rng
+        Draws where, then what; nothing where `mutate` is 0.
+
+    Returns
+    -------
+    uint8, shape (n, length), or None
+        0 where a letter stays, else 1 + the code of its new base.
+
+    Examples
+    --------
+    >>> draw_letters(2, 9, mutate=0.2, rng=np.random.default_rng(0))
+    array([[0, 0, 0, 0, 0, 4, 2, 4, 2],
+           [0, 0, 0, 0, 0, 0, 0, 0, 0]], dtype=uint8)
+    """
+    if not mutate:
+        return None
+    hit = rng.random((n, length), dtype=np.float32) < mutate
+    return hit * rng.integers(1, N_CODE + 1, (n, length), dtype=np.uint8)
+
+
+def augment(
+    codes: Codes,
+    moves: NDArray[np.int64] | None,
+    turned: NDArray[np.bool_] | None,
+    letters: NDArray[np.uint8] | None = None,
+) -> Codes:
+    """Change sequences as `draw_moves` says, then as `draw_letters` does.
+
+    Parameters
+    ----------
+    codes
+        uint8, shape (n, L), values 0-4.
+    moves, turned
+        Shape (n,), or None for none.
+    letters
+        Shape (n, L), or None for none.
+
+    Returns
+    -------
+    uint8, shape (n, L)
+        `codes` itself where all are None.
+
+    Examples
+    --------
+    >>> from enhancer_core.dna.codes import decode, encode
+    >>> codes = encode(["AACCG"] * 3)
+    >>> moves, turned = np.array([-1, 1, 1]), np.array([False, False, True])
+    >>> decode(augment(codes, moves, turned))
+    ['NAACC', 'ACCGN', 'NCGGT']
+    >>> decode(augment(codes, moves, turned, np.array([[4, 0, 0, 0, 1]] * 3, np.uint8)))
+    ['TAACA', 'TCCGA', 'TCGGA']
+    """
+    n, length = codes.shape
+    if moves is not None:
+        most = int(np.abs(moves).max(initial=0))
+        padded = np.pad(codes, ((0, 0), (most, most)), constant_values=N_CODE)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, length, axis=1)
+        codes = windows[np.arange(n), moves + most]
+    if turned is not None:
+        codes = np.where(turned[:, np.newaxis], reverse_complement(codes), codes)
+    if letters is not None:
+        codes = np.where(letters > 0, letters - np.uint8(1), codes)
+    return codes

@@ -1,0 +1,10 @@
+from .candidates import BackgroundRules as BackgroundRules
+from .candidates import Candidates as Candidates
+from .candidates import candidate_windows as candidate_windows
+from .composition import Composition as Composition
+from .composition import measure_composition as measure_composition
+from .sampling import GC_STEPS as GC_STEPS
+from .sampling import REPEAT_STEPS as REPEAT_STEPS
+from .sampling import Background as Background
+from .sampling import Match as Match
+from .sampling import draw_background as draw_background

@@ -1,0 +1,157 @@
+"""Labelled sequences, and the part that each belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.dna.codes import Codes
+from enhancer_core.errors import DatasetError
+from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.files import check_regular
+
+PARTS = ("train", "validation", "test")
+CLASSES = ("negative", "positive")  # as a split table spells them: CLASSES[label]
+TRAIN, VALIDATION, TEST = range(3)
+LEFT_OUT = "left_out"  # as a split table spells the part of a record that has none
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """n labelled sequences of one length.
+
+    `codes` uint8 (n, L); `labels` bool (n,), True for positives; `names` and `files` str (n,).
+    """
+
+    codes: Codes
+    labels: NDArray[np.bool_]
+    names: NDArray[np.str_]
+    files: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Dataset:
+        """Select rows by index or mask."""
+        return Dataset(self.codes[rows], self.labels[rows], self.names[rows], self.files[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class SplitDataset:
+    """A data set and the part of each record: `parts` int64 (n,), 0 train, 1 validation, 2 test."""
+
+    dataset: Dataset
+    parts: NDArray[np.int64]
+    left_out: Dataset | None = None  # records of no part, which `dataset` does not hold
+
+    @property
+    def train(self) -> Dataset:
+        """What models learn from."""
+        return self.dataset.take(self.parts == TRAIN)
+
+    @property
+    def validation(self) -> Dataset:
+        """What models are chosen on."""
+        return self.dataset.take(self.parts == VALIDATION)
+
+    @property
+    def test(self) -> Dataset:
+        """What models are reported on, once."""
+        return self.dataset.take(self.parts == TEST)
+
+
+def read_dataset(positives: Sequence[Path], negatives: Sequence[Path]) -> Dataset:
+    """Read FASTA files of positives and negatives, all of one length.
+
+    Parameters
+    ----------
+    positives, negatives
+        At least one file each; `file_names` says how a record's file is called.
+
+    Raises
+    ------
+    DatasetError
+        If a file is given twice, or lengths differ between files.
+    FileError, SequenceError
+        If a file is a pipe, or not FASTA of one length.
+    """
+    given: dict[Path, str] = {}
+    for kind, paths in (("positives", positives), ("negatives", negatives)):
+        for path in paths:
+            check_regular(path)
+            if path.resolve() in given:
+                raise DatasetError(
+                    f"{path}: given as {kind} and already as {given[path.resolve()]}; each file"
+                    " is given once"
+                )
+            given[path.resolve()] = kind
+    read = {path: read_sequences(path) for path in (*positives, *negatives)}
+    names = file_names([*positives, *negatives])
+    return make_dataset(
+        [(names[path], read[path].names, read[path].codes) for path in positives],
+        [(names[path], read[path].names, read[path].codes) for path in negatives],
+    )
+
+
+def file_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Name files by their base names, or as they were given where two share one.
+
+    Examples
+    --------
+    >>> list(file_names([Path("human/p.fa"), Path("mouse/p.fa"), Path("mouse/n.fa")]).values())
+    ['human/p.fa', 'mouse/p.fa', 'n.fa']
+    """
+    base_names = [path.name for path in paths]
+    return {path: path.name if base_names.count(path.name) == 1 else str(path) for path in paths}
+
+
+def make_dataset(
+    positives: Sequence[tuple[str, Sequence[str], Codes]],
+    negatives: Sequence[tuple[str, Sequence[str], Codes]],
+) -> Dataset:
+    """Put positives and negatives together.
+
+    Parameters
+    ----------
+    positives, negatives
+        One (file, names, codes uint8 (n, L)) a file.
+
+    Returns
+    -------
+    Dataset
+        Positives first, in the order given.
+
+    Raises
+    ------
+    DatasetError
+        If a class is empty, or lengths differ between files.
+
+    Examples
+    --------
+    >>> from enhancer_core.dna.codes import encode
+    >>> codes = encode(["ACGT"])
+    >>> make_dataset([("p.fa", ["a"], codes)], [("n.fa", ["b"], codes)]).labels
+    array([ True, False])
+    """
+    for sources, kind in ((positives, "positives"), (negatives, "negatives")):
+        if not any(len(names) for _, names, _ in sources):
+            raise DatasetError(f"no {kind}; both classes need at least one sequence")
+    sources = [*positives, *negatives]
+    lengths = {codes.shape[1]: file for file, _, codes in sources}
+    if len(lengths) > 1:
+        (first, one), (second, other) = list(lengths.items())[:2]
+        raise DatasetError(
+            f"{other} has sequences of {second} bp and {one} of {first} bp; allowed is one length"
+        )
+    counts = [len(names) for _, names, _ in sources]
+    is_positive = [True] * len(positives) + [False] * len(negatives)
+    return Dataset(
+        codes=np.concatenate([codes for _, _, codes in sources]),
+        labels=np.repeat(np.array(is_positive), counts),
+        names=np.array([name for _, names, _ in sources for name in names], dtype=np.str_),
+        files=np.repeat(np.array([file for file, _, _ in sources], dtype=np.str_), counts),
+    )

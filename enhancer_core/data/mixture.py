@@ -1,0 +1,232 @@
+"""What a network learns from: species pooled, negatives expanded, inside each part of a split.
+
+Data are split before any of this. Each function here keeps a record's part, name and class, and a
+copy or shuffle has its parent's, so that nothing made from a test sequence can be learned from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.data.dataset import TEST, TRAIN, Dataset, SplitDataset
+from enhancer_core.dna.codes import Codes
+from enhancer_core.dna.shuffle import k_shuffle
+from enhancer_core.errors import DatasetError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mix:
+    """What positives are opposed to in training; copies of them keep the classes balanced.
+
+    The best of Cohn et al. 2018, section 2.4.4.1, is `background` 2 with `shuffles` 2, 3, 4.
+    """
+
+    background: int = 1  # copies of the background
+    shuffles: tuple[int, ...] = ()  # k of each set of k-shuffles of the positives
+
+    def __post_init__(self) -> None:
+        if self.background < 0 or (not self.background and not self.shuffles):
+            raise DatasetError(
+                f"negatives of {self.background} copies of the background and"
+                f" {len(self.shuffles)} sets of shuffles; at least one of the two is needed"
+            )
+        if len(set(self.shuffles)) != len(self.shuffles):
+            raise DatasetError(f"shuffles at k of {self.shuffles}; each k is given once")
+
+    @property
+    def copies(self) -> int:
+        """How often a positive stands in training: once for each set of negatives."""
+        return self.background + len(self.shuffles)
+
+
+def concatenate(sets: Sequence[SplitDataset]) -> SplitDataset:
+    """Put split data sets of one length together, in the order given.
+
+    Raises
+    ------
+    DatasetError
+        If there is none, or lengths differ.
+
+    Examples
+    --------
+    >>> from enhancer_core.data.dataset import make_dataset
+    >>> from enhancer_core.dna.codes import encode
+    >>> human, mouse = (make_dataset([("p", [name], encode(["AC"]))], [("n", [name],
+    ...     encode(["GT"]))]) for name in ("human", "mouse"))
+    >>> pooled = concatenate([SplitDataset(each, np.zeros(2, int)) for each in (human, mouse)])
+    >>> pooled.dataset.names.tolist(), pooled.dataset.labels.tolist()
+    (['human', 'human', 'mouse', 'mouse'], [True, False, True, False])
+    """
+    if not sets:
+        raise DatasetError("no data sets to pool; at least one is needed")
+    lengths = sorted({each.dataset.codes.shape[1] for each in sets})
+    if len(lengths) > 1:
+        raise DatasetError(
+            f"sequences of {lengths[0]} and {lengths[1]} bp to pool; allowed is one length"
+        )
+    every = [each.dataset for each in sets]
+    dataset = Dataset(
+        np.concatenate([each.codes for each in every]),
+        np.concatenate([each.labels for each in every]),
+        np.concatenate([each.names for each in every]),
+        np.concatenate([each.files for each in every]),
+    )
+    return SplitDataset(dataset, np.concatenate([each.parts for each in sets]))
+
+
+def take(data: SplitDataset, rows: NDArray[np.int64] | NDArray[np.bool_]) -> SplitDataset:
+    """Select rows by index or mask, their parts with them."""
+    return SplitDataset(data.dataset.take(rows), data.parts[rows])
+
+
+def subset(data: SplitDataset, *, share: float, rng: np.random.Generator) -> SplitDataset:
+    """Keep a share of each class in training and validation; the test part stays whole.
+
+    Parameters
+    ----------
+    data
+        n records.
+    share
+        Above 0, up to 1; each class of each part keeps one record at least.
+    rng
+        Draws which.
+
+    Raises
+    ------
+    DatasetError
+        If the share is not allowed.
+
+    Examples
+    --------
+    >>> from enhancer_core.data.dataset import make_dataset
+    >>> codes = np.zeros((10, 4), np.uint8)
+    >>> names = [str(i) for i in range(10)]
+    >>> data = SplitDataset(make_dataset([("p", names, codes)], [("n", names, codes)]),
+    ...     np.tile(np.repeat([0, 2], 5), 2))
+    >>> np.bincount(subset(data, share=0.4, rng=np.random.default_rng(0)).parts).tolist()
+    [4, 0, 10]
+    """
+    if not 0 < share <= 1:
+        raise DatasetError(f"share of {share}; allowed is above 0, up to 1")
+    kept = data.parts == TEST
+    for part in range(TEST):
+        for label in (False, True):
+            rows = np.flatnonzero((data.parts == part) & (data.dataset.labels == label))
+            if len(rows):
+                size = max(1, round(share * len(rows)))
+                kept[rng.choice(rows, size=size, replace=False)] = True
+    return take(data, kept)
+
+
+def background_as_positives(data: SplitDataset) -> SplitDataset:
+    """Keep the background alone, as what is told from its own shuffles (Cohn et al., Figure 5)."""
+    alone = take(data, ~data.dataset.labels)
+    dataset = alone.dataset
+    ones = np.ones(len(dataset), dtype=bool)
+    return SplitDataset(Dataset(dataset.codes, ones, dataset.names, dataset.files), alone.parts)
+
+
+def opposed(data: SplitDataset, mix: Mix, *, seed: int, threads: int = 1) -> SplitDataset:
+    """Oppose positives to a mix of negatives, in each part by itself.
+
+    In training, the background is copied and each k gives one shuffle of every positive, while
+    positives are copied to the same number. In validation and test each sequence stands once,
+    against the background where the mix has any, else against one shuffle at each k: networks are
+    chosen by the task that they are meant for.
+
+    Parameters
+    ----------
+    data
+        n records; without background in the mix, those of the background are left out.
+    mix
+        What the negatives are.
+    seed
+        Of the shuffles: a set at one k is the same whatever else the mix holds.
+    threads
+        Cores to shuffle on; the result does not depend on it.
+
+    Returns
+    -------
+    SplitDataset
+        A shuffle has its parent's name and part, and the file `k-shuffle of FILE`.
+
+    Raises
+    ------
+    DatasetError
+        If there are no positives, or no background that the mix asks for.
+    SequenceError
+        If a k is not allowed.
+
+    Examples
+    --------
+    >>> from enhancer_core.data.dataset import make_dataset
+    >>> from enhancer_core.dna.codes import encode
+    >>> pair = make_dataset([("p", ["a"], encode(["ACGGT"]))], [("n", ["b"], encode(["AATTC"]))])
+    >>> mixed = opposed(SplitDataset(pair, np.zeros(2, int)), Mix(background=2, shuffles=(1,)),
+    ...     seed=0)
+    >>> mixed.dataset.names.tolist()
+    ['a', 'a', 'a', 'b', 'b', 'a']
+    """
+    labels, learned = data.dataset.labels, data.parts == TRAIN
+    positives, background = take(data, labels), take(data, ~labels)
+    if not len(positives.dataset):
+        raise DatasetError("no positives to learn from; at least one is needed")
+    if mix.background and not len(background.dataset):
+        raise DatasetError(f"no background, of which {mix.background} copies are asked for")
+    pieces = [positives, *[take(data, labels & learned)] * (mix.copies - 1)]
+    if mix.background:
+        pieces += [background, *[take(data, ~labels & learned)] * (mix.background - 1)]
+        shuffled_from = take(data, labels & learned)
+    else:
+        shuffled_from = positives
+    for k in mix.shuffles:
+        pieces.append(shuffled(shuffled_from, k=k, seed=seed, threads=threads))
+    return concatenate(pieces)
+
+
+def shuffled(data: SplitDataset, *, k: int, seed: int, threads: int = 1) -> SplitDataset:
+    """Shuffle every record, as a negative of its parent's name and part.
+
+    Parameters
+    ----------
+    data
+        n records.
+    k, threads
+        As `shuffle.k_shuffle`.
+    seed
+        A record's shuffle depends on it, k, and the records before it.
+
+    Raises
+    ------
+    SequenceError
+        If k is not allowed.
+
+    Examples
+    --------
+    >>> from enhancer_core.data.dataset import make_dataset
+    >>> codes = np.array([[0, 1, 2, 3]], np.uint8)
+    >>> data = SplitDataset(make_dataset([("p", ["a"], codes)], [("n", ["b"], codes)]), np.ones(2))
+    >>> made = shuffled(data, k=1, seed=0)
+    >>> made.dataset.labels.tolist(), made.dataset.files.tolist(), made.parts.tolist()
+    ([False, False], ['1-shuffle of p', '1-shuffle of n'], [1.0, 1.0])
+    """
+    dataset = data.dataset
+    codes = k_shuffle(dataset.codes, k=k, rng=np.random.default_rng((k, seed)), threads=threads)
+    files = np.array([f"{k}-shuffle of {file}" for file in dataset.files.tolist()], dtype=np.str_)
+    negatives = np.zeros(len(dataset), dtype=bool)
+    return SplitDataset(Dataset(codes, negatives, dataset.names, files), data.parts)
+
+
+def unchanged(parents: Codes, made: Codes) -> float:
+    """Give the share of shuffles that equal their input, of uint8 (n, L) each.
+
+    Examples
+    --------
+    >>> unchanged(np.array([[0, 1], [2, 3]], np.uint8), np.array([[0, 1], [3, 2]], np.uint8))
+    0.5
+    """
+    return float((parents == made).all(axis=1).mean()) if len(parents) else 0.0

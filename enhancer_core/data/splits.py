@@ -1,0 +1,165 @@
+"""Data sets split at random, in folds, or by groups."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.data.dataset import TEST, TRAIN, VALIDATION, Dataset, SplitDataset
+from enhancer_core.data.groups import linked_sets
+from enhancer_core.data.shares import FRACTIONS, check_parts, deal, split_strata
+from enhancer_core.errors import DatasetError
+
+
+def split(
+    dataset: Dataset,
+    *,
+    rng: np.random.Generator,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> SplitDataset:
+    """Split by linked records: identical sequences, shared names, overlapping windows.
+
+    The linked sets are drawn in random order. The test part takes a set if that brings it nearer to
+    its share of each class in the set; else the validation part, likewise; else it is for training.
+    A part that would get none of a class takes the smallest set that has some. Sets of one record
+    split each class exactly.
+
+    Parameters
+    ----------
+    dataset
+        n records.
+    rng
+        Draws the order.
+    fractions
+        Shares of train, validation and test; they add up to 1.
+
+    Raises
+    ------
+    DatasetError
+        If a part would hold no positive or no negative, or the shares are not allowed.
+    """
+    parts = split_strata(
+        dataset.labels.astype(np.int64), linked_sets(dataset), rng=rng, fractions=fractions
+    )
+    check_parts(dataset.labels, parts, f"{len(dataset)} sequences")
+    return SplitDataset(dataset, parts)
+
+
+def split_folds(
+    dataset: Dataset,
+    *,
+    folds: int,
+    rng: np.random.Generator,
+    groups: NDArray[np.str_] | None = None,
+) -> list[SplitDataset]:
+    """Split for cross-validation: every record is tested once, in one of several splits.
+
+    Linked records (see `split`) stay together. Their sets are dealt out, the largest first and
+    those of one size in random order, each to the fold that keeps the folds' shares of both
+    classes most alike; sets of one record split each class as evenly as can be. A fold is the test
+    part of one split; a tenth of all records, drawn from the others as `split` draws, is its
+    validation part, and the rest is for training.
+
+    Parameters
+    ----------
+    dataset
+        n records.
+    folds
+        How many splits, 2 or more.
+    rng
+        Draws the order.
+    groups
+        Shape (n,): groups that stay together instead; None keeps linked records together.
+
+    Raises
+    ------
+    DatasetError
+        If there are too few folds, or a part would hold no positive or no negative.
+
+    Examples
+    --------
+    >>> from enhancer_core.data.dataset import make_dataset
+    >>> codes = np.random.default_rng(0).integers(0, 4, (40, 20), dtype=np.uint8)
+    >>> names = [str(i) for i in range(40)]
+    >>> data = make_dataset([("p.fa", names[:20], codes[:20])], [("n.fa", names[20:], codes[20:])])
+    >>> splits = split_folds(data, folds=5, rng=np.random.default_rng(0))
+    >>> [len(each.test) for each in splits], len(splits[0].validation), len(splits[0].train)
+    ([8, 8, 8, 8, 8], 4, 28)
+    """
+    if folds < 2:
+        raise DatasetError(f"folds of {folds} is not allowed; at least 2")
+    labels = dataset.labels
+    sets = linked_sets(dataset) if groups is None else np.unique(groups, return_inverse=True)[1]
+    fold_of = deal(labels, sets, folds=folds, rng=rng)
+    splits = []
+    for fold in range(folds):
+        parts = np.full(len(dataset), TEST)
+        rest = fold_of != fold
+        share = FRACTIONS[VALIDATION] * len(dataset) / max(rest.sum(), 1)
+        parts[rest] = split_strata(
+            labels[rest].astype(np.int64),
+            np.unique(sets[rest], return_inverse=True)[1],
+            rng=rng,
+            fractions=(1 - share, share, 0.0),
+        )
+        check_parts(labels, parts, f"{folds} folds of {len(dataset)} sequences")
+        splits.append(SplitDataset(dataset, parts))
+    return splits
+
+
+def split_by_group(
+    dataset: Dataset,
+    groups: NDArray[np.str_],
+    *,
+    rng: np.random.Generator,
+    test: Collection[str] = (),
+    validation: Collection[str] = (),
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> SplitDataset:
+    """Split whole groups, drawn at random or named.
+
+    Parameters
+    ----------
+    dataset
+        n records without sequences that two groups share (see `without_shared_sequences`).
+    groups
+        Group of each record, shape (n,).
+    rng
+        Draws the groups that are not named.
+    test, validation
+        Groups for these parts; where given, the other groups do not enter that part.
+    fractions
+        Shares of train, validation and test.
+
+    Raises
+    ------
+    DatasetError
+        If a named group does not exist or is named twice, a part would lack a class, or the shares
+        are not allowed.
+    """
+    known = set(groups.tolist())
+    for name in (*test, *validation):
+        if name not in known:
+            some = ", ".join(sorted(known)[:5]) + ", ..." * (len(known) > 5)
+            raise DatasetError(f"group '{name}' is not in the data; groups are {some}")
+    if both := set(test) & set(validation):
+        raise DatasetError(f"group '{min(both)}' is named for both test and validation")
+    parts = np.full(len(dataset), TRAIN)
+    parts[np.isin(groups, list(test))] = TEST
+    parts[np.isin(groups, list(validation))] = VALIDATION
+    free = parts == TRAIN
+    rest = sum(
+        f for f, named in zip(fractions, (False, validation, test), strict=True) if not named
+    )
+    shares = (
+        fractions[0] / rest,
+        0.0 if validation else fractions[1] / rest,
+        0.0 if test else fractions[2] / rest,
+    )
+    _, ids = np.unique(groups[free], return_inverse=True)
+    strata = dataset.labels[free].astype(np.int64)
+    parts[free] = split_strata(strata, ids, rng=rng, fractions=shares)
+    check_parts(dataset.labels, parts, f"{len(known)} groups")
+    return SplitDataset(dataset, parts)

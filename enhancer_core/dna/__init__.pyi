@@ -1,0 +1,14 @@
+from .codes import ALPHABET as ALPHABET
+from .codes import N_CODE as N_CODE
+from .codes import Codes as Codes
+from .codes import decode as decode
+from .codes import encode as encode
+from .codes import gc_content as gc_content
+from .codes import one_hot as one_hot
+from .codes import reverse_complement as reverse_complement
+from .intervals import Intervals as Intervals
+from .intervals import centred_windows as centred_windows
+from .intervals import complement as complement
+from .intervals import tiled_windows as tiled_windows
+from .shuffle import k_shuffle as k_shuffle
+from .shuffle import k_shuffle_ragged as k_shuffle_ragged

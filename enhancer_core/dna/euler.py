@@ -1,0 +1,185 @@
+"""Draw another Euler walk along a run: lists in random order, a random tree, and the walk."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from enhancer_core.dna._numba import compiled
+from enhancer_core.dna.codes import Codes
+from enhancer_core.dna.klets import GOLDEN, spell
+from enhancer_core.dna.room import Numbers, Positions, Room, make_room
+
+_LOW_HALF = 0xFFFFFFFF
+_FORK = 4  # added to a letter (0-3) that leads to a fork
+_LONG = 1 << 16  # letters of a run that is shuffled by itself, to save memory
+
+
+@compiled
+def shuffle_runs(codes: Codes, starts: Positions, stops: Positions, seeds: Numbers, k: int) -> None:
+    """Shuffle each run codes[start:stop], of more than k letters without N, in place."""
+    longest = 0
+    for index in range(starts.size):
+        longest = max(longest, stops[index] - starts[index])
+    # Two walks side by side: a step waits for the one before, and a core has time for two.
+    together = 2 if longest < _LONG else 1
+    room, other = make_room(longest, k), make_room(longest if together == 2 else 0, k)
+    for index in range(0, starts.size, together):
+        run = codes[starts[index] : stops[index]]
+        fork, at = _prepare(run, k, seeds[index], room)
+        if index + 1 < starts.size and together == 2:
+            neighbour = codes[starts[index + 1] : stops[index + 1]]
+            its_fork, its_at = _prepare(neighbour, k, seeds[index + 1], other)
+            while at < run.size and its_at < neighbour.size:
+                fork, at = _follow(run, fork, at, room)
+                its_fork, its_at = _follow(neighbour, its_fork, its_at, other)
+            while its_at < neighbour.size:
+                its_fork, its_at = _follow(neighbour, its_fork, its_at, other)
+        while at < run.size:
+            fork, at = _follow(run, fork, at, room)
+
+
+@compiled
+def _prepare(run: Codes, k: int, state: np.uint64, room: Room) -> tuple[np.uint64, np.uint64]:
+    """Make all choices for a run; give its first fork, and the place of the letter after it."""
+    steps, count = spell(run, k - 1, room)
+    root = room.words[np.uint64(steps)]
+    _begin_lists(count, root, room)
+    at, fair = steps, False
+    while not fair:
+        state = _fill_chances(steps, state, room)
+        at, fair = _list_segments(run, steps, count, room)
+    _grow_tree(count, root, state, room)
+    for vertex in range(count):
+        # What a fork leads to next is kept at hand: one load from fork to fork where the place in
+        # the list and the list would be two.
+        room.heads[vertex] = room.segments[room.first[vertex]]
+    return room.words[np.uint64(at)], np.uint64(at + k - 1)
+
+
+@compiled
+def _begin_lists(count: int, root: np.uint64, room: Room) -> None:
+    """Turn counts into where lists begin, and find which vertices have no choice."""
+    first, settled = room.first, room.settled
+    total = np.uint64(0)
+    for vertex in range(count):
+        size = first[vertex]
+        settled[vertex] = size < 2
+        first[vertex] = total
+        total += size
+    first[count] = total
+    settled[root] = False  # the end is a fork too
+
+
+@compiled
+def _fill_chances(steps: int, state: np.uint64, room: Room) -> np.uint64:
+    """Draw for all steps at once, which fits vectors; return the generator's new state."""
+    chances = room.chances
+    for i in range(steps):
+        chances[i] = _mixed(state + np.uint64(i + 1) * np.uint64(GOLDEN))
+    return state + np.uint64(steps) * np.uint64(GOLDEN)
+
+
+@compiled
+def _list_segments(run: Codes, steps: int, count: int, room: Room) -> tuple[int, bool]:
+    """Cut the walk along a run at its forks; list the segments that leave each in random order.
+
+    Returns
+    -------
+    at
+        Position of the first fork.
+    fair
+        Whether no draw was one to be rejected (Lemire 2019). If not, all must be drawn again: one
+        look at the end costs less than a branch at each draw, and is needed once in 2**32 / steps
+        runs or so.
+    """
+    words, first, free, settled = room.words, room.first, room.heads, room.settled
+    segments, letters, chances, unfair = room.segments, room.letters, room.chances, room.unfair
+    free[:count] = first[:count]
+    at, fair, flag = steps, True, np.uint8(_FORK)
+    fork, shift = words[np.uint64(steps)], run.size - steps
+    for i in range(steps - 1, -1, -1):
+        letters[np.uint64(i)] = run[np.uint64(i + shift)] | flag
+        vertex = words[np.uint64(i)]
+        low, last = first[vertex], free[vertex]
+        free[vertex] = last + np.uint64(1)
+        size = last + np.uint64(1) - low
+        product = chances[np.uint64(i)] * size
+        fair &= product & np.uint64(_LOW_HALF) >= unfair[size]
+        other = low + (product >> np.uint64(32))
+        segments[last] = segments[other]
+        segments[other] = fork << np.uint64(32) | np.uint64(i)
+        passed = settled[vertex]  # no branch here either
+        fork = fork if passed else vertex
+        at = at if passed else i
+        flag = np.uint8(0) if passed else np.uint8(_FORK)
+    return at, fair
+
+
+@compiled
+def _grow_tree(count: int, root: np.uint64, state: np.uint64, room: Room) -> None:
+    """Move the segments of a random tree to the ends of their lists.
+
+    Wilson's algorithm: from each fork walk at random until the tree is met, forgetting loops
+    (`chosen` keeps the latest choice of a fork), and add the path that remains to the tree.
+    """
+    first, segments, settled, chosen = room.first, room.segments, room.settled, room.heads
+    settled[root] = True
+    for vertex in range(count):
+        fork = np.uint64(vertex)
+        while not settled[fork]:
+            state, choice = _draw(state, first[fork], first[fork + np.uint64(1)])
+            chosen[fork] = choice
+            fork = segments[choice] >> np.uint64(32)
+        fork = np.uint64(vertex)
+        while not settled[fork]:
+            settled[fork] = True
+            choice = chosen[fork]
+            last = first[fork + np.uint64(1)] - np.uint64(1)
+            leaving = segments[choice]
+            segments[choice] = segments[last]
+            segments[last] = leaving
+            fork = leaving >> np.uint64(32)
+
+
+@compiled
+def _draw(state: np.uint64, low: np.uint64, high: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """Draw a whole number from low to high - 1; return the generator's new state, and it.
+
+    A rejection keeps the draw free of bias (Lemire 2019).
+    """
+    size = high - low
+    while True:
+        state += np.uint64(GOLDEN)
+        product = _mixed(state) * size
+        rest = product & np.uint64(_LOW_HALF)
+        # The first is there to spare the division.
+        if rest >= size or rest >= np.uint64(1 << 32) % size:
+            return state, low + (product >> np.uint64(32))
+
+
+@compiled
+def _mixed(state: np.uint64) -> np.uint64:
+    """Give 32 random bits: SplitMix64 (Steele et al. 2014) without its last shift.
+
+    That one only serves the lower half of the bits.
+    """
+    mixed = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed >> np.uint64(32)
+
+
+@compiled
+def _follow(run: Codes, fork: np.uint64, at: np.uint64, room: Room) -> tuple[np.uint64, np.uint64]:
+    """Write the next segment of the walk into run[at:]; give the next fork and place."""
+    segment = room.heads[fork]
+    following = room.first[fork] + np.uint64(1)
+    room.first[fork] = following
+    room.heads[fork] = room.segments[following]
+    i = segment & np.uint64(_LOW_HALF)
+    while True:
+        letter = room.letters[i]
+        run[at] = letter & np.uint8(3)
+        at += np.uint64(1)
+        i += np.uint64(1)
+        if letter >= _FORK:
+            return segment >> np.uint64(32), at

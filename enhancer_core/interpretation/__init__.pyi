@@ -1,0 +1,12 @@
+from .interactions import CONFIDENCE as CONFIDENCE
+from .interactions import Finding as Finding
+from .interactions import Interactions as Interactions
+from .interactions import anchors as anchors
+from .interactions import findings as findings
+from .interactions import interactions as interactions
+from .interactions import mean_interval as mean_interval
+from .second_layer import Joint as Joint
+from .second_layer import consensus_sites as consensus_sites
+from .second_layer import joints as joints
+from .second_layer import reach as reach
+from .second_layer import second_layer as second_layer

@@ -1,0 +1,2 @@
+from .dataloader import WindowDataset as WindowDataset
+from .model import ProbabilityModel as ProbabilityModel

@@ -1,0 +1,87 @@
+"""Make probabilities mean what they say: log odds scaled and shifted, in the network's weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from enhancer_core.models.architecture import Member, flatten
+
+_SCALES = (1e-3, 1e3)  # above 0, so that no two sequences change places
+
+
+@dataclass(frozen=True, slots=True)
+class Platt:
+    """Calibrated log odds are `scale` times the network's, plus `shift`, in nats."""
+
+    scale: float
+    shift: float
+
+
+def fit_platt(labels: NDArray[np.bool_], log_odds: NDArray[np.float32]) -> Platt:
+    """Fit scale and shift of log odds by maximum likelihood (Platt 1999, section 2.2).
+
+    The targets are Platt's, (N+ + 1) / (N+ + 2) for the N+ positives and 1 / (N- + 2) for the
+    N- negatives, so that classes which nothing confuses do not call for endless odds.
+
+    Parameters
+    ----------
+    labels
+        bool, shape (n,): True for positives; of sequences that the network did not learn from.
+    log_odds
+        float32, shape (n,): the network's, in nats.
+
+    Returns
+    -------
+    Platt
+        The scale is from 0.001 to 1000.
+
+    Examples
+    --------
+    >>> labels = np.repeat([False, True, True, False], [60, 20, 60, 20])  # 3 of 4 right
+    >>> found = fit_platt(labels, np.repeat([-5, -5, 5, 5], [60, 20, 60, 20]).astype(np.float32))
+    >>> round(found.scale * 5, 2), round(float(np.log(3)), 2)
+    (1.07, 1.1)
+    """
+    odds = log_odds.astype(np.float64)
+    counts = labels.sum(), (~labels).sum()
+    targets = np.where(labels, (counts[0] + 1) / (counts[0] + 2), 1 / (counts[1] + 2))
+
+    def loss(terms: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        scaled = terms[0] * odds + terms[1]
+        wrong = expit(scaled) - targets
+        slopes = np.array([(wrong * odds).mean(), wrong.mean()])
+        return float((np.logaddexp(0, scaled) - targets * scaled).mean()), slopes
+
+    found = minimize(
+        loss,
+        np.array([1.0, 0.0]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[_SCALES, (None, None)],
+        options={"ftol": 1e-14, "gtol": 1e-9},
+    )
+    return Platt(float(found.x[0]), float(found.x[1]))
+
+
+def calibrated(member: Member, by: Platt) -> Member:
+    """Fold a calibration into a network's output layer.
+
+    The mean of several networks' log odds is calibrated where each of them is.
+
+    Examples
+    --------
+    >>> from enhancer_core.models.architecture import Architecture, Convolution
+    >>> wanted = Architecture(convolutions=(Convolution(1, 3, 2),), dense=(), length=4)
+    >>> found = calibrated(Member(wanted, np.ones(17, np.float32)), Platt(2.0, 1.0))
+    >>> found.parameters[-4:].tolist()
+    [2.0, 2.0, 1.5, 2.5]
+    """
+    weights = {name: array.astype(np.float64) for name, array in member.weights().items()}
+    weights["output.weight"] *= by.scale
+    weights["output.bias"] = weights["output.bias"] * by.scale + np.array([-0.5, 0.5]) * by.shift
+    return replace(member, parameters=flatten(weights))

@@ -1,0 +1,332 @@
+"""Learn: the gradient of a mini-batch, passed back only where something came through.
+
+A pool hands its slope (the derivative of the loss by an activation) to one position, and the ReLU
+stops about half of them: of each convolution's products a small share is left.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.dna._numba import compiled
+from enhancer_core.dna.codes import Codes
+from enhancer_core.models.architecture import BASES
+from enhancer_core.models.cpu.forward import Words, drop, multiply, spell
+from enhancer_core.models.cpu.layout import (
+    LANES,
+    LETTERS,
+    STRIP,
+    WORDS,
+    Floats,
+    Layer,
+    Layers,
+    table_row,
+    tables,
+)
+from enhancer_core.models.cpu.simd import (
+    add,
+    add_scaled,
+    load,
+    load_strip,
+    number,
+    spread,
+    store,
+    store_strip,
+    where_equal,
+    where_greater,
+    whole,
+)
+
+Labels: TypeAlias = NDArray[np.int64]
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of Adam
+
+
+@compiled
+def backward(  # noqa: PLR0913
+    codes: Codes,
+    labels: Labels,
+    share: float,
+    layers: Layers,
+    convolutions: int,
+    packed: Floats,
+    memory: Floats,
+    chosen: Floats,
+    mask: Floats,
+    slopes: Floats,
+    gradients: Floats,
+    words: Words,
+    live: NDArray[np.int64],
+    nothing: Floats,
+) -> float:
+    """Add the gradients of some sequences to `gradients`, and give the sum of their losses.
+
+    What `forward` made of the same sequences is in `memory` and `chosen`.
+
+    `slopes` and `chosen` are laid out as memory, `gradients` as the packed weights, with those of
+    convolutions in the place of their turned weights; `share` is what one sequence counts in the
+    mean. `words` and `live` are to write on, and `nothing` holds zeros.
+    """
+    n, last = len(codes), len(layers) - 1
+    loss = _cross_entropy(labels, share, layers[last], memory, slopes)
+    for index in range(last, convolutions - 1, -1):
+        source = layers[index - 1]
+        _dense(n, layers[index], source, packed, memory, slopes, gradients, nothing)
+        if index == last:
+            drop(mask, source, slopes)
+        for i in range(n):
+            place = source.output + i * source.stride
+            _stop(source, memory, place, slopes, place)
+
+    for i in range(n):
+        for index in range(convolutions - 1, -1, -1):
+            layer = layers[index]
+            place = layer.output + i * layer.stride
+            # One place serves the slopes of all sequences, so that it stays near in the cache; but
+            # those of the last convolution came from the dense layers, all together.
+            top = place if index == convolutions - 1 else layer.output
+            if index == 0:
+                spell(codes[i], layer, words)
+                _first(layer, words, place, top, chosen, slopes, gradients)
+                break
+            source = layers[index - 1]
+            below, bottom = source.output + i * source.stride, source.output
+            slopes[bottom : bottom + source.stride] = 0
+            _convolution(
+                layer, place, top, below, bottom, packed, memory, chosen, slopes, gradients, live
+            )
+            _stop(source, memory, below, slopes, bottom)
+    return loss
+
+
+@compiled
+def _cross_entropy(
+    labels: Labels, share: float, layer: Layer, memory: Floats, slopes: Floats
+) -> float:
+    """Sum the losses, and write the slopes of the two logits."""
+    loss = 0.0
+    for i in range(len(labels)):
+        place = layer.output + i * layer.stride
+        difference = np.float64(memory[place + 1]) - memory[place]
+        if labels[i] == 0:
+            difference = -difference
+        loss += max(-difference, 0.0) + math.log1p(math.exp(-abs(difference)))
+        slope = share / (1 + math.exp(min(difference, 700.0)))
+        slopes[place : place + layer.columns] = 0
+        slopes[place + labels[i]] = -slope
+        slopes[place + 1 - labels[i]] = slope
+    return loss
+
+
+@compiled
+def _dense(
+    n: int,
+    layer: Layer,
+    source: Layer,
+    packed: Floats,
+    memory: Floats,
+    slopes: Floats,
+    gradients: Floats,
+    nothing: Floats,
+) -> None:
+    for i in range(n):
+        place = layer.output + i * layer.stride
+        for f in range(layer.filters):
+            gradients[layer.packed_bias + f] += slopes[place + f]
+    multiply(
+        memory, source.output, 1, source.stride, n,
+        slopes, layer.output, layer.stride, layer.columns,
+        gradients, layer.packed, layer.columns,
+        gradients, layer.packed, layer.columns, layer.depth,
+    )  # fmt: skip
+    multiply(
+        slopes, layer.output, layer.stride, 1, layer.filters,
+        packed, layer.turned, layer.stretch, layer.stretch,
+        nothing, 0, 0,
+        slopes, source.output, source.stride, n,
+    )  # fmt: skip
+
+
+@compiled
+def _stop(layer: Layer, memory: Floats, place: int, slopes: Floats, top: int) -> None:
+    """Let slopes pass only where the ReLU let something pass."""
+    for i in range(0, layer.outputs * layer.filters, LANES):
+        passed = where_greater(
+            load(memory, place + i), spread(0.0), load(slopes, top + i), spread(0.0)
+        )
+        store(slopes, top + i, passed)
+
+
+@compiled
+def _convolution(  # noqa: PLR0913
+    layer: Layer,
+    place: int,
+    top: int,
+    below: int,
+    bottom: int,
+    packed: Floats,
+    memory: Floats,
+    chosen: Floats,
+    slopes: Floats,
+    gradients: Floats,
+    live: NDArray[np.int64],
+) -> None:
+    """Pass the slopes at `top` back to `bottom`, whose activations are at `below`."""
+    filters, size, channels, depth = layer.filters, layer.pool, layer.channels, layer.depth
+    turned, stretch, bias = layer.turned, layer.stretch, layer.packed_bias
+    for f in range(filters):
+        for j in range(0, depth, STRIP):
+            gradient, total = load_strip(gradients, turned + f * stretch + j), np.float32(0)
+            for q in range(layer.outputs):
+                slope = number(slopes, top + q * filters + f)
+                position = q * size + int(number(chosen, place + q * filters + f))
+                gradient = add_scaled(gradient, slope, memory, below + position * channels + j)
+                total += slope
+            store_strip(gradients, turned + f * stretch + j, gradient)
+            if j == 0:
+                gradients[bias + f] += total
+    for q in range(layer.outputs):
+        row, count = q * filters, 0
+        for f in range(filters):  # no branch, since it could not be foreseen
+            live[count] = f
+            count += number(slopes, top + row + f) != 0
+        for i in range(count):
+            f = whole(live, i)
+            slope = number(slopes, top + row + f)
+            position = q * size + int(number(chosen, place + row + f))
+            for j in range(0, depth, STRIP):
+                reached = load_strip(slopes, bottom + position * channels + j)
+                reached = add_scaled(reached, slope, packed, turned + f * stretch + j)
+                store_strip(slopes, bottom + position * channels + j, reached)
+
+
+@compiled
+def _first(
+    layer: Layer,
+    words: Words,
+    place: int,
+    top: int,
+    chosen: Floats,
+    slopes: Floats,
+    gradients: Floats,
+) -> None:
+    """Add each slope to the words that its filter read, where it read best."""
+    filters, size, n_tables = layer.filters, layer.pool, tables(layer)
+    base, bias, table = layer.packed, layer.packed_bias, WORDS * table_row(layer)
+    none = spread(0.0)
+    for q in range(layer.outputs):
+        for f in range(0, filters, LANES):
+            slope = load(slopes, top + q * filters + f)
+            which = load(chosen, place + q * filters + f)
+            store(gradients, bias + f, add(slope, load(gradients, bias + f)))
+            for p in range(size):
+                forward = where_equal(which, spread(2 * p), slope, none)
+                reverse = where_equal(which, spread(2 * p + 1), slope, none)
+                for t in range(n_tables):
+                    word = whole(words, q * size + p + t * LETTERS)
+                    row = base + t * table + word + 2 * f
+                    store(gradients, row, add(forward, load(gradients, row)))
+                    row += LANES
+                    store(gradients, row, add(reverse, load(gradients, row)))
+
+
+@compiled
+def unpack(layers: Layers, convolutions: int, gradients: Floats, flat: Floats) -> None:
+    """Write gradients in the order of the parameters."""
+    for index in range(len(layers)):
+        layer = layers[index]
+        for f in range(layer.filters):
+            flat[layer.bias + f] = gradients[layer.packed_bias + f]
+        if 0 < index < convolutions:
+            _unpack_turned(layer, gradients, flat)
+        elif index > 0:
+            _unpack_columns(layer, gradients, flat)
+    _unpack_tables(layers[0], gradients, flat)
+
+
+@compiled
+def _unpack_turned(layer: Layer, gradients: Floats, flat: Floats) -> None:
+    width, channels, weight, depth = layer.width, layer.channels, layer.weight, layer.depth
+    turned, stretch = layer.turned, layer.stretch
+    for f in range(layer.filters):
+        for c in range(channels):
+            for t in range(width):
+                number = gradients[turned + f * stretch + t * channels + c]
+                flat[weight + f * depth + c * width + t] = number
+
+
+@compiled
+def _unpack_columns(layer: Layer, gradients: Floats, flat: Floats) -> None:
+    """Undo `plan._pack_weights`, a vector's filters side by side as there."""
+    width, channels, weight, depth = layer.width, layer.channels, layer.weight, layer.depth
+    place, columns, filters = layer.packed, layer.columns, layer.filters
+    for first in range(0, filters, LANES):
+        last = min(first + LANES, filters)
+        for c in range(channels):
+            for t in range(width):
+                row = place + (t * channels + c) * columns
+                for f in range(first, last):
+                    flat[weight + f * depth + c * width + t] = gradients[row + f]
+
+
+@compiled
+def _unpack_tables(layer: Layer, gradients: Floats, flat: Floats) -> None:
+    """Add up, for each place of a filter and each base, the words that have it there."""
+    width, n_tables, row = layer.width, tables(layer), table_row(layer)
+    sums = np.zeros((n_tables * LETTERS, BASES + 1, row), np.float32)
+    for table in range(n_tables):
+        for word in range(WORDS):
+            place = layer.packed + (table * WORDS + word) * row
+            for i in range(row):
+                number = gradients[place + i]
+                sums[3 * table, word // 25, i] += number
+                sums[3 * table + 1, word // 5 % 5, i] += number
+                sums[3 * table + 2, word % 5, i] += number
+    for f in range(layer.filters):
+        place = f // LANES * 2 * LANES + f % LANES
+        for base in range(BASES):
+            for t in range(width):
+                u, other = width - 1 - t, BASES - 1 - base
+                flat[layer.weight + (f * BASES + base) * width + t] = (
+                    sums[t, base, place]
+                    + sums[t, BASES, place] / BASES
+                    + sums[u, other, place + LANES]
+                    + sums[u, BASES, place + LANES] / BASES
+                )
+
+
+@compiled
+def adam(
+    parameters: Floats, gradients: Floats, mean: Floats, square: Floats, rate: float, steps: int
+) -> None:
+    """Take Adam's step number `steps`, from 1 (Kingma and Ba 2015, algorithm 1)."""
+    b1, b2 = np.float32(_BETAS[0]), np.float32(_BETAS[1])
+    one = np.float32(1)
+    step = np.float32(rate / (1 - _BETAS[0] ** steps))
+    scale = np.float32(1 / math.sqrt(1 - _BETAS[1] ** steps))
+    epsilon = np.float32(_EPSILON)
+    for i in range(len(parameters)):
+        g = gradients[i]
+        mean[i] += (one - b1) * (g - mean[i])
+        square[i] = b2 * square[i] + (one - b2) * g * g
+        parameters[i] -= step * mean[i] / (np.sqrt(square[i]) * scale + epsilon)
+
+
+@compiled
+def shrink(parameters: Floats, weights: NDArray[np.bool_], share: float) -> None:
+    """Take a share off the weights: AdamW's decay (Loshchilov and Hutter 2019, algorithm 2)."""
+    rest = np.float32(1 - share)
+    for i in range(len(parameters)):
+        if weights[i]:
+            parameters[i] *= rest
+
+
+@compiled
+def follow(average: Floats, parameters: Floats, share: float) -> None:
+    """Draw a running mean of the parameters nearer to them by a share of the way."""
+    part = np.float32(share)
+    for i in range(len(parameters)):
+        average[i] += part * (parameters[i] - average[i])

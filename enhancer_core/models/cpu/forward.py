@@ -1,0 +1,344 @@
+"""Predict: convolutions one sequence at a time, near in the cache; dense layers all together."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.dna._numba import compiled
+from enhancer_core.dna.codes import Codes
+from enhancer_core.models.cpu.layout import (
+    COLUMNS,
+    LANES,
+    LETTERS,
+    ROWS,
+    WORDS,
+    Floats,
+    Layer,
+    Layers,
+    table_row,
+    tables,
+)
+from enhancer_core.models.cpu.simd import (
+    DOUBLE_TILES,
+    Tile,
+    add,
+    greater_half,
+    load,
+    load_double_tile,
+    load_tile,
+    load_wide,
+    outer_add,
+    spread,
+    spread_wide,
+    store,
+    store_tile,
+    where_greater,
+    whole,
+)
+
+Wide: TypeAlias = Any  # a wide vector, known to numba only
+Words: TypeAlias = NDArray[np.int64]  # (L,): at each position, where its word's row begins
+
+
+@compiled
+def forward(  # noqa: PLR0913
+    codes: Codes,
+    layers: Layers,
+    convolutions: int,
+    packed: Floats,
+    memory: Floats,
+    words: Words,
+    scores: Floats,
+    chosen: Floats | None,
+    mask: Floats | None,
+) -> None:
+    """Compute every layer's output for sequences (n, L); `words` and `scores` are to write on.
+
+    In training `chosen`, laid out as memory, receives what `pool` and `read_dna` say, and `mask`
+    (n, units) multiplies what the last layer reads, in PyTorch's order; else both are None.
+    """
+    for i in range(len(codes)):
+        read(codes[i], i, layers, convolutions, packed, memory, words, scores, chosen)
+    for index in range(convolutions, len(layers)):
+        if mask is not None and index == len(layers) - 1:
+            drop(mask, layers[index - 1], memory)
+        dense(len(codes), layers, index, packed, memory)
+
+
+@compiled
+def read(  # noqa: PLR0913
+    codes: Codes,
+    i: int,
+    layers: Layers,
+    convolutions: int,
+    packed: Floats,
+    memory: Floats,
+    words: Words,
+    scores: Floats,
+    chosen: Floats | None,
+) -> None:
+    """Compute the convolutions of one sequence (L,), as number i in memory."""
+    spell(codes, layers[0], words)
+    place = layers[0].output + i * layers[0].stride
+    read_dna(words, layers[0], 0, layers[0].outputs, packed, memory, place, chosen)
+    read_on(1, i, layers, convolutions, packed, memory, place, scores, chosen)
+
+
+@compiled
+def read_on(  # noqa: PLR0913
+    first: int,
+    i: int,
+    layers: Layers,
+    convolutions: int,
+    packed: Floats,
+    memory: Floats,
+    place: int,
+    scores: Floats,
+    chosen: Floats | None,
+) -> None:
+    """Compute the convolutions of sequence i from number `first` on, which reads at `place`."""
+    for index in range(first, convolutions):
+        layer = layers[index]
+        convolve(layer, 0, layer.outputs, packed, memory, place, scores)
+        place = layer.output + i * layer.stride
+        pool(layer, 0, layer.outputs, scores, memory, place, chosen)
+
+
+@compiled
+def spell(codes: Codes, layer: Layer, words: Words) -> None:
+    """Find each position's word; letters beyond the end are read as A, and count nowhere."""
+    last, row = len(codes) - 1, table_row(layer)
+    for p in range(last - 1):  # a letter does not wait for the one before
+        words[p] = (codes[p] * 25 + codes[p + 1] * 5 + codes[p + 2]) * row
+    if last > 0:
+        words[last - 1] = (codes[last - 1] * 25 + codes[last] * 5) * row
+    words[last] = codes[last] * 25 * row
+
+
+@compiled
+def respell(words: Words, position: int, change: int) -> None:
+    """Change the words that a base is in, as their first, second or third letter."""
+    words[position] += 25 * change
+    if position >= 1:
+        words[position - 1] += 5 * change
+    if position >= 2:
+        words[position - 2] += change
+
+
+@compiled
+def read_dna(
+    words: Words,
+    layer: Layer,
+    start: int,
+    stop: int,
+    packed: Floats,
+    memory: Floats,
+    place: int,
+    chosen: Floats | None,
+) -> None:
+    """Compute outputs start to stop of the first layer, each pool on its better strand.
+
+    `chosen` receives the first of the best: twice the position in the pool, 1 more on the reverse
+    strand.
+    """
+    # Local, since LLVM must take it that a store to memory changes what a record holds.
+    filters, size, n_tables = layer.filters, layer.pool, tables(layer)
+    base, bias, table = layer.packed, layer.packed_bias, WORDS * table_row(layer)
+    # Filters outside, so that the tables of eight stay in the nearest cache; the last first, since
+    # a vector that is not full reaches into the next output.
+    for f in range((filters - 1) // LANES * LANES, -1, -LANES):
+        for q in range(start, stop):
+            if chosen is None:
+                # Numbers that are known when it is compiled spare it half the time.
+                if n_tables == 3 and size == 3:
+                    both = best_strands(words, q * 3, 3, 3, packed, base + 2 * f, table)
+                elif n_tables == 3:
+                    both = best_strands(words, q * size, size, 3, packed, base + 2 * f, table)
+                else:
+                    both = best_strands(
+                        words, q * size, size, n_tables, packed, base + 2 * f, table
+                    )
+                best = greater_half(both)
+            else:
+                best, which = spread(-np.inf), spread(0.0)
+                for p in range(size):
+                    position = q * size + p
+                    row = base + whole(words, position) + 2 * f
+                    forward, reverse = load(packed, row), load(packed, row + LANES)
+                    for t in range(1, n_tables):
+                        row = base + t * table + whole(words, position + t * LETTERS) + 2 * f
+                        forward = add(forward, load(packed, row))
+                        reverse = add(reverse, load(packed, row + LANES))
+                    which = where_greater(forward, best, spread(2 * p), which)
+                    best = where_greater(forward, best, forward, best)
+                    which = where_greater(reverse, best, spread(2 * p + 1), which)
+                    best = where_greater(reverse, best, reverse, best)
+            best = add(best, load(packed, bias + f))
+            output = place + q * filters + f
+            store(memory, output, where_greater(best, spread(0.0), best, spread(0.0)))
+            if chosen is not None:
+                store(chosen, output, which)
+
+
+@compiled
+def best_strands(
+    words: Words, start: int, size: int, n_tables: int, packed: Floats, place: int, table: int
+) -> Wide:
+    """Give the best scores of eight filters in a pool, on the forward strand and on the other."""
+    both = spread_wide(-np.inf)
+    for position in range(start, start + size):
+        scores = load_wide(packed, place + whole(words, position))
+        for t in range(1, n_tables):
+            row = place + t * table + whole(words, position + t * LETTERS)
+            scores = add(scores, load_wide(packed, row))
+        both = where_greater(scores, both, scores, both)
+    return both
+
+
+@compiled
+def convolve(
+    layer: Layer, start: int, stop: int, packed: Floats, memory: Floats, source: int, scores: Floats
+) -> None:
+    """Score the positions of outputs start to stop, from the activations at `source`."""
+    multiply(
+        memory, source + start * layer.pool * layer.channels, layer.channels, 1, layer.depth,
+        packed, layer.packed, layer.columns, layer.columns,
+        packed, layer.packed_bias, 0,
+        scores, 0, layer.columns, (stop - start) * layer.pool,
+    )  # fmt: skip
+
+
+@compiled
+def pool(
+    layer: Layer,
+    start: int,
+    stop: int,
+    scores: Floats,
+    memory: Floats,
+    place: int,
+    chosen: Floats | None,
+) -> None:
+    """Pool scores into outputs start to stop; `chosen` receives the first best of each pool."""
+    filters, size, columns = layer.filters, layer.pool, layer.columns  # local, as in `read_dna`
+    for q in range(start, stop):
+        row = (q - start) * size * columns
+        for f in range(0, filters, LANES):
+            best, which = load(scores, row + f), spread(0.0)
+            for p in range(1, size):
+                score = load(scores, row + p * columns + f)
+                if chosen is not None:
+                    which = where_greater(score, best, spread(p), which)
+                best = where_greater(score, best, score, best)
+            output = place + q * filters + f
+            store(memory, output, where_greater(best, spread(0.0), best, spread(0.0)))
+            if chosen is not None:
+                store(chosen, output, which)
+
+
+@compiled
+def dense(n: int, layers: Layers, index: int, packed: Floats, memory: Floats) -> None:
+    """Compute a dense layer for n sequences; its ReLU too, unless it gives the logits."""
+    dense_from(0, packed, layers[index].packed_bias, n, layers, index, packed, memory)
+
+
+@compiled
+def dense_from(
+    known: int,
+    sums: Floats,
+    place: int,
+    n: int,
+    layers: Layers,
+    index: int,
+    packed: Floats,
+    memory: Floats,
+) -> None:
+    """Go on from the sums over the first `known` of what a dense layer reads, the same for all."""
+    layer, source = layers[index], layers[index - 1]
+    multiply(
+        memory, source.output + known, source.stride, 1, layer.depth - known,
+        packed, layer.packed + known * layer.columns, layer.columns, layer.columns,
+        sums, place, 0,
+        memory, layer.output, layer.stride, n,
+    )  # fmt: skip
+    for i in range(n if index < len(layers) - 1 else 0):
+        place = layer.output + i * layer.stride
+        for f in range(place, place + layer.filters, LANES):
+            values = load(memory, f)
+            store(memory, f, where_greater(values, spread(0.0), values, spread(0.0)))
+
+
+@compiled
+def drop(mask: Floats, layer: Layer, values: Floats) -> None:
+    """Multiply a layer's output, or its slopes, by the mask of dropout."""
+    for i in range(len(mask)):
+        place = layer.output + i * layer.stride
+        for f in range(layer.filters):
+            for q in range(layer.outputs):
+                values[place + q * layer.filters + f] *= mask[i, f * layer.outputs + q]
+
+
+@compiled
+def multiply(  # noqa: PLR0913 -- three matrices, each an array, a place and strides
+    x: Floats,
+    x_place: int,
+    x_row: int,
+    x_step: int,
+    depth: int,
+    w: Floats,
+    w_place: int,
+    w_row: int,
+    columns: int,
+    add_to: Floats,
+    add_place: int,
+    add_row: int,
+    out: Floats,
+    out_place: int,
+    out_row: int,
+    rows: int,
+) -> None:
+    """Write out = add_to + x w, for x (rows, depth) and w (depth, columns).
+
+    Columns are a whole number of tiles; rows are taken up to one, so that `x` must have something
+    to read there, and `out` room to write.
+    """
+    # Rows inside, so that a column of tiles of w, which may be large, comes near once.
+    column = 0
+    while DOUBLE_TILES and column + 2 * COLUMNS <= columns:
+        for row in range(0, rows, ROWS):
+            double = load_double_tile(add_to, add_place + row * add_row + column, add_row)
+            double = _add_products(
+                double, x, x_place + row * x_row, x_row, x_step, depth, w, w_place + column, w_row
+            )
+            store_tile(out, out_place + row * out_row + column, out_row, double)
+        column += 2 * COLUMNS
+    while column < columns:
+        for row in range(0, rows, ROWS):
+            tile = load_tile(add_to, add_place + row * add_row + column, add_row)
+            tile = _add_products(
+                tile, x, x_place + row * x_row, x_row, x_step, depth, w, w_place + column, w_row
+            )
+            store_tile(out, out_place + row * out_row + column, out_row, tile)
+        column += COLUMNS
+
+
+@compiled
+def _add_products(  # noqa: PLR0913
+    tile: Tile,
+    x: Floats,
+    x_index: int,
+    x_row: int,
+    x_step: int,
+    depth: int,
+    w: Floats,
+    w_index: int,
+    w_row: int,
+) -> Tile:
+    """Add a product of matrices to a tile of either kind."""
+    for _ in range(depth):
+        tile = outer_add(tile, x, x_index, x_row, w, w_index)
+        x_index += x_step
+        w_index += w_row
+    return tile

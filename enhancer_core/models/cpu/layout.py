@@ -1,0 +1,192 @@
+"""Where everything of a network lies: its layers as rows of numbers, and all weights in one array.
+
+Seen from here a network is a chain of layers of one kind, a convolution, a max-pool and a ReLU,
+from activations (positions, channels) to (outputs, filters). The first reads DNA on both strands.
+The first dense layer is a convolution as wide as the positions that are left, the other dense ones
+have width 1, and the two logits are a last one, without the ReLU. Of a network that is not chained
+the first and the last convolution are laid out; the others reach nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.models.architecture import BASES, CLASSES, Architecture
+
+Floats: TypeAlias = NDArray[np.float32]  # flat
+Sums: TypeAlias = NDArray[np.float32]  # (positions of a filter, BASES + 1, numbers of a row)
+Layers: TypeAlias = NDArray[np.void]  # (layers,) of LAYER
+Layer: TypeAlias = Any  # one of them
+Fragments: TypeAlias = NDArray[np.void]  # (m,) of FRAGMENT
+Changes: TypeAlias = NDArray[np.int64]  # (m, 3): row, position, code of the base
+
+LETTERS = 3  # of a word: the first layer's tables have a row for each word over A C G T N
+WORDS = 5**LETTERS
+_LINE = 16  # numbers in a line of the cache
+
+LANES = 8  # of a vector
+ROWS = 6  # of a tile
+COLUMNS = 2 * LANES  # of a tile, and numbers of a wide vector
+STRIP = 4 * LANES  # numbers of a strip
+
+# Sizes, then places in flat arrays, counted in numbers.
+LAYER = np.dtype(
+    [
+        ("channels", np.int64),
+        ("width", np.int64),
+        ("filters", np.int64),
+        ("pool", np.int64),
+        ("outputs", np.int64),  # positions after the pool
+        ("weight", np.int64),  # in the parameters: (filters, channels, width)
+        ("bias", np.int64),  # in the parameters: (filters,)
+        ("depth", np.int64),  # channels * width, the numbers that a filter reads
+        ("columns", np.int64),  # filters, in whole tiles
+        ("stretch", np.int64),  # depth, in whole strips
+        ("packed", np.int64),  # in the packed weights: (depth, columns); first layer: its tables
+        ("packed_bias", np.int64),  # in the packed weights: (columns,)
+        ("turned", np.int64),  # in the packed weights: (filters, stretch)
+        ("output", np.int64),  # in memory: (outputs, filters) of the first sequence
+        ("stride", np.int64),  # in memory: from one sequence's output to the next one's
+    ]
+)
+
+
+# What several windows share of a layer's outputs; see `scanning`.
+FRAGMENT = np.dtype(
+    [
+        ("layer", np.int64),
+        ("source", np.int64),  # in memory: the fragment of the layer before
+        ("phase", np.int64),  # the first position of the source that is pooled
+        ("outputs", np.int64),
+        ("place", np.int64),  # in memory: (outputs, filters)
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A network's layers, and the sizes of the flat arrays that they lie in."""
+
+    layers: Layers
+    convolutions: int  # so many of the layers; the others are dense
+    parameters: int  # all of the network's, in the order of its `state_dict`
+    packed: int  # weights and biases as the kernels read them
+    memory: int  # activations of `sequences` at once
+    scores: int  # of the positions of any convolution but the first, before the pool
+    sequences: int
+
+
+def plan(wanted: Architecture, *, sequences: int, keep: bool) -> Plan:
+    """Lay out a network for some sequences at once; `keep` each layer's output for training."""
+    lengths = wanted.pooled_lengths()
+    last = len(lengths) - 1
+    rows, parameters, channels = [], 0, BASES
+    for index, layer in enumerate(wanted.convolutions):
+        if wanted.chained or index in (0, last):
+            bias = parameters + layer.filters * channels * layer.width
+            shape = (channels, layer.width, layer.filters, layer.pool, lengths[index])
+            rows.append((*shape, parameters, bias))
+        parameters += layer.filters * (channels * layer.width + 1)
+        channels = wanted.convolutions[index if wanted.chained else 0].filters
+    convolutions = len(rows)
+    channels, width = wanted.convolutions[last].filters, lengths[last]
+    for units in (*wanted.dense, CLASSES):
+        rows.append(
+            (channels, width, units, 1, 1, parameters, parameters + units * channels * width)
+        )
+        parameters += units * (channels * width + 1)
+        channels, width = units, 1
+
+    layers = np.zeros(len(rows), LAYER)
+    for name, sizes in zip(LAYER.names or (), zip(*rows, strict=True), strict=False):
+        layers[name] = sizes
+    return Plan(
+        layers=layers,
+        convolutions=convolutions,
+        parameters=parameters,
+        packed=_place_weights(layers),
+        memory=_place_outputs(layers, convolutions, sequences, keep=keep),
+        scores=_most_scores(layers[1:convolutions]),
+        sequences=sequences,
+    )
+
+
+def _place_weights(layers: Layers) -> int:
+    end = 0
+    for index, layer in enumerate(layers):
+        layer["depth"] = layer["channels"] * layer["width"]
+        layer["columns"] = padded(layer["filters"], COLUMNS)
+        layer["stretch"] = padded(layer["depth"], STRIP)
+        layer["packed"] = end
+        if index == 0:
+            end += tables(layer) * table_row(layer) * WORDS
+        else:
+            # Whole tiles, since gradients are written so.
+            end += padded(layer["depth"], ROWS) * layer["columns"]
+        layer["packed_bias"], end = end, end + layer["columns"]
+        layer["turned"], end = end, end + layer["filters"] * layer["stretch"]
+    return int(end)
+
+
+def _place_outputs(layers: Layers, convolutions: int, sequences: int, *, keep: bool) -> int:
+    """Place each layer's output; where not kept, each sequence's lies on the one's before."""
+    end = 0
+    for index, layer in enumerate(layers):
+        batched = index >= convolutions - 1  # the dense layers read all sequences together
+        size = padded(layer["outputs"] * layer["filters"], STRIP) + STRIP
+        if not batched:  # the next convolution reads whole tiles of positions
+            after = layers[index + 1]
+            rows = padded(after["outputs"] * after["pool"], ROWS)
+            size = max(size, padded(rows * after["channels"] + after["depth"], COLUMNS))
+        layer["output"] = end
+        layer["stride"] = size if keep or batched else 0
+        end += size * (padded(sequences, ROWS) if keep or batched else 1)
+    return int(end)
+
+
+def _most_scores(layers: Layers) -> int:
+    sizes = [padded(row["outputs"] * row["pool"], ROWS) * row["columns"] for row in layers]
+    return int(max(sizes, default=0))
+
+
+def padded(count: int, step: int) -> int:
+    """Round up to whole steps."""
+    return (count + step - 1) // step * step
+
+
+def slides(layers: Layers, convolutions: int) -> bool:
+    """Say whether a network is one convolution with one pool over all of it; see `sliding`."""
+    alone: bool = convolutions == 1 and layers[0]["outputs"] == 1
+    return alone
+
+
+def sliding_room(layers: Layers) -> int:
+    """Count the numbers that the kernels of `sliding` write on."""
+    return 2 * LANES * int(layers[0]["pool"])
+
+
+def tables(layer: Layer) -> int:
+    """Count the tables of the first layer: one for each word that a filter reads."""
+    count: int = (layer["width"] + LETTERS - 1) // LETTERS
+    return count
+
+
+def table_row(layer: Layer) -> int:
+    """Count the numbers of a table's row: for each 8 filters, 8 scores on either strand."""
+    return 2 * padded(layer["filters"], LANES)
+
+
+def sums_shape(layer: Layer) -> tuple[int, int, int]:
+    """Give the shape of what the tables of the first layer are summed from."""
+    return tables(layer) * LETTERS, BASES + 1, table_row(layer)
+
+
+def aligned(count: int) -> Floats:
+    """Make an array of zeros that begins with a line of the cache, so that no vector spans two."""
+    raw = np.zeros(count + _LINE, np.float32)
+    start = -raw.ctypes.data // raw.itemsize % _LINE
+    return raw[start : start + count]

@@ -1,0 +1,224 @@
+"""A convolution, its max-pool and its ReLU in one kernel of a GPU.
+
+`layers.pooled` writes down the score of every filter at every place, in the first layer some 40 KB
+a sequence, and reads it again to find the best. Here scores never leave the registers: a program of
+the GPU multiplies its windows with the filters for one place of the pool after the other, and keeps
+the best and the place it is at. Base codes are spelled only there. Slopes go back to that place
+alone: one kernel sums what reaches the filters, another what reaches each number that was read.
+Nothing is added in an order that chance decides, so that the same run gives the same bytes.
+
+The kernels are Triton's (Tillet et al. 2019), which comes with PyTorch for CUDA. They are for
+bfloat16, and sum in float32. Float32, as three products of 11 bits, took 1.6 times as long as by
+`layers` on an H200.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from enhancer_core.models.architecture import Convolution
+
+_ROWS = 64  # windows that a program reads at once
+_LEAST, _MOST = 16, 64  # numbers a side, of what it multiplies
+_PROGRAMS = 1024  # that sum slopes, or a few more: several for each multiprocessor
+_SHOWN = 200  # letters of an error
+_CAPABILITY = 8, 0  # from which on GPUs multiply bfloat16
+_PLACES = 127  # that can be told apart in 8 bits
+
+
+def fits(layer: Convolution, device: torch.device, dtype: torch.dtype) -> bool:
+    """Tell whether the kernels are to compute a layer, in some numbers, on a device.
+
+    They are for bfloat16, and for pools of up to 63 positions, of which the places on both strands
+    can be told apart in a byte.
+    """
+    small = 2 * layer.pool <= _PLACES
+    return small and dtype == torch.bfloat16 and obstacle(device) is None
+
+
+@cache
+def obstacle(device: torch.device) -> str | None:
+    """Say in a line why kernels do not run on a device; None where they do.
+
+    They need an NVIDIA GPU of 2020 or later, Triton, and the C compiler and the Python headers that
+    it compiles with.
+
+    Examples
+    --------
+    >>> obstacle(torch.device("cpu"))
+    'no CUDA GPU'
+    """
+    if device.type != "cuda":
+        return "no CUDA GPU"
+    if torch.cuda.get_device_capability(device) < _CAPABILITY:
+        return "the GPU multiplies no bfloat16"
+    if importlib.util.find_spec("triton") is None:
+        return "Triton is not installed"
+    with torch.cuda.device(device):
+        return error_of(device)
+
+
+def error_of(device: torch.device) -> str | None:
+    """Run a kernel on next to nothing, and give what goes wrong, in a line."""
+    codes = torch.zeros(1, 1, 1, dtype=torch.uint8, device=device)
+    weight, bias = (torch.zeros(1, 1, *size, device=device) for size in ((4, 1), ()))
+    try:
+        pooled(codes, weight, bias, 1, torch.bfloat16)
+    except Exception as error:  # noqa: BLE001 # of Triton, a C compiler or the driver: see above
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"[:_SHOWN]
+    return None
+
+
+def pooled(x: Tensor, weight: Tensor, bias: Tensor, pool: int, dtype: torch.dtype) -> Tensor:
+    """Compute a convolution, its max-pool and ReLU.
+
+    Parameters
+    ----------
+    x
+        Base codes, uint8, shape (R, n, L), which are scored on both strands; or what the layer
+        before gave, shape (R, n, P * C).
+    weight, bias
+        float32, shapes (R, F, C, W) and (R, F).
+    pool
+        Positions of a pool.
+    dtype
+        What is multiplied, and what comes out.
+
+    Returns
+    -------
+    Tensor, shape (R, n, outputs * F)
+        As `layers.pooled` gives it.
+    """
+    found: Tensor = _Pooled.apply(x, weight, bias, pool, dtype)  # type: ignore[no-untyped-call]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """What a layer computes."""
+
+    networks: int
+    filters: int
+    channels: int
+    width: int
+    pool: int
+    outputs: int  # of a sequence
+
+
+class _Pooled(torch.autograd.Function):
+    """The kernels, as PyTorch calls them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        pool: int,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        from enhancer_core.models.gpu import kernels
+
+        networks, filters, channels, width = weight.shape
+        letters = x.dtype == torch.uint8
+        positions = x.shape[2] if letters else x.shape[2] // channels
+        sizes = _Sizes(networks, filters, channels, width, pool, (positions - width + 1) // pool)
+        windows, size = x.shape[1] * sizes.outputs, width * channels
+        rows = weight.transpose(2, 3).flatten(2)  # position by position, as x lies
+        strands = [rows, rows.flip(2)] if letters else [rows]
+        weights = torch.stack(strands, dim=1).to(dtype)
+        x = x.contiguous()
+        best = torch.empty(networks, windows, filters, dtype=dtype, device=x.device)
+        places = torch.empty(best.shape, dtype=torch.int8, device=x.device)
+        some = _block(filters)
+        kernels.forward[networks * _blocks(windows, _ROWS), _blocks(filters, some)](
+            *(x, weights, bias.contiguous(), best, places),
+            *(windows, sizes.outputs, x.shape[2], filters, size),
+            C=channels,
+            POOL=pool,
+            LETTERS=letters,
+            ROWS=_ROWS,
+            BF=some,
+            BK=_block(size),
+        )
+        ctx.save_for_backward(x, weights, places)
+        ctx.sizes = sizes
+        return best.view(networks, x.shape[1], sizes.outputs * filters)
+
+    @staticmethod
+    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        x, weights, places = ctx.saved_tensors
+        slopes = slopes.contiguous()
+        weight, bias = _to_filters(ctx.sizes, x, slopes, places)
+        if not ctx.needs_input_grad[0]:
+            return None, weight, bias, None, None
+        return _to_inputs(ctx.sizes, x, weights, slopes, places), weight, bias, None, None
+
+
+def _to_filters(sizes: _Sizes, x: Tensor, slopes: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the slopes of weights (R, F, C, W) and biases (R, F)."""
+    from enhancer_core.models.gpu import kernels
+
+    networks, filters, size = sizes.networks, sizes.filters, sizes.width * sizes.channels
+    letters, windows = x.dtype == torch.uint8, x.shape[1] * sizes.outputs
+    some, numbers = _block(filters), _block(size)
+    grid = _blocks(filters, some), _blocks(size, numbers)
+    blocks = _blocks(windows, _ROWS)
+    together = _blocks(blocks, _blocks(_PROGRAMS, networks * grid[0] * grid[1]))
+    parts = _blocks(blocks, together)
+    strands = 2 if letters else 1
+    sums = torch.empty(networks, parts, strands, filters, size, device=x.device)
+    biases = torch.empty(networks, parts, filters, device=x.device)
+    kernels.to_filters[networks * parts, *grid](
+        *(x, slopes, places, sums, biases),
+        *(windows, sizes.outputs, x.shape[2], filters, size, parts, together),
+        C=sizes.channels,
+        POOL=sizes.pool,
+        LETTERS=letters,
+        ROWS=_ROWS,
+        BF=some,
+        BK=numbers,
+    )
+    ahead, *behind = sums.sum(1).unbind(1)
+    rows = ahead + behind[0].flip(2) if letters else ahead
+    weight = rows.view(networks, filters, sizes.width, sizes.channels).transpose(2, 3)
+    return weight, biases.sum(1)
+
+
+def _to_inputs(sizes: _Sizes, x: Tensor, weights: Tensor, slopes: Tensor, places: Tensor) -> Tensor:
+    """Compute the slopes of what was read, (R, n, P * C)."""
+    from enhancer_core.models.gpu import kernels
+
+    length, some = x.shape[2] // sizes.channels, _block(sizes.channels)
+    positions, found = x.shape[1] * length, torch.empty_like(x)
+    kernels.to_inputs[sizes.networks * _blocks(positions, _ROWS), _blocks(sizes.channels, some)](
+        *(weights, slopes, places, found),
+        *(positions, sizes.outputs, sizes.width, sizes.filters, length),
+        C=sizes.channels,
+        POOL=sizes.pool,
+        ROWS=_ROWS,
+        BF=_block(sizes.filters),
+        BC=some,
+    )
+    return found
+
+
+def _block(count: int) -> int:
+    """Choose how many are multiplied at once: a power of two.
+
+    Examples
+    --------
+    >>> _block(4), _block(36), _block(300)
+    (16, 64, 64)
+    """
+    return min(max(1 << (count - 1).bit_length(), _LEAST), _MOST)
+
+
+def _blocks(count: int, size: int) -> int:
+    return -(-count // size)

@@ -1,0 +1,200 @@
+"""The layers of R networks side by side, each as one batched matrix product.
+
+An output of a convolution and its max-pool reads pool + width - 1 positions. Activations lie
+position by position, so these are next to each other, and all scores of the pool are one product:
+of what it reads with a matrix that holds each filter once for each place, and on the first layer
+each filter turned round as well. That is up to twice the arithmetic of a convolution, on the shapes
+that matrix units are made for, and a third of the memory traffic: what is read is laid out once a
+pool, not once a position. In bfloat16 a GPU has kernels that write down no scores: see `fused`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from enhancer_core.models.architecture import BASES, Architecture, shapes
+from enhancer_core.models.gpu import fused
+
+_WIDE = 32  # positions; a matrix with a filter at each place of a wider pool is mostly zeros
+_WHOLE = 8  # numbers; rows in such multiples are what the matrix units read at full speed
+
+
+def cut(wanted: Architecture, parameters: Tensor) -> dict[str, Tensor]:
+    """Cut flat weights (R, p) into tensors (R, *shape) by the names of `architecture.shapes`.
+
+    Examples
+    --------
+    >>> from enhancer_core.models.architecture import Convolution
+    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
+    >>> {name: tuple(each.shape) for name, each in cut(wanted, torch.zeros(5, 36)).items()}
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'convolutions.0.weight': (5, 2, 4, 3), 'convolutions.0.bias': (5, 2),
+     'output.weight': (5, 2, 4), 'output.bias': (5, 2)}
+    """
+    sizes = shapes(wanted)
+    pieces = torch.split(parameters, [math.prod(shape) for shape in sizes.values()], dim=1)
+    return {
+        name: piece.reshape(-1, *shape)
+        for (name, shape), piece in zip(sizes.items(), pieces, strict=True)
+    }
+
+
+def logits(
+    wanted: Architecture,
+    parameters: Tensor,
+    codes: Tensor,
+    *,
+    mask: Tensor | None = None,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """Compute the logits of R networks, each on sequences of its own.
+
+    Parameters
+    ----------
+    wanted
+        The architecture of all.
+    parameters
+        Shape (R, p): weights, end to end as `architecture.flatten` gives them.
+    codes
+        uint8, shape (R, n, L), values 0-4.
+    mask
+        Shape (R, n, units): multiplies the units that the last layer reads.
+    dtype
+        What the convolutions compute in; None is that of the parameters, which all else does.
+
+    Returns
+    -------
+    Tensor, shape (R, n, 2)
+        Positives second.
+
+    Examples
+    --------
+    >>> from enhancer_core.models.architecture import Convolution
+    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
+    >>> codes = torch.zeros(5, 7, 6, dtype=torch.uint8)
+    >>> tuple(logits(wanted, torch.zeros(5, 36), codes).shape)
+    (5, 7, 2)
+    """
+    weights = cut(wanted, parameters)
+    x = convolved(wanted, weights, codes, dtype=dtype or parameters.dtype)
+    return dense(wanted, weights, join(wanted, x).to(parameters.dtype), mask)
+
+
+def convolved(
+    wanted: Architecture,
+    weights: dict[str, Tensor],
+    codes: Tensor,
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Compute all convolutions: codes (R, n, L) -> (R, n, outputs * F) of the last one."""
+    x = codes
+    for index in used(wanted):
+        layer, name = wanted.convolutions[index], f"convolutions.{index}"
+        if fused.fits(layer, x.device, dtype):
+            weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+            x = fused.pooled(x, weight, bias, layer.pool, dtype)
+        else:
+            x = pooled(wanted, weights, index, spell(x, dtype) if index == 0 else x)
+    return x
+
+
+def dense(
+    wanted: Architecture, weights: dict[str, Tensor], units: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """Compute logits (R, n, 2) from what the last convolution gives, `join`ed (R, n, units)."""
+    for index in range(len(wanted.dense)):
+        units = functional.relu(_dense(weights, f"dense.{index}", units))
+    return _dense(weights, "output", units if mask is None else units * mask)
+
+
+def used(wanted: Architecture) -> list[int]:
+    """Name the convolutions that reach the logits; each reads the output of the one before.
+
+    Examples
+    --------
+    >>> from enhancer_core.models.architecture import NETWORKS
+    >>> used(NETWORKS["enhancer"]), used(NETWORKS["original_code"])
+    ([0, 1, 2], [0, 2])
+    """
+    last = len(wanted.convolutions) - 1
+    return list(range(last + 1)) if wanted.chained else sorted({0, last})
+
+
+def spell(codes: Tensor, dtype: torch.dtype) -> Tensor:
+    """Lay out codes (..., L) as one-hot, base by base: (..., L * 4); N is 0.25 in all four.
+
+    Examples
+    --------
+    >>> spell(torch.tensor([1, 4], dtype=torch.uint8), torch.float32).tolist()
+    [0.0, 1.0, 0.0, 0.0, 0.25, 0.25, 0.25, 0.25]
+    """
+    each = torch.eye(BASES, dtype=dtype, device=codes.device)
+    rows = torch.cat([each, torch.full_like(each[:1], 1 / BASES)])
+    return functional.embedding(codes.int(), rows).flatten(-2)
+
+
+def pooled(wanted: Architecture, weights: dict[str, Tensor], index: int, x: Tensor) -> Tensor:
+    """Compute a convolution, its max-pool and ReLU: (R, n, P * C) -> (R, n, outputs * F)."""
+    layer = wanted.convolutions[index]
+    if layer.pool <= _WIDE:
+        found = scores(weights, index, x, pool=layer.pool)
+    else:
+        found = scores(weights, index, x, pool=1)
+        outputs = found.shape[2] // layer.pool
+        found = found[:, :, : outputs * layer.pool].reshape(
+            *found.shape[:2], outputs, -1, layer.filters
+        )
+    best = found.max(dim=3).values
+    bias = weights[f"convolutions.{index}.bias"].to(x.dtype)
+    return functional.relu(best + bias[:, None, None]).flatten(2)
+
+
+def scores(weights: dict[str, Tensor], index: int, x: Tensor, *, pool: int) -> Tensor:
+    """Score each filter at the places of each pool, without the bias.
+
+    x (R, n, P * C) -> (R, n, outputs, places, F) of (P - W + 1) // pool outputs, and `pool` places
+    on one strand, or as many on each strand for the first layer. In the order A C G T the reverse
+    complement of a filter is the filter read backwards (Cohn et al. 2018, section 3.1).
+    """
+    weight = weights[f"convolutions.{index}.weight"]
+    restarts, filters, channels, width = weight.shape
+    rows = weight.transpose(2, 3).flatten(2)  # position by position, as activations lie
+    strands = torch.stack([rows, rows.flip(2)] if index == 0 else [rows], dim=1)
+    reach, step = (pool + width - 1) * channels, pool * channels
+    outputs = (x.shape[2] - reach) // step + 1
+    size = -(-reach // _WHOLE) * _WHOLE
+    beyond = (outputs - 1) * step + size - x.shape[2]
+    x = functional.pad(x, (0, beyond)) if beyond > 0 else x
+    windows = x.unfold(2, size, step).reshape(restarts, -1, size)
+    # Slopes of a filter are summed over its places in the precision of the weights.
+    places = _at_each_place(strands, channels=channels, pool=pool, size=size).to(x.dtype)
+    found = torch.bmm(windows, places.transpose(1, 2))
+    return found.view(restarts, x.shape[1], outputs, -1, filters)
+
+
+def _at_each_place(rows: Tensor, *, channels: int, pool: int, size: int) -> Tensor:
+    """Put filters (R, S, F, W * C) at each place of a pool: (R, S * pool * F, size).
+
+    A row of size + C numbers, repeated end to end and cut again after every `size`, moves on by C
+    each time: filter, zeros, filter, zeros.
+    """
+    padded = functional.pad(rows, (0, size + channels - rows.shape[3]))
+    repeated = padded[:, :, :, None].expand(-1, -1, -1, pool, -1).flatten(3)
+    moved = repeated[..., : pool * size].reshape(*rows.shape[:3], pool, size)
+    return moved.transpose(2, 3).flatten(1, 3)
+
+
+def join(wanted: Architecture, x: Tensor) -> Tensor:
+    """Order the last convolution's output, (..., P * F), as the dense layers read it: F * P."""
+    filters = wanted.convolutions[-1].filters
+    return x.reshape(*x.shape[:-1], -1, filters).transpose(-1, -2).flatten(-2)
+
+
+def _dense(weights: dict[str, Tensor], name: str, units: Tensor) -> Tensor:
+    weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    return torch.baddbmm(bias[:, None], units, weight.transpose(1, 2))

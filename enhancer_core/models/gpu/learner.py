@@ -1,0 +1,183 @@
+"""Training steps of R networks of one architecture, side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from enhancer_core.models.architecture import Architecture, tied_weights, weight_mask
+from enhancer_core.models.gpu.layers import logits
+
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8
+_WARM_UP = 10  # steps, of the running mean, as in `engine.averaging_share`
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """A mini-batch for each of R networks, on their device; shorter ones are filled up.
+
+    A network whose shares are all 0 takes no step.
+    """
+
+    codes: Tensor  # uint8 (R, n, L)
+    labels: Tensor  # int64 (R, n): 0 or 1
+    shares: Tensor  # float32 (R, n): of each sequence in the mean loss; 0 where filled up
+    rates: Tensor  # float64 (R,): learning rates
+    mask: Tensor | None = None  # float32 (R, n, units): multiplies what the last layer reads
+
+
+class Learner:
+    """R networks in training; each takes the steps that `engine.learner.Learner` takes.
+
+    Nothing here waits for the device, so that a step can be recorded as a CUDA graph.
+
+    Parameters
+    ----------
+    wanted
+        The architecture of all.
+    parameters
+        float32, shape (R, p): first weights, end to end as `architecture.flatten` gives them.
+    device
+        A torch device.
+    dtype
+        What the convolutions compute in; all else is float32.
+    stop_below_loss
+        A network whose loss falls below takes that step and no other, nats.
+    weight_decay, average
+        As in `engine.learner.Learner`.
+
+    Attributes
+    ----------
+    parameters, mean, square
+        float32 tensors, shape (R, p), on the device: the weights, and Adam's averages of gradients
+        and of their squares.
+    averaged
+        The running mean of the weights, likewise; None where none is kept.
+    steps
+        int64 tensor, shape (R,): steps taken.
+    ended
+        bool tensor, shape (R,): whose loss fell below.
+    losses
+        float64 tensor, shape (2, R): the sum of losses, and their number, since set to 0.
+
+    Examples
+    --------
+    >>> from enhancer_core.models.architecture import Convolution
+    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
+    >>> learner = Learner(wanted, np.zeros((3, 36), np.float32))
+    >>> codes, labels = torch.zeros(3, 2, 6, dtype=torch.uint8), torch.tensor([[0, 1]] * 3)
+    >>> shares = torch.tensor([[0.5, 0.5], [1, 0], [0, 0]])
+    >>> rates = torch.full((3,), 0.1, dtype=torch.float64)
+    >>> learner.step(Batch(codes=codes, labels=labels, shares=shares, rates=rates))
+    tensor([0.6931, 0.6931, 0.0000])
+    >>> learner.steps
+    tensor([1, 1, 0])
+    """
+
+    def __init__(
+        self,
+        wanted: Architecture,
+        parameters: NDArray[np.float32],
+        *,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        stop_below_loss: float = 0.0,
+        weight_decay: float = 0.0,
+        average: float = 0.0,
+    ) -> None:
+        self.architecture = wanted
+        self.parameters = torch.tensor(parameters, device=device, requires_grad=True)
+        self.mean = torch.zeros_like(self.parameters, requires_grad=False)
+        self.square = torch.zeros_like(self.mean)
+        self.averaged = self.parameters.detach().clone() if average else None
+        count = len(parameters)
+        self.steps = torch.zeros(count, dtype=torch.int64, device=device)
+        self.ended = torch.zeros(count, dtype=torch.bool, device=device)
+        self.losses = torch.zeros(2, count, dtype=torch.float64, device=device)
+        self._dtype, self._stop = dtype, stop_below_loss
+        self._average, self._decay = average, None
+        if weight_decay:
+            weights = torch.tensor(weight_mask(wanted), device=device)
+            self._decay = weight_decay * weights.double()
+        self._tied = tied_weights(wanted)
+        # 0 where a weight is held, which costs nothing until one is.
+        self._moving: Tensor | None = None
+
+    def state(self) -> dict[str, Tensor]:
+        """Name what a checkpoint needs besides the steps: tensors (R, p), as they are."""
+        tensors = {"parameters": self.parameters, "mean": self.mean, "square": self.square}
+        return tensors if self.averaged is None else {**tensors, "averaged": self.averaged}
+
+    def restore(self, state: Mapping[str, NDArray[np.float32]], *, steps: Sequence[int]) -> None:
+        """Go on from a `state`, arrays (R, p), each network after so many steps."""
+        with torch.no_grad():
+            for name, array in state.items():
+                self.state()[name].copy_(torch.from_numpy(array))
+            self.steps.copy_(torch.tensor(steps))
+
+    def hold(self, held: NDArray[np.bool_]) -> None:
+        """Hold weights where they are, bool (R, p), until told otherwise.
+
+        For a `Program` the first time must be before it is made, since it records a step.
+        """
+        moving = torch.from_numpy(~held).to(self.parameters)
+        if self._moving is None:
+            self._moving = moving
+        else:
+            self._moving.copy_(moving)
+
+    def loss_and_gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Compute each network's mean cross-entropy (R,), in nats, and its gradient (R, p)."""
+        found = logits(
+            self.architecture, self.parameters, batch.codes, mask=batch.mask, dtype=self._dtype
+        )
+        each = functional.cross_entropy(
+            found.flatten(0, 1), batch.labels.flatten(), reduction="none"
+        )
+        losses = (each.view_as(batch.shares) * batch.shares).sum(1)
+        # A network's weights reach its own loss only, so the gradient of the sum is each one's.
+        (gradients,) = torch.autograd.grad(losses.sum(), self.parameters)
+        return losses.detach(), gradients
+
+    def step(self, batch: Batch) -> Tensor:
+        """Take one step of Adam (Kingma and Ba 2015, algorithm 1); give the losses before it.
+
+        Returns
+        -------
+        Tensor, float32, shape (R,)
+            Mean cross-entropies, in nats; 0 of a network that takes no step.
+        """
+        losses, gradients = self.loss_and_gradients(batch)
+        with torch.no_grad():
+            if self._tied is not None:  # equal gradients keep equal weights equal
+                where, shape = self._tied
+                each = gradients[:, where].view(-1, *shape)
+                each.copy_(each.mean(dim=3, keepdim=True).expand_as(each))
+            going = batch.shares.any(1) & ~self.ended
+            self.steps += going
+            move = going[:, None].float()  # where 0, nothing changes to the last bit
+            self.mean.lerp_(gradients, move * (1 - _BETAS[0]))
+            self.square.lerp_(gradients.square_(), move * (1 - _BETAS[1]))
+            taken, rates = self.steps.clamp(min=1).double(), (batch.rates * going)[:, None]
+            # 1 - beta ** taken
+            first, second = (-(taken * math.log(beta)).expm1()[:, None] for beta in _BETAS)
+            if self._moving is not None:
+                rates = rates * self._moving
+            if self._decay is not None:
+                self.parameters.mul_((1 - rates * self._decay).float())
+            spread = (self.square.sqrt() * second.rsqrt().float()).add_(_EPSILON)
+            self.parameters.addcdiv_(self.mean * (-rates / first).float(), spread)
+            if self.averaged is not None:
+                decay = ((1 + taken) / (_WARM_UP + taken)).clamp(max=self._average)
+                self.averaged.lerp_(self.parameters, ((1 - decay) * going)[:, None].float())
+            losses = losses * going
+            self.losses += torch.stack([losses, going])
+            self.ended |= going & (losses < self._stop)
+        return losses

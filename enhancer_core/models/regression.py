@@ -1,0 +1,206 @@
+"""Simple models as networks: regressions on k-mers, and on the best hits of known motifs.
+
+What a logistic regression makes of such features is what a convolution, a max-pool and an output
+layer make of them, with weights that are known. So a fitted regression is written down as networks,
+whose mean it is, as an ensemble's; and all that works with networks works with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.data.dataset import SplitDataset
+from enhancer_core.dna.codes import Codes, one_hot
+from enhancer_core.errors import MotifError
+from enhancer_core.models.architecture import Architecture, Convolution, Member, flatten, shapes
+from enhancer_core.models.kmers import Baseline, Linear, fit, fit_features, k_mer_words
+from enhancer_core.models.network import network_of
+from enhancer_core.models.transfer import motif_filter
+from enhancer_core.motifs.motif import Motif
+
+_MATCH = 0.75  # what a k-mer's filter gives where the k-mer is; one with N gives 0
+_STEP = 3  # bp; motifs whose widths differ by less share a network, as the engine reads such words
+_BATCH = 256  # sequences read at once
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """A fitted regression as networks; its log odds are the mean of theirs."""
+
+    name: str
+    members: tuple[Member, ...]
+    penalty: float  # chosen on the validation part
+    auc: float  # there
+
+
+def fit_k_mers(data: SplitDataset, *, k: int = 5) -> Regression:
+    """Fit a regression on k-mers to the training part; validation chooses the penalty.
+
+    Raises
+    ------
+    SequenceError
+        If k is not allowed.
+    """
+    learn, check = data.train, data.validation
+    fitted = fit(learn.codes, learn.labels, check.codes, check.labels, k=k)
+    return of_k_mers(fitted, data.dataset.codes.shape[1])
+
+
+def of_k_mers(fitted: Baseline, length: int) -> Regression:
+    """Write a regression on k-mers as a network, for sequences of `length` bp."""
+    name = f"{fitted.k}-mer logistic regression"
+    return Regression(name, (k_mer_network(fitted, length),), fitted.penalty, fitted.auc)
+
+
+def fit_best_hits(data: SplitDataset, motifs: Sequence[Motif]) -> Regression:
+    """Fit a regression on motifs' best hits to the training part; validation chooses the penalty.
+
+    Raises
+    ------
+    MotifError, SequenceError
+        As `best_hits_networks`.
+    """
+    readers = best_hits_networks(motifs, data.dataset.codes.shape[1])
+    fitted = _fit(data, readers)
+    name = f"logistic regression on the best hits of {len(motifs):,} motifs"
+    return Regression(name, regressing(readers, fitted), fitted.penalty, fitted.auc)
+
+
+def weightiest(data: SplitDataset, motifs: Sequence[Motif], count: int) -> list[Motif]:
+    """Choose the motifs that weigh most in `fit_best_hits`, for or against; the first weighs most.
+
+    Raises
+    ------
+    MotifError, SequenceError
+        As `best_hits_networks`.
+    """
+    fitted = _fit(data, best_hits_networks(motifs, data.dataset.codes.shape[1]))
+    order = np.argsort(-np.abs(fitted.weights), kind="stable")[:count]
+    return [motifs[index] for index in order.tolist()]
+
+
+def _fit(data: SplitDataset, readers: Sequence[tuple[Member, list[int]]]) -> Linear:
+    learn, check = data.train, data.validation
+    return fit_features(
+        best_hits(readers, learn.codes), learn.labels, best_hits(readers, check.codes), check.labels
+    )
+
+
+def k_mer_network(fitted: Baseline, length: int) -> Member:
+    """Write a regression on k-mers as a network, for sequences of `length` bp.
+
+    A filter for each k-mer is on where the k-mer or its reverse complement is, and nowhere else.
+    Two units give what the k-mer there adds to the log odds, if it adds and if it takes; the output
+    layer sums them over all positions. K-mers with N count nowhere, as in the regression; its
+    shares are of those without, the network's of all positions, which differs where there is an N.
+
+    Examples
+    --------
+    >>> ones = np.ones(2, np.float32)
+    >>> fitted = Baseline(mean=0 * ones, scale=ones, weights=ones * [4, -4], bias=1, penalty=1, k=1)
+    >>> made = k_mer_network(fitted, 4)
+    >>> network_of(made.architecture, made.parameters).predictor().logits(
+    ...     np.array([[0, 0, 1, 3]], np.uint8)  # AACT: 3 of 4 letters are A or T
+    ... ).tolist()
+    [[-1.5, 1.5]]
+    """
+    words = k_mer_words(fitted.k)
+    by_share = fitted.weights.astype(np.float64) / fitted.scale
+    wanted = Architecture(
+        convolutions=(Convolution(len(words), fitted.k, 1), Convolution(2, 1, 1)),
+        dense=(),
+        length=length,
+        tied=True,
+    )
+    positions = wanted.pooled_lengths()[-1]
+    weights = _zeros(wanted)
+    weights["convolutions.0.weight"][:] = one_hot(words)
+    weights["convolutions.0.bias"][:] = _MATCH - fitted.k
+    added = by_share / positions / _MATCH
+    weights["convolutions.1.weight"][:, :, 0] = np.maximum([added, -added], 0)
+    weights["output.weight"][:] = np.repeat([[-0.5, 0.5], [0.5, -0.5]], positions, axis=1)
+    weights["output.bias"][:] = np.array([-0.5, 0.5]) * (fitted.bias - by_share @ fitted.mean)
+    return Member(wanted, flatten(weights))
+
+
+def best_hits_networks(motifs: Sequence[Motif], length: int) -> list[tuple[Member, list[int]]]:
+    """Make the networks that read motifs' best hits on both strands; their output weights are 0.
+
+    Filters hold motifs as `plant.plant_motifs` says. Those of a network are as wide as the widest
+    motif there, which differs from the narrowest by 2 bp at most; so many letters, at the ends of a
+    sequence, a narrower one may not reach. The bias is so high that the ReLU lets all scores pass.
+
+    Returns
+    -------
+    list of tuple of Member and list of int
+        Each network, and which of the motifs it reads.
+
+    Raises
+    ------
+    MotifError
+        If there are no motifs, or one is flat.
+
+    Examples
+    --------
+    >>> from enhancer_core.motifs.motif import BUILTIN
+    >>> found = best_hits_networks([BUILTIN["HNF4A"], BUILTIN["CEBPA"]], 500)
+    >>> [(member.architecture.convolutions, which) for member, which in found]
+    ... # doctest: +NORMALIZE_WHITESPACE
+    [((Convolution(filters=1, width=9, pool=492),), [1]),
+     ((Convolution(filters=1, width=13, pool=488),), [0])]
+    """
+    if not motifs:
+        raise MotifError("no motifs to read; at least one is needed")
+    steps = np.array([-(-min(motif.width, length) // _STEP) for motif in motifs])
+    readers = []
+    for step in np.unique(steps):
+        which = np.flatnonzero(steps == step).tolist()
+        width = min(max(motifs[index].width for index in which), length)
+        layer = Convolution(len(which), width, length - width + 1)
+        wanted = Architecture(convolutions=(layer,), dense=(), length=length)
+        weights = _zeros(wanted)
+        filters = np.stack([motif_filter(motifs[index], width) for index in which])
+        weights["convolutions.0.weight"][:] = filters
+        # The better strand scores at least their mean, which is least where each position's is.
+        mean = (filters + filters[:, ::-1, ::-1]) / 2
+        weights["convolutions.0.bias"][:] = -mean.min(axis=1).sum(axis=1)
+        readers.append((Member(wanted, flatten(weights)), which))
+    return readers
+
+
+def best_hits(readers: Sequence[tuple[Member, list[int]]], codes: Codes) -> NDArray[np.float32]:
+    """Score motifs' best hits, as `best_hits_networks` read them: uint8 (n, L) -> float32 (n, F).
+
+    A score is that of the filter, its bias included.
+    """
+    found = np.empty((len(codes), sum(len(which) for _, which in readers)), np.float32)
+    for member, which in readers:
+        predictor = network_of(member.architecture, member.parameters).predictor()
+        for start in range(0, len(codes), _BATCH):
+            some = slice(start, start + _BATCH)
+            found[some, which] = predictor.pooled(codes[some])[:, 0]
+    return found
+
+
+def regressing(readers: Sequence[tuple[Member, list[int]]], fitted: Linear) -> tuple[Member, ...]:
+    """Write a regression on motifs' best hits into the output weights of what reads them."""
+    by_score = fitted.weights.astype(np.float64) / fitted.scale
+    centred = by_score * fitted.mean
+    sides = np.array([-0.5, 0.5])
+    made = []
+    for member, which in readers:
+        bias = fitted.bias - len(readers) * centred[which].sum()
+        output = {
+            "output.weight": len(readers) * sides[:, np.newaxis] * by_score[which],
+            "output.bias": sides * bias,
+        }
+        made.append(replace(member, parameters=flatten({**member.weights(), **output})))
+    return tuple(made)
+
+
+def _zeros(wanted: Architecture) -> dict[str, NDArray[np.float64]]:
+    return {name: np.zeros(shape) for name, shape in shapes(wanted).items()}

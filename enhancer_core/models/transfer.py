@@ -1,0 +1,339 @@
+"""Begin with what is known: filters of trained networks or motifs in a larger one, or all of one.
+
+Cohn et al. 2018, section 2.4.4.2: networks trained against k-shuffles give three quarters of the
+filters of a wider one, and the rest is random. Here filters and biases are copied exactly, and in
+the later convolutions a donor's filters read its own channels only, with zeros elsewhere; so each
+donor goes on computing what it computed, until training changes it. Dense layers stay random.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.errors import ModelFileError, MotifError
+from enhancer_core.models.architecture import (
+    Architecture,
+    Weighted,
+    alike,
+    architecture_from_dict,
+    flatten,
+    shapes,
+)
+from enhancer_core.motifs.motif import Motif, information_content, ppm, pwm
+
+SHARE = 0.75  # of each convolution's filters that are planted, as in the published code
+PSEUDOCOUNT = 0.01  # added to each frequency of a motif; a base never seen costs 4.7 bits
+_SPREAD = 0.25  # standard deviation of a filter's score over random DNA; see `plant_motifs`
+
+Arrays: TypeAlias = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Planted:
+    """What is planted in a network, and where.
+
+    `parameters` float32 (p,), as `architecture.flatten` lays them out; `planted` bool (p,), True
+    where they count. The others are to be drawn.
+    """
+
+    parameters: NDArray[np.float32]
+    planted: NDArray[np.bool_]
+
+    def into(self, drawn: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Plant into weights that were drawn, float32 (p,): a new array."""
+        return np.where(self.planted, self.parameters, drawn)
+
+
+def room_for(
+    donors: Sequence[Weighted], wanted: Architecture, *, share: float = SHARE
+) -> Architecture:
+    """Widen a network until all that donors have is a share of each convolution's filters.
+
+    Parameters
+    ----------
+    donors
+        Trained networks; all members of an ensemble count that are made as its first.
+    wanted
+        The network to widen; its filters are the fewest that each convolution gets.
+    share
+        Above 0, at most 1.
+
+    Raises
+    ------
+    ModelFileError
+        If a donor has other convolutions than `wanted`, or the share is not allowed.
+
+    Examples
+    --------
+    >>> from enhancer_core.models.architecture import NETWORKS
+    >>> from enhancer_core.models.network import Network
+    >>> wanted = room_for([Network(NETWORKS["enhancer"])] * 3, NETWORKS["enhancer"])
+    >>> [layer.filters for layer in wanted.convolutions]
+    [80, 120, 160]
+    """
+    if not 0 < share <= 1:
+        raise ModelFileError(f"planted share of {share} is not allowed; above 0, at most 1")
+    _check(donors, wanted)
+    layers = []
+    for index, layer in enumerate(wanted.convolutions):
+        filters = sum(
+            each.architecture.convolutions[index].filters
+            for donor in donors
+            for each in alike(donor.member_networks())
+        )
+        # 60 / .6 is a little over 100 in binary.
+        least = math.ceil(filters / share - 1e-9)
+        layers.append(replace(layer, filters=max(layer.filters, least)))
+    return architecture_from_dict(replace(wanted, convolutions=tuple(layers)).to_dict())
+
+
+def plant(donors: Sequence[Weighted], wanted: Architecture) -> Planted:
+    """Lay the convolutions of trained networks side by side in a wider one.
+
+    Parameters
+    ----------
+    donors
+        Trained networks; each member of an ensemble that is made as its first is one more.
+    wanted
+        Has the donors' widths and pools, and at least as many filters as all of them.
+
+    Returns
+    -------
+    Planted
+        Donor d's filters of every convolution, in the order of the donors, with zeros for what
+        they would read of other filters; and their biases.
+
+    Raises
+    ------
+    ModelFileError
+        If a donor has other convolutions than `wanted`, or there are too few filters.
+
+    Examples
+    --------
+    >>> from enhancer_core.models.architecture import Convolution
+    >>> from enhancer_core.models.network import Network
+    >>> small = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=8)
+    >>> wide = Architecture(convolutions=(Convolution(5, 3, 2),), dense=(), length=8)
+    >>> found = plant([Network(small)] * 2, wide)
+    >>> int(found.planted.sum())  # 4 filters of 4 * 3 weights and a bias
+    52
+    """
+    _check(donors, wanted)
+    members = [
+        (each.architecture, each.weights())
+        for donor in donors
+        for each in alike(donor.member_networks())
+    ]
+    for index, layer in enumerate(wanted.convolutions):
+        filters = sum(made.convolutions[index].filters for made, _ in members)
+        if filters > layer.filters:
+            raise ModelFileError(
+                f"convolution {index + 1}: {filters} filters to plant; the network has"
+                f" {layer.filters}"
+            )
+    values, planted = _nothing(wanted)
+    ends = [0] * len(wanted.convolutions)  # filters planted so far
+    for made, weights in members:
+        starts = ends.copy()
+        for index, layer in enumerate(made.convolutions):
+            ends[index] += layer.filters
+            rows = slice(starts[index], ends[index])
+            name, bias = (f"convolutions.{index}.{kind}" for kind in ("weight", "bias"))
+            before = 0 if not wanted.chained else index - 1  # the layer that this one reads
+            channels = slice(starts[before], ends[before]) if index else slice(None)
+            values[name][rows, channels] = weights[name]
+            values[bias][rows] = weights[bias]
+            planted[name][rows], planted[bias][rows] = True, True
+    return _joined(values, planted)
+
+
+def motif_room(wanted: Architecture, *, share: float = SHARE) -> int:
+    """Count the motifs that fit into a share of a network's first layer.
+
+    Examples
+    --------
+    >>> from enhancer_core.models.architecture import NETWORKS
+    >>> motif_room(NETWORKS["best"])
+    192
+    """
+    return math.floor(wanted.convolutions[0].filters * share + 1e-9)
+
+
+def plant_motifs(motifs: Sequence[Motif], wanted: Architecture, *, share: float = SHARE) -> Planted:
+    """Make motifs the first filters of a network's first layer.
+
+    A filter holds the motif's log odds against uniform bases, with a pseudo-count of 0.01 on each
+    frequency, less their mean at each position, so that random DNA scores 0 on average. Of a motif
+    wider than the filter the most informative stretch is taken; a narrower one stands in the
+    middle, between zeros. The whole is scaled so that the score's standard deviation over random
+    DNA is 0.25, whatever the width, and the bias is 0. That is what PyTorch's random filters have
+    on average: 4 W weights uniform within 1 / sqrt(4 W) give random DNA's score a variance of W
+    times 3/4 of 1 / (12 W), which is 1/16. So a motif's filter is on about as often as a random
+    one, learns from the start, and the bias that suits it is found in training.
+
+    Parameters
+    ----------
+    motifs
+        At least one; which strand they are of does not matter, since filters read both.
+    wanted
+        The network.
+    share
+        Of the first layer's filters that may be planted, above 0, at most 1.
+
+    Returns
+    -------
+    Planted
+        The motifs' filters and biases, in order.
+
+    Raises
+    ------
+    MotifError
+        If there are no motifs, more than fit, or one is flat.
+
+    Examples
+    --------
+    >>> from enhancer_core.models.architecture import NETWORKS, cut
+    >>> from enhancer_core.motifs.motif import BUILTIN
+    >>> found = plant_motifs([BUILTIN["CEBPA"]], NETWORKS["enhancer"])
+    >>> filters = cut(NETWORKS["enhancer"], found.parameters)["convolutions.0.weight"]
+    >>> "".join("ACGT"[base] for base in filters[0].argmax(axis=0))
+    'TTTCGCAAT'
+    """
+    first, room = wanted.convolutions[0], motif_room(wanted, share=share)
+    if not 0 < len(motifs) <= room:
+        needed = math.ceil(len(motifs) / share - 1e-9)
+        raise MotifError(
+            f"{len(motifs)} motifs to plant; 1 to {room} fit into {share:g} of the first layer's"
+            f" {first.filters} filters (all of them into {share:g} of {needed})"
+        )
+    values, planted = _nothing(wanted)
+    for row, motif in enumerate(motifs):
+        values["convolutions.0.weight"][row] = motif_filter(motif, first.width)
+        planted["convolutions.0.weight"][row] = True
+        planted["convolutions.0.bias"][row] = True
+    return _joined(values, planted)
+
+
+def motif_filter(motif: Motif, width: int) -> NDArray[np.float64]:
+    """Turn a motif into a filter, (4, width), as `plant_motifs` says.
+
+    Raises
+    ------
+    MotifError
+        If the stretch that is taken tells nothing.
+
+    Examples
+    --------
+    >>> motif_filter(Motif("T", [[0], [0], [0], [1]]), 3).argmax(axis=0).tolist()
+    [0, 3, 0]
+    """
+    shares = ppm(motif.pfm, pseudocount=PSEUDOCOUNT)
+    if motif.width > width:
+        bits = np.lib.stride_tricks.sliding_window_view(information_content(shares), width)
+        start = int(bits.sum(axis=1).argmax())
+        shares = shares[:, start : start + width]
+    odds = pwm(shares)
+    odds -= odds.mean(axis=0)
+    spread = math.sqrt((odds**2).mean(axis=0).sum())  # of the score, over random DNA
+    if spread < 1e-9:
+        raise MotifError(f"motif '{motif.name}' is flat where it is to be planted")
+    before = (width - odds.shape[1]) // 2
+    after = width - odds.shape[1] - before
+    return np.pad(odds * (_SPREAD / spread), ((0, 0), (before, after)))
+
+
+def start_from(model: Weighted, wanted: Architecture) -> Planted:
+    """Take all weights of a trained network of the same kind, to train it further.
+
+    Parameters
+    ----------
+    model
+        A trained network; of an ensemble the first member, the best.
+    wanted
+        The network to train.
+
+    Returns
+    -------
+    Planted
+        All weights; or those of the convolutions alone, where the two read sequences of other
+        lengths or have other dense layers.
+
+    Raises
+    ------
+    ModelFileError
+        If their convolutions differ.
+
+    Examples
+    --------
+    >>> from enhancer_core.models.architecture import NETWORKS
+    >>> from enhancer_core.models.network import Network
+    >>> shorter = replace(NETWORKS["tf"], length=300)
+    >>> found = start_from(Network(NETWORKS["tf"]), shorter)
+    >>> int(found.planted.sum()), found.planted.all()
+    (1009, np.False_)
+    """
+    made = model.architecture
+    if (made.convolutions, made.chained) != (wanted.convolutions, wanted.chained):
+        got, allowed = (
+            ", ".join(f"{f.filters} of {f.width} with pool {f.pool}" for f in each.convolutions)
+            for each in (made, wanted)
+        )
+        raise ModelFileError(f"convolutions are {got}; to start from they must be {allowed}")
+    given = model.member_networks()[0].weights()
+    same = shapes(made) == shapes(wanted)
+    values, planted = _nothing(wanted)
+    for name in values:
+        if same or name.startswith("convolutions."):
+            values[name], planted[name][:] = given[name], True
+    return _joined(values, planted)
+
+
+def check_donor(donor: Weighted, wanted: Architecture) -> None:
+    """Raise unless a donor has the widths, pools and chaining of a network's convolutions.
+
+    Raises
+    ------
+    ModelFileError
+        If it has not.
+
+    Examples
+    --------
+    >>> from enhancer_core.models.architecture import NETWORKS
+    >>> from enhancer_core.models.network import Network
+    >>> check_donor(Network(NETWORKS["enhancer"]), NETWORKS["enhancer"])
+    """
+    got, allowed = (_spell(made) for made in (donor.architecture, wanted))
+    if got != allowed:
+        raise ModelFileError(f"convolutions are {got}; to be planted they must be {allowed}")
+
+
+def _check(donors: Sequence[Weighted], wanted: Architecture) -> None:
+    if not donors:
+        raise ModelFileError("no networks to plant; at least one is needed")
+    for number, donor in enumerate(donors, start=1):
+        try:
+            check_donor(donor, wanted)
+        except ModelFileError as error:
+            raise ModelFileError(f"donor {number}: {error}") from error
+
+
+def _spell(made: Architecture) -> str:
+    layers = ", ".join(f"{each.width} wide with pool {each.pool}" for each in made.convolutions)
+    return layers if made.chained else f"{layers}, not chained"
+
+
+def _nothing(wanted: Architecture) -> tuple[Arrays, dict[str, NDArray[np.bool_]]]:
+    sizes = shapes(wanted)
+    values = {name: np.zeros(shape, np.float32) for name, shape in sizes.items()}
+    return values, {name: np.zeros(shape, np.bool_) for name, shape in sizes.items()}
+
+
+def _joined(values: Arrays, planted: dict[str, NDArray[np.bool_]]) -> Planted:
+    where = np.concatenate([mask.ravel() for mask in planted.values()])
+    return Planted(flatten(values), where)

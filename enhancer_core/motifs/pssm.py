@@ -1,0 +1,283 @@
+"""Score sequences by one motif, at its best place or over all places (Cohn et al. 2018).
+
+The model of section 3.4: a sequence has one site, whose start is drawn from a prior and whose
+letters are drawn from the motif; all else is uniform. The odds of a place are those of its letters
+times the prior, on a scale on which a uniform prior is 1. The score of the best place is the
+paper's MLLR (its formula 3); the mean over all places is the likelihood ratio of the sequence, the
+exact Bayes classifier for data that were simulated so.
+
+Scores are in bits. N scores 0, since the odds of a letter, averaged over uniform bases, are 1. A
+base that the motif never has scores -64, so that scores stay finite and can be compared.
+
+Five letters at a time are looked up in a table of the scores of all words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.dna._numba import compiled
+from enhancer_core.dna.codes import ALPHABET, Codes, check_codes
+from enhancer_core.errors import MotifError
+from enhancer_core.motifs.motif import Matrix, Prior, reverse_complement
+
+Floats: TypeAlias = NDArray[np.float32]
+Positions: TypeAlias = NDArray[np.int64]
+# One table for each word of a site, complex64 (5**5,): the forward strand's score of a word is the
+# real part, the reverse strand's the imaginary one, so that one load and one sum serve both.
+Tables: TypeAlias = tuple[NDArray[np.complex64], ...]
+Words: TypeAlias = NDArray[np.uint16]
+
+IMPOSSIBLE = -64.0  # bits
+
+_LETTERS = 5  # of a word
+# Scores are whole multiples of this, in bits. So sums below 1,024 bits are exact in float32, and a
+# site scores the same on both strands.
+_STEP = 2.0**-14
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """The best place for a motif in each of n sequences.
+
+    Parameters
+    ----------
+    scores
+        float32, shape (n,), bits.
+    starts
+        int64, shape (n,): 0-based first position of the site on the forward strand. Of equally
+        good places the first is given.
+    strands
+        int8, shape (n,): 1, or -1 where the reverse strand is better.
+    """
+
+    scores: Floats
+    starts: Positions
+    strands: NDArray[np.int8]
+
+
+def best_hits(
+    codes: Codes, pwm: Matrix, *, both_strands: bool = True, prior: Prior | None = None
+) -> Hits:
+    """Find where a motif fits each sequence best: the MLLR of Cohn et al. 2018, formula 3.
+
+    Parameters
+    ----------
+    codes
+        uint8, shape (n, L), values 0-4.
+    pwm
+        float64, shape (4, W), log2 odds, as `motif.pwm` gives; W is 1 to L.
+    both_strands
+        Whether to read the reverse strand too.
+    prior
+        float64, shape (L - W + 1,): the chance of each start, for example `motif.site_prior`. Its
+        log2, on a scale on which a uniform prior is 0, is added to the scores. None is uniform.
+
+    Returns
+    -------
+    Hits
+        Scores in bits; N adds 0, a base of -inf in `pwm` adds -64.
+
+    Raises
+    ------
+    SequenceError
+        If a code is above 4.
+    MotifError
+        If the motif does not fit the sequences, or `prior` has another shape, or is not a
+        distribution.
+
+    Examples
+    --------
+    >>> from enhancer_core.dna.codes import encode
+    >>> from enhancer_core.motifs.motif import ppm, pwm
+    >>> gat = pwm(ppm([[0, 1, 0], [0, 0, 0], [1, 0, 0], [0, 0, 1]]))
+    >>> hits = best_hits(encode(["CCGATC", "ATCCCC"]), gat)
+    >>> hits.scores.tolist(), hits.starts.tolist(), hits.strands.tolist()
+    ([6.0, 6.0], [2, 0], [1, -1])
+    """
+    bonus = _checked_bonus(codes, pwm, prior)
+    n = len(codes)
+    hits = Hits(np.empty(n, np.float32), np.empty(n, np.int64), np.empty(n, np.int8))
+    tables = _tables(pwm, both_strands=both_strands)
+    _find_best(codes, tables, pwm.shape[1], bonus, hits.scores, hits.starts, hits.strands)
+    return hits
+
+
+def log_likelihood_ratios(
+    codes: Codes, pwm: Matrix, *, both_strands: bool = True, prior: Prior | None = None
+) -> NDArray[np.float64]:
+    """Compare having one site with having none, over all places: the exact Bayes score.
+
+    Parameters
+    ----------
+    codes, pwm, prior
+        As `best_hits`.
+    both_strands
+        Whether a site is as likely on the reverse strand, or always on the forward one.
+
+    Returns
+    -------
+    float64, shape (n,)
+        log2 of the chance of the sequence with one site over that of uniform DNA.
+
+    Raises
+    ------
+    EnhancerError
+        As `best_hits`.
+
+    Examples
+    --------
+    >>> from enhancer_core.dna.codes import encode
+    >>> from enhancer_core.motifs.motif import ppm, pwm
+    >>> a = pwm(ppm([[1], [0], [0], [0]]))  # one A, at any of two places: 4 times as likely there
+    >>> log_likelihood_ratios(encode(["AC", "AA", "NN"]), a, both_strands=False).tolist()
+    [1.0, 2.0, 0.0]
+    """
+    bonus = _checked_bonus(codes, pwm, prior)
+    scores = best_hits(codes, pwm, both_strands=both_strands, prior=prior).scores
+    sums = np.empty(len(codes))
+    _add_up(codes, _tables(pwm, both_strands=both_strands), pwm.shape[1], bonus, scores, sums)
+    places = (codes.shape[1] - pwm.shape[1] + 1) * (1 + both_strands)
+    ratios: NDArray[np.float64] = scores + np.log2(sums / places)
+    return ratios
+
+
+def best_threshold(labels: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
+    """Choose the threshold that calls most sequences rightly.
+
+    Parameters
+    ----------
+    labels
+        bool, shape (n,), n >= 1: True for a positive.
+    scores
+        float, shape (n,).
+
+    Returns
+    -------
+    float
+        One of the scores; from there up is a call. Of equally good ones the highest.
+
+    Examples
+    --------
+    >>> best_threshold(np.array([True, True, False, True]), np.array([4.0, 3.0, 2.0, 1.0]))
+    3.0
+    """
+    order = np.argsort(-scores, kind="stable")
+    found = np.cumsum(np.where(labels[order], 1, -1))  # right calls, less wrong ones
+    last = np.append(np.diff(scores[order]) != 0, True)  # equal scores are called together
+    return float(scores[order][last][np.argmax(found[last])])
+
+
+def _checked_bonus(codes: Codes, pwm: Matrix, prior: Prior | None) -> Floats | None:
+    """Check the input; give what the prior adds to each place's score, if there is one."""
+    check_codes(codes)
+    places = codes.shape[1] - pwm.shape[1] + 1
+    if places < 1:
+        raise MotifError(
+            f"a motif of {pwm.shape[1]} bp does not fit sequences of {codes.shape[1]} bp"
+        )
+    if prior is None:
+        return None
+    if prior.shape != (places,):
+        raise MotifError(f"prior of shape {prior.shape}; allowed is ({places},), one a start")
+    if not ((prior >= 0).all() and abs(prior.sum() - 1) < 1e-6):
+        raise MotifError(f"prior from {prior.min()} with sum {prior.sum()}; allowed are >= 0 and 1")
+    with np.errstate(divide="ignore"):  # log2(0) is the -inf that is meant
+        bonus: Floats = np.log2(places * prior).astype(np.float32)
+    return bonus
+
+
+def _tables(pwm: Matrix, *, both_strands: bool) -> Tables:
+    """Sum the scores of each word at each place of a site, on both strands."""
+    steps = np.rint(np.maximum(pwm, IMPOSSIBLE) / _STEP) * _STEP
+    scores = np.empty((pwm.shape[1], len(ALPHABET)), np.complex64)
+    scores.real[:, :4] = steps.T
+    scores.imag[:, :4] = reverse_complement(steps).T if both_strands else -np.inf
+    scores[:, 4] = 0 if both_strands else complex(0, -np.inf)
+    # The positions beyond the end score 0.
+    words = np.pad(scores, ((0, -len(scores) % _LETTERS), (0, 0))).reshape(-1, _LETTERS, 5)
+    tables = words[:, 0]
+    for letter in range(1, _LETTERS):
+        tables = (tables[:, :, np.newaxis] + words[:, letter, np.newaxis]).reshape(len(words), -1)
+    return tuple(tables)
+
+
+@compiled
+def _find_best(
+    codes: Codes,
+    tables: Tables,
+    width: int,
+    bonus: Floats | None,
+    scores: Floats,
+    starts: Positions,
+    strands: NDArray[np.int8],
+) -> None:
+    """Write the best place of each sequence: its score, start and strand."""
+    places = codes.shape[1] - width + 1
+    letters, words = _room(codes)
+    for i in range(len(codes)):
+        _spell(codes[i], letters, words)
+        best, place = np.float32(-np.inf), 0
+        for start in range(places):
+            both = _score(tables, words, start)
+            score = np.float32(max(both.real, both.imag))
+            if bonus is not None:
+                score += bonus[start]
+            if score > best:
+                best, place = score, start
+        both = _score(tables, words, place)
+        scores[i], starts[i], strands[i] = best, place, 1 if both.real >= both.imag else -1
+
+
+@compiled
+def _add_up(
+    codes: Codes,
+    tables: Tables,
+    width: int,
+    bonus: Floats | None,
+    best: Floats,
+    sums: NDArray[np.float64],
+) -> None:
+    """Write the sum of the odds of all places, in units of the best one's."""
+    letters, words = _room(codes)
+    for i in range(len(codes)):
+        _spell(codes[i], letters, words)
+        total = 0.0
+        for start in range(codes.shape[1] - width + 1):
+            both = _score(tables, words, start)
+            less = best[i] - (np.float32(0) if bonus is None else bonus[start])
+            total += 2.0 ** (both.real - less) + 2.0 ** (both.imag - less)
+        sums[i] = total
+
+
+@compiled
+def _room(codes: Codes) -> tuple[Codes, Words]:
+    """Make room for the letters and words of a sequence; beyond its end stands A."""
+    length = codes.shape[1]
+    return np.zeros(length + _LETTERS, np.uint8), np.zeros(length, np.uint16)
+
+
+@compiled
+def _spell(codes: Codes, letters: Codes, words: Words) -> None:
+    """Write the number of the word at each position of a sequence (L,)."""
+    for position in range(len(codes)):  # a slice would be copied letter by letter
+        letters[position] = codes[position]
+    for position in range(len(codes)):
+        word = np.uint16(0)
+        for letter in range(_LETTERS):
+            word = np.uint16(word * np.uint16(5) + letters[position + letter])
+        words[position] = word
+
+
+@compiled
+def _score(tables: Tables, words: Words, start: int) -> np.complex64:
+    """Sum the score of a site on the forward strand, and i times that on the reverse strand."""
+    score, position = np.complex64(0), np.uint64(start)  # unsigned: never counted from the end
+    for table in tables:
+        score += table[words[position]]
+        position += np.uint64(_LETTERS)
+    return score

@@ -1,0 +1,12 @@
+from .alleles import Edit as Edit
+from .alleles import Fetch as Fetch
+from .alleles import normalise as normalise
+from .alleles import windows as windows
+from .saturation import Mutations as Mutations
+from .saturation import attributions as attributions
+from .saturation import mutagenesis as mutagenesis
+from .scoring import Effects as Effects
+from .scoring import effects as effects
+from .vcf import FIELDS as FIELDS
+from .vcf import PREFIX as PREFIX
+from .vcf import annotate as annotate

@@ -1,0 +1,126 @@
+"""What a network makes of an alternative window beside its reference window, on both strands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.dna.codes import Codes, reverse_complement
+from enhancer_core.models.cpu.expit import expit
+from enhancer_core.prediction.sequences import Scorer, log_odds, substituted_log_odds
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What n variants change: each float64 (n,), a mean over both strands.
+
+    `reference` and `alternative` are probabilities; `logit` is the difference of log odds.
+    """
+
+    reference: NDArray[np.float64]
+    alternative: NDArray[np.float64]
+    logit: NDArray[np.float64]
+
+    @property
+    def difference(self) -> NDArray[np.float64]:
+        """Give alternative - reference."""
+        return self.alternative - self.reference
+
+
+def effects(
+    network: Scorer,
+    references: Codes,
+    alternatives: Codes,
+    rows: Sequence[int] | NDArray[np.int64],
+    *,
+    threads: int = 1,
+) -> Effects:
+    """Score alternative windows against reference windows, on both strands.
+
+    Parameters
+    ----------
+    network
+        On any device.
+    references
+        uint8, shape (m, L), values 0-4.
+    alternatives
+        uint8, shape (n, L), values 0-4.
+    rows
+        For each alternative, the row of its reference, which several may share: shape (n,).
+    threads
+        Batches scored side by side; the result does not depend on it.
+
+    Returns
+    -------
+    Effects
+        Of the n alternatives.
+
+    Raises
+    ------
+    SequenceError
+        If L is not the network's.
+
+    Examples
+    --------
+    >>> from enhancer_core.dna.codes import encode
+    >>> from enhancer_core.models.architecture import Architecture, Convolution
+    >>> from enhancer_core.models.network import Network
+    >>> network = Network(Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3))
+    >>> found = effects(network, encode(["CAT"]), encode(["CAT", "GAT"]), [0, 0])
+    >>> found.difference[0].item(), found.logit.shape
+    (0.0, (2,))
+    """
+    own = np.asarray(rows, dtype=np.int64)
+    changed = alternatives != references[own]
+    single = np.count_nonzero(changed, axis=1) == 1
+    places = changed[single].argmax(axis=1)
+    bases = alternatives[single, places]
+    before, after = np.empty((2, len(references))), np.empty((2, len(own)))
+    strands = (
+        (references, places, bases, alternatives[~single]),
+        (
+            reverse_complement(references),
+            references.shape[1] - 1 - places,
+            reverse_complement(bases[:, np.newaxis])[:, 0],
+            reverse_complement(alternatives[~single]),
+        ),
+    )
+    for strand, (windows, positions, letters, others) in enumerate(strands):
+        before[strand], after[strand, single] = _odds(
+            network, windows, own[single], positions, letters, threads=threads
+        )
+        if len(others):
+            after[strand, ~single] = log_odds(network, others, threads=threads)
+    logit = (after - before[:, own]).mean(axis=0)
+    return Effects(expit(before).mean(axis=0)[own], expit(after).mean(axis=0), logit)
+
+
+def _odds(
+    network: Scorer,
+    references: Codes,
+    rows: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    bases: Codes,
+    *,
+    threads: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the log odds of references (m,), and of changes of a base of one of them (n,).
+
+    A reference itself is computed as a change of a base to what it is, so that it is read once.
+    """
+    m = len(references)
+    sequences = np.concatenate([np.arange(m), rows])
+    order = np.argsort(sequences, kind="stable")  # changes of one reference next to each other
+    found = np.empty(len(sequences), dtype=np.float32)
+    found[order] = substituted_log_odds(
+        network,
+        references,
+        sequences[order],
+        np.concatenate([np.zeros(m, np.int64), positions])[order],
+        np.concatenate([references[:, 0], bases])[order],
+        threads=threads,
+    )
+    return found[:m], found[m:]

@@ -1,0 +1,17 @@
+from .content import Composition as Composition
+from .content import Feature as Feature
+from .content import Filter as Filter
+from .content import InputFile as InputFile
+from .content import ModelResult as ModelResult
+from .content import Part as Part
+from .content import ReportContent as ReportContent
+from .content import Restart as Restart
+from .content import SplitBy as SplitBy
+from .markdown import render_markdown as render_markdown
+from .page import Figure as Figure
+from .page import Highlight as Highlight
+from .page import Page as Page
+from .page import Section as Section
+from .page import Table as Table
+from .page import render_page as render_page
+from .training import report_page as report_page

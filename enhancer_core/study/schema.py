@@ -1,0 +1,107 @@
+"""Read the tables of a TOML file into dataclasses, checking every key and value."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from enhancer_core.errors import EnhancerError
+from enhancer_core.io.files import read_lines
+
+T = TypeVar("T")
+
+_SPELLED: Mapping[object, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a finite number",
+    bool: "true or false",
+}
+
+
+class RecipeError(EnhancerError):
+    """A recipe has a key, a value or a name that is not allowed."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read.
+    RecipeError
+        If it is not TOML.
+    """
+    text = "\n".join(line for _, line in read_lines(path))
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path}: not TOML: {error}") from error
+
+
+def made(kind: type[T], table: object, where: str) -> T:
+    """Make a dataclass of a table: every key a field, every value of the field's type.
+
+    Parameters
+    ----------
+    kind
+        A dataclass whose fields are text, numbers, true or false, or lists of these.
+    table
+        What stands in the recipe.
+    where
+        How an error calls it.
+
+    Raises
+    ------
+    RecipeError
+        If a key is unknown or missing, or a value is of another type.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Point:
+    ...     x: float
+    ...     tags: tuple[str, ...] = ()
+    >>> made(Point, {"x": 1, "tags": ["a"]}, "p.toml")
+    Point(x=1.0, tags=('a',))
+    >>> made(Point, {"y": 1}, "p.toml")
+    Traceback (most recent call last):
+    enhancer_core.study.schema.RecipeError: p.toml: 'y' is not known; allowed are x, tags
+    """
+    if not isinstance(table, Mapping):
+        raise RecipeError(f"{where}: {table!r} is not a table")
+    hints = get_type_hints(kind)
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    for key in table:
+        if key not in known:
+            raise RecipeError(f"{where}: '{key}' is not known; allowed are {', '.join(known)}")
+    for name, field in known.items():
+        required = field.default is MISSING and field.default_factory is MISSING
+        if required and name not in table:
+            raise RecipeError(f"{where}: '{name}' is missing")
+    values = {key: _value(hints[key], each, f"{where}: {key}") for key, each in table.items()}
+    try:
+        return kind(**values)
+    except EnhancerError as error:  # of the dataclass's own checks, which do not know the place
+        raise RecipeError(f"{where}: {error}") from error
+
+
+def _value(hint: object, value: object, where: str) -> object:
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = (each for each in get_args(hint) if each is not type(None))
+    if get_origin(hint) is tuple:
+        element = get_args(hint)[0]
+        if not isinstance(value, list):
+            raise RecipeError(f"{where} is {value!r}; allowed is a list of {_SPELLED[element]}")
+        return tuple(_value(element, each, where) for each in value)
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint or (hint is float and not math.isfinite(cast("float", value))):
+        raise RecipeError(f"{where} is {value!r}; allowed is {_SPELLED[hint]}")
+    return value

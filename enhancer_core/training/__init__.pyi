@@ -1,0 +1,11 @@
+from .ensemble import Part as Part
+from .ensemble import weighed as weighed
+from .gpu import arrangement as arrangement
+from .restart import Check as Check
+from .restart import Restart as Restart
+from .restart import discard_states as discard_states
+from .trainer import Trained as Trained
+from .trainer import Work as Work
+from .trainer import check_run as check_run
+from .trainer import train as train
+from .trainer import train_all as train_all

@@ -1,0 +1,261 @@
+"""Runs: data sets and a protocol to the networks that are kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from enhancer_core.data.augmentation import augment
+from enhancer_core.data.dataset import SplitDataset
+from enhancer_core.dna._numba import OBSTACLE
+from enhancer_core.errors import DatasetError
+from enhancer_core.metrics import roc_auc
+from enhancer_core.models.architecture import Architecture, Member
+from enhancer_core.models.calibration import Platt, calibrated, fit_platt
+from enhancer_core.models.cpu.learner import Learner
+from enhancer_core.models.network import Ensemble, Network, network_of, network_of_members
+from enhancer_core.models.regression import Regression, fit_best_hits, fit_k_mers
+from enhancer_core.models.transfer import Planted
+from enhancer_core.motifs.motif import Motif
+from enhancer_core.prediction.sequences import log_odds, probabilities
+from enhancer_core.training.config import TrainConfig
+from enhancer_core.training.ensemble import Part, weighed
+from enhancer_core.training.gpu import group_size, train_together
+from enhancer_core.training.restart import Check, Restart, State, Task, fingerprint, judged, visits
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What is kept, and every restart's history."""
+
+    network: Network | Ensemble
+    restarts: list[Restart]
+    members: list[int]  # indices of the restarts kept, the best by validation AUC first
+    calibration: Platt | None = None  # what was done to their log odds
+    parts: Sequence[Part] = ()  # of the ensemble, the networks first, where there are regressions
+
+    @property
+    def best(self) -> int:
+        """Index of the best restart by validation AUC."""
+        return self.members[0]
+
+
+def train(  # noqa: PLR0913
+    data: SplitDataset,
+    wanted: Architecture,
+    config: TrainConfig,
+    *,
+    planted: Planted | None = None,
+    motifs: Sequence[Motif] = (),
+    seed: int = 0,
+    threads: int = 1,
+    device: str = "cpu",
+    folder: Path | None = None,
+    progress: Callable[[int, Check], None] | None = None,
+) -> Trained:
+    """Train every restart on the training part, and keep the best one or few by validation AUC.
+
+    Parameters
+    ----------
+    data
+        Sequences with labels, in parts; the test part is not looked at.
+    wanted
+        The architecture; its length is the sequences'.
+    config
+        The protocol.
+    planted
+        Weights that every restart begins with in the place of those that it draws; they stay as
+        they are for the first `config.freeze` epochs. None draws all.
+    motifs
+        What the regression on best hits reads, if `config.regressions`; there is none without.
+    seed
+        Any whole number from 0; the same gives the same bytes on one machine's CPU.
+    threads
+        Restarts trained side by side, one core each; on a GPU, cores that prepare their steps.
+    device
+        A torch device. On other than "cpu", or where nothing can be compiled, all restarts are one
+        program, in as few groups as its memory allows; they see the same sequences in the same
+        order as on the CPU.
+    folder
+        An existing folder where each restart's state is saved at every check. States of the same
+        run that are there already are continued.
+    progress
+        Called with a restart's index and its newest check.
+
+    Returns
+    -------
+    Trained
+        The network is on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    DatasetError
+        If the sequences are not of the network's length, or not longer than the shift, or
+        nothing is planted that could be frozen.
+    MotifError
+        If a motif is flat.
+    ModelFileError
+        If a saved state is damaged, or belongs to another run.
+    """
+    work = [Work(data, planted=planted, motifs=motifs, folder=folder, progress=progress)]
+    return train_all(work, wanted, config, seed=seed, threads=threads, device=device)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One of several data sets to train on; the fields are `train`'s."""
+
+    data: SplitDataset
+    planted: Planted | None = None
+    motifs: Sequence[Motif] = ()
+    folder: Path | None = None
+    progress: Callable[[int, Check], None] | None = None
+
+
+def train_all(
+    works: Sequence[Work],
+    wanted: Architecture,
+    config: TrainConfig,
+    *,
+    seed: int = 0,
+    threads: int = 1,
+    device: str = "cpu",
+) -> list[Trained]:
+    """Train on several data sets, all restarts of all of them side by side.
+
+    Each gives what `train` gives of it alone; on a GPU to within rounding. Arguments and errors are
+    those of `train`.
+    """
+    tasks = [_task(work, wanted, config, seed=seed) for work in works]
+    # In seconds, and first, so that what they cannot read is told before what takes long.
+    regressions = [_regressions(work) if config.regressions else [] for work in works]
+    with ThreadPoolExecutor(threads) as pool:
+        every = [(task, index) for task in tasks for index in range(config.restarts)]
+        try:
+            if device == "cpu" and OBSTACLE is None:
+                states = [each.result() for each in [pool.submit(_train_alone, *e) for e in every]]
+            else:
+                states = [State(task, index) for task, index in every]
+                sets = [work.data.dataset.codes for work in works]
+                size = group_size(wanted, config, sets, device=device)
+                left = [state for state in states if not state.done]
+                for first in range(0, len(left), size):
+                    train_together(left[first : first + size], pool, device=device)
+        except BaseException:  # an interrupt too must not wait for what no one will read
+            for task in tasks:
+                task.stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    each = ([state for state in states if state.task is task] for task in tasks)
+    return [
+        _outcome(some, beside, threads=threads)
+        for some, beside in zip(each, regressions, strict=True)
+    ]
+
+
+def check_run(
+    data: SplitDataset, wanted: Architecture, config: TrainConfig, *, planted: Planted | None
+) -> None:
+    """Raise unless data, network, protocol and what is planted go together.
+
+    Raises
+    ------
+    DatasetError
+        As `train`.
+    """
+    length = data.dataset.codes.shape[1]
+    if length != wanted.length:
+        raise DatasetError(f"sequences of {length} bp; the network reads {wanted.length} bp")
+    if config.shift >= length:
+        raise DatasetError(
+            f"shift of {config.shift} bp is not allowed; at most {length - 1} for {length} bp"
+        )
+    if config.freeze and planted is None:
+        raise DatasetError(f"freeze of {config.freeze} epochs needs something that is planted")
+
+
+def _task(work: Work, wanted: Architecture, config: TrainConfig, *, seed: int) -> Task:
+    data, planted = work.data, work.planted
+    check_run(data, wanted, config, planted=planted)
+    learn = data.train
+    return Task(
+        codes=learn.codes,
+        labels=learn.labels.astype(np.int64),
+        validation=data.validation,
+        wanted=wanted,
+        config=config,
+        planted=planted,
+        seed=seed,
+        fingerprint=fingerprint(data, wanted, config, planted=planted, seed=seed),
+        folder=work.folder,
+        progress=work.progress,
+        stop=threading.Event(),
+    )
+
+
+def _train_alone(task: Task, index: int) -> State:
+    """Train a restart on one core, from wherever it is to the end."""
+    state, config = State(task, index), task.config
+    if state.done:
+        return state
+    learner = Learner(
+        task.wanted,
+        state.arrays["parameters"],
+        weight_decay=config.weight_decay,
+        average=config.average,
+    )
+    learner.restore(state.arrays, steps=state.steps)
+    while not state.done:
+        losses: list[float] = []
+        held = task.held(len(state.checks))
+        for visit in chain.from_iterable(visits(state, len(state.checks))):
+            if task.stop.is_set():
+                raise InterruptedError("another restart failed, or the run was interrupted")
+            codes = augment(task.codes[visit.rows], visit.moves, visit.turned, visit.letters)
+            labels = task.labels[visit.rows]
+            losses.append(learner.step(codes, labels, rate=visit.rate, mask=visit.mask, held=held))
+            if losses[-1] < config.stop_below_loss:
+                break
+        found = probabilities(network_of(task.wanted, learner.learned()), task.validation.codes)
+        check = judged(task, len(state.checks), float(np.mean(losses)), found)
+        ended = losses[-1] < config.stop_below_loss
+        state.note(check, learner.state(), steps=learner.steps, ended=ended)
+        task.tell(state.index, check)
+    return state
+
+
+def _regressions(work: Work) -> list[Regression]:
+    """Fit what joins the networks."""
+    data, motifs = work.data, work.motifs
+    return [fit_k_mers(data), *([fit_best_hits(data, motifs)] if motifs else [])]
+
+
+def _outcome(states: list[State], regressions: Sequence[Regression], *, threads: int) -> Trained:
+    """Choose what is kept of the restarts on one data set."""
+    task = states[0].task
+    wanted, config, check = task.wanted, task.config, task.validation
+    restarts = [Restart(state.index, state.checks, state.kept) for state in states]
+    ranked = sorted(restarts, key=lambda restart: -restart.auc)  # the earlier one, of equals
+    members = [restart.index for restart in ranked[: config.ensemble]]
+    kept = [Member(wanted, states[index].kept_parameters) for index in members]
+    network = network_of_members(kept)
+    if not config.calibrate:
+        return Trained(network, restarts, members)
+    odds = log_odds(network, check.codes, threads=threads)
+    parts: list[Part] = []
+    if regressions:
+        name = f"{len(kept)} networks" if len(kept) > 1 else "network"
+        parts.append(Part(name, len(kept), roc_auc(check.labels, odds)))
+        parts += [Part(each.name, len(each.members), each.auc) for each in regressions]
+        groups = [kept, *(each.members for each in regressions)]
+        kept = weighed(groups, check.codes, check.labels, threads=threads)
+        odds = log_odds(network_of_members(kept), check.codes, threads=threads)
+    by = fit_platt(check.labels, odds)
+    network = network_of_members([calibrated(each, by) for each in kept])
+    return Trained(network, restarts, members, by, parts)

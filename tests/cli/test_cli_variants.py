@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import gzip
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from enhancer_core.dna.codes import encode
+from enhancer_core.io.motifs import write_meme
+from enhancer_core.models.architecture import Architecture, Convolution
+from enhancer_core.models.model import load_model, save_model
+from enhancer_core.models.network import Network
+from enhancer_core.motifs.motif import Motif
+from enhancer_core.prediction.saturation import mutagenesis
+from tests.conftest import Ran
+from tests.prediction.test_variants import word_network
+
+Run = Callable[..., Ran]
+
+HEADER = (
+    "##fileformat=VCFv4.2",
+    '##INFO=<ID=AF,Number=A,Type=Float,Description="Frequency">',
+    "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ts1",
+)
+CHROMOSOME = "CCCCCCCCCCGATTACCCCCCCCCCCCCCC"  # GATTA at 10, 30 bp
+
+
+def vcf(*rows: str) -> str:
+    """Spell records `POS REF ALT INFO` of chr1."""
+    lines = []
+    for row in rows:
+        pos, ref, alt, info = row.split()
+        lines.append(f"chr1\t{pos}\trs{pos}\t{ref}\t{alt}\t50.00\tPASS\t{info}\tGT\t0|1")
+    return "\n".join([*HEADER, *lines, ""])
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in: genome.fa, its index, and a model that looks for GATTA in 20 bp."""
+    monkeypatch.chdir(tmp_path)
+    Path("genome.fa").write_text(f">chr1\n{CHROMOSOME}\n>chr2\nACGT\n")
+    Path("genome.fa.fai").write_text("chr1\t30\t6\t30\t31\nchr2\t4\t43\t4\t5\n")
+    save_model(Path("model.safetensors"), word_network("GATTA", length=20), {"seed": 0})
+    return tmp_path
+
+
+@pytest.fixture
+def score(here: Path, cli: Run) -> Callable[..., Ran]:
+    """Run `variants` on the text of a VCF."""
+
+    def run(text: str | bytes, *more: object, output: str = "out.vcf") -> Ran:
+        (here / "in.vcf").write_bytes(text if isinstance(text, bytes) else text.encode())
+        given = ["model.safetensors", "--genome", "genome.fa", "--vcf", "in.vcf", "-o", output]
+        return cli("variants", *given, *more)
+
+    return run
+
+
+def test_a_vcf_comes_back_with_effects_and_all_else_to_the_letter(
+    score: Callable[..., Ran], here: Path
+) -> None:
+    ran = score(vcf("12 A C AF=0.10;XX", "12 a t,<DEL> AF=0.500", "16 C . ."))
+    assert ran.status == 0
+    assert "3 records scored: out.vcf" in ran.err
+    assert "2 records have ALTs that were not scored; EC_SKIP says why" in ran.err
+    lines = (here / "out.vcf").read_text().splitlines()
+    assert [line for line in lines if "EC_" not in line] == list(HEADER)
+    assert [line.split(",")[0] for line in lines if line.startswith("##INFO=<ID=EC_")] == [
+        f"##INFO=<ID=EC_{name}" for name in ("REF", "ALT", "DIFF", "LOGIT", "SKIP")
+    ]
+    scored = "EC_REF=0.731059{0};EC_ALT=0.268941{0};EC_DIFF=-0.462117{0};EC_LOGIT=-2{0}"
+    assert lines[-3:] == [
+        f"chr1\t12\trs12\tA\tC\t50.00\tPASS\tAF=0.10;XX;{scored.format('')}\tGT\t0|1",
+        "chr1\t12\trs12\ta\tt,<DEL>\t50.00\tPASS\tAF=0.500;"
+        f"{scored.format(',.')};EC_SKIP=.,symbolic\tGT\t0|1",
+        "chr1\t16\trs16\tC\t.\t50.00\tPASS\tEC_SKIP=no_alt\tGT\t0|1",
+    ]
+
+
+def test_a_name_that_ends_in_gz_gives_bgzip_and_an_index_and_the_same_lines(
+    score: Callable[..., Ran], here: Path
+) -> None:
+    text = vcf("12 A C AF=0.10", "16 CC C .")
+    assert score(text).status == 0
+    assert score(text, "--threads", 2, "-q", output="out.vcf.gz") == Ran(0, "", "")
+    packed = (here / "out.vcf.gz").read_bytes()
+    assert gzip.decompress(packed) == (here / "out.vcf").read_bytes()
+    assert (here / "out.vcf.gz.tbi").is_file()
+    assert score(text, "--threads", 1, output="out.vcf.gz").status == 0
+    assert (here / "out.vcf.gz").read_bytes() == packed
+    again = score((here / "out.vcf").read_text(), output="again.vcf")
+    assert again.status == 0
+    assert (here / "again.vcf").read_bytes() == (here / "out.vcf").read_bytes()
+
+
+def test_a_vcf_without_records_gives_one_without(score: Callable[..., Ran], here: Path) -> None:
+    assert score(vcf()).status == 0
+    assert (here / "out.vcf").read_text().splitlines()[-1] == HEADER[-1]
+
+
+def test_skip_mismatch_lets_records_pass_with_their_reason(
+    score: Callable[..., Ran], here: Path
+) -> None:
+    ran = score(vcf("12 G C .", "12 A C ."), "--skip-mismatch")
+    assert ran.status == 0
+    assert "1 records have ALTs that were not scored" in ran.err
+    infos = [line.split("\t")[7] for line in (here / "out.vcf").read_text().splitlines()[-2:]]
+    assert infos[0] == "EC_SKIP=ref_mismatch"
+    assert infos[1].endswith("EC_LOGIT=-2")
+
+
+def test_names_matched_by_rule_are_reported(score: Callable[..., Ran]) -> None:
+    ran = score(vcf("12 A C .").replace("chr1", "1"))
+    assert ran.status == 0
+    assert "chromosome names matched by the rule chr1 = 1: 1 is chr1" in ran.err
+
+
+@pytest.mark.parametrize("output", ["out.vcf", "out.vcf.gz"])
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (vcf("12 A C .").split("\n", 3)[3], r"in\.vcf line 1: not VCF; the header must begin"),
+        (vcf("12 A C .", "13 G C ."), r"in\.vcf line 5: REF is G, but genome\.fa has T at chr1:13"),
+        (vcf("12 A C .").replace("chr1", "chr9"), r"in\.vcf line 4: chromosome 'chr9' \(or '9'\)"),
+        (vcf("12 A R ."), r"in\.vcf line 4: ALT 'R' has the letter 'R'; allowed are A C G T N"),
+        (vcf("0 A C ."), r"in\.vcf line 4: position 0, REF of 1 bp, is not inside chr1; allowed"),
+        (vcf("31 A C ."), r"in\.vcf line 4: position 31, REF of 1 bp, is not inside chr1; allowed"),
+        (gzip.compress(vcf("12 A C .").encode())[:-9], r"in\.vcf: the gzip data ends too early"),
+        ("", r"in\.vcf: empty; a VCF header is needed"),
+    ],
+    ids=["no header", "REF", "chromosome", "letters", "position 0", "past the end", "cut", "empty"],
+)
+def test_a_bad_vcf_is_refused_in_one_line_and_leaves_nothing(
+    score: Callable[..., Ran], here: Path, text: str | bytes, match: str, output: str
+) -> None:
+    ran = score(text, output=output)
+    assert ran.status == 2
+    (line,) = ran.err.splitlines()
+    assert line.startswith("enhancer-core: error: ")
+    assert re.search(match, line), line
+    assert {path.name for path in here.iterdir()} == {
+        "genome.fa", "genome.fa.fai", "model.safetensors", "in.vcf",
+    }  # fmt: skip
+
+
+def test_only_an_output_with_an_index_needs_sorted_input(score: Callable[..., Ran]) -> None:
+    text = vcf("16 C G .", "12 A C .")
+    assert score(text).status == 0
+    ran = score(text, output="out.vcf.gz")
+    assert ran.status == 2
+    assert "in.vcf line 5: position 12 after 16; sort the file (bcftools sort), or" in ran.err
+
+
+def test_without_pysam_only_compressed_output_stops(
+    score: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pysam", None)
+    assert score(vcf("12 A C .")).status == 0
+    ran = score(vcf("12 A C ."), output="out.vcf.gz")
+    assert ran.status == 2
+    assert ran.err.endswith("needs pysam: pip install pysam\n")
+
+
+# mutagenesis
+
+SEQUENCES = ">chr1:0-20\nCCCGATTACCCCCCCCCCCC\n>a/b c\nccccccccccccccccccnn\n"
+
+
+def test_mutagenesis_writes_a_table_of_every_change_and_a_plot_each(here: Path, cli: Run) -> None:
+    (here / "in.fa").write_text(SEQUENCES)
+    ran = cli("mutagenesis", "model.safetensors", "in.fa", "-o", "out")
+    assert ran.status == 0
+    assert {path.name for path in (here / "out").iterdir()} == {
+        "effects.tsv", "0001_chr1:0-20.svg", "0002_a_b.svg",
+    }  # fmt: skip
+    head, *lines = (here / "out" / "effects.tsv").read_text().splitlines()
+    assert head.split("\t") == [
+        "name", "position", "reference", "alternative", "probability_reference",
+        "probability_alternative", "difference", "logit_difference",
+    ]  # fmt: skip
+    assert len(lines) == 20 * 3 + 18 * 3
+    assert lines[9] == "chr1:0-20\t3\tG\tA\t0.731059\t0.268941\t-0.462117\t-2"
+    assert lines[0] == "chr1:0-20\t0\tC\tA\t0.731059\t0.731059\t0\t0"
+
+
+def test_mutagenesis_adds_slopes_and_the_hits_of_known_motifs(here: Path, cli: Run) -> None:
+    (here / "in.fa").write_text(SEQUENCES)
+    words = np.stack([np.eye(4)[:, encode([word])[0]] for word in ("GATTA", "TAATC")])
+    write_meme(here / "motifs.meme", [Motif("M1", words[0], alias="TF"), Motif("M2", words[1])])
+    given = ["mutagenesis", "model.safetensors", "in.fa", "--markdown", "--threads", 1]
+    wanted = ["--gradients", "--motifs", "motifs.meme", "--motif-p", 0.001]
+    ran = cli(*given, *wanted, "-o", "out")
+    assert ran.status == 0
+    # 16 places, two strands, two words of one chance in 1,024, two sequences
+    assert "2 hits of 2 motifs at p up to 0.001; uniform random DNA has about 0" in ran.err
+    assert (here / "out" / "hits.tsv").read_text().splitlines() == [
+        "name\tmotif\talias\tstart\tend\tstrand\tscore\tp\tattribution",
+        "chr1:0-20\tM1\tTF\t3\t8\t+\t9.76562\t0.000976562\t10",
+        "chr1:0-20\tM2\tNA\t3\t8\t-\t9.76562\t0.000976562\t10",
+    ]
+    head, *lines = (here / "out" / "gradients.tsv").read_text().splitlines()
+    assert head == "name\tposition\treference\tcontribution\tA\tC\tG\tT"
+    assert len(lines) == 2 * 20
+    slopes = [float(value) for value in lines[4].split("\t")[3:]]
+    assert lines[4].split("\t")[:3] == ["chr1:0-20", "4", "A"]
+    assert slopes[0] == slopes[1] > 0 > slopes[2]
+    assert sum(slopes[1:]) == pytest.approx(0, abs=1e-5)
+    assert lines[-1].split("\t")[2:4] == ["N", "0"]
+    plot = (here / "out" / "0001_chr1:0-20.svg").read_text()
+    assert ">slope</text>" in plot
+    assert "<title>M1 TF, p 0.00098</title>" in plot
+    report = (here / "out" / "report.md").read_text()
+    assert "In the second logo" in report
+    assert "uniform random DNA has about 0" in report
+
+    assert cli(*given, "-q", "-o", "plain") == Ran(0, "", "")
+    assert not {"hits.tsv", "gradients.tsv"} & {path.name for path in (here / "plain").iterdir()}
+    effects = [(here / name / "effects.tsv").read_bytes() for name in ("out", "plain")]
+    assert effects[0] == effects[1]
+
+
+def test_motifs_that_are_none_are_refused_before_there_is_output(here: Path, cli: Run) -> None:
+    (here / "in.fa").write_text(SEQUENCES)
+    given = ["mutagenesis", "model.safetensors", "in.fa", "-o", "out"]
+    for options, match in (
+        (["--motifs", "in.fa"], "in.fa line 2: "),
+        (["--motif-p", 0], "'--motif-p': 0.0 is not in the range 0<x<=1"),
+    ):
+        ran = cli(*given, *options)
+        assert (ran.status, ran.err.count("\n")) == (2, 1)
+        assert match in ran.err
+        assert not (here / "out").exists()
+
+
+def test_plots_beyond_a_number_are_left_out_and_said_to_be(here: Path, cli: Run) -> None:
+    (here / "in.fa").write_text(SEQUENCES)
+    ran = cli("mutagenesis", "model.safetensors", "in.fa", "--plots", 1, "-o", "out")
+    assert "1 of 2 sequences are drawn, the first; see --plots" in ran.err
+    assert len(list((here / "out").glob("*.svg"))) == 1
+
+
+def test_mutagenesis_does_not_depend_on_threads(here: Path, cli: Run) -> None:
+    architecture = Architecture(convolutions=(Convolution(2, 9, 4),), dense=(3,), length=120)
+    network = Network(architecture, generator=torch.Generator().manual_seed(0))
+    save_model(here / "random.safetensors", network, {"seed": 0})
+    sequence = "".join(np.random.default_rng(0).choice(list("ACGT"), 120))
+    (here / "in.fa").write_text(f">a\n{sequence}\n")
+    for threads in (1, 2):
+        given = ["random.safetensors", "in.fa", "--threads", threads, "-o", f"out{threads}"]
+        assert cli("mutagenesis", *given, "-q") == Ran(0, "", "")
+    for name in ("effects.tsv", "0001_a.svg"):
+        assert (here / "out1" / name).read_bytes() == (here / "out2" / name).read_bytes()
+    found = mutagenesis(load_model(here / "random.safetensors").network, encode([sequence])[0])
+    lines = (here / "out1" / "effects.tsv").read_text().splitlines()[1:]
+    written = [float(line.split("\t")[-1]) for line in lines]
+    np.testing.assert_allclose(written, found.effects.logit, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("", r"in\.fa: empty"),
+        (">a\nACGT\n", r"in\.fa line 1: record 'a' has 4 bp; the model reads 20"),
+        (SEQUENCES + ">z\nCCCGATTACCCCCCCCCCCX\n", r"in\.fa line 6: record 'z': letter 'X'"),
+    ],
+)
+def test_bad_sequences_are_refused_in_one_line_and_leave_nothing(
+    here: Path, cli: Run, text: str, match: str
+) -> None:
+    (here / "in.fa").write_text(text)
+    ran = cli("mutagenesis", "model.safetensors", "in.fa", "-o", "out")
+    assert ran.status == 2
+    (line,) = ran.err.splitlines()
+    assert re.search(match, line), line
+    assert not (here / "out").exists()

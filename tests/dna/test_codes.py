@@ -1,0 +1,173 @@
+"""Base codes, one-hot, strands and k-let counts: by hand, as properties, and every error."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from enhancer_core.dna.codes import (
+    ALPHABET,
+    CODE_OF_GENOME_LETTER,
+    NOT_DNA,
+    Codes,
+    check_codes,
+    decode,
+    describe_bad_letter,
+    encode,
+    gc_content,
+    k_let_counts,
+    one_hot,
+    reverse_complement,
+)
+from enhancer_core.errors import SequenceError
+
+dna = st.text(ALPHABET, min_size=1, max_size=30)
+codes_2d = st.tuples(st.integers(1, 5), st.integers(1, 20)).flatmap(
+    lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 4))
+)
+AMBIGUOUS = "RYSWKMBDHVryswkmbdhv"  # IUPAC's letters for two or three bases
+COMPLEMENT = dict(zip("ACGTN", "TGCAN", strict=True))
+
+
+def test_letters_of_either_case_become_codes() -> None:
+    codes = encode(["ACGTN", "acgtn"])
+    assert codes.dtype == np.uint8
+    assert codes.tolist() == [[0, 1, 2, 3, 4]] * 2
+
+
+@given(
+    st.integers(1, 20).flatmap(lambda n: st.lists(st.text("ACGTNacgtn", min_size=n, max_size=n)))
+)
+def test_decoding_gives_the_letters_back_in_upper_case(sequences: list[str]) -> None:
+    if sequences:
+        assert decode(encode(sequences)) == [sequence.upper() for sequence in sequences]
+
+
+@given(codes_2d)
+def test_encoding_gives_the_codes_back(codes: Codes) -> None:
+    assert (encode(decode(codes)) == codes).all()
+
+
+def test_decoding_takes_one_sequence_or_none() -> None:
+    assert decode(np.array([0, 4, 3], dtype=np.uint8)) == ["ANT"]
+    assert decode(np.zeros((0, 7), dtype=np.uint8)) == []
+
+
+def test_no_sequences_cannot_be_encoded() -> None:
+    with pytest.raises(SequenceError, match=r"^no sequences to encode; at least one is needed$"):
+        encode([])
+
+
+def test_sequences_of_two_lengths_cannot_be_encoded() -> None:
+    with pytest.raises(SequenceError, match=r"^sequence 2: length 3 differs from the first's, 4$"):
+        encode(["ACGT", "ACGT", "ACG"])
+
+
+@pytest.mark.parametrize(
+    ("sequence", "message"),
+    [
+        ("ACE", "letter 'E' at position 3 is not DNA; allowed are A C G T N"),
+        ("U", "letter 'U' at position 1 is not DNA; allowed are A C G T N"),
+        ("A-CE", "letter '-' at position 2 is not DNA; allowed are A C G T N"),
+        ("A\tC", r"letter '\x09' at position 2 is not DNA; allowed are A C G T N"),
+        ("Aé", r"letter '\xe9' at position 2 is not DNA; allowed are A C G T N"),
+        ("ACr", "letter 'r' at position 3 is an IUPAC ambiguity code; allowed are A C G T N"),
+    ],
+)
+def test_a_letter_that_is_not_dna_is_named_with_its_place(sequence: str, message: str) -> None:
+    with pytest.raises(SequenceError) as caught:
+        encode(["A" * len(sequence), sequence])
+    assert str(caught.value).startswith(f"sequence 1: {message}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("letter", AMBIGUOUS)
+def test_an_iupac_letter_is_no_base_but_reads_as_n_in_a_genome(letter: str) -> None:
+    letters = np.frombuffer(letter.encode(), dtype=np.uint8)
+    assert "is an IUPAC ambiguity code" in describe_bad_letter(letters)
+    assert CODE_OF_GENOME_LETTER[letters].tolist() == [4]
+
+
+def test_every_other_byte_is_not_dna() -> None:
+    others = list(set(range(256)) - set(f"ACGTNacgtn{AMBIGUOUS}".encode()))
+    assert (CODE_OF_GENOME_LETTER[others] == NOT_DNA).all()
+
+
+@pytest.mark.parametrize("use", [check_codes, decode, one_hot])
+def test_a_code_above_four_is_named_with_its_place(use: object) -> None:
+    codes = np.array([[0, 1, 2], [3, 9, 5]], dtype=np.uint8)
+    message = r"^code 9 at \(1, 1\) is not a base; allowed are 0 to 4$"
+    with pytest.raises(SequenceError, match=message):
+        use(codes)  # type: ignore[operator]
+
+
+def test_no_codes_are_fine() -> None:
+    check_codes(np.zeros((0, 4), dtype=np.uint8))
+
+
+def test_one_hot_has_channels_in_the_order_acgt_and_quarters_for_n() -> None:
+    spread = one_hot(encode(["ACGTN"]))
+    assert spread.dtype == np.float32
+    assert spread.flags.c_contiguous
+    rows = [[1, 0, 0, 0, 0.25], [0, 1, 0, 0, 0.25], [0, 0, 1, 0, 0.25], [0, 0, 0, 1, 0.25]]
+    assert spread.tolist() == [rows]
+
+
+@given(codes_2d)
+def test_every_column_of_a_one_hot_adds_up_to_one(codes: Codes) -> None:
+    assert (one_hot(codes).sum(axis=1) == 1).all()
+
+
+@given(codes_2d)
+def test_the_other_strand_of_a_one_hot_is_the_one_hot_flipped_both_ways(codes: Codes) -> None:
+    assert (one_hot(reverse_complement(codes)) == one_hot(codes)[:, ::-1, ::-1]).all()
+
+
+@given(dna)
+def test_the_other_strand_is_read_backwards_with_complements(sequence: str) -> None:
+    expected = "".join(COMPLEMENT[letter] for letter in reversed(sequence))
+    assert decode(reverse_complement(encode([sequence]))) == [expected]
+    assert decode(reverse_complement(encode([sequence])[0])) == [expected]
+
+
+@given(codes_2d)
+def test_the_other_strand_of_the_other_strand_is_the_sequence(codes: Codes) -> None:
+    before = codes.copy()
+    assert (reverse_complement(reverse_complement(codes)) == codes).all()
+    assert (codes == before).all()
+
+
+@given(dna, st.data())
+def test_k_lets_are_counted_as_plain_python_counts_them(sequence: str, data: st.DataObject) -> None:
+    k = data.draw(st.integers(1, len(sequence)))
+    words = Counter(sequence[i : i + k] for i in range(len(sequence) - k + 1))
+    counts = k_let_counts(encode([sequence])[0], k)
+    assert counts == words
+    assert sum(counts.values()) == len(sequence) - k + 1
+
+
+def test_k_lets_overlap() -> None:
+    assert k_let_counts(encode(["AAAN"])[0], 2) == {"AA": 2, "AN": 1}
+
+
+@pytest.mark.parametrize("k", [-1, 0, 5])
+def test_a_k_outside_the_sequence_is_refused(k: int) -> None:
+    message = rf"^k of {k} is not allowed for 4 bp; allowed are 1 to length$"
+    with pytest.raises(SequenceError, match=message):
+        k_let_counts(encode(["ACGT"])[0], k)
+
+
+def test_gc_content_leaves_n_out() -> None:
+    measured = gc_content(encode(["GCAT", "GNNN", "ANNT", "NNNN"]))
+    assert measured.dtype == np.float64
+    np.testing.assert_array_equal(measured, [0.5, 1, 0, np.nan])
+
+
+@given(codes_2d)
+def test_gc_content_is_the_same_on_both_strands(codes: Codes) -> None:
+    np.testing.assert_array_equal(gc_content(codes), gc_content(reverse_complement(codes)))

@@ -1,0 +1,188 @@
+"""Machine code that is kept: found by later processes, and only where it fits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special
+
+from enhancer_core.dna._numba import compiled
+from enhancer_core.dna.codes import Codes
+from enhancer_core.io.fasta import write_fasta
+from enhancer_core.models.architecture import Architecture, Convolution
+from enhancer_core.models.cpu import aot, object_cache, signatures
+from enhancer_core.models.cpu.expit import expit
+from enhancer_core.models.cpu.layout import LAYER, Floats
+from enhancer_core.models.cpu.signatures import Argument, Kind, spell
+from enhancer_core.models.model import save_model
+from enhancer_core.models.network import Network
+
+NAMES = ("pack", "forward", "substitute", "fragments", "slide", "windows", "expit32", "expit64")
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    codes: Codes = np.random.default_rng(0).integers(0, 5, (50, 60), dtype=np.uint8)
+    write_fasta(tmp_path / "some.fa", [str(i) for i in range(50)], codes)
+    wanted = Architecture(convolutions=(Convolution(4, 7, 4),), dense=(8,), length=60)
+    save_model(tmp_path / "model.safetensors", Network(wanted), {})
+    return tmp_path
+
+
+def predict(folder: Path, **environment: str) -> tuple[bytes, set[str]]:
+    """Predict in a new process: give the table, and the top modules that it imported."""
+    args = ["predict", "model.safetensors", "some.fa", "--device", "cpu", "-q", "-o", "out.tsv"]
+    code = "import atexit, sys; atexit.register(lambda: print(*sys.modules));"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code} from enhancer_core.cli import main; main({args})"],
+        cwd=folder,
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    return (folder / "out.tsv").read_bytes(), loaded
+
+
+def test_prediction_imports_numba_once_and_then_never(inputs: Path) -> None:
+    first, compiling = predict(inputs, NUMBA_CACHE_DIR="kept")
+    again, loaded = predict(inputs, NUMBA_CACHE_DIR="kept")
+    assert "numba" in compiling
+    assert not loaded & {"numba", "scipy", "torch"}
+    assert first == again
+
+
+def test_code_that_is_damaged_is_made_again(inputs: Path) -> None:
+    first, _ = predict(inputs, NUMBA_CACHE_DIR="kept")
+    files = sorted((inputs / "kept" / "enhancer_core").glob("*.o"))
+    assert len(files) == 3
+    for path, content in zip(files, (b"", b"\x1f\x8b\x08", b"0" * 5000), strict=True):
+        path.write_bytes(content)
+    again, compiling = predict(inputs, NUMBA_CACHE_DIR="kept")
+    assert "numba" in compiling
+    assert first == again
+    assert "numba" not in predict(inputs, NUMBA_CACHE_DIR="kept")[1]
+
+
+def test_without_a_place_to_keep_code_all_is_the_same(inputs: Path) -> None:
+    (inputs / "file").write_text("")
+    first, _ = predict(inputs)
+    again, compiling = predict(inputs, NUMBA_CACHE_DIR=str(inputs / "file"))
+    assert "numba" in compiling
+    assert first == again
+
+
+def test_code_for_another_processor_has_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "here")
+    key = object_cache._key.__wrapped__  # what it is cached from
+    here = key()
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    assert key() != here
+    assert key() == key()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_machine_code_needs_nothing_of_python(name: str) -> None:
+    assert aot.machine_code(name)  # else it raises
+
+
+def test_what_would_need_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    @compiled
+    def fails(found: Floats, n: int) -> None:
+        if n < 0:
+            raise ValueError("negative")
+        found[0] = n
+
+    kinds = Kind(np.dtype(np.float32)), Kind(None)
+    monkeypatch.setitem(aot._KERNELS, "fails", fails)
+    monkeypatch.setitem(signatures.SIGNATURES, "fails", kinds)
+    with pytest.raises(RuntimeError, match="machine code of 'fails' needs "):
+        aot.machine_code("fails")
+
+
+def test_arrays_are_spelled_as_addresses_and_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    floats = np.dtype(np.float32)
+    monkeypatch.setitem(
+        signatures.SIGNATURES, "some", (Kind(floats, 2), Kind(None), Kind(floats), Kind(floats))
+    )
+    array = np.zeros((2, 3), np.float32)
+    address = array.ctypes.data
+    assert spell("some", [array, 5, array[1]]) == [address, 2, 3, 5, address + 12, 3]
+    assert spell("some", [array[0, :2]], first=3) == [address, 2]
+
+
+FLOATS, CODES, LAYERS = np.zeros(9, np.float32), np.zeros(9, np.uint8), np.zeros(2, LAYER)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "match"),
+    [
+        (
+            "expit64",
+            [np.zeros(3), FLOATS],
+            r"2: float32 \(9,\); allowed is float64, ndim 1, C order",
+        ),
+        ("expit32", [FLOATS[::2]], r"1: float32 \(5,\) not in C order; allowed is float32, ndim 1"),
+        ("forward", [CODES], r"1: uint8 \(9,\); allowed is uint8, ndim 2, C order"),
+        ("expit32", [7], "1: 7; allowed is float32, ndim 1, C order"),
+        ("pack", [FLOATS], r"1: float32 \(9,\); allowed is records of channels, width, .*, ndim 1"),
+        ("slide", [CODES, np.zeros(2, int), LAYERS, FLOATS], "4: .*; allowed is a whole number"),
+    ],
+)
+def test_what_machine_code_would_misread_is_refused(
+    name: str, arguments: list[Argument], match: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{name}, argument {match}"):
+        spell(name, arguments)
+
+
+def test_what_would_be_misread_does_not_reach_machine_code() -> None:
+    found = np.full(9, 5, np.float32)
+    with pytest.raises(
+        TypeError, match=r"^expit32, argument 1: float64 \(9,\); allowed is float32"
+    ):
+        object_cache.entry("expit32", found)(np.zeros(9))
+    assert (found == 5).all()
+
+
+def test_machine_code_is_not_called_with_too_few_arguments_or_too_many() -> None:
+    one = np.zeros(1)
+    with pytest.raises(TypeError, match=r"^expit64: 1 arguments; allowed are 2$"):
+        object_cache.entry("expit64")(one)
+    with pytest.raises(TypeError, match=r"^expit64: 3 arguments; allowed are 2$"):
+        object_cache.entry("expit64", one)(one, one)
+
+
+def test_arguments_given_first_are_those_of_each_call() -> None:
+    found = np.empty(2)
+    logistic = object_cache.entry("expit64", found)
+    for value in (0.0, 1.0):
+        logistic(np.full(2, value))
+        assert found.tolist() == special.expit([value, value]).tolist()
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False), min_size=1))
+def test_probabilities_of_float32_are_those_of_scipy_to_the_bit(values: list[float]) -> None:
+    log_odds = np.array(values, np.float32)
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(expit(log_odds), special.expit(log_odds))
+
+
+@given(st.lists(st.floats(allow_nan=False), min_size=1))
+def test_probabilities_of_float64_are_those_of_scipy_to_the_bit(values: list[float]) -> None:
+    log_odds = np.array(values)
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(expit(log_odds), special.expit(log_odds))
+
+
+def test_probabilities_have_the_shape_of_what_they_are_of() -> None:
+    log_odds = np.arange(6, dtype=np.float64).reshape(2, 3)
+    assert expit(log_odds[:, ::2]).tolist() == special.expit(log_odds[:, ::2]).tolist()

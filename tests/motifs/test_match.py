@@ -1,0 +1,220 @@
+"""Matches with a database: TOMTOM's p-values against enumeration, and what chance matches."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from enhancer_core.errors import MotifError
+from enhancer_core.io.motifs import read_motifs
+from enhancer_core.motifs.match import FEWEST, FLAT, best_matches, nearest_query, p_values
+from enhancer_core.motifs.motif import (
+    BUILTIN,
+    Motif,
+    information_content,
+    ppm,
+    reverse_complement,
+    similarity,
+)
+
+STEPS = 100  # from a column's median score to the farthest
+
+
+def random_motifs(
+    n: int, widths: tuple[int, int], rng: np.random.Generator, *, concentration: float = 0.3
+) -> list[Motif]:
+    """Draw columns from a Dirichlet distribution, the flatter the higher its concentration."""
+    lengths = rng.integers(*widths, n, endpoint=True)
+    return [
+        Motif(str(i), rng.dirichlet([concentration] * 4, width).T)
+        for i, width in enumerate(lengths.tolist())
+    ]
+
+
+def enumerated_p_values(query: Motif, targets: list[Motif]) -> list[float]:
+    """Follow the definition: score alignments one by one, against every draw of columns."""
+    drawn = np.concatenate([motif.pfm for motif in targets], axis=1)
+    drawn = np.concatenate([drawn, drawn[::-1]], axis=1)  # a column on the other strand
+    medians, widest = [], 0.0
+    for column in ppm(query.pfm).T:
+        scores = -np.linalg.norm(drawn.T - column, axis=1)
+        medians.append(float(np.median(scores)))
+        widest = max(widest, float(np.abs(scores - medians[-1]).max()))
+
+    def score(position: int, column: np.ndarray) -> int:
+        distance = float(np.linalg.norm(query.pfm[:, position] - column))
+        return round((-distance - medians[position]) / widest * STEPS)
+
+    def chance_below(first: int, last: int, reached: int) -> float:
+        """Draw columns for positions first to last in every way."""
+        each = [[score(i, column) for column in drawn.T] for i in range(first, last)]
+        sums = [sum(draw) for draw in product(*each)]
+        return sum(total < reached for total in sums) / len(sums)
+
+    found = []
+    for target in targets:
+        spans, best = [], -(10**9)
+        for matrix in (target.pfm, reverse_complement(target.pfm)):
+            for offset in range(1 - query.width, target.width):
+                first, last = max(0, -offset), min(query.width, target.width - offset)
+                spans.append((first, last))
+                total = sum(score(i, matrix[:, i + offset]) for i in range(first, last))
+                best = max(best, total)
+        found.append(1 - float(np.prod([chance_below(*span, best) for span in spans])))
+    return found
+
+
+@pytest.mark.parametrize("width", [1, 2])
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_p_values_are_those_of_every_draw_of_columns(width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    # Whole fifths, so that columns and their distances coincide now and then.
+    targets = [
+        Motif(str(i), rng.multinomial(5, [0.25] * 4, rng.integers(1, 3)).T / 5)
+        for i in range(FEWEST)
+    ]
+    query = Motif("query", rng.dirichlet([0.5] * 4, width).T)
+    expected = enumerated_p_values(query, targets)
+    # Scores half way between two steps may round either way, a step in a hundred.
+    np.testing.assert_allclose(p_values([query], targets)[0], expected, atol=0.02)
+    assert np.median(np.abs(p_values([query], targets)[0] - expected)) < 1e-9
+
+
+def test_p_values_do_not_depend_on_the_strand(rng: np.random.Generator) -> None:
+    targets = random_motifs(40, (5, 12), rng)
+    queries = random_motifs(5, (4, 14), rng)
+    flipped = [Motif(motif.name, reverse_complement(motif.pfm)) for motif in queries]
+    np.testing.assert_allclose(p_values(queries, targets), p_values(flipped, targets))
+    turned = [Motif(motif.name, reverse_complement(motif.pfm)) for motif in targets]
+    np.testing.assert_allclose(p_values(queries, targets), p_values(queries, turned))
+
+
+def test_a_motif_is_nearest_to_itself_however_it_is_cut(rng: np.random.Generator) -> None:
+    targets = random_motifs(60, (10, 14), rng)
+    for index in range(5):
+        part = Motif("part", reverse_complement(targets[index].pfm[:, 2:9]))
+        found = p_values([part], targets)[0]
+        assert found.argmin() == index
+        assert found[index] < 1e-4
+        match = best_matches([part], targets)[0]
+        assert match is not None
+        assert match.target is targets[index]
+        assert match.similarity == pytest.approx(similarity([part], [targets[index]]).scores[0, 0])
+        # The query's reverse complement starts at position 2.
+        assert (match.offset, match.strand) == (2, -1)
+        assert match.p == found[index]
+
+
+def test_p_values_of_unrelated_motifs_are_spread_evenly(rng: np.random.Generator) -> None:
+    targets = random_motifs(200, (6, 12), rng)
+    found = p_values(random_motifs(40, (9, 9), rng), targets)
+    # Not quite even: alignments of one pair share columns, and scores are whole steps. 8,000 pairs,
+    # 40 of them independent, have shares within .1 of what they should be.
+    for share in (0.01, 0.1, 0.5):
+        assert abs((found < share).mean() - share) < 0.1 * np.sqrt(share)
+
+
+def test_q_values_are_of_benjamini_and_hochberg(rng: np.random.Generator) -> None:
+    targets = random_motifs(30, (6, 8), rng)
+    query = Motif("query", targets[4].pfm)
+    match = best_matches([query], targets)[0]
+    assert match is not None
+    found = np.sort(p_values([query], targets)[0])
+    ranks = np.arange(1, 31)
+    expected = min(
+        float(p * 30 / rank) for p, rank in zip(found, ranks, strict=True) if p >= match.p
+    )
+    assert match.q == pytest.approx(expected)
+
+
+def test_flat_motifs_match_nothing(rng: np.random.Generator) -> None:
+    # Long targets with flat columns, as databases have them, are what such a motif is nearest to.
+    targets = random_motifs(40, (6, 12), rng)
+    for width in range(15, 35):
+        pfm = np.full((4, width), 0.25) + 0.1 * rng.random((4, width))
+        pfm[:, 5:8] = np.eye(4)[:, :3]
+        targets.append(Motif(f"long {width}", pfm))
+    made = [np.full((4, 9), 0.25), np.full((4, 9), 0.25) + 1e-9 * rng.random((4, 9))]
+    for composition in ([1, 1, 1, 1], [2, 3, 3, 2], [3, 2, 2, 3]):
+        for concentration in (1e6, 100, 20, 8):
+            weights = np.array(composition) / sum(composition) * 4 * concentration
+            made += [rng.dirichlet(weights, 9).T for _ in range(20)]
+    motifs = [Motif(str(i), pfm) for i, pfm in enumerate(made)]
+    assert max(information_content(pfm).sum() for pfm in made) < FLAT
+    significant = (p_values(motifs, targets) < 0.001).any(axis=1)
+    assert significant.mean() > 0.5  # what this rule is for
+    assert best_matches(motifs, targets) == [None] * len(motifs)
+
+
+def test_a_motif_is_flat_below_two_bits() -> None:
+    targets = random_motifs(3, (6, 6), np.random.default_rng(0))
+    one_base = np.full((4, 5), 0.25)
+    one_base[:, 2] = [1, 0, 0, 0]  # 2 bits
+    nearly = one_base.copy()
+    nearly[:, 2] = [0.99, 0.01, 0, 0]
+    whole, less = best_matches([Motif("2 bits", one_base), Motif("1.9 bits", nearly)], targets)
+    assert whole is not None
+    assert less is None
+
+
+@pytest.mark.parametrize("name", ["JASPAR2022_vertebrates.pfm", "H12CORE_meme_format.meme"])
+def test_random_motifs_seldom_match_in_public_databases(
+    real_data: Path, name: str, rng: np.random.Generator
+) -> None:
+    database = read_motifs(real_data / "motifs" / name)
+    motifs = [
+        motif
+        for concentration in (2, 1, 0.5, 0.2)  # 2 to 10 bits
+        for motif in random_motifs(20, (9, 9), rng, concentration=concentration)
+    ]
+    false = sum(match is not None and match.q < 0.05 for match in best_matches(motifs, database))
+    assert false <= 13  # of 80 with a chance of .05 each, more come 4 times in 100,000
+
+
+def test_known_motifs_match_their_families_in_a_public_database(real_data: Path) -> None:
+    database = read_motifs(real_data / "motifs" / "H12CORE_meme_format.meme")
+    for name, match in zip(BUILTIN, best_matches(list(BUILTIN.values()), database), strict=True):
+        assert match is not None
+        assert match.target.name.startswith(name[:4]), match
+        assert match.similarity > 0.9
+        assert match.q < 0.01
+
+
+def test_a_small_database_gives_matches_without_p_values(rng: np.random.Generator) -> None:
+    targets = random_motifs(FEWEST - 1, (6, 8), rng)
+    match = best_matches(targets[3:4], targets)[0]
+    assert match is not None
+    assert match.target is targets[3]
+    assert np.isnan([match.p, match.q]).all()
+    with pytest.raises(MotifError, match=f"{FEWEST - 1} targets; p-values need at least {FEWEST}"):
+        p_values(targets[3:4], targets)
+
+
+def test_the_query_nearest_to_a_target_is_judged_as_it_is_beside_all_targets(
+    rng: np.random.Generator,
+) -> None:
+    targets = random_motifs(40, (8, 12), rng)
+    queries = [*random_motifs(3, (9, 9), rng), targets[7], targets[30]]
+    row, match = nearest_query(queries, targets, index=7)
+    assert (row, match.target, match.offset, match.strand) == (3, targets[7], 0, 1)
+    assert match.similarity == pytest.approx(1)
+    best = best_matches(queries, targets)[3]
+    assert best is not None
+    assert (match.p, match.q) == (best.p, best.q)
+    other = nearest_query(queries[:1], targets, index=7)[1]  # not what it is most like
+    assert other.target is targets[7]
+    assert other.p == pytest.approx(p_values(queries[:1], targets)[0, 7])
+    assert other.q >= other.p
+
+
+def test_motifs_are_needed_on_both_sides() -> None:
+    with pytest.raises(MotifError, match="at least one query and one target"):
+        best_matches([], [BUILTIN["CEBPA"]])
+    with pytest.raises(MotifError, match="at least one query and one target"):
+        best_matches([BUILTIN["CEBPA"]], [])

@@ -1,0 +1,129 @@
+"""When a study takes a run's result as it is, and when it does the run again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from enhancer_core import __version__
+from enhancer_core.io.fasta import write_fasta
+from enhancer_core.io.motifs import write_meme
+from enhancer_core.models.model import load_model
+from enhancer_core.motifs.motif import BUILTIN
+from enhancer_core.prediction.sequences import probabilities
+from enhancer_core.study import runner
+from enhancer_core.study.data import digest, load
+from enhancer_core.study.runner import RESULT_FILE, run_study
+from enhancer_core.study.toml import read_study
+
+RECIPE = """
+[defaults]
+data = ["d"]
+restarts = 1
+epochs = 1
+network = "tf"
+[[data]]
+name = "d"
+positives = ["p.fa"]
+background = ["n.fa"]
+[[run]]
+name = "planted"
+plant_motifs = ["planted.meme"]
+[[run]]
+name = "sought"
+motifs = ["sought.meme:HNF4A_NAME"]
+[[run]]
+name = "further"
+initial = "planted"
+[[run]]
+name = "plain"
+""".replace("HNF4A_NAME", BUILTIN["HNF4A"].name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Forty sequences of each class, two files of motifs, and a finished study of them."""
+    codes = np.random.default_rng(0).integers(0, 4, (80, 60), dtype=np.uint8)
+    for name, some in (("p", codes[:40]), ("n", codes[40:])):
+        write_fasta(tmp_path / f"{name}.fa", [f"{name}{i}" for i in range(40)], some)
+    for name in ("planted", "sought"):
+        write_meme(tmp_path / f"{name}.meme", [BUILTIN["HNF4A"]])
+    (tmp_path / "r.toml").write_text(RECIPE)
+    (tmp_path / "out").mkdir()
+    do(tmp_path)
+    return tmp_path
+
+
+def do(folder: Path) -> Mapping[str, Any]:
+    study = read_study(folder / "r.toml")
+    return run_study(study, folder / "out", data_folder=folder).runs
+
+
+def done_again(folder: Path) -> set[str]:
+    """Go on with the study, and name the runs that were done once more."""
+    kept = {p: p.stat().st_mtime_ns for p in folder.rglob(RESULT_FILE)}
+    do(folder)
+    return {p.parent.name for p, time in kept.items() if p.stat().st_mtime_ns != time}
+
+
+def test_a_run_is_done_again_where_a_file_that_it_reads_has_changed(folder: Path) -> None:
+    assert done_again(folder) == set()
+    write_meme(folder / "planted.meme", [BUILTIN["CEBPA"]])
+    assert done_again(folder) == {"planted", "further"}
+    write_meme(folder / "sought.meme", [BUILTIN["HNF4A"], BUILTIN["CEBPA"]])
+    assert done_again(folder) == {"sought"}
+    text = (folder / "n.fa").read_text().splitlines()
+    text[1] = text[1][::-1]
+    (folder / "n.fa").write_text("\n".join([*text, ""]))
+    assert done_again(folder) == {"planted", "sought", "further", "plain"}
+    assert done_again(folder) == set()
+
+
+def test_what_finished_studies_hold_stays_good_where_no_motif_file_is_read(folder: Path) -> None:
+    runs = do(folder)
+    (recipe,) = read_study(folder / "r.toml").recipes
+    data = {"positives": ["p.fa"], "background": ["n.fa"]}
+    settings = {"data": ["d"], "epochs": 1, "network": "tf", "restarts": 1, "tests": ["d"]}
+    of = {"d": [digest(load(recipe.data, folder, seed=0)["d"]), data]}
+
+    def key(settings: Mapping[str, Any], *needed: str, **more: object) -> str:
+        said = {
+            "data": of, "needed": {name: runs[name]["fingerprint"] for name in needed}, "seed": 0,
+            "settings": settings, "version": __version__, **more,
+        }  # fmt: skip
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    assert runs["plain"]["fingerprint"] == key(settings)
+    further = {**settings, "initial": "planted"}
+    assert runs["further"]["fingerprint"] == key(further, "planted")
+    files = {"planted.meme": hashlib.sha256((folder / "planted.meme").read_bytes()).hexdigest()}
+    planted = {**settings, "plant_motifs": ["planted.meme"]}
+    assert runs["planted"]["fingerprint"] == key(planted, files=files)
+
+
+def test_no_result_stands_beside_a_model_that_it_is_not_of(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = RECIPE.replace('name = "plain"', 'name = "plain"\nlearning_rate = 0.01')
+    (folder / "r.toml").write_text(changed)
+    with monkeypatch.context() as patch:
+
+        def kill(path: Path, _: Mapping[str, Any]) -> None:
+            raise KeyboardInterrupt(path)
+
+        patch.setattr(runner, "write_json", kill)  # after the model is written
+        with pytest.raises(KeyboardInterrupt):
+            do(folder)
+    model = (folder / "out" / "runs" / "plain" / "model.safetensors").read_bytes()
+    (folder / "r.toml").write_text(RECIPE)
+    told = do(folder)["plain"]["tests"]["d"]
+    assert (folder / "out" / "runs" / "plain" / "model.safetensors").read_bytes() != model
+    test = load(read_study(folder / "r.toml").recipes[0].data, folder, seed=0)["d"].test
+    scores = probabilities(load_model(folder / "out" / "runs" / "plain"), test.codes)
+    assert told["positives"] == pytest.approx(scores[test.labels].tolist(), rel=1e-5)

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import pytest
+from sklearn.metrics import roc_curve
+
+from enhancer_core.metrics import Estimate
+from enhancer_core.report.study import text
+from enhancer_core.report.study.headlines import controlled
+from enhancer_core.study.recipe import Data, Recipe, Run, Study
+from enhancer_core.study.results import Result, auc, difference, mean, recommended_k, roc_points
+
+RESULT = {
+    "tests": {
+        "t": {
+            "auc": {"value": 0.75, "low": 0.5, "high": 1.0},
+            "positives": [4.0, 2.0],
+            "negatives": [3.0, 1.0],
+        }
+    }
+}
+
+
+def test_a_figure_is_that_of_its_test() -> None:
+    assert auc(RESULT, "t") == Estimate(0.75, 0.5, 1.0)
+
+
+def test_a_run_differs_from_itself_by_nothing() -> None:
+    assert difference(RESULT, RESULT, "t") == Estimate(0, 0, 0)
+
+
+def test_the_roc_curve_is_scikit_learns() -> None:
+    x, y = roc_points(RESULT, "t")
+    rates, hits, _ = roc_curve([1, 1, 0, 0], [4, 2, 3, 1])
+    assert (rates.tolist(), hits.tolist()) == ([0, 0, 0.5, 0.5, 1], [0, 0.5, 0.5, 1, 1])
+    assert (y[0], y[-1]) == (0.5, 1)
+    assert y[x < 0.5].max() == 0.5
+    assert y[x > 0.5].min() == 1
+
+
+def test_a_mean_of_n_tests_has_an_interval_the_root_of_n_narrower() -> None:
+    found = mean([Estimate(0.7, 0.6, 0.8)] * 4)
+    assert found.value == pytest.approx(0.7)
+    assert found.high - found.low == pytest.approx(0.1)
+
+
+def test_the_smallest_k_that_fulfils_the_rule_is_recommended() -> None:
+    background = {1: Estimate(0.7, 0.68, 0.72), 2: Estimate(0.55, 0.53, 0.57)}
+    background |= {3: Estimate(0.52, 0.5, 0.54), 4: Estimate(0.5, 0.48, 0.52)}
+    positives = dict.fromkeys((1, 2, 4), Estimate(0.9, 0.89, 0.91))
+    positives[3] = Estimate(0.9, 0.89, 0.91)
+    assert recommended_k(background, positives) == 2
+    positives[2] = Estimate(0.6, 0.56, 0.64)  # its interval reaches into the background's
+    assert recommended_k(background, positives) == 3
+    assert recommended_k({1: background[1]}, positives) is None
+
+
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        (Estimate(0.02, 0.01, 0.03), "the strategy itself adds something"),
+        (Estimate(-0.02, -0.03, -0.01), "the control does better"),
+        (Estimate(0.0, -0.01, 0.01), "does not show that the strategy itself adds anything"),
+    ],
+)
+def test_a_strategys_control_decides_what_is_said_of_it(over: Estimate, said: str) -> None:
+    gain = Estimate(0.05, 0.04, 0.06)
+    sentence = text.with_control("planted", "base", gain, "wide", over)
+    assert sentence.startswith("Planted is better than base by 0.050")
+    assert said in sentence
+
+
+def test_the_papers_figure_is_set_beside_ours() -> None:
+    inside = text.beside_paper("network", Estimate(0.8, 0.78, 0.82), 0.81)
+    assert inside == (
+        "Network: 0.800 (0.780–0.820); paper 0.81; the paper's lies inside the interval."
+    )
+    assert "0.090 above the paper's" in text.beside_paper("n", Estimate(0.9, 0.88, 0.92), 0.81)
+
+
+def test_what_was_asked_for_is_said_to_be_reached_or_not() -> None:
+    gain = Estimate(0.03, 0.01, 0.05)
+    assert "Gain reaches the bar of 0.03 set" in text.reached("gain", gain, 0.03)
+    assert "Gain does not reach the bar of 0.04 set" in text.reached("gain", gain, 0.04)
+
+
+def test_strategies_on_real_and_on_simulated_data_are_counted_apart() -> None:
+    def recipe(name: str, data: Data) -> Recipe:
+        first = Run(name=name, title=f"{name} strategy", data=("d",))
+        control = Run(name=f"{name}_control", data=("d",), control_of=name)
+        return Recipe(
+            name=name, title="", text="", data=(data,), runs=(first, control), searches=(),
+            sections=(),
+        )  # fmt: skip
+
+    def scored(*positives: float) -> Result:
+        return {"tests": {"d": {"positives": positives * 20, "negatives": (1.0, 2.0) * 20}}}
+
+    study = Study(
+        title="",
+        recipes=(
+            recipe("liver", Data(name="d", positives=("p.fa",), background=("b.fa",))),
+            recipe("windows", Data(name="d", genome="g.fa", number=100)),
+            recipe("world", Data(name="d", world="human", number=100)),
+            recipe("planted", Data(name="d", simulate="CEBPA", number=100)),
+        ),
+    )
+    good, poor = scored(3.0, 4.0), scored(0.0, 3.0)
+    results = {
+        name: result
+        for strategy in ("liver", "windows", "world", "planted")
+        for name, result in (
+            (strategy, good if strategy == "world" else poor),
+            (f"{strategy}_control", poor),
+        )
+    }
+    assert controlled(study, results) == (
+        "On real data none of 2 strategies did better than their controls beyond chance: liver"
+        " strategy and windows strategy did not. On simulated data 1 of 2 strategies did better"
+        " than their controls beyond chance: world strategy did, planted strategy did not. "
+    )
+
+
+def test_the_k_that_is_recommended_is_told_with_its_figures() -> None:
+    background, positives = Estimate(0.52, 0.5, 0.54), Estimate(0.8, 0.78, 0.82)
+    assert text.k_choice("peaks", 4, background, positives) == (
+        "Peaks: k = 4 is recommended, where the background has 0.520 (0.500–0.540) and they have"
+        " 0.800 (0.780–0.820)."
+    )

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+
+from enhancer_core.errors import DatasetError
+from enhancer_core.training.config import TrainConfig, protocol
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("restarts", 0, "restarts of 0 is not allowed; at least 1"),
+        ("epochs", 0, "epochs of 0 is not allowed; at least 1"),
+        ("batch", -1, "batch of -1 is not allowed; at least 1"),
+        ("checks_per_epoch", 0, "checks_per_epoch of 0 is not allowed; at least 1"),
+        ("keep", "first", "keep 'first' is not known; allowed are best and last"),
+        ("shift", -1, "shift of -1 is not allowed; at least 0"),
+        ("weight_decay", -0.1, "weight_decay of -0.1 is not allowed; at least 0"),
+        ("weight_decay", float("nan"), "weight_decay of nan is not allowed; at least 0"),
+        ("freeze", -1, "freeze of -1 is not allowed; at least 0"),
+        ("ensemble", 0, "ensemble of 0 is not allowed; from 1 to the 50 restarts"),
+        ("ensemble", 51, "ensemble of 51 is not allowed; from 1 to the 50 restarts"),
+        ("mutate", -0.1, "mutate of -0.1 is not allowed; from 0 to below 1"),
+        ("average", 1.0, "average of 1.0 is not allowed; from 0 to below 1"),
+        ("schedule", "linear", "schedule 'linear' is not known; allowed are constant and cosine"),
+    ],
+)
+def test_a_protocol_that_makes_no_sense_is_refused(
+    field: str, value: float | str, message: str
+) -> None:
+    with pytest.raises(DatasetError, match=f"^{message}$"):
+        TrainConfig(**{field: value})  # type: ignore[arg-type]
+
+
+def test_a_constant_rate_stays_and_a_cosine_falls_to_nothing_over_all_steps() -> None:
+    constant, cosine = (TrainConfig(learning_rate=0.2, schedule=s) for s in ("constant", "cosine"))
+    assert {constant.rate(step, total=6) for step in range(6)} == {0.2}
+    #        0.2 * (1 + cos(180 degrees * step / 6)) / 2
+    wanted = [0.2, 0.1 + 0.1 * 3**0.5 / 2, 0.15, 0.1, 0.05, 0.1 - 0.1 * 3**0.5 / 2, 0.0]
+    assert [cosine.rate(step, total=6) for step in range(7)] == pytest.approx(wanted, abs=1e-15)
+
+
+def test_a_record_tells_what_came_later_only_where_it_is_used() -> None:
+    plain = TrainConfig().to_dict()
+    assert "shift" not in plain
+    assert plain["batch"] == 50
+    used = TrainConfig(
+        shift=10,
+        flip=True,
+        mutate=0.05,
+        weight_decay=0.01,
+        average=0.99,
+        schedule="cosine",
+        freeze=2,
+        ensemble=3,
+        calibrate=True,
+        regressions=True,
+    )
+    assert used.to_dict() == asdict(used)
+
+
+def test_the_papers_networks_have_the_papers_protocol_and_best_keeps_all_its_restarts() -> None:
+    assert protocol("enhancer") == protocol("tf") == protocol("original_code") == TrainConfig()
+    best = protocol("best")
+    assert best != TrainConfig()
+    assert best.ensemble == best.restarts
+    assert best.regressions
+
+
+def test_regressions_are_for_what_is_calibrated() -> None:
+    with pytest.raises(DatasetError, match="regressions need calibrate: what several kinds"):
+        TrainConfig(regressions=True)

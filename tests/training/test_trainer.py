@@ -1,0 +1,400 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from enhancer_core.data.dataset import TEST, SplitDataset, make_dataset
+from enhancer_core.data.splits import split
+from enhancer_core.dna.codes import encode
+from enhancer_core.errors import DatasetError, ModelFileError
+from enhancer_core.metrics import roc_auc
+from enhancer_core.models.architecture import Architecture, Convolution
+from enhancer_core.models.calibration import fit_platt
+from enhancer_core.models.model import Model
+from enhancer_core.models.network import Network
+from enhancer_core.models.regression import fit_k_mers
+from enhancer_core.models.transfer import Planted
+from enhancer_core.motifs.motif import BUILTIN, Motif
+from enhancer_core.prediction.sequences import log_odds, probabilities
+from enhancer_core.training.config import TrainConfig
+from enhancer_core.training.ensemble import weighed
+from enhancer_core.training.restart import Check
+from enhancer_core.training.trainer import Trained, train
+
+SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), keep=0.8, length=60)
+SHORT = TrainConfig(restarts=3, epochs=4, batch=20)
+OPTIONS: dict[str, Any] = {
+    "shift": 5,
+    "flip": True,
+    "mutate": 0.05,
+    "weight_decay": 0.1,
+    "average": 0.9,
+    "schedule": "cosine",
+}
+
+
+def planted(n: int, *, seed: int = 0) -> SplitDataset:
+    """Make n positives with the word GATTACA, and n sequences of random DNA."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, (2 * n, 60), dtype=np.uint8)
+    codes[:n, 20:27] = encode(["GATTACA"])[0]
+    names = [str(i) for i in range(2 * n)]
+    data = make_dataset([("p.fa", names[:n], codes[:n])], [("n.fa", names[n:], codes[n:])])
+    return split(data, rng=rng)
+
+
+def same_weights(one: Trained, other: Trained) -> bool:
+    ours, theirs = one.network.state_dict(), other.network.state_dict()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_planted_word_is_learned() -> None:
+    data = planted(400)
+    trained = train(data, SMALL, TrainConfig(restarts=2, epochs=15, batch=20, learning_rate=5e-3))
+    found = probabilities(trained.network, data.test.codes)
+    # A random 60 bp holds the word on some strand with probability 108 / 4**7, so AUC .99 is easy
+    assert roc_auc(data.test.labels, found) > 0.95
+    assert not trained.network.training
+
+
+def test_threads_do_not_change_a_bit() -> None:
+    data = planted(100)
+    one, two = (train(data, SMALL, SHORT, threads=threads) for threads in (1, 3))
+    assert one.restarts == two.restarts
+    assert same_weights(one, two)
+
+
+def test_another_seed_gives_another_network() -> None:
+    data = planted(100)
+    assert not same_weights(train(data, SMALL, SHORT), train(data, SMALL, SHORT, seed=1))
+
+
+def test_a_restart_does_not_depend_on_how_many_there_are() -> None:
+    data = planted(100)
+    few = train(data, SMALL, replace(SHORT, restarts=1))
+    assert train(data, SMALL, SHORT).restarts[0] == few.restarts[0]
+
+
+def test_the_test_part_is_not_looked_at() -> None:
+    data = planted(100)
+    codes = data.dataset.codes.copy()
+    codes[data.parts == TEST] = 4
+    blinded = SplitDataset(replace(data.dataset, codes=codes), data.parts)
+    assert same_weights(train(data, SMALL, SHORT), train(blinded, SMALL, SHORT))
+
+
+def test_each_restart_keeps_its_best_check_and_the_run_its_best_restart() -> None:
+    trained = train(planted(100), SMALL, SHORT)
+    for restart in trained.restarts:
+        aucs = [check.auc for check in restart.checks]
+        assert restart.kept == aucs.index(max(aucs))
+        assert restart.auc == max(aucs)
+    aucs = [restart.auc for restart in trained.restarts]
+    assert trained.best == aucs.index(max(aucs))
+
+
+def test_an_ensemble_is_the_best_restarts_together_and_changes_none_of_them(
+    tmp_path: Path,
+) -> None:
+    data = planted(100)
+    one = train(data, SMALL, SHORT, folder=tmp_path)
+    two = train(data, SMALL, replace(SHORT, ensemble=2), folder=tmp_path)
+    assert two.restarts == one.restarts
+    aucs = [restart.auc for restart in one.restarts]
+    assert two.members == sorted(range(3), key=lambda index: (-aucs[index], index))[:2]
+    assert (one.members, two.best) == ([one.best], one.best)
+    best, _ = two.network.member_networks()
+    assert [each.parameters.tobytes() for each in one.network.member_networks()] == [
+        best.parameters.tobytes()
+    ]
+
+
+def test_regressions_join_the_networks_and_each_part_counts_for_what_it_tells(
+    tmp_path: Path,
+) -> None:
+    data, config = planted(300), replace(SHORT, ensemble=2, calibrate=True)
+    gattaca = Motif("GATTACA", np.eye(4)[encode(["GATTACA"])[0]].T + 0.01)
+    motifs = [gattaca, BUILTIN["CEBPA"], BUILTIN["HNF4A"]]
+    alone = train(data, SMALL, config, folder=tmp_path)
+    config = replace(config, regressions=True)
+    # The same restarts, which need not be trained again
+    joined, again = (
+        train(data, SMALL, config, motifs=motifs, folder=folder, threads=threads)
+        for folder, threads in ((tmp_path, 1), (None, 2))
+    )
+    assert joined.restarts == alone.restarts
+    assert same_weights(joined, again)
+    assert [(part.name, part.members) for part in joined.parts] == [
+        ("2 networks", 2),
+        ("5-mer logistic regression", 1),
+        ("logistic regression on the best hits of 3 motifs", 2),  # of widths 7 to 9, and 13
+    ]
+    members = joined.network.member_networks()
+    parts = [Model(tuple(some), {}) for some in (members[:2], members[2:3], members[3:])]
+    check = data.validation
+    odds = [log_odds(part, check.codes) for part in parts]
+    # Of the ensemble's five members a part has one, or two: its share of the mean is 1/5 or 2/5
+    shares = []
+    for each, model in zip(odds, parts, strict=True):
+        classes = each[check.labels], each[~check.labels]
+        within = math.sqrt(np.mean([some.var() for some in classes]))
+        apart = (classes[0].mean() - classes[1].mean()) / within
+        shares.append(within * len(model.members) / apart)
+    assert shares == pytest.approx([shares[0]] * 3, rel=1e-4)
+    for part, each in zip(joined.parts, odds, strict=True):
+        assert part.validation_auc == pytest.approx(roc_auc(check.labels, each), abs=1e-6)
+    together = log_odds(joined.network, check.codes)
+    found = fit_platt(check.labels, together)  # what is calibrated needs it no more
+    assert found.scale == pytest.approx(1, abs=0.01)
+    assert found.shift == pytest.approx(0, abs=0.01)
+    for codes in (data.test.codes, check.codes):
+        sums = np.sum([log_odds(part, codes) * len(part.members) for part in parts], axis=0) / 5
+        np.testing.assert_allclose(log_odds(joined.network, codes), sums, rtol=1e-4, atol=1e-4)
+
+
+def test_a_part_that_tells_nothing_counts_nothing_unless_none_tells() -> None:
+    data = planted(300)
+    (useful,) = fit_k_mers(data).members
+    constant = replace(useful, parameters=np.zeros_like(useful.parameters))
+    constant.parameters[-2:] = 1, 2  # the biases of the two logits
+    check = data.validation
+    assert roc_auc(check.labels, log_odds(Model((useful,), {}), check.codes)) > 0.6
+    kept, silent = weighed([[useful], [constant]], check.codes, check.labels)
+    assert np.ptp(log_odds(Model((kept,), {}), check.codes)) > 0
+    assert not silent.parameters.any()
+    same = weighed([[useful], [useful]], check.codes, ~check.labels)  # wrong more often than right
+    assert [each.parameters.tobytes() for each in same] == [useful.parameters.tobytes()] * 2
+
+
+def test_without_motifs_there_is_one_regression_and_without_regressions_no_parts() -> None:
+    data, config = planted(100), replace(SHORT, restarts=1, calibrate=True, epochs=1)
+    assert train(data, SMALL, config).parts == []
+    parts = train(data, SMALL, replace(config, regressions=True)).parts
+    assert [part.name for part in parts] == ["network", "5-mer logistic regression"]
+
+
+@pytest.mark.parametrize("ensemble", [1, 2])
+def test_calibration_scales_log_odds_as_fitted_on_the_validation_part(ensemble: int) -> None:
+    data, config = planted(100), replace(SHORT, ensemble=ensemble)
+    plain, scaled = (train(data, SMALL, replace(config, calibrate=c)) for c in (False, True))
+    check = data.validation
+    before, after = (log_odds(each.network, check.codes) for each in (plain, scaled))
+    by = fit_platt(check.labels, before)
+    assert (plain.calibration, scaled.calibration) == (None, by)
+    np.testing.assert_allclose(after, by.scale * before + by.shift, rtol=1e-4, atol=1e-4)
+    test = data.test
+    aucs = [roc_auc(test.labels, log_odds(each.network, test.codes)) for each in (plain, scaled)]
+    assert aucs[0] == aucs[1]
+
+
+def test_the_kept_weights_give_the_validation_auc_that_was_noted() -> None:
+    data = planted(100)
+    trained = train(data, SMALL, SHORT)
+    found = probabilities(trained.network, data.validation.codes)
+    assert roc_auc(data.validation.labels, found) == trained.restarts[trained.best].auc
+
+
+def test_keep_last_keeps_the_last_check_as_the_published_code_does() -> None:
+    trained = train(planted(100), SMALL, replace(SHORT, keep="last"))
+    assert [restart.kept for restart in trained.restarts] == [3, 3, 3]
+
+
+def test_a_run_is_checked_as_often_as_asked_and_sees_each_sequence_once_an_epoch() -> None:
+    data = planted(100)
+    once = train(data, SMALL, replace(SHORT, restarts=1))
+    thrice = train(data, SMALL, replace(SHORT, restarts=1, checks_per_epoch=3))
+    assert [check.epoch for check in once.restarts[0].checks] == [1, 2, 3, 4]
+    epochs = [check.epoch for check in thrice.restarts[0].checks]
+    assert epochs == pytest.approx([i / 3 for i in range(1, 13)])
+
+
+def test_an_epoch_is_checked_after_each_mini_batch_at_most() -> None:
+    config = replace(SHORT, restarts=1, epochs=2, batch=80)
+    twice, often = (  # 160 sequences to learn from are two mini-batches
+        train(planted(100), SMALL, replace(config, checks_per_epoch=n)).restarts[0] for n in (2, 9)
+    )
+    assert [check.epoch for check in often.checks] == [0.5, 1, 1.5, 2]
+    assert often == twice
+
+
+def test_a_low_loss_ends_a_restart() -> None:
+    config = replace(SHORT, restarts=1, stop_below_loss=10.0)
+    (restart,) = train(planted(100), SMALL, config).restarts
+    assert len(restart.checks) == 1
+    assert restart.checks[0].loss < 10
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("after", [1, 4, 7, 11])
+def test_an_interrupted_run_continues_to_the_same_bytes(tmp_path: Path, after: int) -> None:
+    data = planted(100)
+    config = replace(SHORT, checks_per_epoch=2)
+    seen: list[Check] = []
+
+    def interrupt(_: int, check: Check) -> None:
+        seen.append(check)
+        if len(seen) == after:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(data, SMALL, config, folder=tmp_path, progress=interrupt)
+    resumed: list[tuple[int, Check]] = []
+    again = train(
+        data, SMALL, config, folder=tmp_path, progress=lambda i, check: resumed.append((i, check))
+    )
+    whole = train(data, SMALL, config)
+    assert again.restarts == whole.restarts
+    assert same_weights(again, whole)
+    assert len(resumed) == 3 * 8  # what was done before is told again, so that a bar is right
+
+
+def test_a_run_with_all_options_does_not_depend_on_threads_and_continues_to_the_same_bytes(
+    tmp_path: Path,
+) -> None:
+    data, config = planted(100), replace(SHORT, checks_per_epoch=2, **OPTIONS)
+
+    def interrupt(restart: int, check: Check) -> None:
+        if (restart, check.epoch) == (1, 1.5):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(data, SMALL, config, folder=tmp_path, progress=interrupt)
+    again = train(data, SMALL, config, folder=tmp_path)
+    whole = train(data, SMALL, config, threads=3)
+    assert again.restarts == whole.restarts
+    assert same_weights(again, whole)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_each_option_makes_another_network_and_another_run(name: str, tmp_path: Path) -> None:
+    data = planted(100)
+    plain, changed = replace(SHORT, restarts=1), replace(SHORT, restarts=1, **{name: OPTIONS[name]})
+    one = train(data, SMALL, plain, folder=tmp_path)
+    assert not same_weights(one, train(data, SMALL, changed))
+    with pytest.raises(ModelFileError, match="saved by a run with other data or settings"):
+        train(data, SMALL, changed, folder=tmp_path)
+
+
+def test_what_is_kept_is_the_mean_of_the_weights_where_one_is_asked_for() -> None:
+    data = planted(100)
+    config = replace(SHORT, restarts=1, epochs=1, average=0.9)
+    steps = -(-len(data.train) // config.batch)
+    # The mean has no say in training, so that it can be taken from runs that end at each step.
+    plain = train(data, SMALL, replace(config, average=0.0, checks_per_epoch=steps, keep="last"))
+    averaged = train(data, SMALL, replace(config, checks_per_epoch=steps, keep="last"))
+    assert [c.loss for c in plain.restarts[0].checks] == [
+        c.loss for c in averaged.restarts[0].checks
+    ]
+    assert not same_weights(plain, averaged)
+    found = probabilities(averaged.network, data.validation.codes)
+    assert roc_auc(data.validation.labels, found) == averaged.restarts[0].checks[-1].auc
+
+
+def half_planted() -> Planted:
+    """Plant a random half of the weights of a network of another seed."""
+    generator = torch.Generator().manual_seed(99)
+    parameters = Network(SMALL, generator=generator).flat_parameters()
+    return Planted(parameters, np.random.default_rng(0).random(len(parameters)) < 0.5)
+
+
+def weights_of(trained: Trained) -> NDArray[np.float32]:
+    (parameters,) = (each.parameters for each in trained.network.member_networks())
+    return parameters
+
+
+def test_what_is_planted_and_frozen_stays_to_the_bit_and_the_rest_learns() -> None:
+    data, planting = planted(100), half_planted()
+    config = replace(SHORT, restarts=1, epochs=2, keep="last", weight_decay=0.1, average=0.5)
+    frozen = weights_of(train(data, SMALL, replace(config, freeze=2), planted=planting))
+    where = planting.planted
+    assert frozen[where].tobytes() == planting.parameters[where].tobytes()
+    assert (frozen != planting.parameters)[~where].mean() > 0.9
+    let_go = weights_of(train(data, SMALL, replace(config, freeze=1), planted=planting))
+    assert (let_go != planting.parameters)[where].mean() > 0.9
+
+
+def test_each_restart_draws_its_own_weights_around_what_is_planted(tmp_path: Path) -> None:
+    config = replace(SHORT, restarts=2, epochs=1, keep="last", freeze=1, learning_rate=1e-12)
+    planting = half_planted()
+    trained = train(planted(20), SMALL, replace(config, ensemble=2), planted=planting)
+    one, two = (each.parameters for each in trained.network.member_networks())
+    assert np.array_equal(one == two, planting.planted)
+
+
+def test_a_planted_run_continues_to_the_same_bytes_and_not_as_another(tmp_path: Path) -> None:
+    data, planting = planted(100), half_planted()
+    config = replace(SHORT, restarts=1, epochs=3, freeze=2, average=0.9)
+
+    def interrupt(_: int, check: Check) -> None:
+        if check.epoch == 1:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(data, SMALL, config, planted=planting, folder=tmp_path, progress=interrupt)
+    other = replace(planting, parameters=planting.parameters + 1)
+    for start in (None, other):
+        with pytest.raises(ModelFileError, match="saved by a run with other data or settings"):
+            train(data, SMALL, replace(config, freeze=0), planted=start, folder=tmp_path)
+    again = train(data, SMALL, config, planted=planting, folder=tmp_path)
+    assert same_weights(again, train(data, SMALL, config, planted=planting))
+
+
+def test_freezing_needs_something_that_is_planted() -> None:
+    with pytest.raises(DatasetError, match="freeze of 3 epochs needs something that is planted"):
+        train(planted(20), SMALL, replace(SHORT, freeze=3))
+
+
+def test_a_finished_run_is_read_back_without_training(tmp_path: Path) -> None:
+    data = planted(100)
+    done = train(data, SMALL, SHORT, folder=tmp_path)
+    states = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(states) == SHORT.restarts
+    assert same_weights(train(data, SMALL, SHORT, folder=tmp_path), done)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == states
+
+
+def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    data = planted(100)
+    train(data, SMALL, SHORT, folder=tmp_path)
+    message = r"restart-0000\.safetensors: saved by a run with other data or settings"
+    for other in (planted(100, seed=1), data):
+        config = replace(SHORT, learning_rate=0.1) if other is data else SHORT
+        with pytest.raises(ModelFileError, match=message):
+            train(other, SMALL, config, folder=tmp_path)
+
+
+def test_more_restarts_can_be_added_to_a_run(tmp_path: Path) -> None:
+    data = planted(100)
+    train(data, SMALL, replace(SHORT, restarts=1), folder=tmp_path)
+    more = train(data, SMALL, SHORT, folder=tmp_path)
+    assert same_weights(more, train(data, SMALL, SHORT))
+
+
+def test_sequences_of_another_length_are_refused() -> None:
+    with pytest.raises(DatasetError, match="sequences of 60 bp; the network reads 61 bp"):
+        train(planted(20), replace(SMALL, length=61), SHORT)
+
+
+def test_a_shift_past_the_whole_sequence_is_refused() -> None:
+    with pytest.raises(DatasetError, match="shift of 60 bp is not allowed; at most 59 for 60 bp"):
+        train(planted(20), SMALL, replace(SHORT, shift=60))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_learns_as_well_as_a_cpu() -> None:
+    data = planted(400)
+    config = TrainConfig(restarts=2, epochs=15, batch=20, learning_rate=5e-3)
+    trained = train(data, SMALL, config, device="cuda")
+    found = probabilities(trained.network, data.test.codes)
+    assert roc_auc(data.test.labels, found) > 0.95

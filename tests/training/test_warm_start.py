@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from enhancer_core.data.dataset import make_dataset
+from enhancer_core.data.splits import split
+from enhancer_core.dna.codes import encode
+from enhancer_core.errors import FileError, ModelFileError, MotifError
+from enhancer_core.io.motifs import write_meme
+from enhancer_core.models.architecture import NETWORKS, Architecture, shapes
+from enhancer_core.models.model import MODEL_FILE, save_model
+from enhancer_core.models.network import Ensemble, Network
+from enhancer_core.models.transfer import motif_filter
+from enhancer_core.motifs.motif import BUILTIN, Motif
+from enhancer_core.training.warm_start import from_model, from_motifs, from_networks
+
+TF, ENHANCER = NETWORKS["tf"], NETWORKS["enhancer"]
+
+
+def network(wanted: Architecture, seed: int) -> Network:
+    return Network(wanted, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> list[Path]:
+    """A folder k2 with a network, and a file k34.safetensors with two."""
+    (tmp_path / "k2").mkdir()
+    save_model(tmp_path / "k2" / MODEL_FILE, network(TF, 2), {})
+    save_model(tmp_path / "k34.safetensors", Ensemble([network(TF, 3), network(TF, 4)]), {})
+    return [tmp_path / "k2", tmp_path / "k34.safetensors"]
+
+
+def test_models_are_planted_with_all_their_members_and_named_in_the_record(
+    models: list[Path],
+) -> None:
+    wanted, start = from_networks(models, replace(TF, length=200))
+    assert [layer.filters for layer in wanted.convolutions] == [28, 200]
+    assert wanted.length == 200
+    first = start.planted.parameters[: 21 * 36].reshape(21, 4, 9)
+    for place, seed in enumerate((2, 3, 4)):
+        donor = network(TF, seed).first_layer.weight.detach().numpy()
+        np.testing.assert_array_equal(first[7 * place : 7 * place + 7], donor)
+    file = models[0] / MODEL_FILE
+    assert start.names() == [MODEL_FILE, "k34.safetensors"]
+    record = start.to_dict()
+    assert record["kind"] == "networks planted"
+    assert record["files"][0]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    # 21 filters of 4 * 9 weights, and 150 of 28 * 2, each with a bias
+    assert record["parameters"] == 21 * 37 + 150 * 57
+
+
+def test_of_motifs_that_do_not_all_fit_those_are_planted_that_tell_most(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "motifs.meme"
+    codes = rng.integers(0, 4, (600, 60), dtype=np.uint8)
+    codes[:300, 20:29] = encode(["TTTCGCAAT"])[0]  # CEBPA's best site
+    names = [str(i) for i in range(600)]
+    made = [("p.fa", names[:300], codes[:300])], [("n.fa", names[300:], codes[300:])]
+    data = split(make_dataset(*made), rng=rng)
+    others = [Motif(f"other_{i}", rng.dirichlet([0.5] * 4, 8).T) for i in range(5)]
+    write_meme(path, [*others, BUILTIN["CEBPA"]])
+    with pytest.raises(MotifError, match="6 motifs to plant; 1 to 5 fit"):  # into 7 filters
+        from_motifs(path, TF)
+    start = from_motifs(path, TF, data=data)
+    assert (start.kind, len(start.motifs), start.chosen) == ("motifs planted", 6, 5)
+    assert start.to_dict()["chosen"] == 5
+    assert start.to_dict()["parameters"] == 5 * (4 * 9 + 1)
+    first = start.planted.parameters[:36].reshape(4, 9)
+    np.testing.assert_array_equal(first, motif_filter(start.motifs[5], 9).astype(np.float32))
+    write_meme(path, others)
+    start = from_motifs(path, TF, data=data)
+    assert (len(start.motifs), start.chosen) == (5, None)
+    assert start.planted.parameters.tobytes() == from_motifs(path, TF).planted.parameters.tobytes()
+
+
+def test_a_donor_that_does_not_fit_is_named(models: list[Path]) -> None:
+    message = f"^{re.escape(str(models[0]))}: convolutions are 9 wide .*; to be planted they must"
+    with pytest.raises(ModelFileError, match=message):
+        from_networks(models, ENHANCER)
+    with pytest.raises(FileError, match="none: cannot be read"):
+        from_networks([Path("none")], ENHANCER)
+
+
+def test_all_motifs_of_a_file_are_planted_or_the_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "known.meme"
+    write_meme(path, [*BUILTIN.values()])
+    assert from_motifs(path, ENHANCER).planted.planted.sum() == 2 * 37
+    start = from_motifs(path, ENHANCER)
+    read = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.unlink()  # training takes hours, in which files go
+    assert start.to_dict()["files"] == [{"name": "known.meme", "sha256": read}]
+    os.mkfifo(path)
+    with pytest.raises(FileError, match=r"known\.meme: not a regular file; it is read twice"):
+        from_motifs(path, ENHANCER)
+    path.unlink()
+    write_meme(path, [*BUILTIN.values()])
+    message = r"known\.meme: 2 motifs to plant; 1 to 1 fit into 0\.05 of the first layer's 20"
+    with pytest.raises(MotifError, match=message):
+        from_motifs(path, ENHANCER, share=0.05)
+
+
+def test_a_model_of_the_same_architecture_gives_all_its_weights(models: list[Path]) -> None:
+    start = from_model(models[0], TF)
+    assert start.planted.planted.all()
+    assert start.planted.parameters.tobytes() == network(TF, 2).flat_parameters().tobytes()
+    best = from_model(models[1], TF).planted.parameters
+    assert best.tobytes() == network(TF, 3).flat_parameters().tobytes()
+
+
+@pytest.mark.parametrize(
+    "wanted", [replace(TF, length=251), replace(TF, dense=(30,)), replace(TF, dense=())]
+)
+def test_a_model_of_another_length_or_other_dense_layers_gives_its_convolutions(
+    models: list[Path], wanted: Architecture
+) -> None:
+    planted = from_model(models[0], wanted).planted
+    sizes = {name: int(np.prod(shape)) for name, shape in shapes(wanted).items()}
+    shared = sum(size for name, size in sizes.items() if name.startswith("convolutions."))
+    assert planted.planted[:shared].all()
+    assert not planted.planted[shared:].any()
+    theirs = network(TF, 2).flat_parameters()[:shared]
+    assert planted.parameters[:shared].tobytes() == theirs.tobytes()
+
+
+def test_a_model_of_other_convolutions_is_no_start(models: list[Path]) -> None:
+    message = (
+        "k2: convolutions are 7 of 9 with pool 3, 50 of 2 with pool 3; to start from they must be"
+        " 20 of 9 with pool 3, 30 of 5 with pool 4, 40 of 3 with pool 4$"
+    )
+    with pytest.raises(ModelFileError, match=message):
+        from_model(models[0], ENHANCER)
