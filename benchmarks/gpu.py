@@ -30,7 +30,13 @@ from turns import Result, machine, report
 from enhancer_core.cli.common import cores
 from enhancer_core.data.dataset import SplitDataset, make_dataset
 from enhancer_core.data.splits import split
-from enhancer_core.models.architecture import BASES, CLASSES, NETWORKS, Architecture, architecture
+from enhancer_core.models.architecture import (
+    BASES,
+    CLASSES,
+    NETWORKS,
+    Architecture,
+    named_architecture,
+)
 from enhancer_core.models.gpu.layers import used
 from enhancer_core.models.gpu.learner import Batch, Learner
 from enhancer_core.models.network import Network, one_hot
@@ -204,12 +210,12 @@ def step_seconds(device: str) -> float:
     return seconds(graph.replay)
 
 
-def least_work(wanted: Architecture, *, restarts: int, batch: int) -> Least:
+def least_work(architecture: Architecture, *, restarts: int, batch: int) -> Least:
     """Count what a step must do, in bfloat16 but for the dense layers and Adam."""
-    lengths, channels, before = wanted.pooled_lengths(), BASES, wanted.length
+    lengths, channels, before = architecture.pooled_lengths(), BASES, architecture.length
     operations, moved = 0.0, 0.0
-    for index in used(wanted):
-        layer = wanted.convolutions[index]
+    for index in used(architecture):
+        layer = architecture.convolutions[index]
         taps = (before - layer.width + 1) * layer.filters * layer.width * channels
         # Forward on both strands in the first layer; backward for filters, and later for what
         # is read.
@@ -219,11 +225,11 @@ def least_work(wanted: Architecture, *, restarts: int, batch: int) -> Least:
         moved += read + 2 * 2 * lengths[index] * layer.filters
         channels, before = layer.filters, lengths[index]
     units, weights = channels * before, 0
-    for size in (*wanted.dense, CLASSES):
+    for size in (*architecture.dense, CLASSES):
         operations += 3 * 2 * units * size
         moved += 2 * 4 * (units + size)
         units = size
-    weights = len(Network(wanted).flat_parameters())
+    weights = len(Network(architecture).flat_parameters())
     adam = 4 * 7 * weights  # reads weights, gradients and both means, and writes all but gradients
     return Least(operations=restarts * batch * operations, moved=restarts * (batch * moved + adam))
 
@@ -258,7 +264,7 @@ def seconds(run: Callable[[], object], *, times: int = 20, turns: int = 9) -> fl
 
 def scanning(device: str, bp: int) -> list[tuple[str, str]]:
     """Scan a chromosome from FASTA to bigWig, every 50 bp, both strands."""
-    network = Network(architecture("enhancer"), generator=torch.Generator().manual_seed(0))
+    network = Network(named_architecture("enhancer"), generator=torch.Generator().manual_seed(0))
     network = network.eval().to(device)
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as name:
         folder, spent = Path(name), []

@@ -27,14 +27,14 @@ from enhancer_core.dna.codes import Codes
 from enhancer_core.dna.intervals import from_rows
 from enhancer_core.dna.shuffle import k_shuffle
 from enhancer_core.io.genome import open_genome
-from enhancer_core.models.architecture import architecture
+from enhancer_core.models.architecture import named_architecture
 from enhancer_core.models.network import Network
 from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.trainer import train
 
 DOUBLINGS, REPEATS = (1, 2, 4, 8), 3
-WANTED = architecture("enhancer")
+WANTED = named_architecture("enhancer")
 GENOME_BP = 10_000_000
 MB = 1e6
 

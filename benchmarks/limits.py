@@ -19,19 +19,19 @@ TILES, DEPTH, CALLS, REPEATS = 8, 128, 2000, 9
 WIDTH = 2 * COLUMNS  # the most columns of a tile
 
 
-def operations(wanted: Architecture) -> int:
+def operations(architecture: Architecture) -> int:
     """Count the additions and multiply-adds of one sequence, as the engine takes them.
 
     The first layer adds a number a word of three letters and strand; what the pools leave out at
     the end of a layer is not computed.
     """
-    lengths, channels, total = wanted.pooled_lengths(), BASES, 0
-    for index, (layer, length) in enumerate(zip(wanted.convolutions, lengths, strict=True)):
+    lengths, channels, total = architecture.pooled_lengths(), BASES, 0
+    for index, (layer, length) in enumerate(zip(architecture.convolutions, lengths, strict=True)):
         reads = 2 * -(-layer.width // LETTERS) if index == 0 else channels * layer.width
         total += length * layer.pool * layer.filters * reads
         channels = layer.filters
     units = channels * lengths[-1]
-    for size in (*wanted.dense, CLASSES):
+    for size in (*architecture.dense, CLASSES):
         total += units * size
         units = size
     return total
@@ -56,14 +56,14 @@ def _multiply_again(x: Floats, w: Floats, nothing: Floats, out: Floats, rows: in
         multiply(x, 0, DEPTH, 1, DEPTH, w, 0, WIDTH, WIDTH, nothing, 0, 0, out, 0, WIDTH, rows)
 
 
-def report_limit(result: Result, wanted: Architecture, *, sequences: float) -> None:
+def report_limit(result: Result, architecture: Architecture, *, sequences: float) -> None:
     """Print and record the time that arithmetic alone would take, in the result's unit.
 
     `sequences` that take a second take one unit: 1e6 if it is us a sequence, n if s for n.
     """
-    least = sequences * operations(wanted) / peak()
+    least = sequences * operations(architecture) / peak()
     shown = (
-        f"{operations(wanted):,} additions and multiply-adds a sequence take at least"
+        f"{operations(architecture):,} additions and multiply-adds a sequence take at least"
         f" {least:.3g} {result.unit} at the measured peak of one core: at most"
         f" {result.peers / least:.1f} x {result.peer}"
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from turns import machine, one_core, report, take_turns
 
 from enhancer_core.dna.codes import Codes
-from enhancer_core.models.architecture import architecture
+from enhancer_core.models.architecture import named_architecture
 from enhancer_core.models.network import Network, one_hot
 from enhancer_core.prediction.sequences import substituted_log_odds
 
@@ -29,7 +29,9 @@ def main(sequences: str = "320") -> None:
     """Change everything in turns."""
     torch.set_num_threads(1)
     print(machine(("numpy", "numba", "torch", "tangermeme")))
-    network = Network(architecture("enhancer"), generator=torch.Generator().manual_seed(0)).eval()
+    network = Network(
+        named_architecture("enhancer"), generator=torch.Generator().manual_seed(0)
+    ).eval()
     codes = np.random.default_rng(0).integers(0, 4, (int(sequences), 500), dtype=np.uint8)
     contenders: dict[str, Callable[[], Odds]] = {"enhancer_core": lambda: ours(network, codes)}
     try:

@@ -16,7 +16,7 @@ from turns import machine, one_thread_each, report, take_turns
 
 from enhancer_core.data.dataset import make_dataset
 from enhancer_core.data.splits import split
-from enhancer_core.models.architecture import architecture
+from enhancer_core.models.architecture import named_architecture
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.trainer import train
 
@@ -37,10 +37,10 @@ def main() -> None:
         for file, codes in zip(("positives", "negatives"), both, strict=True)
     )
     data = split(make_dataset(positives, negatives), rng=rng)
-    wanted = architecture("enhancer")
+    architecture = named_architecture("enhancer")
 
     def with_threads(threads: int) -> bytes:
-        network = train(data, wanted, CONFIG, threads=threads).network
+        network = train(data, architecture, CONFIG, threads=threads).network
         return b"".join(each.parameters.tobytes() for each in network.member_networks())
 
     if with_threads(1) != with_threads(2):

@@ -27,11 +27,11 @@ from enhancer_core.dna.codes import Codes, decode
 from enhancer_core.dna.intervals import from_rows
 from enhancer_core.io.genome import open_genome
 from enhancer_core.io.tracks import write_track
-from enhancer_core.models.architecture import Architecture, architecture
+from enhancer_core.models.architecture import Architecture, named_architecture
 from enhancer_core.models.network import Network, one_hot
 from enhancer_core.prediction.sequences import BATCH, Scorer, track
 
-WANTED = architecture("enhancer")
+WANTED = named_architecture("enhancer")
 TURNS, STEP, LINE = 3, 50, 60
 MB, PEERS = 10**6, (0.5, 1, 2)  # bp; Mb that the peer scans
 

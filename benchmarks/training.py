@@ -51,13 +51,13 @@ def main() -> None:
     torch.set_num_threads(1)
     print(machine(("numpy", "numba", "torch", "tensorflow_cpu")))
     compare("enhancer network", NETWORKS["enhancer"], bar=5, peers={"TensorFlow": tensorflow})
-    for name, wanted in OTHERS.items():
-        compare(name, wanted, bar=1, turns=5)
+    for name, architecture in OTHERS.items():
+        compare(name, architecture, bar=1, turns=5)
 
 
 def compare(
     name: str,
-    wanted: Architecture,
+    architecture: Architecture,
     *,
     bar: float,
     turns: int = 9,
@@ -65,12 +65,12 @@ def compare(
     | None = None,
 ) -> None:
     """Train one network in turns with its peers."""
-    wanted = replace(wanted, keep=1.0)  # so that losses can be compared
-    network = Network(wanted, generator=torch.Generator().manual_seed(0))
-    learner = Learner(wanted, network.flat_parameters())
+    architecture = replace(architecture, keep=1.0)  # so that losses can be compared
+    network = Network(architecture, generator=torch.Generator().manual_seed(0))
+    learner = Learner(architecture, network.flat_parameters())
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
     rng = np.random.default_rng(0)
-    codes = rng.integers(0, 4, (STEPS, BATCH, wanted.length), dtype=np.uint8)
+    codes = rng.integers(0, 4, (STEPS, BATCH, architecture.length), dtype=np.uint8)
     labels = rng.integers(0, 2, (STEPS, BATCH))
 
     def ours() -> list[float]:
@@ -92,7 +92,7 @@ def compare(
         sys.exit(f"{name}: losses differ: {first} and {exact}")
     contenders: dict[str, Train] = {"enhancer_core": ours, "PyTorch eager": pytorch}
     for peer, make in (peers or {}).items():
-        made = make(wanted, codes, labels)
+        made = make(architecture, codes, labels)
         if made is None:
             print(f"{peer}: not measured, since it is not installed")
         else:
@@ -106,13 +106,13 @@ def compare(
     )
 
 
-def tensorflow(wanted: Architecture, codes: Codes, labels: NDArray[np.int64]) -> Train | None:
+def tensorflow(architecture: Architecture, codes: Codes, labels: NDArray[np.int64]) -> Train | None:
     """Train the same layers in TensorFlow; None where it is not installed."""
     try:
         import tensorflow as tf
     except ImportError:
         return None
-    weights, logits = tensorflow_network(tf, wanted)
+    weights, logits = tensorflow_network(tf, architecture)
     means, squares = ([tf.Variable(tf.zeros_like(each)) for each in weights] for _ in range(2))
     steps = tf.Variable(0.0)
 
@@ -141,7 +141,7 @@ def tensorflow(wanted: Architecture, codes: Codes, labels: NDArray[np.int64]) ->
 
 
 def tensorflow_network(
-    tf: ModuleType, wanted: Architecture
+    tf: ModuleType, architecture: Architecture
 ) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
     """Make a network's weights and the function from one-hot sequences to logits."""
     rng = np.random.default_rng(0)
@@ -151,11 +151,11 @@ def tensorflow_network(
         bound = 1 / np.sqrt(np.prod(shape[1:], initial=1))
         return tf.Variable(rng.uniform(-bound, bound, shape[::-1]).astype(np.float32))
 
-    weights = [weight(shape) for shape in shapes(wanted).values()]
+    weights = [weight(shape) for shape in shapes(architecture).values()]
     pairs = list(zip(weights[::2], weights[1::2], strict=True))
 
     def logits(x: Tensor) -> Tensor:
-        for index, layer in enumerate(wanted.convolutions):
+        for index, layer in enumerate(architecture.convolutions):
             kernel, bias = pairs[index]
             # As our PyTorch does: both strands in one convolution, the bias after the pool.
             both = tf.concat([kernel, kernel[::-1, ::-1]], -1) if index == 0 else kernel
@@ -164,7 +164,7 @@ def tensorflow_network(
             y = tf.maximum(*tf.split(y, 2, -1)) if index == 0 else y
             x = tf.nn.relu(y + bias)
         x = tf.reshape(x, (BATCH, -1))
-        for kernel, bias in pairs[len(wanted.convolutions) : -1]:
+        for kernel, bias in pairs[len(architecture.convolutions) : -1]:
             x = tf.nn.relu(x @ kernel + bias)
         return x @ pairs[-1][0] + pairs[-1][1]
 

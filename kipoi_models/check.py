@@ -90,9 +90,9 @@ class Bench:
         return found
 
 
-def same(found: NDArray[np.floating], wanted: NDArray[np.floating], tolerance: float) -> None:
+def same(found: NDArray[np.floating], expected: NDArray[np.floating], tolerance: float) -> None:
     """Raise unless two arrays agree."""
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
 
 
 def describes(bench: Bench, model: str, row: dict[str, str]) -> None:
@@ -155,7 +155,7 @@ def loads_in_python(bench: Bench, model: str, row: dict[str, str]) -> None:
     bed = bench.folder / "odd.bed"
     bed.write_text("1\t0\t10\ta\t0\t+\n2\t2990\t3000\tb\t0\t-\n1\t1000\t1100\tc\t0\t-\n")
     with open_genome(bench.folder / "example/genome.fa") as genome:
-        wanted = np.stack(
+        expected = np.stack(
             [
                 padded(genome.codes("chr1"), 5 - length // 2, length),
                 reverse_complement(padded(genome.codes("chr2"), 2995 - length // 2, length)),
@@ -169,13 +169,13 @@ def loads_in_python(bench: Bench, model: str, row: dict[str, str]) -> None:
         loader[0]
     assert "1 is chr1 in " in str(told[0].message)
     batch = loader.load_all(num_workers=2)
-    assert np.array_equal(batch["inputs"], one_hot(wanted))
+    assert np.array_equal(batch["inputs"], one_hot(expected))
     assert batch["metadata"]["ranges"]["strand"].tolist() == ["+", "-", "-"]
     assert batch["metadata"]["ranges"]["start"].tolist()[0] == 5 - length // 2
     network = load_model(Path(loaded.source_dir) / loaded.args["weights"]).network
     found = loaded.predict_on_batch(batch["inputs"])
     tolerance = TOLERANCES.get(row["network"], TOLERANCE)
-    same(found[:, 0], probabilities(network, wanted), tolerance)
+    same(found[:, 0], probabilities(network, expected), tolerance)
 
 
 def tiles_an_interval(bench: Bench, _: str, __: dict[str, str]) -> None:

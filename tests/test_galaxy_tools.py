@@ -124,8 +124,8 @@ def test_each_option_is_offered_or_excused_and_no_other_is(name: str) -> None:
     given = (each for each in COMMANDS[name].params if isinstance(each, click.Argument))
     positional = {{"source": "--sequences"}.get(str(each.name), f"--{each.name}") for each in given}
     offered = {each.get("argument") or f"--{key_of(each)}" for each in params(tool(name))}
-    wanted = set(options(name)) - set(NOT_OFFERED)
-    assert offered - (NO_OPTION - wanted) - positional == wanted
+    expected = set(options(name)) - set(NOT_OFFERED)
+    assert offered - (NO_OPTION - expected) - positional == expected
 
 
 @each_tool
@@ -147,8 +147,8 @@ def test_what_is_offered_has_the_commands_default_limits_and_choices(name: str) 
         elif kind in ("integer", "float"):
             limits = option.type
             assert isinstance(limits, click.IntRange | click.FloatRange), argument
-            for limit, wanted in (("min", limits.min), ("max", limits.max)):
-                assert as_number(each.get(limit)) == wanted, (argument, limit)
+            for limit, expected in (("min", limits.min), ("max", limits.max)):
+                assert as_number(each.get(limit)) == expected, (argument, limit)
             if (name, argument) not in NO_DEFAULT:
                 default = option.default if isinstance(option.default, int | float) else None
                 assert as_number(each.get("value")) == default, argument

@@ -22,7 +22,7 @@ class TorchLearner:
 
     Parameters
     ----------
-    wanted
+    architecture
         The network.
     parameters
         float32, shape (p,): its first weights, end to end as `architecture.flatten` gives them.
@@ -42,7 +42,7 @@ class TorchLearner:
 
     def __init__(
         self,
-        wanted: Architecture,
+        architecture: Architecture,
         parameters: NDArray[np.float32],
         *,
         weight_decay: float = 0.0,
@@ -54,9 +54,9 @@ class TorchLearner:
         self.averaged = self.parameters.detach().clone() if average else None
         self.steps = 0
         self._weight_decay, self._average = weight_decay, average
-        self._weights = torch.tensor(weight_mask(wanted), dtype=torch.float32)
-        self._tied = tied_weights(wanted)
-        self._network = Network(wanted)
+        self._weights = torch.tensor(weight_mask(architecture), dtype=torch.float32)
+        self._tied = tied_weights(architecture)
+        self._network = Network(architecture)
         self._shapes = {name: p.shape for name, p in self._network.state_dict().items()}
 
     def learned(self) -> NDArray[np.float32]:

@@ -33,7 +33,7 @@ from enhancer_core.io.files import make_folder
 from enhancer_core.io.motifs import read_motifs
 from enhancer_core.io.tables import read_table, write_table
 from enhancer_core.models import gapped_kmers, kmers
-from enhancer_core.models.architecture import architecture
+from enhancer_core.models.architecture import named_architecture
 from enhancer_core.models.model import Model, load_model, save_model
 from enhancer_core.models.regression import fit_best_hits, fit_k_mers
 from enhancer_core.prediction.sequences import log_odds
@@ -104,9 +104,9 @@ def network(
         config = replace(protocol(name), regressions=False)
         if config.restarts > RESTARTS:
             config = replace(config, restarts=RESTARTS)
-        wanted = architecture(name, length=data.dataset.codes.shape[1])
-        planted = None if motifs is None else from_motifs(motifs, wanted, data=data).planted
-        trained = train(data, wanted, config, planted=planted, threads=threads)
+        architecture = named_architecture(name, length=data.dataset.codes.shape[1])
+        planted = None if motifs is None else from_motifs(motifs, architecture, data=data).planted
+        trained = train(data, architecture, config, planted=planted, threads=threads)
         save_model(file, trained.network, {})
     return scores_of(load_model(file), data, threads=threads)
 

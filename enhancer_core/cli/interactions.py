@@ -124,12 +124,12 @@ def wiring(
 
     talk = Talk(quiet)
     loaded = load_model(model)
-    wanted, network = loaded.architecture, loaded.network
+    architecture, network = loaded.architecture, loaded.network
     members = alike(loaded.members)
-    reach = wired.reach(wanted)
+    reach = wired.reach(architecture)
     say_alike(talk, loaded)
     targets = read_motifs(database) if database is not None else []
-    codes = read_sequences(sequences, length=wanted.length).codes
+    codes = read_sequences(sequences, length=architecture.length).codes
     pfms = filter_pfms(network, codes, threads=threads)
     if not pfms.any():
         raise MotifError(f"{sequences}: nothing in it activates a filter of {model}")
@@ -140,7 +140,7 @@ def wiring(
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(codes), size=backgrounds, replace=backgrounds > len(codes))
     shuffled = k_shuffle(codes[rows], k=_SHUFFLED_K, rng=rng, threads=threads)
-    starts = wired.anchors(backgrounds, wanted, spacing=spacing, rng=rng)
+    starts = wired.anchors(backgrounds, architecture, spacing=spacing, rng=rng)
     resolved = resolve_device(device)
     scorer = loaded if resolved == "cpu" else network.to(resolved)
     tested = []

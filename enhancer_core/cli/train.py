@@ -281,7 +281,7 @@ def train(
     """
     from enhancer_core.data.dataset import read_dataset
     from enhancer_core.io.files import make_folder, remove_partial
-    from enhancer_core.models.architecture import architecture, widened
+    from enhancer_core.models.architecture import named_architecture, widened
     from enhancer_core.training.experiment import Experiment, input_files, run, write_outcome
     from enhancer_core.training.restart import Check, discard_states
 
@@ -306,17 +306,17 @@ def train(
         seed=seed,
         talk=talk,
     )
-    wanted = architecture(network, length=data.dataset.codes.shape[1])
-    wanted = widened(wanted, widen, first=first_filters)
-    wanted, start = _start(
-        wanted, plant=plant, plant_motifs=plant_motifs, initial=initial, share=plant_share,
+    architecture = named_architecture(network, length=data.dataset.codes.shape[1])
+    architecture = widened(architecture, widen, first=first_filters)
+    architecture, start = _start(
+        architecture, plant=plant, plant_motifs=plant_motifs, initial=initial, share=plant_share,
         data=data if config.regressions else None,
     )  # fmt: skip
     experiment = Experiment(
         data=data,
         inputs=inputs,
         network=network,
-        architecture=wanted,
+        architecture=architecture,
         start=start,
         config=config,
         seed=seed,
@@ -327,7 +327,7 @@ def train(
         remove_partial(folder)
     talk.say(_describe(data))
     if start is not None:
-        talk.say(_describe_start(start, wanted))
+        talk.say(_describe_start(start, architecture))
         if plant_motifs is None and split_table is None and not test_group:
             talk.say(
                 "note: a model trained on another split has seen some of what is tested on here;"
@@ -379,7 +379,7 @@ def _config(network: str) -> TrainConfig:
 
 
 def _start(
-    wanted: Architecture,
+    architecture: Architecture,
     *,
     plant: tuple[Path, ...],
     plant_motifs: Path | None,
@@ -391,13 +391,13 @@ def _start(
     from enhancer_core.training.warm_start import from_model, from_motifs, from_networks
 
     if plant:
-        return from_networks(plant, wanted, share=share)
+        return from_networks(plant, architecture, share=share)
     if plant_motifs is not None:
-        return wanted, from_motifs(plant_motifs, wanted, share=share, data=data)
-    return wanted, None if initial is None else from_model(initial, wanted)
+        return architecture, from_motifs(plant_motifs, architecture, share=share, data=data)
+    return architecture, None if initial is None else from_model(initial, architecture)
 
 
-def _describe_start(start: Start, wanted: Architecture) -> str:
+def _describe_start(start: Start, architecture: Architecture) -> str:
     names = ", ".join(start.names())
     if start.chosen is not None:
         names += (
@@ -405,7 +405,7 @@ def _describe_start(start: Start, wanted: Architecture) -> str:
             " the regression on best hits)"
         )
     if start.kind != "start from":
-        filters = ", ".join(f"{layer.filters:,}" for layer in wanted.convolutions)
+        filters = ", ".join(f"{layer.filters:,}" for layer in architecture.convolutions)
         return f"{start.kind}: {names}; the convolutions have {filters} filters"
     if start.planted.planted.all():
         return f"all weights start from {names}"

@@ -221,16 +221,16 @@ def mutagenesis(
     sections, hits = [], 0
     with ExitStack() as stack:
 
-        def table(name: str, columns: Sequence[str], *, wanted: bool = True) -> Write:
-            if not wanted:
+        def table(name: str, columns: Sequence[str], *, write: bool = True) -> Write:
+            if not write:
                 return lambda lines: None
             stream = stack.enter_context(writing(output / name))
             stream.write(("\t".join(columns) + "\n").encode())
             return stream.writelines
 
         write_effects = table("effects.tsv", _COLUMNS)
-        write_slopes = table("gradients.tsv", _SLOPE_COLUMNS, wanted=gradients)
-        write_hits = table("hits.tsv", _HIT_COLUMNS, wanted=motifs is not None)
+        write_slopes = table("gradients.tsv", _SLOPE_COLUMNS, write=gradients)
+        write_hits = table("hits.tsv", _HIT_COLUMNS, write=motifs is not None)
         advance = stack.enter_context(talk.progress("sequences scored", len(sequences)))
         for index, (name, codes) in enumerate(zip(sequences.names, sequences.codes, strict=True)):
             found = mutate(network, codes, threads=threads)

@@ -63,7 +63,7 @@ class Finding:
 
 
 def anchors(
-    n: int, wanted: Architecture, *, spacing: int, rng: np.random.Generator
+    n: int, architecture: Architecture, *, spacing: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Draw where the first site begins in each of n backgrounds: near the middle, in any phase.
 
@@ -86,13 +86,17 @@ def anchors(
     >>> anchors(3, NETWORKS["enhancer"], spacing=30, rng=np.random.default_rng(0)).tolist()
     [250, 247, 246]
     """
-    last = wanted.length - wanted.convolutions[0].width
+    last = architecture.length - architecture.convolutions[0].width
     room = last - 2 * spacing + 1
     if room < 1:
         raise SequenceError(
-            f"spacings of -{spacing} to {spacing} bp do not fit sequences of {wanted.length} bp"
+            f"spacings of -{spacing} to {spacing} bp do not fit sequences of"
+            f" {architecture.length} bp"
         )
-    pools = wanted.convolutions[0].pool * wanted.convolutions[second_layer(wanted)].pool
+    pools = (
+        architecture.convolutions[0].pool
+        * architecture.convolutions[second_layer(architecture)].pool
+    )
     phases = min(pools, room)
     return (last - phases + 1) // 2 + rng.integers(phases, size=n)
 

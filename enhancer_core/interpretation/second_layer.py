@@ -32,7 +32,7 @@ class Joint:
     pools: int  # that distance, 0 or more: places of the pooled first layer between their starts
 
 
-def second_layer(wanted: Architecture) -> int:
+def second_layer(architecture: Architecture) -> int:
     """Give the index of the convolution that reads the first one and counts in the output.
 
     Raises
@@ -46,15 +46,17 @@ def second_layer(wanted: Architecture) -> int:
     >>> second_layer(NETWORKS["enhancer"]), second_layer(NETWORKS["original_code"])
     (1, 2)
     """
-    if len(wanted.convolutions) < 2:
+    if len(architecture.convolutions) < 2:
         raise ModelFileError("the network has one convolution; no second one joins its motifs")
-    found = 1 if wanted.chained else len(wanted.convolutions) - 1
-    if wanted.convolutions[found].width * wanted.convolutions[0].pool == 1:  # as of k-mers
+    found = 1 if architecture.chained else len(architecture.convolutions) - 1
+    if (
+        architecture.convolutions[found].width * architecture.convolutions[0].pool == 1
+    ):  # as of k-mers
         raise ModelFileError("the network's second convolution reads one position; it joins none")
     return found
 
 
-def reach(wanted: Architecture) -> int:
+def reach(architecture: Architecture) -> int:
     """Give the largest distance, bp between starts, at which the second layer joins two sites.
 
     Raises
@@ -68,7 +70,11 @@ def reach(wanted: Architecture) -> int:
     >>> reach(NETWORKS["enhancer"])  # 5 places of 3 bp
     14
     """
-    return wanted.convolutions[second_layer(wanted)].width * wanted.convolutions[0].pool - 1
+    return (
+        architecture.convolutions[second_layer(architecture)].width
+        * architecture.convolutions[0].pool
+        - 1
+    )
 
 
 def consensus_sites(pfms: ArrayLike) -> Codes:
@@ -124,34 +130,35 @@ def joints(members: Sequence[Member], sites: Codes) -> list[Joint]:
     Examples
     --------
     >>> from enhancer_core.models.architecture import Convolution, flatten, shapes
-    >>> wanted = Architecture(
+    >>> architecture = Architecture(
     ...     convolutions=(Convolution(2, 2, 2), Convolution(1, 2, 2)), dense=(), length=8
     ... )
-    >>> weights = {name: np.zeros(shape, np.float32) for name, shape in shapes(wanted).items()}
+    >>> sizes = shapes(architecture).items()
+    >>> weights = {name: np.zeros(shape, np.float32) for name, shape in sizes}
     >>> weights["convolutions.0.weight"][:] = np.eye(4, 2)  # both look for AC
     >>> weights["convolutions.1.weight"][0] = np.eye(2)  # the first, and a pool on the second
     >>> weights["output.weight"][1] = 1
-    >>> joints([Member(wanted, flatten(weights))], np.array([[0, 1], [0, 1]], np.uint8))
+    >>> joints([Member(architecture, flatten(weights))], np.array([[0, 1], [0, 1]], np.uint8))
     [Joint(first=0, second=1, strength=4.0, pools=1)]
     """
-    wanted = members[0].architecture
-    size = wanted.convolutions[0].filters
+    architecture = members[0].architecture
+    size = architecture.convolutions[0].filters
     found = [
         replace(joint, first=joint.first + start, second=joint.second + start)
         for start, member in zip(itertools.count(step=size), members, strict=False)
-        for joint in _joints(wanted, member.weights(), sites[start : start + size])
+        for joint in _joints(architecture, member.weights(), sites[start : start + size])
     ]
     return sorted(found, key=lambda joint: -joint.strength)
 
 
 def _joints(
-    wanted: Architecture, weights: Mapping[str, NDArray[np.float32]], sites: Codes
+    architecture: Architecture, weights: Mapping[str, NDArray[np.float32]], sites: Codes
 ) -> list[Joint]:
     """Find the pairs that one network joins, the strongest first."""
-    index = second_layer(wanted)
+    index = second_layer(architecture)
     names = list(weights)
     following = weights[names[names.index(f"convolutions.{index}.bias") + 1]]
-    units = wanted.convolutions[index].filters
+    units = architecture.convolutions[index].filters
     count = np.sqrt((following.reshape(len(following), units, -1) ** 2.0).sum(axis=(0, 2)))
     found = np.maximum(weights[f"convolutions.{index}.weight"], 0.0)  # (units, F, K)
     found = found * _activations(weights, sites)[:, np.newaxis]

@@ -6,11 +6,11 @@ from .architecture import Convolution as Convolution
 from .architecture import Member as Member
 from .architecture import Weighted as Weighted
 from .architecture import alike as alike
-from .architecture import architecture as architecture
 from .architecture import architecture_from_dict as architecture_from_dict
 from .architecture import cut as cut
 from .architecture import dropout_mask as dropout_mask
 from .architecture import flatten as flatten
+from .architecture import named_architecture as named_architecture
 from .architecture import shapes as shapes
 from .architecture import shortest_length as shortest_length
 from .architecture import tied_weights as tied_weights

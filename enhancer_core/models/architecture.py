@@ -146,7 +146,7 @@ def alike(members: Sequence[Member]) -> list[Member]:
     return [each for each in members if each.architecture == members[0].architecture]
 
 
-def architecture(name: str, *, length: int = 500) -> Architecture:
+def named_architecture(name: str, *, length: int = 500) -> Architecture:
     """Look up a published network, for sequences of `length` bp.
 
     Raises
@@ -158,7 +158,7 @@ def architecture(name: str, *, length: int = 500) -> Architecture:
 
     Examples
     --------
-    >>> architecture("enhancer").pooled_lengths()
+    >>> named_architecture("enhancer").pooled_lengths()
     [164, 40, 9]
     """
     if name not in NETWORKS:
@@ -168,7 +168,7 @@ def architecture(name: str, *, length: int = 500) -> Architecture:
     return found
 
 
-def shortest_length(wanted: Architecture) -> int:
+def shortest_length(architecture: Architecture) -> int:
     """Give the least length, in bp, that a network can read.
 
     Examples
@@ -176,24 +176,24 @@ def shortest_length(wanted: Architecture) -> int:
     >>> shortest_length(NETWORKS["enhancer"])
     92
     """
-    if wanted.chained:
+    if architecture.chained:
         need = 1
-        for layer in reversed(wanted.convolutions):
+        for layer in reversed(architecture.convolutions):
             need = need * layer.pool + layer.width - 1
         return need
-    first, *others = wanted.convolutions
+    first, *others = architecture.convolutions
     need = max((layer.pool + layer.width - 1 for layer in others), default=1)
     return need * first.pool + first.width - 1
 
 
 def widened(
-    wanted: Architecture, times: float, *, first: int | None = None, width: int | None = None
+    architecture: Architecture, times: float, *, first: int | None = None, width: int | None = None
 ) -> Architecture:
     """Give each convolution of a network so many times its filters, rounded up.
 
     Parameters
     ----------
-    wanted
+    architecture
         The network.
     times
         1 or more.
@@ -213,7 +213,7 @@ def widened(
     [80, 120, 160]
     """
     layers = []
-    for index, layer in enumerate(wanted.convolutions):
+    for index, layer in enumerate(architecture.convolutions):
         filters = layer.filters * times - 1e-9  # 1.1 * 10 is a little over 11 in binary
         if index == 0 and first is not None:
             filters = first
@@ -224,7 +224,7 @@ def widened(
             )
         wide = width if index == 0 and width is not None else layer.width
         layers.append(replace(layer, filters=math.ceil(filters), width=wide))
-    return architecture_from_dict(replace(wanted, convolutions=tuple(layers)).to_dict())
+    return architecture_from_dict(replace(architecture, convolutions=tuple(layers)).to_dict())
 
 
 def architecture_from_dict(fields: Mapping[str, Any]) -> Architecture:
@@ -256,7 +256,7 @@ def architecture_from_dict(fields: Mapping[str, Any]) -> Architecture:
     return found
 
 
-def shapes(wanted: Architecture) -> dict[str, tuple[int, ...]]:
+def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     """Give the shape of each array of weights by its name, in the order of PyTorch's `state_dict`.
 
     Examples
@@ -268,19 +268,19 @@ def shapes(wanted: Architecture) -> dict[str, tuple[int, ...]]:
     """
     found: dict[str, tuple[int, ...]] = {}
     channels = BASES
-    for index, layer in enumerate(wanted.convolutions):
+    for index, layer in enumerate(architecture.convolutions):
         found[f"convolutions.{index}.weight"] = (layer.filters, channels, layer.width)
         found[f"convolutions.{index}.bias"] = (layer.filters,)
-        channels = wanted.convolutions[index if wanted.chained else 0].filters
-    units = wanted.convolutions[-1].filters * wanted.pooled_lengths()[-1]
-    names = [f"dense.{index}" for index in range(len(wanted.dense))]
-    for name, size in zip([*names, "output"], [*wanted.dense, CLASSES], strict=True):
+        channels = architecture.convolutions[index if architecture.chained else 0].filters
+    units = architecture.convolutions[-1].filters * architecture.pooled_lengths()[-1]
+    names = [f"dense.{index}" for index in range(len(architecture.dense))]
+    for name, size in zip([*names, "output"], [*architecture.dense, CLASSES], strict=True):
         found[f"{name}.weight"], found[f"{name}.bias"] = (size, units), (size,)
         units = size
     return found
 
 
-def tied_weights(wanted: Architecture) -> tuple[slice, tuple[int, int, int]] | None:
+def tied_weights(architecture: Architecture) -> tuple[slice, tuple[int, int, int]] | None:
     """Find the weights that training keeps the same at all positions.
 
     Returns
@@ -290,16 +290,17 @@ def tied_weights(wanted: Architecture) -> tuple[slice, tuple[int, int, int]] | N
 
     Examples
     --------
-    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=8, tied=True)
-    >>> tied_weights(wanted)
+    >>> layers = (Convolution(2, 3, 2),)
+    >>> architecture = Architecture(convolutions=layers, dense=(), length=8, tied=True)
+    >>> tied_weights(architecture)
     (slice(26, 38, None), (2, 2, 3))
     """
-    if not wanted.tied:
+    if not architecture.tied:
         return None
-    sizes = [math.prod(shape) for shape in shapes(wanted).values()]
-    first = 2 * len(wanted.convolutions)  # each has weights and biases
+    sizes = [math.prod(shape) for shape in shapes(architecture).values()]
+    first = 2 * len(architecture.convolutions)  # each has weights and biases
     start, count = sum(sizes[:first]), sizes[first]
-    filters, positions = wanted.convolutions[-1].filters, wanted.pooled_lengths()[-1]
+    filters, positions = architecture.convolutions[-1].filters, architecture.pooled_lengths()[-1]
     units = count // (filters * positions)
     return slice(start, start + count), (units, filters, positions)
 
@@ -315,9 +316,11 @@ def flatten(weights: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
     return np.concatenate([np.asarray(array, np.float32).ravel() for array in weights.values()])
 
 
-def cut(wanted: Architecture, parameters: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+def cut(
+    architecture: Architecture, parameters: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
     """Cut a network's flat parameters, float32 (p,), into the arrays of `shapes`: views."""
-    sizes = shapes(wanted)
+    sizes = shapes(architecture)
     ends = np.cumsum([math.prod(shape) for shape in sizes.values()])
     pieces = np.split(parameters, ends[:-1])
     return {
@@ -326,22 +329,22 @@ def cut(wanted: Architecture, parameters: NDArray[np.float32]) -> dict[str, NDAr
     }
 
 
-def weight_mask(wanted: Architecture) -> NDArray[np.bool_]:
+def weight_mask(architecture: Architecture) -> NDArray[np.bool_]:
     """Tell weights from biases in a network's flat parameters: bool (p,), True for weights.
 
     Examples
     --------
-    >>> wanted = Architecture(convolutions=(Convolution(1, 3, 2),), dense=(), length=4)
-    >>> weight_mask(wanted).astype(int)
+    >>> architecture = Architecture(convolutions=(Convolution(1, 3, 2),), dense=(), length=4)
+    >>> weight_mask(architecture).astype(int)
     array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 0])
     """
-    sizes = shapes(wanted)
+    sizes = shapes(architecture)
     counts = [math.prod(shape) for shape in sizes.values()]
     return np.repeat([name.endswith(".weight") for name in sizes], counts)
 
 
 def dropout_mask(
-    wanted: Architecture, n: int, *, rng: np.random.Generator
+    architecture: Architecture, n: int, *, rng: np.random.Generator
 ) -> NDArray[np.float32] | None:
     """Draw what multiplies the last units of n sequences in training.
 
@@ -355,7 +358,7 @@ def dropout_mask(
     >>> dropout_mask(NETWORKS["enhancer"], 2, rng=np.random.default_rng(0)).shape
     (2, 45)
     """
-    if wanted.keep == 1:
+    if architecture.keep == 1:
         return None
-    kept = rng.random((n, wanted.last_units), dtype=np.float32) < wanted.keep
-    return kept.astype(np.float32) / np.float32(wanted.keep)
+    kept = rng.random((n, architecture.last_units), dtype=np.float32) < architecture.keep
+    return kept.astype(np.float32) / np.float32(architecture.keep)

@@ -76,8 +76,8 @@ def calibrated(member: Member, by: Platt) -> Member:
     Examples
     --------
     >>> from enhancer_core.models.architecture import Architecture, Convolution
-    >>> wanted = Architecture(convolutions=(Convolution(1, 3, 2),), dense=(), length=4)
-    >>> found = calibrated(Member(wanted, np.ones(17, np.float32)), Platt(2.0, 1.0))
+    >>> architecture = Architecture(convolutions=(Convolution(1, 3, 2),), dense=(), length=4)
+    >>> found = calibrated(Member(architecture, np.ones(17, np.float32)), Platt(2.0, 1.0))
     >>> found.parameters[-4:].tolist()
     [2.0, 2.0, 1.5, 2.5]
     """

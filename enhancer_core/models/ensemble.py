@@ -66,8 +66,8 @@ def together(members: Sequence[Predictor]) -> Predictor:
     >>> from enhancer_core.models.architecture import Architecture, Convolution
     >>> from enhancer_core.dna.codes import encode
     >>> from enhancer_core.models.network import Network
-    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-    >>> members = [Network(wanted).predictor() for _ in range(3)]
+    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
+    >>> members = [Network(architecture).predictor() for _ in range(3)]
     >>> together(members).logits(encode(["ACGTAC", "NNNNNN"])).shape
     (2, 2)
     """

@@ -66,26 +66,30 @@ class Network(nn.Module):
     `generator` draws the initial weights; without one they are PyTorch's.
     """
 
-    def __init__(self, wanted: Architecture, *, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, architecture: Architecture, *, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()
-        self.architecture = wanted
-        lengths = wanted.pooled_lengths()
+        self.architecture = architecture
+        lengths = architecture.pooled_lengths()
         self.convolutions = nn.ModuleList()
         channels = BASES
-        for index, layer in enumerate(wanted.convolutions):
+        for index, layer in enumerate(architecture.convolutions):
             self.convolutions.append(
                 PooledConvolution(channels, layer) if index else ReverseComplementConvolution(layer)
             )
-            channels = layer.filters if wanted.chained else wanted.convolutions[0].filters
-        units = wanted.convolutions[-1].filters * lengths[-1]
+            channels = (
+                layer.filters if architecture.chained else architecture.convolutions[0].filters
+            )
+        units = architecture.convolutions[-1].filters * lengths[-1]
         self.dense = nn.ModuleList()
-        for size in wanted.dense:
+        for size in architecture.dense:
             self.dense.append(nn.Linear(units, size))
             units = size
         self.output = nn.Linear(units, CLASSES)
         if generator is not None:
             self._draw_weights(generator)
-        if wanted.tied:
+        if architecture.tied:
             with torch.no_grad():
                 first = cast("nn.Linear", self.dense[0]) if self.dense else self.output
                 each = first.weight.view(first.out_features, -1, lengths[-1])
@@ -192,10 +196,10 @@ def network_of_members(members: Sequence[Member]) -> Network | Ensemble:
     return networks[0] if len(networks) == 1 else Ensemble(networks).eval()
 
 
-def network_of(wanted: Architecture, parameters: NDArray[np.float32]) -> Network:
+def network_of(architecture: Architecture, parameters: NDArray[np.float32]) -> Network:
     """Make a network of flat parameters, float32 (p,), in evaluation mode on the CPU."""
-    network = Network(wanted)
-    weights = cut(wanted, parameters).items()
+    network = Network(architecture)
+    weights = cut(architecture, parameters).items()
     network.load_state_dict({name: torch.tensor(array) for name, array in weights})
     return network.eval()
 

@@ -110,21 +110,21 @@ def k_mer_network(fitted: Baseline, length: int) -> Member:
     """
     words = k_mer_words(fitted.k)
     by_share = fitted.weights.astype(np.float64) / fitted.scale
-    wanted = Architecture(
+    architecture = Architecture(
         convolutions=(Convolution(len(words), fitted.k, 1), Convolution(2, 1, 1)),
         dense=(),
         length=length,
         tied=True,
     )
-    positions = wanted.pooled_lengths()[-1]
-    weights = _zeros(wanted)
+    positions = architecture.pooled_lengths()[-1]
+    weights = _zeros(architecture)
     weights["convolutions.0.weight"][:] = one_hot(words)
     weights["convolutions.0.bias"][:] = _MATCH - fitted.k
     added = by_share / positions / _MATCH
     weights["convolutions.1.weight"][:, :, 0] = np.maximum([added, -added], 0)
     weights["output.weight"][:] = np.repeat([[-0.5, 0.5], [0.5, -0.5]], positions, axis=1)
     weights["output.bias"][:] = np.array([-0.5, 0.5]) * (fitted.bias - by_share @ fitted.mean)
-    return Member(wanted, flatten(weights))
+    return Member(architecture, flatten(weights))
 
 
 def best_hits_networks(motifs: Sequence[Motif], length: int) -> list[tuple[Member, list[int]]]:
@@ -161,14 +161,14 @@ def best_hits_networks(motifs: Sequence[Motif], length: int) -> list[tuple[Membe
         which = np.flatnonzero(steps == step).tolist()
         width = min(max(motifs[index].width for index in which), length)
         layer = Convolution(len(which), width, length - width + 1)
-        wanted = Architecture(convolutions=(layer,), dense=(), length=length)
-        weights = _zeros(wanted)
+        architecture = Architecture(convolutions=(layer,), dense=(), length=length)
+        weights = _zeros(architecture)
         filters = np.stack([motif_filter(motifs[index], width) for index in which])
         weights["convolutions.0.weight"][:] = filters
         # The better strand scores at least their mean, which is least where each position's is.
         mean = (filters + filters[:, ::-1, ::-1]) / 2
         weights["convolutions.0.bias"][:] = -mean.min(axis=1).sum(axis=1)
-        readers.append((Member(wanted, flatten(weights)), which))
+        readers.append((Member(architecture, flatten(weights)), which))
     return readers
 
 
@@ -202,5 +202,5 @@ def regressing(readers: Sequence[tuple[Member, list[int]]], fitted: Linear) -> t
     return tuple(made)
 
 
-def _zeros(wanted: Architecture) -> dict[str, NDArray[np.float64]]:
-    return {name: np.zeros(shape) for name, shape in shapes(wanted).items()}
+def _zeros(architecture: Architecture) -> dict[str, NDArray[np.float64]]:
+    return {name: np.zeros(shape) for name, shape in shapes(architecture).items()}

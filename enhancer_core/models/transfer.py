@@ -51,7 +51,7 @@ class Planted:
 
 
 def room_for(
-    donors: Sequence[Weighted], wanted: Architecture, *, share: float = SHARE
+    donors: Sequence[Weighted], architecture: Architecture, *, share: float = SHARE
 ) -> Architecture:
     """Widen a network until all that donors have is a share of each convolution's filters.
 
@@ -59,7 +59,7 @@ def room_for(
     ----------
     donors
         Trained networks; all members of an ensemble count that are made as its first.
-    wanted
+    architecture
         The network to widen; its filters are the fewest that each convolution gets.
     share
         Above 0, at most 1.
@@ -67,21 +67,21 @@ def room_for(
     Raises
     ------
     ModelFileError
-        If a donor has other convolutions than `wanted`, or the share is not allowed.
+        If a donor has other convolutions than `architecture`, or the share is not allowed.
 
     Examples
     --------
     >>> from enhancer_core.models.architecture import NETWORKS
     >>> from enhancer_core.models.network import Network
-    >>> wanted = room_for([Network(NETWORKS["enhancer"])] * 3, NETWORKS["enhancer"])
-    >>> [layer.filters for layer in wanted.convolutions]
+    >>> architecture = room_for([Network(NETWORKS["enhancer"])] * 3, NETWORKS["enhancer"])
+    >>> [layer.filters for layer in architecture.convolutions]
     [80, 120, 160]
     """
     if not 0 < share <= 1:
         raise ModelFileError(f"planted share of {share} is not allowed; above 0, at most 1")
-    _check(donors, wanted)
+    _check(donors, architecture)
     layers = []
-    for index, layer in enumerate(wanted.convolutions):
+    for index, layer in enumerate(architecture.convolutions):
         filters = sum(
             each.architecture.convolutions[index].filters
             for donor in donors
@@ -90,17 +90,17 @@ def room_for(
         # 60 / .6 is a little over 100 in binary.
         least = math.ceil(filters / share - 1e-9)
         layers.append(replace(layer, filters=max(layer.filters, least)))
-    return architecture_from_dict(replace(wanted, convolutions=tuple(layers)).to_dict())
+    return architecture_from_dict(replace(architecture, convolutions=tuple(layers)).to_dict())
 
 
-def plant(donors: Sequence[Weighted], wanted: Architecture) -> Planted:
+def plant(donors: Sequence[Weighted], architecture: Architecture) -> Planted:
     """Lay the convolutions of trained networks side by side in a wider one.
 
     Parameters
     ----------
     donors
         Trained networks; each member of an ensemble that is made as its first is one more.
-    wanted
+    architecture
         Has the donors' widths and pools, and at least as many filters as all of them.
 
     Returns
@@ -112,7 +112,7 @@ def plant(donors: Sequence[Weighted], wanted: Architecture) -> Planted:
     Raises
     ------
     ModelFileError
-        If a donor has other convolutions than `wanted`, or there are too few filters.
+        If a donor has other convolutions than `architecture`, or there are too few filters.
 
     Examples
     --------
@@ -124,28 +124,28 @@ def plant(donors: Sequence[Weighted], wanted: Architecture) -> Planted:
     >>> int(found.planted.sum())  # 4 filters of 4 * 3 weights and a bias
     52
     """
-    _check(donors, wanted)
+    _check(donors, architecture)
     members = [
         (each.architecture, each.weights())
         for donor in donors
         for each in alike(donor.member_networks())
     ]
-    for index, layer in enumerate(wanted.convolutions):
+    for index, layer in enumerate(architecture.convolutions):
         filters = sum(made.convolutions[index].filters for made, _ in members)
         if filters > layer.filters:
             raise ModelFileError(
                 f"convolution {index + 1}: {filters} filters to plant; the network has"
                 f" {layer.filters}"
             )
-    values, planted = _nothing(wanted)
-    ends = [0] * len(wanted.convolutions)  # filters planted so far
+    values, planted = _nothing(architecture)
+    ends = [0] * len(architecture.convolutions)  # filters planted so far
     for made, weights in members:
         starts = ends.copy()
         for index, layer in enumerate(made.convolutions):
             ends[index] += layer.filters
             rows = slice(starts[index], ends[index])
             name, bias = (f"convolutions.{index}.{kind}" for kind in ("weight", "bias"))
-            before = 0 if not wanted.chained else index - 1  # the layer that this one reads
+            before = 0 if not architecture.chained else index - 1  # the layer that this one reads
             channels = slice(starts[before], ends[before]) if index else slice(None)
             values[name][rows, channels] = weights[name]
             values[bias][rows] = weights[bias]
@@ -153,7 +153,7 @@ def plant(donors: Sequence[Weighted], wanted: Architecture) -> Planted:
     return _joined(values, planted)
 
 
-def motif_room(wanted: Architecture, *, share: float = SHARE) -> int:
+def motif_room(architecture: Architecture, *, share: float = SHARE) -> int:
     """Count the motifs that fit into a share of a network's first layer.
 
     Examples
@@ -162,10 +162,12 @@ def motif_room(wanted: Architecture, *, share: float = SHARE) -> int:
     >>> motif_room(NETWORKS["best"])
     192
     """
-    return math.floor(wanted.convolutions[0].filters * share + 1e-9)
+    return math.floor(architecture.convolutions[0].filters * share + 1e-9)
 
 
-def plant_motifs(motifs: Sequence[Motif], wanted: Architecture, *, share: float = SHARE) -> Planted:
+def plant_motifs(
+    motifs: Sequence[Motif], architecture: Architecture, *, share: float = SHARE
+) -> Planted:
     """Make motifs the first filters of a network's first layer.
 
     A filter holds the motif's log odds against uniform bases, with a pseudo-count of 0.01 on each
@@ -181,7 +183,7 @@ def plant_motifs(motifs: Sequence[Motif], wanted: Architecture, *, share: float 
     ----------
     motifs
         At least one; which strand they are of does not matter, since filters read both.
-    wanted
+    architecture
         The network.
     share
         Of the first layer's filters that may be planted, above 0, at most 1.
@@ -205,14 +207,14 @@ def plant_motifs(motifs: Sequence[Motif], wanted: Architecture, *, share: float 
     >>> "".join("ACGT"[base] for base in filters[0].argmax(axis=0))
     'TTTCGCAAT'
     """
-    first, room = wanted.convolutions[0], motif_room(wanted, share=share)
+    first, room = architecture.convolutions[0], motif_room(architecture, share=share)
     if not 0 < len(motifs) <= room:
         needed = math.ceil(len(motifs) / share - 1e-9)
         raise MotifError(
             f"{len(motifs)} motifs to plant; 1 to {room} fit into {share:g} of the first layer's"
             f" {first.filters} filters (all of them into {share:g} of {needed})"
         )
-    values, planted = _nothing(wanted)
+    values, planted = _nothing(architecture)
     for row, motif in enumerate(motifs):
         values["convolutions.0.weight"][row] = motif_filter(motif, first.width)
         planted["convolutions.0.weight"][row] = True
@@ -248,14 +250,14 @@ def motif_filter(motif: Motif, width: int) -> NDArray[np.float64]:
     return np.pad(odds * (_SPREAD / spread), ((0, 0), (before, after)))
 
 
-def start_from(model: Weighted, wanted: Architecture) -> Planted:
+def start_from(model: Weighted, architecture: Architecture) -> Planted:
     """Take all weights of a trained network of the same kind, to train it further.
 
     Parameters
     ----------
     model
         A trained network; of an ensemble the first member, the best.
-    wanted
+    architecture
         The network to train.
 
     Returns
@@ -279,22 +281,22 @@ def start_from(model: Weighted, wanted: Architecture) -> Planted:
     (1009, np.False_)
     """
     made = model.architecture
-    if (made.convolutions, made.chained) != (wanted.convolutions, wanted.chained):
+    if (made.convolutions, made.chained) != (architecture.convolutions, architecture.chained):
         got, allowed = (
             ", ".join(f"{f.filters} of {f.width} with pool {f.pool}" for f in each.convolutions)
-            for each in (made, wanted)
+            for each in (made, architecture)
         )
         raise ModelFileError(f"convolutions are {got}; to start from they must be {allowed}")
     given = model.member_networks()[0].weights()
-    same = shapes(made) == shapes(wanted)
-    values, planted = _nothing(wanted)
+    same = shapes(made) == shapes(architecture)
+    values, planted = _nothing(architecture)
     for name in values:
         if same or name.startswith("convolutions."):
             values[name], planted[name][:] = given[name], True
     return _joined(values, planted)
 
 
-def check_donor(donor: Weighted, wanted: Architecture) -> None:
+def check_donor(donor: Weighted, architecture: Architecture) -> None:
     """Raise unless a donor has the widths, pools and chaining of a network's convolutions.
 
     Raises
@@ -308,17 +310,17 @@ def check_donor(donor: Weighted, wanted: Architecture) -> None:
     >>> from enhancer_core.models.network import Network
     >>> check_donor(Network(NETWORKS["enhancer"]), NETWORKS["enhancer"])
     """
-    got, allowed = (_spell(made) for made in (donor.architecture, wanted))
+    got, allowed = (_spell(made) for made in (donor.architecture, architecture))
     if got != allowed:
         raise ModelFileError(f"convolutions are {got}; to be planted they must be {allowed}")
 
 
-def _check(donors: Sequence[Weighted], wanted: Architecture) -> None:
+def _check(donors: Sequence[Weighted], architecture: Architecture) -> None:
     if not donors:
         raise ModelFileError("no networks to plant; at least one is needed")
     for number, donor in enumerate(donors, start=1):
         try:
-            check_donor(donor, wanted)
+            check_donor(donor, architecture)
         except ModelFileError as error:
             raise ModelFileError(f"donor {number}: {error}") from error
 
@@ -328,8 +330,8 @@ def _spell(made: Architecture) -> str:
     return layers if made.chained else f"{layers}, not chained"
 
 
-def _nothing(wanted: Architecture) -> tuple[Arrays, dict[str, NDArray[np.bool_]]]:
-    sizes = shapes(wanted)
+def _nothing(architecture: Architecture) -> tuple[Arrays, dict[str, NDArray[np.bool_]]]:
+    sizes = shapes(architecture)
     values = {name: np.zeros(shape, np.float32) for name, shape in sizes.items()}
     return values, {name: np.zeros(shape, np.bool_) for name, shape in sizes.items()}
 

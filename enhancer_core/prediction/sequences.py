@@ -116,9 +116,9 @@ def _in_batches(
     threads: int,
     progress: Callable[[int], None] | None,
 ) -> Floats:
-    wanted = network.architecture.length
-    if codes.shape[1] != wanted:
-        raise SequenceError(f"sequences of {codes.shape[1]} bp; the model reads {wanted} bp")
+    length = network.architecture.length
+    if codes.shape[1] != length:
+        raise SequenceError(f"sequences of {codes.shape[1]} bp; the model reads {length} bp")
     batches = (codes[start : start + BATCH] for start in range(0, len(codes), BATCH))
     found = [np.zeros(0, np.float32)]
     for some in in_order(predict, batches, threads=threads):

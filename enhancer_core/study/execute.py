@@ -17,7 +17,7 @@ from enhancer_core.data.simulation import DEFINITIONS
 from enhancer_core.io.files import make_folder, remove_partial
 from enhancer_core.io.motifs import read_motif, read_motifs
 from enhancer_core.models import kmers
-from enhancer_core.models.architecture import Architecture, architecture, widened
+from enhancer_core.models.architecture import Architecture, named_architecture, widened
 from enhancer_core.models.model import MODEL_FILE, Model, load_model, save_model
 from enhancer_core.models.network import Ensemble, Network
 from enhancer_core.models.transfer import Planted, plant, room_for, start_from
@@ -192,7 +192,7 @@ def _network(run: Run, task: Task, context: Context) -> tuple[Network | Ensemble
         wanted_updates = context.needed[run.updates_of]["updates"]
         config = replace(config, epochs=max(1, round(wanted_updates / a_pass)))
     motifs = _motifs_of(run, context)
-    wanted, planted = _start(run, learn, motifs, context)
+    architecture, planted = _start(run, learn, motifs, context)
     states = _states(context)
     for other in context.folder.glob(f"{_STATES}-*"):
         if other != states:  # of an interrupted run by another recipe, or with other data
@@ -205,7 +205,7 @@ def _network(run: Run, task: Task, context: Context) -> tuple[Network | Ensemble
             raise InterruptedError("the study was stopped")
 
     trained = train(
-        learn, wanted, config, planted=planted, motifs=motifs,
+        learn, architecture, config, planted=planted, motifs=motifs,
         seed=context.seed, device=context.device, folder=states, progress=check,
     )  # fmt: skip
     result = {
@@ -224,18 +224,20 @@ def _start(
     run: Run, learn: SplitDataset, motifs: Sequence[Motif], context: Context
 ) -> tuple[Architecture, Planted | None]:
     """Give the network of a run, and what it begins with."""
-    wanted = architecture(run.network, length=learn.dataset.codes.shape[1])
+    architecture = named_architecture(run.network, length=learn.dataset.codes.shape[1])
     if run.widen > 1 or run.filters is not None or run.width is not None:
-        wanted = widened(wanted, run.widen, first=run.filters, width=run.width)
+        architecture = widened(architecture, run.widen, first=run.filters, width=run.width)
     if run.plant:
         donors = [_model_of(name, context) for name in run.plant]
-        wanted = room_for(donors, wanted)
-        return wanted, plant(donors, wanted)
+        architecture = room_for(donors, architecture)
+        return architecture, plant(donors, architecture)
     if motifs:
-        return wanted, plant_most(motifs, wanted, data=learn if run.regressions else None)[0]
+        return architecture, plant_most(
+            motifs, architecture, data=learn if run.regressions else None
+        )[0]
     if run.initial:
-        return wanted, start_from(_model_of(run.initial, context), wanted)
-    return wanted, None
+        return architecture, start_from(_model_of(run.initial, context), architecture)
+    return architecture, None
 
 
 def _model_of(name: str, context: Context) -> Model:

@@ -21,7 +21,7 @@ _READ = 2000  # positives that filters are read on; more change a motif's counts
 
 
 def read_filters(
-    network: Network | Ensemble, positives: Codes, wanted: Sequence[str], folder: Path, *, seed: int
+    network: Network | Ensemble, positives: Codes, specs: Sequence[str], folder: Path, *, seed: int
 ) -> dict[str, Any]:
     """Find the filter most like each motif that is looked for, and what each filter is like.
 
@@ -31,7 +31,7 @@ def read_filters(
         A trained network.
     positives
         uint8, shape (n, L): what it learned from.
-    wanted
+    specs
         Motifs of the synthetic world, CEBPA, HNF4A, or FILE:NAME.
     folder
         Where the files are.
@@ -41,11 +41,11 @@ def read_filters(
     Returns
     -------
     dict
-        `motifs`, by what is wanted: `similarity`, `strand`, `pfm` of the filter, `motif`; of one
+        `motifs`, by spec: `similarity`, `strand`, `pfm` of the filter, `motif`; of one
         from a file also `p` and `q` among the file's motifs, and `best`, what the filter is most
         like in the file. `filters`, if there is a file, the first: each one's `pfm` and `match`.
     """
-    if not wanted:
+    if not specs:
         return {"motifs": {}}
     fresh = np.unique(positives, axis=0)  # each once, though copied
     chosen = np.random.default_rng(seed).permutation(len(fresh))[:_READ]
@@ -53,7 +53,7 @@ def read_filters(
     queries = [Motif("filter", pfm) for pfm in pfms if pfm.any()]
     found: dict[str, dict[str, Any]] = {}
     filters: list[dict[str, Any]] = []
-    for spec in wanted:
+    for spec in specs:
         if not queries:
             found[spec] = {"similarity": 0.0}
         elif ":" not in spec or spec in MOTIFS:

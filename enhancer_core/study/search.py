@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from enhancer_core.data.dataset import TRAIN, VALIDATION, Dataset, SplitDataset
 from enhancer_core.data.mixture import Mix, concatenate, shuffled, take
-from enhancer_core.models.architecture import architecture
+from enhancer_core.models.architecture import named_architecture
 from enhancer_core.study.execute import Context, execute
 from enhancer_core.study.recipe import Run, Search
 from enhancer_core.training.config import TrainConfig
@@ -21,7 +21,7 @@ from enhancer_core.training.trainer import train
 _SAMPLE = 4  # a stream of random numbers
 
 
-def candidates(wanted: Search) -> list[Mix]:
+def candidates(recipe: Search) -> list[Mix]:
     """List all mixes: each number of copies of the background with each set of k.
 
     Examples
@@ -30,9 +30,9 @@ def candidates(wanted: Search) -> list[Mix]:
     >>> [(mix.background, mix.shuffles) for mix in found][:5]
     [(1, ()), (1, (2,)), (1, (3,)), (1, (2, 3)), (2, ())]
     """
-    ks = sorted(wanted.ks)
+    ks = sorted(recipe.ks)
     sets = list(chain.from_iterable(combinations(ks, size) for size in range(len(ks) + 1)))
-    return [Mix(background=n, shuffles=chosen) for n, chosen in product(wanted.copies, sets)]
+    return [Mix(background=n, shuffles=chosen) for n, chosen in product(recipe.copies, sets)]
 
 
 def rounds(n: int, *, keep_one_of: int, updates: int) -> Iterator[tuple[int, int]]:
@@ -62,7 +62,7 @@ def rounds(n: int, *, keep_one_of: int, updates: int) -> Iterator[tuple[int, int
         yield size, max(1, updates // len(sizes) // size)
 
 
-def search(wanted: Search, context: Context) -> dict[str, Any]:
+def search(recipe: Search, context: Context) -> dict[str, Any]:
     """Find the best mix by validation AUC, train with it, and test it once.
 
     Returns
@@ -79,16 +79,16 @@ def search(wanted: Search, context: Context) -> dict[str, Any]:
         If the study was stopped.
     """
     with context.cores:
-        pooled = concatenate([context.data[name] for name in wanted.data])
+        pooled = concatenate([context.data[name] for name in recipe.data])
         learn = take(pooled, pooled.parts == TRAIN)
         check = take(pooled, pooled.parts == VALIDATION)
         parents = take(learn, learn.dataset.labels)
         sources = concatenate(
-            [learn, *[shuffled(parents, k=k, seed=context.seed) for k in sorted(wanted.ks)]]
+            [learn, *[shuffled(parents, k=k, seed=context.seed) for k in sorted(recipe.ks)]]
         )
-    rows = _rows(learn, sorted(wanted.ks))
-    left, told = candidates(wanted), []
-    plan = rounds(len(left), keep_one_of=wanted.keep_one_of, updates=wanted.updates)
+    rows = _rows(learn, sorted(recipe.ks))
+    left, told = candidates(recipe), []
+    plan = rounds(len(left), keep_one_of=recipe.keep_one_of, updates=recipe.updates)
     for size, updates in plan:
         left = left[:size]
 
@@ -99,7 +99,7 @@ def search(wanted: Search, context: Context) -> dict[str, Any]:
                 part, epochs = _sample(sources, rows, mix, updates=updates, seed=context.seed)
                 trained = train(
                     concatenate([part, check]),
-                    architecture(wanted.network, length=part.dataset.codes.shape[1]),
+                    named_architecture(recipe.network, length=part.dataset.codes.shape[1]),
                     TrainConfig(restarts=1, epochs=epochs),
                     seed=context.seed, device=context.device,
                 )  # fmt: skip
@@ -120,8 +120,8 @@ def search(wanted: Search, context: Context) -> dict[str, Any]:
         )
     best = left[0]
     run = Run(
-        name=wanted.name, data=wanted.data, background=best.background, shuffles=best.shuffles,
-        network=wanted.network, restarts=wanted.restarts, epochs=wanted.epochs, tests=wanted.data,
+        name=recipe.name, data=recipe.data, background=best.background, shuffles=best.shuffles,
+        network=recipe.network, restarts=recipe.restarts, epochs=recipe.epochs, tests=recipe.data,
     )  # fmt: skip
     winner = {"background": best.background, "shuffles": list(best.shuffles)}
     return {**execute(run, context), "winner": winner, "rounds": told}

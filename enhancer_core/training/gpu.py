@@ -85,12 +85,12 @@ def _judge(
 
 def _program(states: list[State], *, device: str) -> tuple[Program, list[int]]:
     """Bring restarts and their sequences to a device; give the first row of each one's data."""
-    config, wanted = states[0].task.config, states[0].task.wanted
+    config, architecture = states[0].task.config, states[0].task.architecture
     stacked = {
         name: np.stack([state.arrays[name] for state in states]) for name in states[0].arrays
     }
     learner = Learner(
-        wanted,
+        architecture,
         stacked["parameters"],
         device=device,
         dtype=_dtype(config, device),
@@ -146,7 +146,7 @@ def _dtype(config: TrainConfig, device: str) -> torch.dtype:
 
 
 def arrangement(
-    wanted: Architecture, config: TrainConfig, *, sets: Sequence[Codes], device: str
+    architecture: Architecture, config: TrainConfig, *, sets: Sequence[Codes], device: str
 ) -> str:
     """Say in a line how restarts on some sets of sequences are laid out on other than "cpu".
 
@@ -157,7 +157,10 @@ def arrangement(
     >>> arrangement(NETWORKS["tf"], TrainConfig(restarts=50), sets=sets, device="cpu:0")
     '100 restarts as one program, float32'
     """
-    restarts, size = config.restarts * len(sets), group_size(wanted, config, sets, device=device)
+    restarts, size = (
+        config.restarts * len(sets),
+        group_size(architecture, config, sets, device=device),
+    )
     groups = "as one program" if size == restarts else f"in programs of {size}"
     dtype, place = _dtype(config, device), torch.device(device)
     line = f"{restarts} restarts {groups}, {str(dtype).removeprefix('torch.')}"
@@ -169,7 +172,7 @@ def arrangement(
 
 
 def group_size(
-    wanted: Architecture, config: TrainConfig, sets: Sequence[Codes], *, device: str
+    architecture: Architecture, config: TrainConfig, sets: Sequence[Codes], *, device: str
 ) -> int:
     """Choose how many restarts are one program."""
     restarts, place = config.restarts * len(sets), torch.device(device)
@@ -178,4 +181,4 @@ def group_size(
     free, _ = torch.cuda.mem_get_info(place)
     free -= sum(codes.nbytes for codes in sets)
     half = _dtype(config, device) == torch.bfloat16
-    return at_once(wanted, restarts, batch=config.batch, free=free, half=half)
+    return at_once(architecture, restarts, batch=config.batch, free=free, half=half)

@@ -63,7 +63,7 @@ class Task:
     codes: Codes  # training sequences, uint8 (n, L)
     labels: NDArray[np.int64]  # (n,)
     validation: Dataset
-    wanted: Architecture
+    architecture: Architecture
     config: TrainConfig
     planted: Planted | None
     seed: int
@@ -80,10 +80,10 @@ class Task:
     @property
     def checks_per_epoch(self) -> int:
         """How often an epoch is checked: after each mini-batch at most."""
-        wanted = self.config.checks_per_epoch
-        if wanted is None:
-            wanted = 4 if len(self.labels) >= _LARGE else 1
-        return min(wanted, self.batches)
+        checks = self.config.checks_per_epoch
+        if checks is None:
+            checks = 4 if len(self.labels) >= _LARGE else 1
+        return min(checks, self.batches)
 
     @property
     def checks(self) -> int:
@@ -104,14 +104,14 @@ class Task:
 
 def fingerprint(
     data: SplitDataset,
-    wanted: Architecture,
+    architecture: Architecture,
     config: TrainConfig,
     *,
     planted: Planted | None,
     seed: int,
 ) -> str:
     """Digest all that determines a run's numbers, as 64 hexadecimal digits."""
-    settings = {"architecture": wanted.to_dict(), "seed": seed, **config.to_dict()}
+    settings = {"architecture": architecture.to_dict(), "seed": seed, **config.to_dict()}
     for name in ("restarts", "ensemble", "calibrate", "regressions"):  # no restart depends on them
         settings.pop(name, None)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
@@ -130,7 +130,7 @@ class State:
     def __init__(self, task: Task, index: int) -> None:
         self.task, self.index = task, index
         generator = torch.Generator().manual_seed(_seed(_INIT, task.seed, index))
-        first = Network(task.wanted, generator=generator).flat_parameters()
+        first = Network(task.architecture, generator=generator).flat_parameters()
         if task.planted is not None:
             first = task.planted.into(first)
         zeros = np.zeros_like(first)
@@ -233,7 +233,7 @@ def visits(
         for stream in (_DROPOUT, _AUGMENT)
     )
     if most is None:
-        most = max(_MASKS // (task.wanted.last_units * config.batch), 1)
+        most = max(_MASKS // (task.architecture.last_units * config.batch), 1)
     for steps in np.split(mine, range(most, len(mine), most)):
         begin = int(steps[0]) * config.batch
         rows = order[begin : begin + len(steps) * config.batch]
@@ -245,14 +245,14 @@ def visits(
             batch=config.batch,
             rates=np.array(rates),
             rows=rows + first,
-            mask=dropout_mask(task.wanted, len(rows), rng=dropout),
+            mask=dropout_mask(task.architecture, len(rows), rng=dropout),
             **_changes(task, len(rows), augmenting),
         )
 
 
 def _changes(task: Task, n: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
     """Draw how n sequences are moved, turned and changed, mini-batch by mini-batch."""
-    config, length = task.config, task.wanted.length
+    config, length = task.config, task.architecture.length
     drawn: dict[str, list[NDArray[Any]]] = {"moves": [], "turned": [], "letters": []}
     for begin in range(0, n, config.batch):
         size = min(config.batch, n - begin)

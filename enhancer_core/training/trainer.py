@@ -48,7 +48,7 @@ class Trained:
 
 def train(  # noqa: PLR0913
     data: SplitDataset,
-    wanted: Architecture,
+    architecture: Architecture,
     config: TrainConfig,
     *,
     planted: Planted | None = None,
@@ -65,7 +65,7 @@ def train(  # noqa: PLR0913
     ----------
     data
         Sequences with labels, in parts; the test part is not looked at.
-    wanted
+    architecture
         The architecture; its length is the sequences'.
     config
         The protocol.
@@ -104,7 +104,7 @@ def train(  # noqa: PLR0913
         If a saved state is damaged, or belongs to another run.
     """
     work = [Work(data, planted=planted, motifs=motifs, folder=folder, progress=progress)]
-    return train_all(work, wanted, config, seed=seed, threads=threads, device=device)[0]
+    return train_all(work, architecture, config, seed=seed, threads=threads, device=device)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Work:
 
 def train_all(
     works: Sequence[Work],
-    wanted: Architecture,
+    architecture: Architecture,
     config: TrainConfig,
     *,
     seed: int = 0,
@@ -132,7 +132,7 @@ def train_all(
     Each gives what `train` gives of it alone; on a GPU to within rounding. Arguments and errors are
     those of `train`.
     """
-    tasks = [_task(work, wanted, config, seed=seed) for work in works]
+    tasks = [_task(work, architecture, config, seed=seed) for work in works]
     # In seconds, and first, so that what they cannot read is told before what takes long.
     regressions = [_regressions(work) if config.regressions else [] for work in works]
     with ThreadPoolExecutor(threads) as pool:
@@ -143,7 +143,7 @@ def train_all(
             else:
                 states = [State(task, index) for task, index in every]
                 sets = [work.data.dataset.codes for work in works]
-                size = group_size(wanted, config, sets, device=device)
+                size = group_size(architecture, config, sets, device=device)
                 left = [state for state in states if not state.done]
                 for first in range(0, len(left), size):
                     train_together(left[first : first + size], pool, device=device)
@@ -160,7 +160,7 @@ def train_all(
 
 
 def check_run(
-    data: SplitDataset, wanted: Architecture, config: TrainConfig, *, planted: Planted | None
+    data: SplitDataset, architecture: Architecture, config: TrainConfig, *, planted: Planted | None
 ) -> None:
     """Raise unless data, network, protocol and what is planted go together.
 
@@ -170,8 +170,8 @@ def check_run(
         As `train`.
     """
     length = data.dataset.codes.shape[1]
-    if length != wanted.length:
-        raise DatasetError(f"sequences of {length} bp; the network reads {wanted.length} bp")
+    if length != architecture.length:
+        raise DatasetError(f"sequences of {length} bp; the network reads {architecture.length} bp")
     if config.shift >= length:
         raise DatasetError(
             f"shift of {config.shift} bp is not allowed; at most {length - 1} for {length} bp"
@@ -180,19 +180,19 @@ def check_run(
         raise DatasetError(f"freeze of {config.freeze} epochs needs something that is planted")
 
 
-def _task(work: Work, wanted: Architecture, config: TrainConfig, *, seed: int) -> Task:
+def _task(work: Work, architecture: Architecture, config: TrainConfig, *, seed: int) -> Task:
     data, planted = work.data, work.planted
-    check_run(data, wanted, config, planted=planted)
+    check_run(data, architecture, config, planted=planted)
     learn = data.train
     return Task(
         codes=learn.codes,
         labels=learn.labels.astype(np.int64),
         validation=data.validation,
-        wanted=wanted,
+        architecture=architecture,
         config=config,
         planted=planted,
         seed=seed,
-        fingerprint=fingerprint(data, wanted, config, planted=planted, seed=seed),
+        fingerprint=fingerprint(data, architecture, config, planted=planted, seed=seed),
         folder=work.folder,
         progress=work.progress,
         stop=threading.Event(),
@@ -205,7 +205,7 @@ def _train_alone(task: Task, index: int) -> State:
     if state.done:
         return state
     learner = Learner(
-        task.wanted,
+        task.architecture,
         state.arrays["parameters"],
         weight_decay=config.weight_decay,
         average=config.average,
@@ -222,7 +222,9 @@ def _train_alone(task: Task, index: int) -> State:
             losses.append(learner.step(codes, labels, rate=visit.rate, mask=visit.mask, held=held))
             if losses[-1] < config.stop_below_loss:
                 break
-        found = probabilities(network_of(task.wanted, learner.learned()), task.validation.codes)
+        found = probabilities(
+            network_of(task.architecture, learner.learned()), task.validation.codes
+        )
         check = judged(task, len(state.checks), float(np.mean(losses)), found)
         ended = losses[-1] < config.stop_below_loss
         state.note(check, learner.state(), steps=learner.steps, ended=ended)
@@ -239,11 +241,11 @@ def _regressions(work: Work) -> list[Regression]:
 def _outcome(states: list[State], regressions: Sequence[Regression], *, threads: int) -> Trained:
     """Choose what is kept of the restarts on one data set."""
     task = states[0].task
-    wanted, config, check = task.wanted, task.config, task.validation
+    architecture, config, check = task.architecture, task.config, task.validation
     restarts = [Restart(state.index, state.checks, state.kept) for state in states]
     ranked = sorted(restarts, key=lambda restart: -restart.auc)  # the earlier one, of equals
     members = [restart.index for restart in ranked[: config.ensemble]]
-    kept = [Member(wanted, states[index].kept_parameters) for index in members]
+    kept = [Member(architecture, states[index].kept_parameters) for index in members]
     network = network_of_members(kept)
     if not config.calibrate:
         return Trained(network, restarts, members)

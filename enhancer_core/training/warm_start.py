@@ -55,7 +55,7 @@ class Start:
 
 
 def from_networks(
-    models: Sequence[Path], wanted: Architecture, *, share: float = SHARE
+    models: Sequence[Path], architecture: Architecture, *, share: float = SHARE
 ) -> tuple[Architecture, Start]:
     """Plant trained networks side by side, and give the network made wide enough for them.
 
@@ -63,7 +63,7 @@ def from_networks(
     ----------
     models
         Model files or their folders; of an ensemble the members made as its first.
-    wanted, share
+    architecture, share
         As in `plant.room_for`.
 
     Raises
@@ -71,26 +71,30 @@ def from_networks(
     FileError
         If a file cannot be read.
     ModelFileError
-        If one is no model, or has other convolutions than `wanted`.
+        If one is no model, or has other convolutions than `architecture`.
     """
     donors = [load_model(path) for path in models]
     for path, donor in zip(models, donors, strict=True):
         try:
-            check_donor(donor, wanted)
+            check_donor(donor, architecture)
         except ModelFileError as error:
             raise _said_of(path, error) from error
-    wanted = room_for(donors, wanted, share=share)
+    architecture = room_for(donors, architecture, share=share)
     files = [model_file(path) for path in models]
-    return wanted, Start(
+    return architecture, Start(
         kind="networks planted",
         files=files,
         digests=[sha256(path) for path in files],
-        planted=plant(donors, wanted),
+        planted=plant(donors, architecture),
     )
 
 
 def from_motifs(
-    path: Path, wanted: Architecture, *, share: float = SHARE, data: SplitDataset | None = None
+    path: Path,
+    architecture: Architecture,
+    *,
+    share: float = SHARE,
+    data: SplitDataset | None = None,
 ) -> Start:
     """Plant the motifs of a file as filters of the first layer.
 
@@ -98,7 +102,7 @@ def from_motifs(
     ----------
     path
         The file.
-    wanted, share
+    architecture, share
         As in `plant.plant_motifs`.
     data
         What tells which motifs are planted, if not all fit: those that weigh most in the regression
@@ -112,7 +116,7 @@ def from_motifs(
     check_regular(path)
     motifs = read_motifs(path)
     try:
-        planted, chosen = plant_most(motifs, wanted, share=share, data=data)
+        planted, chosen = plant_most(motifs, architecture, share=share, data=data)
     except MotifError as error:
         raise _said_of(path, error) from error
     return Start(
@@ -127,7 +131,7 @@ def from_motifs(
 
 def plant_most(
     motifs: Sequence[Motif],
-    wanted: Architecture,
+    architecture: Architecture,
     *,
     share: float = SHARE,
     data: SplitDataset | None = None,
@@ -144,13 +148,13 @@ def plant_most(
     MotifError
         As `plant.plant_motifs`; or a motif is flat.
     """
-    room = motif_room(wanted, share=share)
+    room = motif_room(architecture, share=share)
     if data is None or len(motifs) <= room:
-        return plant_motifs(motifs, wanted, share=share), None
-    return plant_motifs(weightiest(data, motifs, room), wanted, share=share), room
+        return plant_motifs(motifs, architecture, share=share), None
+    return plant_motifs(weightiest(data, motifs, room), architecture, share=share), room
 
 
-def from_model(path: Path, wanted: Architecture) -> Start:
+def from_model(path: Path, architecture: Architecture) -> Start:
     """Start from a trained network, to train it further.
 
     Raises
@@ -160,7 +164,7 @@ def from_model(path: Path, wanted: Architecture) -> Start:
     """
     model = load_model(path)
     try:
-        planted = start_from(model, wanted)
+        planted = start_from(model, architecture)
     except ModelFileError as error:
         raise _said_of(path, error) from error
     file = model_file(path)

@@ -25,7 +25,7 @@ from enhancer_core.dna.codes import encode, k_let_counts
 from enhancer_core.io.fasta import read_records, read_sequences
 from enhancer_core.io.motifs import write_meme
 from enhancer_core.io.tables import read_table
-from enhancer_core.models.architecture import architecture
+from enhancer_core.models.architecture import named_architecture
 from enhancer_core.models.model import Model, load_model
 from enhancer_core.motifs.motif import BUILTIN
 from enhancer_core.training.config import protocol
@@ -165,10 +165,10 @@ def test_extract_cuts_windows_around_the_centres_of_peaks(
         "chr1\t100\t200\r\n1\t1500\t1701\n#\nchr2\t500\t501\nchr2\t980\t1000\n1\t150\t151\n"
     )
     ran = cli("extract", inputs / "genome.fa", peaks, "--length", 100, "-o", tmp_path / "out.fa")
-    wanted = [("chr1", 100, 200), ("chr1", 1550, 1650), ("chr2", 450, 550)]
+    expected = [("chr1", 100, 200), ("chr1", 1550, 1650), ("chr2", 450, 550)]
     assert (tmp_path / "out.fa").read_text() == "".join(
         f">{chrom}:{start}-{end}\n{genome_letters(inputs, chrom, start, end)}\n"
-        for chrom, start, end in wanted
+        for chrom, start, end in expected
     )
     assert ran.status == 0
     assert "chromosome names matched by the rule chr1 = 1: 1 is chr1" in ran.err
@@ -302,8 +302,14 @@ def test_how_a_network_is_trained_is_recorded_with_it(
     ran = cli(*training(inputs), *options, "--schedule", "cosine", "-q", "-o", tmp_path / "out")
     assert ran == Ran(0, "", "")
     config = load_model(tmp_path / "out").training["config"]
-    wanted = {"shift": 5, "flip": True, "weight_decay": 0.01, "average": 0.9, "schedule": "cosine"}
-    assert {name: config[name] for name in wanted} == wanted
+    expected = {
+        "shift": 5,
+        "flip": True,
+        "weight_decay": 0.01,
+        "average": 0.9,
+        "schedule": "cosine",
+    }
+    assert {name: config[name] for name in expected} == expected
     assert "weight decay" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -321,9 +327,9 @@ def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     ) in ran.err
     assert "part of the ensemble: 5-mer logistic regression, validation AUC " in ran.err
     model = load_model(tmp_path / "out")
-    wanted = replace(protocol("best"), restarts=2, ensemble=2, epochs=1, shift=0)
-    assert model.training["config"] == wanted.to_dict()
-    assert model.architecture == architecture("best", length=120)
+    expected = replace(protocol("best"), restarts=2, ensemble=2, epochs=1, shift=0)
+    assert model.training["config"] == expected.to_dict()
+    assert model.architecture == named_architecture("best", length=120)
     names = ["2 networks", "5-mer logistic regression"]
     names.append("logistic regression on the best hits of 193 motifs")
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
@@ -683,8 +689,8 @@ def test_a_window_of_a_track_has_the_probability_of_the_sequence_extracted(
     assert cli(*args, "-o", track).status == 0
     rows = read_bedgraph(track)
     assert [row[:3] for row in rows] == [(chrom, at, at + 1) for chrom, at in centres]
-    wanted = [float(value) for value in column(table, "probability")]
-    assert [row[3] for row in rows] == pytest.approx(wanted, abs=1e-6)
+    expected = [float(value) for value in column(table, "probability")]
+    assert [row[3] for row in rows] == pytest.approx(expected, abs=1e-6)
 
 
 # What is said on the way

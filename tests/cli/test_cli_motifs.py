@@ -156,8 +156,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database has 30 random motifs, and the first two words in longer motifs, the second reversed.
     """
     folder, rng = tmp_path_factory.mktemp("motifs"), np.random.default_rng(3)
-    wanted = Architecture(convolutions=(Convolution(4, 7, 2),), dense=(), length=60)
-    network = Network(wanted, generator=torch.Generator().manual_seed(0))
+    architecture = Architecture(convolutions=(Convolution(4, 7, 2),), dense=(), length=60)
+    network = Network(architecture, generator=torch.Generator().manual_seed(0))
     pfms = np.stack([word_pfm(word) for word in WORDS])
     with torch.no_grad():
         network.first_layer.weight.copy_(torch.from_numpy(pfms))

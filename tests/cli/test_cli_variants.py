@@ -193,8 +193,8 @@ def test_mutagenesis_adds_slopes_and_the_hits_of_known_motifs(here: Path, cli: R
     words = np.stack([np.eye(4)[:, encode([word])[0]] for word in ("GATTA", "TAATC")])
     write_meme(here / "motifs.meme", [Motif("M1", words[0], alias="TF"), Motif("M2", words[1])])
     given = ["mutagenesis", "model.safetensors", "in.fa", "--markdown", "--threads", 1]
-    wanted = ["--gradients", "--motifs", "motifs.meme", "--motif-p", 0.001]
-    ran = cli(*given, *wanted, "-o", "out")
+    options = ["--gradients", "--motifs", "motifs.meme", "--motif-p", 0.001]
+    ran = cli(*given, *options, "-o", "out")
     assert ran.status == 0
     # 16 places, two strands, two words of one chance in 1,024, two sequences
     assert "2 hits of 2 motifs at p up to 0.001; uniform random DNA has about 0" in ran.err

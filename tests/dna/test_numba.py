@@ -92,15 +92,17 @@ def computed() -> Arrays:
     data = split(
         make_dataset([("p", names[:400], codes[:400])], [("n", names[400:], codes[400:])]), rng=rng
     )
-    wanted = Architecture(convolutions=(Convolution(4, 7, 4),), dense=(8,), keep=0.8, length=60)
+    architecture = Architecture(
+        convolutions=(Convolution(4, 7, 4),), dense=(8,), keep=0.8, length=60
+    )
     config = TrainConfig(restarts=1, epochs=4, batch=40, learning_rate=1e-2)
-    network = train(data, wanted, config).network
+    network = train(data, architecture, config).network
     found["labels"] = data.test.labels
     found["probabilities"] = probabilities(network, data.test.codes)
-    first = Network(wanted, generator=torch.Generator().manual_seed(0)).eval()
+    first = Network(architecture, generator=torch.Generator().manual_seed(0)).eval()
     found["logits"] = first.predictor().logits(codes)
     if _numba.OBSTACLE is None:
-        learner = Learner(wanted, first.flat_parameters())
+        learner = Learner(architecture, first.flat_parameters())
         found["gradients"] = learner.loss_and_gradients(codes, (np.arange(800) < 400) + 0)[1]
     return found
 

@@ -63,9 +63,9 @@ def test_shuffle_gives_the_command_lines_bytes(
     history: History, datasets: dict[str, Dataset], inputs: Path, tmp_path: Path
 ) -> None:
     job = history.run("shuffle", sequences=datasets["genome"], k=["3", "5"], seed=7)
-    wanted = {}
+    expected = {}
     for k in (3, 5):
         out = tmp_path / f"{k}.fa"
         command_line("shuffle", inputs / "genome.fa", "-k", k, "--seed", 7, "-o", out)
-        wanted[f"k{k}"] = out.read_bytes()
-    assert job.elements("shuffled") == wanted
+        expected[f"k{k}"] = out.read_bytes()
+    assert job.elements("shuffled") == expected

@@ -15,8 +15,10 @@ LENGTH = 30
 
 def network_that_reads(word: str, *, bias: float) -> Network:
     """Make a network whose one filter scores +1 for each matching base."""
-    wanted = Architecture(convolutions=(Convolution(1, len(word), 2),), dense=(), length=LENGTH)
-    network = Network(wanted)
+    architecture = Architecture(
+        convolutions=(Convolution(1, len(word), 2),), dense=(), length=LENGTH
+    )
+    network = Network(architecture)
     codes = encode([word])[0]
     with torch.no_grad():
         network.first_layer.weight.zero_()
@@ -87,8 +89,8 @@ def test_the_slope_of_a_word_is_what_its_bases_add_on_both_strands() -> None:
 
 
 def test_slopes_are_those_of_small_steps_less_their_mean() -> None:
-    wanted = Architecture(convolutions=(Convolution(3, 5, 2),), dense=(4,), length=12)
-    network = Network(wanted, generator=torch.Generator().manual_seed(1)).double()
+    architecture = Architecture(convolutions=(Convolution(3, 5, 2),), dense=(4,), length=12)
+    network = Network(architecture, generator=torch.Generator().manual_seed(1)).double()
     codes = np.random.default_rng(0).integers(4, size=(40, 12), dtype=np.uint8)
     x = one_hot(torch.from_numpy(codes)).double()
 
@@ -110,8 +112,8 @@ def test_slopes_are_those_of_small_steps_less_their_mean() -> None:
 
 
 def test_slopes_of_a_sequence_turned_round_are_turned_round() -> None:
-    wanted = Architecture(convolutions=(Convolution(3, 5, 2),), dense=(4,), length=13)
-    network = Network(wanted, generator=torch.Generator().manual_seed(1))
+    architecture = Architecture(convolutions=(Convolution(3, 5, 2),), dense=(4,), length=13)
+    network = Network(architecture, generator=torch.Generator().manual_seed(1))
     codes = np.random.default_rng(0).integers(5, size=(40, 13), dtype=np.uint8)
     forward, reverse = (
         input_gradients(network, each) for each in (codes, reverse_complement(codes))

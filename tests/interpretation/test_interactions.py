@@ -219,13 +219,13 @@ def test_a_site_that_is_not_inside_is_refused() -> None:
 
 
 def test_anchors_come_in_every_phase_around_the_middle(rng: np.random.Generator) -> None:
-    wanted = NETWORKS["enhancer"]
-    found = anchors(500, wanted, spacing=30, rng=rng)
+    architecture = NETWORKS["enhancer"]
+    found = anchors(500, architecture, spacing=30, rng=rng)
     assert set(found.tolist()) == set(range(240, 252))  # 12 phases, sites of 9 bp in 500
-    found = anchors(500, wanted, spacing=244, rng=rng)
+    found = anchors(500, architecture, spacing=244, rng=rng)
     assert set(found.tolist()) == set(range(244, 248))  # room for 4
     with pytest.raises(SequenceError, match="spacings of -246 to 246 bp do not fit sequences of"):
-        anchors(1, wanted, spacing=246, rng=rng)
+        anchors(1, architecture, spacing=246, rng=rng)
 
 
 def made(values: list[list[list[float]]]) -> Interactions:

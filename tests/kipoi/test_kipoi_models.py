@@ -83,8 +83,8 @@ def test_there_are_the_two_groups_and_each_has_a_row() -> None:
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
 def test_a_group_holds_the_weights_of_its_rows_and_no_others(group: Path) -> None:
-    wanted = {weights_path(group, row) for row in read_rows(group).values()}
-    assert set((group / "weights").iterdir()) == wanted
+    expected = {weights_path(group, row) for row in read_rows(group).values()}
+    assert set((group / "weights").iterdir()) == expected
     assert not list(group.rglob("*.py"))
 
 

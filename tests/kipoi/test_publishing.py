@@ -45,8 +45,8 @@ def write_model(
     path: Path, *, seed: int = 0, length: int = 60, record: Mapping[str, Any] = RECORD
 ) -> Path:
     """Write a tiny network, not trained."""
-    wanted = Architecture(convolutions=(Convolution(2, 3, 4),), dense=(3,), length=length)
-    save_model(path, Network(wanted, generator=torch.Generator().manual_seed(seed)), record)
+    architecture = Architecture(convolutions=(Convolution(2, 3, 4),), dense=(3,), length=length)
+    save_model(path, Network(architecture, generator=torch.Generator().manual_seed(seed)), record)
     return path
 
 
@@ -89,9 +89,9 @@ def test_a_row_holds_the_weights_their_checksum_and_the_expected_probabilities(
 
 
 def test_an_ensemble_is_published_as_any_model(source: Path, tmp_path: Path) -> None:
-    wanted = Architecture(convolutions=(Convolution(2, 3, 4),), dense=(3,), length=60)
+    architecture = Architecture(convolutions=(Convolution(2, 3, 4),), dense=(3,), length=60)
     seeds = (torch.Generator().manual_seed(seed) for seed in range(2))
-    ensemble = Ensemble([Network(wanted, generator=seed) for seed in seeds])
+    ensemble = Ensemble([Network(architecture, generator=seed) for seed in seeds])
     save_model(tmp_path / "both.safetensors", ensemble, RECORD)
     path = tmp_path / "both.safetensors"
     row = publish(path, source=source, group=GROUP, name="fly", facts={})

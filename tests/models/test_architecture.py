@@ -16,11 +16,11 @@ from enhancer_core.models.architecture import (
     NETWORKS,
     Architecture,
     Convolution,
-    architecture,
     architecture_from_dict,
     cut,
     dropout_mask,
     flatten,
+    named_architecture,
     shapes,
     shortest_length,
     tied_weights,
@@ -40,7 +40,7 @@ architectures = st.builds(
     keep=st.just(1.0),
     chained=st.booleans(),
     length=st.just(1),
-).map(lambda wanted: replace(wanted, length=shortest_length(wanted)))
+).map(lambda architecture: replace(architecture, length=shortest_length(architecture)))
 
 # One convolution with one pool over all places but the last few.
 sliding = st.builds(
@@ -66,16 +66,16 @@ def test_dropout_keeps_its_share_of_the_last_units() -> None:
 
 
 @given(architectures)
-def test_the_shortest_length_works_and_one_less_does_not(wanted: Architecture) -> None:
-    assert min(wanted.pooled_lengths()) >= 1
-    with pytest.raises(SequenceError, match=f"too short .* needs {wanted.length} bp"):
-        replace(wanted, length=wanted.length - 1).pooled_lengths()
+def test_the_shortest_length_works_and_one_less_does_not(architecture: Architecture) -> None:
+    assert min(architecture.pooled_lengths()) >= 1
+    with pytest.raises(SequenceError, match=f"too short .* needs {architecture.length} bp"):
+        replace(architecture, length=architecture.length - 1).pooled_lengths()
 
 
 def test_a_network_for_shorter_sequences_is_refused_below_its_shortest_length() -> None:
-    assert architecture("enhancer", length=101).pooled_lengths() == [31, 6, 1]
+    assert named_architecture("enhancer", length=101).pooled_lengths() == [31, 6, 1]
     with pytest.raises(SequenceError, match=r"91 bp are too short .* needs 92 bp"):
-        architecture("enhancer", length=91)
+        named_architecture("enhancer", length=91)
 
 
 def test_a_widened_network_has_so_many_times_the_filters_and_the_same_rest() -> None:
@@ -111,12 +111,12 @@ def test_a_network_is_not_narrowed_nor_made_wider_than_any_may_be() -> None:
 
 def test_an_unknown_network_is_refused_with_those_known() -> None:
     with pytest.raises(ModelFileError, match="network 'resnet' is not known; known are enhancer, "):
-        architecture("resnet")
+        named_architecture("resnet")
 
 
 @given(architectures)
-def test_an_architecture_survives_json(wanted: Architecture) -> None:
-    assert architecture_from_dict(json.loads(json.dumps(wanted.to_dict()))) == wanted
+def test_an_architecture_survives_json(architecture: Architecture) -> None:
+    assert architecture_from_dict(json.loads(json.dumps(architecture.to_dict()))) == architecture
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_an_architecture_with_a_wrong_field_is_refused(
 
 
 def test_layers_shrink_from_input_to_output() -> None:
-    for wanted in (NETWORKS["enhancer"], NETWORKS["tf"]):
-        assert all(a > b for a, b in pairwise(wanted.pooled_lengths()))
+    for architecture in (NETWORKS["enhancer"], NETWORKS["tf"]):
+        assert all(a > b for a, b in pairwise(architecture.pooled_lengths()))
 
 
 def test_the_command_line_offers_each_published_network() -> None:
@@ -153,11 +153,13 @@ def test_the_command_line_offers_each_published_network() -> None:
 
 
 @given(architectures)
-def test_flat_parameters_are_cut_into_arrays_of_the_shapes_and_back(wanted: Architecture) -> None:
-    sizes = {name: int(np.prod(shape)) for name, shape in shapes(wanted).items()}
+def test_flat_parameters_are_cut_into_arrays_of_the_shapes_and_back(
+    architecture: Architecture,
+) -> None:
+    sizes = {name: int(np.prod(shape)) for name, shape in shapes(architecture).items()}
     parameters = np.arange(sum(sizes.values()), dtype=np.float32)
-    pieces = cut(wanted, parameters)
-    assert {name: array.shape for name, array in pieces.items()} == shapes(wanted)
+    pieces = cut(architecture, parameters)
+    assert {name: array.shape for name, array in pieces.items()} == shapes(architecture)
     np.testing.assert_array_equal(flatten(pieces), parameters)
 
 

@@ -18,8 +18,8 @@ from enhancer_core.models.architecture import (
     NETWORKS,
     Architecture,
     Convolution,
-    architecture,
     cut,
+    named_architecture,
     shortest_length,
 )
 from enhancer_core.models.cpu.learner import Learner
@@ -29,7 +29,7 @@ from tests.models.test_architecture import sliding
 layers = st.builds(Convolution, st.integers(1, 35), st.integers(1, 8), st.integers(1, 5))
 architectures = st.builds(
     lambda convolutions, dense, chained, extra: (
-        lambda wanted: replace(wanted, length=shortest_length(wanted) + extra)
+        lambda architecture: replace(architecture, length=shortest_length(architecture) + extra)
     )(Architecture(convolutions=tuple(convolutions), dense=tuple(dense), chained=chained)),
     st.lists(layers, min_size=1, max_size=4),
     st.lists(st.integers(1, 40), max_size=3),
@@ -42,8 +42,8 @@ SMALL = Architecture(
 )
 
 
-def network(wanted: Architecture, seed: int = 0) -> Network:
-    return Network(wanted, generator=torch.Generator().manual_seed(seed)).eval()
+def network(architecture: Architecture, seed: int = 0) -> Network:
+    return Network(architecture, generator=torch.Generator().manual_seed(seed)).eval()
 
 
 def random_codes(n: int, length: int, seed: int = 0) -> Codes:
@@ -65,8 +65,8 @@ def assert_close(found: NDArray[np.float32], exact: NDArray[np.float64]) -> None
 
 
 def test_logits_are_those_worked_out_by_hand() -> None:
-    wanted = Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=5)
-    made = network(wanted)
+    architecture = Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=5)
+    made = network(architecture)
     with torch.no_grad():
         made.first_layer.weight.copy_(
             torch.tensor([[[1.0, 0.0], [0.0, 2.0], [0.0, 0.0], [0.0, 0.0]]])
@@ -85,9 +85,9 @@ def test_logits_are_those_worked_out_by_hand() -> None:
 @settings(max_examples=40)
 @given(architectures, st.integers(0, 70), st.integers(0, 2**32 - 1))
 def test_logits_of_any_network_are_those_in_float64(
-    wanted: Architecture, n: int, seed: int
+    architecture: Architecture, n: int, seed: int
 ) -> None:
-    made, codes = network(wanted, seed), random_codes(n, wanted.length, seed)
+    made, codes = network(architecture, seed), random_codes(n, architecture.length, seed)
     found = made.predictor().logits(codes)
     if n:
         assert_close(found, exact_logits(made, codes).detach().numpy())
@@ -97,12 +97,12 @@ def test_logits_of_any_network_are_those_in_float64(
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_logits_of_the_published_networks_are_those_in_float64(name: str) -> None:
-    made, codes = network(architecture(name)), random_codes(100, 500)
+    made, codes = network(named_architecture(name)), random_codes(100, 500)
     assert_close(made.predictor().logits(codes), exact_logits(made, codes).detach().numpy())
 
 
 def test_a_row_of_logits_depends_on_its_sequence_only() -> None:
-    predictor, codes = network(architecture("enhancer")).predictor(), random_codes(103, 500)
+    predictor, codes = network(named_architecture("enhancer")).predictor(), random_codes(103, 500)
     together = predictor.logits(codes)
     apart = np.concatenate([predictor.logits(codes[i : i + 1]) for i in range(len(codes))])
     assert together.tobytes() == apart.tobytes()
@@ -113,8 +113,8 @@ def test_a_row_of_logits_depends_on_its_sequence_only() -> None:
 
 def test_the_first_layer_reads_both_strands_alike() -> None:
     # A pool as long as the sequence hides where a match lies, so that strands can be exchanged.
-    wanted = Architecture(convolutions=(Convolution(9, 5, 26),), dense=(7,), length=30)
-    predictor, codes = network(wanted).predictor(), random_codes(20, 30)
+    architecture = Architecture(convolutions=(Convolution(9, 5, 26),), dense=(7,), length=30)
+    predictor, codes = network(architecture).predictor(), random_codes(20, 30)
     other = np.ascontiguousarray(reverse_complement(codes))
     np.testing.assert_allclose(predictor.logits(codes), predictor.logits(other), rtol=1e-5)
 
@@ -140,12 +140,15 @@ def test_sequences_that_the_network_cannot_read_are_refused() -> None:
 @settings(max_examples=40)
 @given(architectures, st.integers(1, 4), st.integers(0, 120), st.integers(0, 2**32 - 1))
 def test_logits_of_changed_bases_are_those_of_the_changed_sequences(
-    wanted: Architecture, n: int, changes: int, seed: int
+    architecture: Architecture, n: int, changes: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    predictor, codes = network(wanted, seed).predictor(), random_codes(n, wanted.length, seed)
+    predictor, codes = (
+        network(architecture, seed).predictor(),
+        random_codes(n, architecture.length, seed),
+    )
     rows, bases = rng.integers(0, n, changes), rng.integers(0, 5, changes)
-    positions = rng.integers(0, wanted.length, changes)
+    positions = rng.integers(0, architecture.length, changes)
     changed = codes[rows]
     changed[np.arange(changes), positions] = bases
     found = predictor.substituted_logits(codes, rows, positions, bases)
@@ -153,7 +156,7 @@ def test_logits_of_changed_bases_are_those_of_the_changed_sequences(
 
 
 def test_all_changes_of_a_sequence_are_predicted_as_the_changed_sequences() -> None:
-    predictor, codes = network(architecture("enhancer")).predictor(), random_codes(1, 500)
+    predictor, codes = network(named_architecture("enhancer")).predictor(), random_codes(1, 500)
     positions, bases = (each.ravel() for each in np.mgrid[:500, :5])
     changed = codes[np.zeros(2500, int)]
     changed[np.arange(2500), positions] = bases
@@ -203,14 +206,14 @@ def exact_gradients(
 @settings(max_examples=40)
 @given(architectures, st.integers(1, 110), st.integers(0, 2**32 - 1))
 def test_gradients_of_any_network_are_those_of_autograd_in_float64(
-    wanted: Architecture, n: int, seed: int
+    architecture: Architecture, n: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    made, codes = network(wanted, seed), random_codes(n, wanted.length, seed)
+    made, codes = network(architecture, seed), random_codes(n, architecture.length, seed)
     labels = rng.integers(0, 2, n)
     units = made.output.in_features
     mask = (rng.random((n, units)) < 0.7).astype(np.float32) / np.float32(0.7)
-    learner = Learner(wanted, made.flat_parameters())
+    learner = Learner(architecture, made.flat_parameters())
     loss, gradients = learner.loss_and_gradients(codes, labels, mask=mask)
     exact_loss, exact = exact_gradients(made, codes, labels, mask)
     assert loss == pytest.approx(exact_loss, rel=1e-5)
@@ -239,7 +242,7 @@ def test_training_goes_where_pytorch_goes() -> None:
 
 
 def test_training_gives_the_same_bytes_each_time_and_goes_on_from_a_saved_state() -> None:
-    wanted, codes = architecture("tf"), random_codes(60, 500)
+    architecture, codes = named_architecture("tf"), random_codes(60, 500)
     labels = np.arange(60) % 2
 
     def learn(steps: int, learner: Learner) -> Learner:
@@ -247,21 +250,21 @@ def test_training_gives_the_same_bytes_each_time_and_goes_on_from_a_saved_state(
             learner.step(codes, labels, rate=1e-3)
         return learner
 
-    first = network(wanted).flat_parameters()
-    whole, again = learn(6, Learner(wanted, first)), learn(6, Learner(wanted, first))
-    half = learn(3, Learner(wanted, first))
-    rest = Learner(wanted, half.parameters)
+    first = network(architecture).flat_parameters()
+    whole, again = learn(6, Learner(architecture, first)), learn(6, Learner(architecture, first))
+    half = learn(3, Learner(architecture, first))
+    rest = Learner(architecture, half.parameters)
     rest.mean[:], rest.square[:], rest.steps = half.mean, half.square, half.steps
     learn(3, rest)
     assert whole.parameters.tobytes() == again.parameters.tobytes()
     assert whole.parameters.tobytes() == rest.parameters.tobytes()
-    assert first.tobytes() == network(wanted).flat_parameters().tobytes()
+    assert first.tobytes() == network(architecture).flat_parameters().tobytes()
 
 
 @given(architectures)
-def test_flat_parameters_can_be_cut_apart_again(wanted: Architecture) -> None:
-    made = network(wanted)
-    pieces = cut(wanted, made.flat_parameters())
+def test_flat_parameters_can_be_cut_apart_again(architecture: Architecture) -> None:
+    made = network(architecture)
+    pieces = cut(architecture, made.flat_parameters())
     assert list(pieces) == list(made.state_dict())
     for name, tensor in made.state_dict().items():
         np.testing.assert_array_equal(pieces[name], tensor)

@@ -55,8 +55,8 @@ def test_the_compiled_learner_takes_the_same_steps() -> None:
         codes = rng.integers(0, 5, (20, 60), dtype=np.uint8)
         labels = rng.integers(0, 2, 20)
         mask = dropout_mask(SMALL, 20, rng=rng)
-        found, wanted = (x.step(codes, labels, rate=1e-3, mask=mask) for x in (ours, oracle))
-        assert found == pytest.approx(wanted, rel=1e-4)
+        found, architecture = (x.step(codes, labels, rate=1e-3, mask=mask) for x in (ours, oracle))
+        assert found == pytest.approx(architecture, rel=1e-4)
     for name in ("parameters", "mean", "square"):
         np.testing.assert_allclose(
             getattr(ours, name), getattr(oracle, name).detach().numpy(), rtol=1e-2, atol=1e-5

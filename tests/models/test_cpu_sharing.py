@@ -17,7 +17,7 @@ from enhancer_core.models.architecture import (
     NETWORKS,
     Architecture,
     Convolution,
-    architecture,
+    named_architecture,
     shortest_length,
 )
 from enhancer_core.models.cpu.layout import plan
@@ -28,7 +28,7 @@ from tests.models.test_architecture import sliding
 layers = st.builds(Convolution, st.integers(1, 35), st.integers(1, 8), st.integers(1, 5))
 architectures = st.builds(
     lambda convolutions, dense, chained, extra: (
-        lambda wanted: replace(wanted, length=shortest_length(wanted) + extra)
+        lambda architecture: replace(architecture, length=shortest_length(architecture) + extra)
     )(Architecture(convolutions=tuple(convolutions), dense=tuple(dense), chained=chained)),
     st.lists(layers, min_size=1, max_size=4),
     st.lists(st.integers(1, 40), max_size=3),
@@ -38,8 +38,8 @@ architectures = st.builds(
 architectures = st.one_of(architectures, sliding)
 
 
-def network(wanted: Architecture, seed: int = 0) -> Network:
-    return Network(wanted, generator=torch.Generator().manual_seed(seed)).eval()
+def network(architecture: Architecture, seed: int = 0) -> Network:
+    return Network(architecture, generator=torch.Generator().manual_seed(seed)).eval()
 
 
 def random_codes(length: int, seed: int = 0) -> Codes:
@@ -51,8 +51,8 @@ def laid_out(codes: Codes, starts: NDArray[np.int64], length: int) -> Codes:
 
 
 def test_logits_of_windows_are_those_worked_out_by_hand() -> None:
-    wanted = Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=5)
-    made = network(wanted)
+    architecture = Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=5)
+    made = network(architecture)
     with torch.no_grad():
         made.first_layer.weight.copy_(
             torch.tensor([[[1.0, 0.0], [0.0, 2.0], [0.0, 0.0], [0.0, 0.0]]])
@@ -76,26 +76,29 @@ def test_logits_of_windows_are_those_worked_out_by_hand() -> None:
     st.integers(0, 2**32 - 1),
 )
 def test_windows_at_even_distances_have_the_logits_of_each_alone(
-    wanted: Architecture, step: int, offset: int, runs: list[tuple[int, int]], seed: int
+    architecture: Architecture, step: int, offset: int, runs: list[tuple[int, int]], seed: int
 ) -> None:
-    codes = random_codes(offset + wanted.length + 600, seed)
+    codes = random_codes(offset + architecture.length + 600, seed)
     for start, size in runs:
         codes[start : start + size] = N_CODE
-    starts = np.arange(offset, len(codes) - wanted.length + 1, step)
-    predictor = network(wanted, seed).predictor()
+    starts = np.arange(offset, len(codes) - architecture.length + 1, step)
+    predictor = network(architecture, seed).predictor()
     found = predictor.scanned_logits(codes, starts)
-    assert np.array_equal(found, predictor.logits(laid_out(codes, starts, wanted.length)))
+    assert np.array_equal(found, predictor.logits(laid_out(codes, starts, architecture.length)))
 
 
 @settings(max_examples=60)
 @given(architectures, st.lists(st.integers(0, 700), max_size=80), st.integers(0, 2**32 - 1))
 def test_windows_anywhere_have_the_logits_of_each_alone(
-    wanted: Architecture, places: list[int], seed: int
+    architecture: Architecture, places: list[int], seed: int
 ) -> None:
-    codes, starts = random_codes(wanted.length + 700, seed), np.sort(np.array(places, np.int64))
-    predictor = network(wanted, seed).predictor()
+    codes, starts = (
+        random_codes(architecture.length + 700, seed),
+        np.sort(np.array(places, np.int64)),
+    )
+    predictor = network(architecture, seed).predictor()
     found = predictor.scanned_logits(codes, starts)
-    assert np.array_equal(found, predictor.logits(laid_out(codes, starts, wanted.length)))
+    assert np.array_equal(found, predictor.logits(laid_out(codes, starts, architecture.length)))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -104,14 +107,14 @@ def test_many_blocks_have_the_logits_of_each_window_alone(name: str, step: int) 
     codes = random_codes(60_000)
     starts = np.arange(3, 59_500, step)
     some = np.random.default_rng(0).permutation(len(starts))[:300]
-    predictor = network(architecture(name)).predictor()
+    predictor = network(named_architecture(name)).predictor()
     found = predictor.scanned_logits(codes, starts)[some]
     assert np.array_equal(found, predictor.logits(laid_out(codes, starts[some], 500)))
 
 
 def test_windows_alone_have_the_logits_that_they_have_together() -> None:
     codes, starts = random_codes(9000), np.arange(0, 8500, 50)
-    predictor = network(architecture("enhancer")).predictor()
+    predictor = network(named_architecture("enhancer")).predictor()
     together = predictor.scanned_logits(codes, starts)
     apart = [predictor.scanned_logits(codes, starts[i : i + 1]) for i in range(len(starts))]
     assert together.tobytes() == np.concatenate(apart).tobytes()
@@ -131,7 +134,7 @@ def test_windows_alone_have_the_logits_that_they_have_together() -> None:
     ],
 )
 def test_layers_are_shared_where_that_is_less_work(step: int, shared: int, fragments: int) -> None:
-    laid = plan(architecture("enhancer"), sequences=48, keep=False)
+    laid = plan(named_architecture("enhancer"), sequences=48, keep=False)
     found = share(laid, np.arange(0, 16_000, step))
     assert (found.layers, len(found.fragments)) == (shared, fragments)
 
@@ -145,7 +148,7 @@ def test_layers_are_shared_where_that_is_less_work(step: int, shared: int, fragm
     ],
 )
 def test_windows_that_do_not_fit_are_refused(starts: list[int], message: str) -> None:
-    predictor = network(architecture("enhancer")).predictor()
+    predictor = network(named_architecture("enhancer")).predictor()
     with pytest.raises(SequenceError, match=message):
         predictor.scanned_logits(random_codes(600), starts)
     with pytest.raises(SequenceError, match=r"code 5 at \(7,\) is not a base"):

@@ -18,8 +18,8 @@ from enhancer_core.models.architecture import (
     NETWORKS,
     Architecture,
     Convolution,
-    architecture,
     dropout_mask,
+    named_architecture,
     shapes,
     tied_weights,
 )
@@ -38,9 +38,9 @@ SMALL = Architecture(
 )
 
 
-def networks(wanted: Architecture, count: int, *, seed: int = 0) -> list[Network]:
+def networks(architecture: Architecture, count: int, *, seed: int = 0) -> list[Network]:
     return [
-        Network(wanted, generator=torch.Generator().manual_seed(seed + index)).eval()
+        Network(architecture, generator=torch.Generator().manual_seed(seed + index)).eval()
         for index in range(count)
     ]
 
@@ -60,15 +60,15 @@ def random_codes(*shape: int, seed: int = 0) -> Codes:
     st.integers(0, 2**32 - 1),
 )
 def test_logits_and_slopes_are_those_of_each_network_alone(
-    wanted: Architecture, count: int, more: int, seed: int
+    architecture: Architecture, count: int, more: int, seed: int
 ) -> None:
-    wanted = replace(wanted, length=wanted.length + more)
-    made = [each.double() for each in networks(wanted, count, seed=seed)]
-    codes = torch.from_numpy(random_codes(count, 3, wanted.length, seed=seed))
-    mask = torch.rand(count, 3, wanted.last_units, dtype=torch.float64)
+    architecture = replace(architecture, length=architecture.length + more)
+    made = [each.double() for each in networks(architecture, count, seed=seed)]
+    codes = torch.from_numpy(random_codes(count, 3, architecture.length, seed=seed))
+    mask = torch.rand(count, 3, architecture.last_units, dtype=torch.float64)
     weights = [torch.cat([p.flatten() for p in each.state_dict().values()]) for each in made]
     parameters = torch.stack(weights).requires_grad_()
-    found = logits(wanted, parameters, codes, mask=mask)
+    found = logits(architecture, parameters, codes, mask=mask)
     (slopes,) = torch.autograd.grad(found.sin().sum(), parameters)
     for index, each in enumerate(made):
         alone = each(one_hot(codes[index]).double(), mask[index])
@@ -82,14 +82,14 @@ def test_logits_and_slopes_are_those_of_each_network_alone(
 
 
 def visits(
-    wanted: Architecture, counts: list[int], *, n: int, seed: int = 0
+    architecture: Architecture, counts: list[int], *, n: int, seed: int = 0
 ) -> list[Visits | None]:
     """Make so many mini-batches for each network, of n rows of the first 40."""
     rng = np.random.default_rng(seed)
 
     def some(count: int) -> Visits:
         rows = np.concatenate([rng.permutation(40)[:n] for _ in range(count)])
-        mask = dropout_mask(wanted, n * count, rng=rng)
+        mask = dropout_mask(architecture, n * count, rng=rng)
         return Visits(batch=n, rates=np.full(count, 1e-3), rows=rows, mask=mask)
 
     return [some(count) if count else None for count in counts]
@@ -98,14 +98,14 @@ def visits(
 def program(
     count: int,
     *,
-    wanted: Architecture = SMALL,
+    architecture: Architecture = SMALL,
     stop_below_loss: float = 0.0,
     weight_decay: float = 0.0,
     average: float = 0.0,
 ) -> Program:
     learner = Learner(
-        wanted,
-        flat(networks(wanted, count)),
+        architecture,
+        flat(networks(architecture, count)),
         stop_below_loss=stop_below_loss,
         weight_decay=weight_decay,
         average=average,
@@ -127,12 +127,12 @@ def test_steps_are_those_of_the_compiled_engine_for_each_network_alone(
     small: Architecture, weight_decay: float, average: float
 ) -> None:
     codes, labels = random_codes(40, 60), np.random.default_rng(1).integers(0, 2, 40)
-    together = program(3, wanted=small, weight_decay=weight_decay, average=average)
-    wanted = visits(small, [10, 7, 0], n=10)
-    together.run(together.side_by_side(wanted))
+    together = program(3, architecture=small, weight_decay=weight_decay, average=average)
+    architecture = visits(small, [10, 7, 0], n=10)
+    together.run(together.side_by_side(architecture))
     found = together.look(np.zeros((3, 1), np.int64)).wait()
     assert found["steps"].tolist() == found["count"].tolist() == [10, 7, 0]
-    for index, each in enumerate(wanted):
+    for index, each in enumerate(architecture):
         first = networks(small, 3)[index].flat_parameters()
         alone = CompiledLearner(small, first, weight_decay=weight_decay, average=average)
         losses = []
@@ -172,10 +172,10 @@ def test_a_state_has_all_that_the_next_steps_need() -> None:
 
 
 def test_a_network_learns_the_same_whoever_is_beside_it() -> None:
-    wanted = visits(SMALL, [8, 8, 8, 8], n=10)
+    architecture = visits(SMALL, [8, 8, 8, 8], n=10)
     together, alone = program(4), program(1)
-    together.run(together.side_by_side(wanted))
-    alone.run(alone.side_by_side(wanted[:1]))
+    together.run(together.side_by_side(architecture))
+    alone.run(alone.side_by_side(architecture[:1]))
     ours, theirs = (each.learner.parameters[0].detach() for each in (together, alone))
     torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-5)
 
@@ -226,18 +226,18 @@ def test_sequences_are_moved_and_turned_as_by_hand(seed: int, length: int) -> No
     moves, turned = rng.integers(-length - 1, length + 2, 5), rng.integers(0, 2, 5, dtype=bool)
     found = moved(*map(torch.from_numpy, (codes, moves, turned))).numpy()
     for row, move, turn, ours in zip(codes, moves, turned, found, strict=True):
-        wanted = [row[p + move] if 0 <= p + move < length else N_CODE for p in range(length)]
+        architecture = [row[p + move] if 0 <= p + move < length else N_CODE for p in range(length)]
         if turn:
-            wanted = [[3, 2, 1, 0, 4][base] for base in reversed(wanted)]
-        assert ours.tolist() == wanted
+            architecture = [[3, 2, 1, 0, 4][base] for base in reversed(architecture)]
+        assert ours.tolist() == architecture
 
 
 def test_tied_weights_stay_the_same_at_all_positions() -> None:
-    wanted = replace(SMALL, tied=True)
-    where, shape = cast("tuple[slice, tuple[int, ...]]", tied_weights(wanted))
-    some = program(2, wanted=wanted)
+    architecture = replace(SMALL, tied=True)
+    where, shape = cast("tuple[slice, tuple[int, ...]]", tied_weights(architecture))
+    some = program(2, architecture=architecture)
     first = some.learner.parameters.detach()[:, where].clone()
-    some.run(some.side_by_side(visits(wanted, [10, 10], n=10)))
+    some.run(some.side_by_side(visits(architecture, [10, 10], n=10)))
     found = some.learner.parameters.detach()[:, where]
     assert (found != first).any(dim=1).all()
     each = found.view(-1, *shape)
@@ -276,12 +276,14 @@ def test_half_precision_gives_nearly_the_same_loss_and_slopes() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("step", [1, 7, 48, 50, 333, 1200])
 def test_a_scan_gives_the_logits_of_the_engine(name: str, step: int) -> None:
-    made = networks(architecture(name), 1)[0]
+    made = networks(named_architecture(name), 1)[0]
     codes, starts = random_codes(9000), np.arange(3, 8500, step)
     found = Predictor(made.architecture, made.flat_parameters()).scanned_logits(codes, starts)
-    wanted = made.predictor().scanned_logits(codes, starts)
+    architecture = made.predictor().scanned_logits(codes, starts)
     # Sums of at most 1,600 products in another order: some 1e-6 of the largest logit
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=4e-6 * np.abs(wanted).max())
+    np.testing.assert_allclose(
+        found, architecture, rtol=1e-4, atol=4e-6 * np.abs(architecture).max()
+    )
 
 
 @settings(max_examples=60)
@@ -292,13 +294,13 @@ def test_a_scan_gives_the_logits_of_the_engine(name: str, step: int) -> None:
     st.integers(0, 99),
 )
 def test_windows_anywhere_have_the_logits_of_each_alone(
-    wanted: Architecture, places: list[int], more: int, seed: int
+    architecture: Architecture, places: list[int], more: int, seed: int
 ) -> None:
-    wanted = replace(wanted, length=wanted.length + more)
-    codes, starts = random_codes(wanted.length + 700), np.sort(np.array(places, np.int64))
-    made = networks(wanted, 1, seed=seed)[0]
-    predictor = Predictor(wanted, made.flat_parameters())
-    windows = np.lib.stride_tricks.sliding_window_view(codes, wanted.length)[starts]
+    architecture = replace(architecture, length=architecture.length + more)
+    codes, starts = random_codes(architecture.length + 700), np.sort(np.array(places, np.int64))
+    made = networks(architecture, 1, seed=seed)[0]
+    predictor = Predictor(architecture, made.flat_parameters())
+    windows = np.lib.stride_tricks.sliding_window_view(codes, architecture.length)[starts]
     found = predictor.scanned_logits(codes, starts)
     np.testing.assert_allclose(found, predictor.logits(windows), rtol=1e-4, atol=2e-6)
     np.testing.assert_allclose(found, made.predictor().logits(windows), rtol=1e-4, atol=2e-6)
@@ -313,10 +315,11 @@ def test_sequences_that_may_not_be_written_to_are_read() -> None:
 
 
 def test_restarts_fall_into_even_groups_that_fit() -> None:
-    wanted = NETWORKS["enhancer"]
-    each = bytes_needed(wanted, batch=50, half=False)
+    architecture = NETWORKS["enhancer"]
+    each = bytes_needed(architecture, batch=50, half=False)
     sizes = [
-        at_once(wanted, 50, batch=50, free=free, half=False) for free in (0, each * 20, 1 << 40)
+        at_once(architecture, 50, batch=50, free=free, half=False)
+        for free in (0, each * 20, 1 << 40)
     ]
     # 16 fit in 80 % of 20 times what one needs, which is four groups, which are 13 at most
     assert sizes == [1, 13, 50]
@@ -325,7 +328,7 @@ def test_restarts_fall_into_even_groups_that_fit() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_what_a_step_keeps_is_less_than_it_is_said_to_need(name: str, dtype: torch.dtype) -> None:
-    wanted = NETWORKS[name]
+    architecture = NETWORKS[name]
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -333,16 +336,16 @@ def test_what_a_step_keeps_is_less_than_it_is_said_to_need(name: str, dtype: tor
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    learner = Learner(wanted, flat(networks(wanted, 2)), dtype=dtype)
+    learner = Learner(architecture, flat(networks(architecture, 2)), dtype=dtype)
     shares, labels = torch.full((2, 5), 0.2), torch.zeros(2, 5, dtype=torch.int64)
     codes = torch.from_numpy(random_codes(2, 5, 500))
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         learner.loss_and_gradients(
             Batch(codes=codes, labels=labels, shares=shares, rates=torch.zeros(2))
         )
-    need = 2 * bytes_needed(wanted, batch=5, half=dtype == torch.bfloat16)
+    need = 2 * bytes_needed(architecture, batch=5, half=dtype == torch.bfloat16)
     assert sum(kept.values()) < need
-    parameters = sum(int(np.prod(shape)) for shape in shapes(wanted).values())
+    parameters = sum(int(np.prod(shape)) for shape in shapes(architecture).values())
     assert need < 8 * (sum(kept.values()) + 12 * 4 * 2 * parameters)  # nor several times as much
 
 
@@ -370,13 +373,15 @@ def test_recorded_steps_are_the_steps_one_by_one(dtype: torch.dtype) -> None:
 @needs_a_gpu
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_gpu_predicts_and_scans_as_the_engine_does(name: str) -> None:
-    made = networks(architecture(name), 1)[0]
+    made = networks(named_architecture(name), 1)[0]
     codes, starts = random_codes(9000), np.arange(3, 8500, 50)
-    wanted = made.predictor().scanned_logits(codes, starts)
+    architecture = made.predictor().scanned_logits(codes, starts)
     on_gpu = Predictor(made.architecture, made.flat_parameters(), device="cuda")
     windows = np.lib.stride_tricks.sliding_window_view(codes, 500)[starts]
     for found in on_gpu.scanned_logits(codes, starts), on_gpu.logits(windows):
-        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=4e-6 * np.abs(wanted).max())
+        np.testing.assert_allclose(
+            found, architecture, rtol=1e-4, atol=4e-6 * np.abs(architecture).max()
+        )
 
 
 @pytest.mark.gpu
@@ -385,15 +390,17 @@ def test_a_gpu_predicts_and_scans_as_the_engine_does(name: str) -> None:
 # Rounded to 8 bits, scores of two places are often the same, of which one is chosen by rounding
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 0.2)])
 def test_a_gpu_computes_the_convolutions(name: str, dtype: torch.dtype, bound: float) -> None:
-    wanted = NETWORKS[name]
+    architecture = NETWORKS[name]
     half, cuda = dtype == torch.bfloat16, torch.device("cuda")
-    assert all(fits(layer, cuda, dtype) == half for layer in wanted.convolutions)
+    assert all(fits(layer, cuda, dtype) == half for layer in architecture.convolutions)
     codes = torch.from_numpy(random_codes(3, 50, 500))
-    parameters = torch.from_numpy(flat(networks(wanted, 3)))
+    parameters = torch.from_numpy(flat(networks(architecture, 3)))
     found = []
     for device, kind in (("cpu", torch.float64), ("cuda", dtype)):
         given = parameters.to(device, torch.promote_types(kind, torch.float32)).requires_grad_()
-        made = convolved(wanted, cut(wanted, given), codes.to(device), dtype=kind).double()
+        made = convolved(
+            architecture, cut(architecture, given), codes.to(device), dtype=kind
+        ).double()
         (slopes,) = torch.autograd.grad((made.sin() * made).sum(), given)
         found.append((made.detach().cpu(), slopes.double().cpu()))
     (theirs, their_slopes), (ours, our_slopes) = found

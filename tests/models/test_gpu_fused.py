@@ -47,7 +47,7 @@ def test_kernels_give_the_same_outputs_and_slopes(
     length = more
     for layer in reversed(layers):
         length = (length + 1) * layer.pool + layer.width - 1
-    wanted = Architecture(convolutions=tuple(layers), dense=(), length=length)
+    architecture = Architecture(convolutions=tuple(layers), dense=(), length=length)
     rng = torch.Generator().manual_seed(seed)
     codes = torch.from_numpy(random_codes(networks, n, length, seed=seed))
     weights: dict[str, torch.Tensor] = {}
@@ -62,7 +62,7 @@ def test_kernels_give_the_same_outputs_and_slopes(
     def one_by_one(weights: dict[str, torch.Tensor]) -> torch.Tensor:
         x = spell(codes, torch.float64)
         for index in range(len(layers)):
-            x = pooled(wanted, weights, index, x)
+            x = pooled(architecture, weights, index, x)
         return x
 
     def kernels(weights: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -75,11 +75,11 @@ def reference_logits(network: Network, codes: dna.Codes) -> NDArray[np.float64]:
 
 @given(architectures, st.integers(0, 2**32 - 1), st.integers(0, 7))
 def test_a_network_computes_what_the_paper_describes(
-    wanted: Architecture, seed: int, more: int
+    architecture: Architecture, seed: int, more: int
 ) -> None:
-    wanted = replace(wanted, length=wanted.length + more)
-    network = Network(wanted, generator=generator(seed)).eval()
-    codes = random_codes(2, wanted.length, seed)
+    architecture = replace(architecture, length=architecture.length + more)
+    network = Network(architecture, generator=generator(seed)).eval()
+    codes = random_codes(2, architecture.length, seed)
     with torch.no_grad():
         found = network(one_hot(torch.from_numpy(codes))).numpy()
     np.testing.assert_allclose(found, reference_logits(network, codes), rtol=1e-4, atol=1e-5)

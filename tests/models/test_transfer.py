@@ -29,16 +29,16 @@ from enhancer_core.motifs.motif import reverse_complement as other_strand
 TF = NETWORKS["tf"]
 
 
-def network(wanted: Architecture, seed: int = 0) -> Network:
-    return Network(wanted, generator=torch.Generator().manual_seed(seed)).eval()
+def network(architecture: Architecture, seed: int = 0) -> Network:
+    return Network(architecture, generator=torch.Generator().manual_seed(seed)).eval()
 
 
-def whole_numbers(wanted: Architecture, seed: int) -> Network:
+def whole_numbers(architecture: Architecture, seed: int) -> Network:
     """Make a network of small whole weights, whose sums are exact in any order."""
     rng = np.random.default_rng(seed)
-    sizes = shapes(wanted).items()
+    sizes = shapes(architecture).items()
     weights = {name: rng.integers(-2, 3, shape).astype(np.float32) for name, shape in sizes}
-    return network_of(wanted, flatten(weights))
+    return network_of(architecture, flatten(weights))
 
 
 def convolved(made: Network, codes: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
@@ -71,8 +71,8 @@ def gardens(draw: st.DrawFn) -> tuple[list[Network | Ensemble], Architecture]:
         donors.append(members[0] if len(members) == 1 else Ensemble(members))
         totals = [t + f * len(members) for t, f in zip(totals, filters, strict=True)]
     wide = tuple(Convolution(t, *wp) for t, wp in zip(totals, layers, strict=True))
-    wanted = Architecture(convolutions=wide, dense=(3,), chained=chained, length=made.length)
-    return donors, wanted
+    architecture = Architecture(convolutions=wide, dense=(3,), chained=chained, length=made.length)
+    return donors, architecture
 
 
 def networks_in(donors: list[Network | Ensemble]) -> list[Network]:
@@ -88,11 +88,11 @@ def networks_in(donors: list[Network | Ensemble]) -> list[Network]:
 def test_a_planted_network_computes_what_each_donor_computes(
     garden: tuple[list[Network | Ensemble], Architecture], rest: str, seed: int
 ) -> None:
-    donors, wanted = garden
-    found = plant(donors, wanted)
-    drawn = whole_numbers(wanted, seed).flat_parameters()
-    grown = network_of(wanted, found.into(drawn if rest == "drawn" else 0 * drawn))
-    codes = np.random.default_rng(seed).integers(0, 4, (3, wanted.length), dtype=np.uint8)
+    donors, architecture = garden
+    found = plant(donors, architecture)
+    drawn = whole_numbers(architecture, seed).flat_parameters()
+    grown = network_of(architecture, found.into(drawn if rest == "drawn" else 0 * drawn))
+    codes = np.random.default_rng(seed).integers(0, 4, (3, architecture.length), dtype=np.uint8)
     ours = convolved(grown, codes)
     starts = [0] * len(ours)
     for donor in networks_in(donors):
@@ -109,11 +109,11 @@ def test_a_planted_network_computes_what_each_donor_computes(
 def test_what_is_not_of_a_donor_stays_as_it_was_drawn(
     garden: tuple[list[Network | Ensemble], Architecture],
 ) -> None:
-    donors, wanted = garden
-    found = plant(donors, wanted)
-    marked = cut(wanted, found.planted.astype(np.float32))
+    donors, architecture = garden
+    found = plant(donors, architecture)
+    marked = cut(architecture, found.planted.astype(np.float32))
     members = [made.architecture.convolutions for made in networks_in(donors)]
-    for index in range(len(wanted.convolutions)):
+    for index in range(len(architecture.convolutions)):
         filters = sum(layers[index].filters for layers in members)
         for kind in ("weight", "bias"):
             mask = marked[f"convolutions.{index}.{kind}"]
@@ -128,16 +128,16 @@ def test_what_is_not_of_a_donor_stays_as_it_was_drawn(
 def test_the_engine_computes_a_donor_alone_to_the_bit() -> None:
     """What is left when dense layers read the donor's units only is the donor itself."""
     donor = network(TF)
-    wanted = room_for([donor], TF, share=0.5)
-    assert [layer.filters for layer in wanted.convolutions] == [14, 100]
-    weights = cut(wanted, plant([donor], wanted).parameters.copy())
+    architecture = room_for([donor], TF, share=0.5)
+    assert [layer.filters for layer in architecture.convolutions] == [14, 100]
+    weights = cut(architecture, plant([donor], architecture).parameters.copy())
     given_weights = cut(TF, donor.flat_parameters())
-    places = wanted.pooled_lengths()[-1]
+    places = architecture.pooled_lengths()[-1]
     weights["dense.0.weight"][:, : 50 * places] = given_weights["dense.0.weight"]
     for name, array in given_weights.items():
         if name.startswith(("dense", "output")) and name != "dense.0.weight":
             weights[name][:] = array
-    grown = network_of(wanted, flatten(weights))
+    grown = network_of(architecture, flatten(weights))
     codes = np.random.default_rng(0).integers(0, 5, (50, 500), dtype=np.uint8)
     ours, theirs = (each.predictor().logits(codes) for each in (grown, donor))
     np.testing.assert_array_equal(ours, theirs)
@@ -145,12 +145,12 @@ def test_the_engine_computes_a_donor_alone_to_the_bit() -> None:
 
 def test_three_donors_are_three_quarters_of_four_times_the_filters() -> None:
     donors = [network(NETWORKS["enhancer"], seed) for seed in range(3)]
-    wanted = room_for(donors, NETWORKS["enhancer"])
-    assert [layer.filters for layer in wanted.convolutions] == [80, 120, 160]
-    assert wanted.dense == (90, 45)
-    kept = cut(wanted, plant(donors, wanted).planted)  # type: ignore[arg-type]
+    architecture = room_for(donors, NETWORKS["enhancer"])
+    assert [layer.filters for layer in architecture.convolutions] == [80, 120, 160]
+    assert architecture.dense == (90, 45)
+    kept = cut(architecture, plant(donors, architecture).planted)  # type: ignore[arg-type]
     assert kept["convolutions.1.weight"].sum() == 90 * 80 * 5
-    assert room_for([Ensemble(donors)], NETWORKS["enhancer"]) == wanted
+    assert room_for([Ensemble(donors)], NETWORKS["enhancer"]) == architecture
     fewer = room_for(donors, NETWORKS["enhancer"], share=0.6)
     assert [layer.filters for layer in fewer.convolutions] == [100, 150, 200]
 
@@ -188,8 +188,8 @@ def test_too_few_filters_for_the_donors_are_refused() -> None:
 # Motifs
 
 
-def filters_of(found: Planted, wanted: Architecture) -> NDArray[np.float32]:
-    return cut(wanted, found.parameters)["convolutions.0.weight"]
+def filters_of(found: Planted, architecture: Architecture) -> NDArray[np.float32]:
+    return cut(architecture, found.parameters)["convolutions.0.weight"]
 
 
 def one_layer(filters: int, width: int) -> Architecture:
@@ -200,9 +200,9 @@ def test_a_motif_becomes_the_filter_worked_out_by_hand() -> None:
     motif = Motif("A", np.array([[1.0], [0.0], [0.0], [0.0]]))
     # Frequencies (1.01, .01, .01, .01) / 1.04, so log odds a, b, b, b; less their mean that is
     # d (3, -1, -1, -1) / 4 with d = a - b. Its mean square is 3 d**2 / 16, which is scaled to 1/16.
-    wanted = one_layer(2, 3)
-    found = plant_motifs([motif], wanted)
-    row = filters_of(found, wanted)[0]
+    architecture = one_layer(2, 3)
+    found = plant_motifs([motif], architecture)
+    row = filters_of(found, architecture)[0]
     quarter = 0.25 / 3**0.5
     np.testing.assert_allclose(row[:, 1], [3 * quarter, -quarter, -quarter, -quarter], rtol=1e-6)
     assert not row[:, [0, 2]].any()
@@ -211,11 +211,11 @@ def test_a_motif_becomes_the_filter_worked_out_by_hand() -> None:
 
 def test_the_most_informative_stretch_of_a_wide_motif_is_taken() -> None:
     motif = BUILTIN["HNF4A"]  # 13 bp
-    wanted = one_layer(8, 9)
+    architecture = one_layer(8, 9)
     bits = information_content(ppm(motif.pfm, pseudocount=0.01))
     start = max(range(5), key=lambda i: bits[i : i + 9].sum())
     cut_out = Motif("part", motif.pfm[:, start : start + 9])
-    both = filters_of(plant_motifs([motif, cut_out], wanted), wanted)
+    both = filters_of(plant_motifs([motif, cut_out], architecture), architecture)
     np.testing.assert_allclose(both[0], both[1], rtol=1e-6)
 
 
@@ -233,16 +233,16 @@ random_motifs = st.builds(
 def test_over_random_dna_a_motifs_filter_scores_0_with_standard_deviation_one_quarter(
     motif: Motif, width: int
 ) -> None:
-    wanted = one_layer(2, width)
-    row = filters_of(plant_motifs([motif], wanted), wanted)[0].astype(np.float64)
+    architecture = one_layer(2, width)
+    row = filters_of(plant_motifs([motif], architecture), architecture)[0].astype(np.float64)
     assert row.mean(axis=0) == pytest.approx(0, abs=1e-6)
     assert (row**2).mean(axis=0).sum() == pytest.approx(1 / 16, rel=1e-4)
 
 
 def test_random_filters_have_that_spread_on_average() -> None:
     for width in (5, 9, 15):
-        wanted = one_layer(4000, width)
-        rows = network(wanted).first_layer.weight.detach().double().numpy()
+        architecture = one_layer(4000, width)
+        rows = network(architecture).first_layer.weight.detach().double().numpy()
         variances = rows.var(axis=1).sum(axis=1)
         error = variances.std() / 4000**0.5
         assert variances.mean() == pytest.approx(1 / 16, abs=5 * error)
@@ -257,11 +257,13 @@ def share_on(made: Network, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
 def test_motifs_are_on_about_as_often_as_random_filters() -> None:
     rng = np.random.default_rng(0)
     random = [Motif(str(i), rng.dirichlet([0.3] * 4, 10).T + 1e-3) for i in range(46)]
-    wanted = replace(NETWORKS["enhancer"], convolutions=(Convolution(64, 9, 3),), dense=())
+    architecture = replace(NETWORKS["enhancer"], convolutions=(Convolution(64, 9, 3),), dense=())
     motifs = [*random, *BUILTIN.values()]
     codes = rng.integers(0, 4, (100, 500), dtype=np.uint8)
-    drawn = network(wanted)
-    planted = network_of(wanted, plant_motifs(motifs, wanted).into(drawn.flat_parameters()))
+    drawn = network(architecture)
+    planted = network_of(
+        architecture, plant_motifs(motifs, architecture).into(drawn.flat_parameters())
+    )
     usual, ours = share_on(drawn, codes), share_on(planted, codes)[: len(motifs)]
     assert abs(ours.mean() - usual.mean()) < 0.1
     assert usual.min() < ours.min()  # no motif is an outlier among random filters
@@ -271,18 +273,18 @@ def test_motifs_are_on_about_as_often_as_random_filters() -> None:
 def test_a_motif_and_its_other_strand_make_the_same_network() -> None:
     motif = BUILTIN["CEBPA"]
     flipped = Motif("flipped", other_strand(motif.pfm))
-    wanted = one_layer(2, 9)
+    architecture = one_layer(2, 9)
     codes = np.random.default_rng(0).integers(0, 4, (20, 60), dtype=np.uint8)
     one, two = (
-        convolved(network_of(wanted, plant_motifs([each], wanted).parameters), codes)[0]
+        convolved(network_of(architecture, plant_motifs([each], architecture).parameters), codes)[0]
         for each in (motif, flipped)
     )
     np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 
 
 def test_a_planted_motif_finds_its_site() -> None:
-    wanted = Architecture(convolutions=(Convolution(2, 9, 1),), dense=(), length=60)
-    made = network_of(wanted, plant_motifs([BUILTIN["CEBPA"]], wanted).parameters)
+    architecture = Architecture(convolutions=(Convolution(2, 9, 1),), dense=(), length=60)
+    made = network_of(architecture, plant_motifs([BUILTIN["CEBPA"]], architecture).parameters)
     codes = np.random.default_rng(0).integers(0, 4, (1, 60), dtype=np.uint8)
     codes[0, 30:39] = encode(["TTTCGCAAT"])[0]  # the likeliest base at each position
     assert convolved(made, codes)[0][0, 0].argmax() == 30

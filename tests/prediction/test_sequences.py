@@ -81,8 +81,8 @@ def test_the_command_averages_strands_where_it_is_asked_to(
     args = ["predict", tmp_path, tmp_path / "a.fa", "--both-strands", "-o", tmp_path / "a.tsv"]
     assert cli(*args).status == 0
     table = [line.split("\t") for line in (tmp_path / "a.tsv").read_text().splitlines()[1:]]
-    wanted = probabilities(network, codes, both_strands=True)
-    assert [float(value) for _, value in table] == pytest.approx(wanted.tolist(), rel=1e-5)
+    architecture = probabilities(network, codes, both_strands=True)
+    assert [float(value) for _, value in table] == pytest.approx(architecture.tolist(), rel=1e-5)
     args = ["predict", tmp_path, "--genome", tmp_path / "genome.fa", "--step", 10, "--both-strands"]
     assert cli(*args, "-o", tmp_path / "a.bedgraph").status == 0
     track = [line.split("\t") for line in (tmp_path / "a.bedgraph").read_text().splitlines()]
@@ -137,9 +137,9 @@ def stretches(
     progress: Callable[[int], None] | None = None,
 ) -> list[Stretch]:
     """Predict along regions, or all chromosomes."""
-    wanted = regions or [(name, 0, len(codes)) for name, codes in chromosomes.items()]
+    architecture = regions or [(name, 0, len(codes)) for name, codes in chromosomes.items()]
     found = track(
-        network, cast("Genome", Chromosomes(chromosomes)), from_rows(wanted),
+        network, cast("Genome", Chromosomes(chromosomes)), from_rows(architecture),
         step=step, both_strands=both_strands, threads=threads, progress=progress,
     )  # fmt: skip
     return list(found)
@@ -176,8 +176,10 @@ def test_a_track_has_the_probabilities_of_its_windows_to_the_last_bit(network: N
         found = stretches(
             network, {"a": chromosome}, ("a", 77, 616), step=7, both_strands=both_strands
         )
-        wanted = probabilities(network, windows[: len(values_of(found))], both_strands=both_strands)
-        assert np.array_equal(values_of(found), wanted)
+        architecture = probabilities(
+            network, windows[: len(values_of(found))], both_strands=both_strands
+        )
+        assert np.array_equal(values_of(found), architecture)
 
 
 def test_regions_come_one_after_another_each_from_its_chromosome(network: Network) -> None:

@@ -10,7 +10,7 @@ from enhancer_core.data.simulation import simulate
 from enhancer_core.data.splits import split
 from enhancer_core.interpretation.filters import filter_pfms
 from enhancer_core.metrics import roc_auc
-from enhancer_core.models.architecture import architecture
+from enhancer_core.models.architecture import named_architecture
 from enhancer_core.motifs.motif import BUILTIN, Motif, similarity
 from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.training.config import TrainConfig
@@ -41,7 +41,9 @@ def best_filter(trained: Trained, data: SplitDataset) -> float:
 @pytest.mark.parametrize(("definition", "least"), [("figure2", 0.875), ("literal", 0.815)])
 def test_three_restarts_find_the_planted_motif(definition: str, least: float) -> None:
     data = simulated(definition)
-    trained = train(data, architecture("enhancer"), TrainConfig(restarts=3, epochs=12), threads=2)
+    trained = train(
+        data, named_architecture("enhancer"), TrainConfig(restarts=3, epochs=12), threads=2
+    )
     found = probabilities(trained.network, data.test.codes, threads=2)
     auc, match = roc_auc(data.test.labels, found), best_filter(trained, data)
     print(f"{definition}: test AUC {auc:.4f}, first-layer filter against CEBPA {match:.3f}")

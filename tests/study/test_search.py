@@ -44,8 +44,8 @@ def test_a_candidate_learns_from_as_many_sequences_as_its_updates_read(
     part, epochs = _sample(sources, _rows(learn, [2, 3]), mix, updates=updates, seed=0)
     labels = part.dataset.labels
     assert labels.sum() == (~labels).sum()
-    wanted, got = updates * 25, labels.sum() * epochs
-    assert got == wanted or wanted - epochs < got <= wanted
+    expected, got = updates * 25, labels.sum() * epochs
+    assert got == expected or expected - epochs < got <= expected
     assert (part.parts == TRAIN).all()
     kinds = set(part.dataset.files[~labels].tolist())
     assert kinds <= {"f", "2-shuffle of f", *(["3-shuffle of f"] if three else [])}

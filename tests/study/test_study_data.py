@@ -168,8 +168,8 @@ def genome(tmp_path: Path) -> Path:
 
 
 def test_windows_of_a_genome_are_background_without_n(genome: Path) -> None:
-    wanted = Data(name="g", genome="g.fa", number=40, length=100)
-    found = load([wanted], genome, seed=0)["g"].dataset
+    expected = Data(name="g", genome="g.fa", number=40, length=100)
+    found = load([expected], genome, seed=0)["g"].dataset
     assert found.codes.shape == (40, 100)
     assert not found.labels.any()
     assert found.codes.max() < 4
@@ -182,16 +182,16 @@ def test_positives_can_have_windows_of_a_genome_as_background(
 ) -> None:
     codes = np.random.default_rng(1).integers(0, 4, (30, 70), dtype=np.uint8)
     write_fasta(genome / "p.fa", [f"r{i}" for i in range(30)], codes)
-    wanted = Data(name="g", positives=("p.fa",), genome="g.fa", number=number)
-    found = load([wanted], genome, seed=0)["g"].dataset
+    expected = Data(name="g", positives=("p.fa",), genome="g.fa", number=number)
+    found = load([expected], genome, seed=0)["g"].dataset
     assert found.codes.shape[1] == 70  # as the positives, whatever `length` says
     assert (~found.labels).sum() == windows
     assert all(name.startswith("g|chr1:") for name in found.names[~found.labels].tolist())
 
 
 def test_windows_can_be_kept_off_repeats(genome: Path) -> None:
-    wanted = Data(name="g", genome="g.fa", number=25, length=100, repeats=0.1)
-    names = load([wanted], genome, seed=0)["g"].dataset.names.tolist()
+    expected = Data(name="g", genome="g.fa", number=25, length=100, repeats=0.1)
+    names = load([expected], genome, seed=0)["g"].dataset.names.tolist()
     assert max(int(name.rpartition("-")[2]) for name in names) <= 3010
     with pytest.raises(DatasetError, match=r"data 'g': 50 windows asked for; g\.fa gives 2"):
         load([Data(name="g", genome="g.fa", number=50, length=100, repeats=0.1)], genome, seed=0)

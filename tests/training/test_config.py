@@ -38,8 +38,10 @@ def test_a_constant_rate_stays_and_a_cosine_falls_to_nothing_over_all_steps() ->
     constant, cosine = (TrainConfig(learning_rate=0.2, schedule=s) for s in ("constant", "cosine"))
     assert {constant.rate(step, total=6) for step in range(6)} == {0.2}
     #        0.2 * (1 + cos(180 degrees * step / 6)) / 2
-    wanted = [0.2, 0.1 + 0.1 * 3**0.5 / 2, 0.15, 0.1, 0.05, 0.1 - 0.1 * 3**0.5 / 2, 0.0]
-    assert [cosine.rate(step, total=6) for step in range(7)] == pytest.approx(wanted, abs=1e-15)
+    architecture = [0.2, 0.1 + 0.1 * 3**0.5 / 2, 0.15, 0.1, 0.05, 0.1 - 0.1 * 3**0.5 / 2, 0.0]
+    assert [cosine.rate(step, total=6) for step in range(7)] == pytest.approx(
+        architecture, abs=1e-15
+    )
 
 
 def test_a_record_tells_what_came_later_only_where_it_is_used() -> None:

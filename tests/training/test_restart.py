@@ -25,7 +25,7 @@ def test_mini_batches_do_not_depend_on_how_many_are_drawn_at_once(
         codes=data.train.codes,
         labels=data.train.labels.astype(np.int64),
         validation=data.validation,
-        wanted=SMALL,
+        architecture=SMALL,
         config=config,
         planted=None,
         seed=0,

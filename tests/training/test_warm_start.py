@@ -25,8 +25,8 @@ from enhancer_core.training.warm_start import from_model, from_motifs, from_netw
 TF, ENHANCER = NETWORKS["tf"], NETWORKS["enhancer"]
 
 
-def network(wanted: Architecture, seed: int) -> Network:
-    return Network(wanted, generator=torch.Generator().manual_seed(seed))
+def network(architecture: Architecture, seed: int) -> Network:
+    return Network(architecture, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def models(tmp_path: Path) -> list[Path]:
 def test_models_are_planted_with_all_their_members_and_named_in_the_record(
     models: list[Path],
 ) -> None:
-    wanted, start = from_networks(models, replace(TF, length=200))
-    assert [layer.filters for layer in wanted.convolutions] == [28, 200]
-    assert wanted.length == 200
+    architecture, start = from_networks(models, replace(TF, length=200))
+    assert [layer.filters for layer in architecture.convolutions] == [28, 200]
+    assert architecture.length == 200
     first = start.planted.parameters[: 21 * 36].reshape(21, 4, 9)
     for place, seed in enumerate((2, 3, 4)):
         donor = network(TF, seed).first_layer.weight.detach().numpy()
@@ -115,13 +115,13 @@ def test_a_model_of_the_same_architecture_gives_all_its_weights(models: list[Pat
 
 
 @pytest.mark.parametrize(
-    "wanted", [replace(TF, length=251), replace(TF, dense=(30,)), replace(TF, dense=())]
+    "architecture", [replace(TF, length=251), replace(TF, dense=(30,)), replace(TF, dense=())]
 )
 def test_a_model_of_another_length_or_other_dense_layers_gives_its_convolutions(
-    models: list[Path], wanted: Architecture
+    models: list[Path], architecture: Architecture
 ) -> None:
-    planted = from_model(models[0], wanted).planted
-    sizes = {name: int(np.prod(shape)) for name, shape in shapes(wanted).items()}
+    planted = from_model(models[0], architecture).planted
+    sizes = {name: int(np.prod(shape)) for name, shape in shapes(architecture).items()}
     shared = sum(size for name, size in sizes.items() if name.startswith("convolutions."))
     assert planted.planted[:shared].all()
     assert not planted.planted[shared:].any()

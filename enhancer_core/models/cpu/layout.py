@@ -80,21 +80,21 @@ class Plan:
     sequences: int
 
 
-def plan(wanted: Architecture, *, sequences: int, keep: bool) -> Plan:
+def plan(architecture: Architecture, *, sequences: int, keep: bool) -> Plan:
     """Lay out a network for some sequences at once; `keep` each layer's output for training."""
-    lengths = wanted.pooled_lengths()
+    lengths = architecture.pooled_lengths()
     last = len(lengths) - 1
     rows, parameters, channels = [], 0, BASES
-    for index, layer in enumerate(wanted.convolutions):
-        if wanted.chained or index in (0, last):
+    for index, layer in enumerate(architecture.convolutions):
+        if architecture.chained or index in (0, last):
             bias = parameters + layer.filters * channels * layer.width
             shape = (channels, layer.width, layer.filters, layer.pool, lengths[index])
             rows.append((*shape, parameters, bias))
         parameters += layer.filters * (channels * layer.width + 1)
-        channels = wanted.convolutions[index if wanted.chained else 0].filters
+        channels = architecture.convolutions[index if architecture.chained else 0].filters
     convolutions = len(rows)
-    channels, width = wanted.convolutions[last].filters, lengths[last]
-    for units in (*wanted.dense, CLASSES):
+    channels, width = architecture.convolutions[last].filters, lengths[last]
+    for units in (*architecture.dense, CLASSES):
         rows.append(
             (channels, width, units, 1, 1, parameters, parameters + units * channels * width)
         )

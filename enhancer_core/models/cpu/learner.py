@@ -25,7 +25,7 @@ class Learner:
 
     Parameters
     ----------
-    wanted
+    architecture
         The network.
     parameters
         float32, shape (p,): its first weights, end to end as `architecture.flatten` gives
@@ -51,8 +51,8 @@ class Learner:
     >>> from enhancer_core.dna.codes import encode
     >>> from enhancer_core.models.architecture import Architecture, Convolution
     >>> from enhancer_core.models.network import Network
-    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-    >>> learner = Learner(wanted, Network(wanted).flat_parameters())
+    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
+    >>> learner = Learner(architecture, Network(architecture).flat_parameters())
     >>> codes, labels = encode(["ACGTAC", "GGGTTT"]), np.array([0, 1])
     >>> before = learner.step(codes, labels, rate=0.01)
     >>> learner.step(codes, labels, rate=0.01) < before
@@ -61,25 +61,25 @@ class Learner:
 
     def __init__(
         self,
-        wanted: Architecture,
+        architecture: Architecture,
         parameters: Floats,
         *,
         weight_decay: float = 0.0,
         average: float = 0.0,
     ) -> None:
-        self.architecture = wanted
+        self.architecture = architecture
         self.parameters = parameters.copy()
         self.mean, self.square = np.zeros_like(parameters), np.zeros_like(parameters)
         self.averaged = parameters.copy() if average else None
         self.steps = 0
         self._weight_decay, self._average = weight_decay, average
-        self._weights, self._tied = weight_mask(wanted), tied_weights(wanted)
-        self._plan = plan(wanted, sequences=_BLOCK, keep=True)
+        self._weights, self._tied = weight_mask(architecture), tied_weights(architecture)
+        self._plan = plan(architecture, sequences=_BLOCK, keep=True)
         layers = self._plan.layers
         self._packed, self._gradients = aligned(self._plan.packed), aligned(self._plan.packed)
         self._memory, self._chosen, self._slopes = (aligned(self._plan.memory) for _ in range(3))
         self._scores = aligned(self._plan.scores)
-        self._words = np.empty(wanted.length, np.int64)
+        self._words = np.empty(architecture.length, np.int64)
         self._live = np.empty(layers["filters"].max() + 1, np.int64)
         self._nothing = aligned(int(layers["stretch"].max()))
         self._units = int(layers[-1]["depth"])

@@ -29,7 +29,7 @@ class Predictor:
 
     Parameters
     ----------
-    wanted
+    architecture
         The network.
     parameters
         float32, shape (p,): its weights, end to end as `architecture.flatten` gives them.
@@ -44,15 +44,15 @@ class Predictor:
     >>> from enhancer_core.dna.codes import encode
     >>> from enhancer_core.models.architecture import Architecture, Convolution
     >>> from enhancer_core.models.network import Network
-    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-    >>> Network(wanted).predictor().logits(encode(["ACGTAC", "NNNNNN"])).shape
+    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
+    >>> Network(architecture).predictor().logits(encode(["ACGTAC", "NNNNNN"])).shape
     (2, 2)
     """
 
     stretch = 4096
 
-    def __init__(self, wanted: Architecture, parameters: Floats) -> None:
-        self.architecture = wanted
+    def __init__(self, architecture: Architecture, parameters: Floats) -> None:
+        self.architecture = architecture
         self._plan = plan(self.architecture, sequences=_BLOCK, keep=False)
         self._packed = aligned(self._plan.packed)
         layers = self._plan.layers
@@ -134,8 +134,8 @@ class Predictor:
         >>> from enhancer_core.dna.codes import encode
         >>> from enhancer_core.models.architecture import Architecture, Convolution
         >>> from enhancer_core.models.network import Network
-        >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-        >>> predictor = Network(wanted).predictor()
+        >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
+        >>> predictor = Network(architecture).predictor()
         >>> changed = predictor.substituted_logits(encode(["ACGTAC"]), [0], [1], [3])
         >>> bool((changed == predictor.logits(encode(["ATGTAC"]))).all())
         True
@@ -200,8 +200,8 @@ class Predictor:
         >>> from enhancer_core.dna.codes import encode
         >>> from enhancer_core.models.architecture import Architecture, Convolution
         >>> from enhancer_core.models.network import Network
-        >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-        >>> predictor = Network(wanted).predictor()
+        >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
+        >>> predictor = Network(architecture).predictor()
         >>> found = predictor.scanned_logits(encode(["ACGTACGG"])[0], [0, 2])
         >>> bool((found == predictor.logits(encode(["ACGTAC", "GTACGG"]))).all())
         True

@@ -23,19 +23,19 @@ _WIDE = 32  # positions; a matrix with a filter at each place of a wider pool is
 _WHOLE = 8  # numbers; rows in such multiples are what the matrix units read at full speed
 
 
-def cut(wanted: Architecture, parameters: Tensor) -> dict[str, Tensor]:
+def cut(architecture: Architecture, parameters: Tensor) -> dict[str, Tensor]:
     """Cut flat weights (R, p) into tensors (R, *shape) by the names of `architecture.shapes`.
 
     Examples
     --------
     >>> from enhancer_core.models.architecture import Convolution
-    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> {name: tuple(each.shape) for name, each in cut(wanted, torch.zeros(5, 36)).items()}
+    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
+    >>> {name: tuple(each.shape) for name, each in cut(architecture, torch.zeros(5, 36)).items()}
     ... # doctest: +NORMALIZE_WHITESPACE
     {'convolutions.0.weight': (5, 2, 4, 3), 'convolutions.0.bias': (5, 2),
      'output.weight': (5, 2, 4), 'output.bias': (5, 2)}
     """
-    sizes = shapes(wanted)
+    sizes = shapes(architecture)
     pieces = torch.split(parameters, [math.prod(shape) for shape in sizes.values()], dim=1)
     return {
         name: piece.reshape(-1, *shape)
@@ -44,7 +44,7 @@ def cut(wanted: Architecture, parameters: Tensor) -> dict[str, Tensor]:
 
 
 def logits(
-    wanted: Architecture,
+    architecture: Architecture,
     parameters: Tensor,
     codes: Tensor,
     *,
@@ -55,7 +55,7 @@ def logits(
 
     Parameters
     ----------
-    wanted
+    architecture
         The architecture of all.
     parameters
         Shape (R, p): weights, end to end as `architecture.flatten` gives them.
@@ -74,18 +74,18 @@ def logits(
     Examples
     --------
     >>> from enhancer_core.models.architecture import Convolution
-    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
+    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
     >>> codes = torch.zeros(5, 7, 6, dtype=torch.uint8)
-    >>> tuple(logits(wanted, torch.zeros(5, 36), codes).shape)
+    >>> tuple(logits(architecture, torch.zeros(5, 36), codes).shape)
     (5, 7, 2)
     """
-    weights = cut(wanted, parameters)
-    x = convolved(wanted, weights, codes, dtype=dtype or parameters.dtype)
-    return dense(wanted, weights, join(wanted, x).to(parameters.dtype), mask)
+    weights = cut(architecture, parameters)
+    x = convolved(architecture, weights, codes, dtype=dtype or parameters.dtype)
+    return dense(architecture, weights, join(architecture, x).to(parameters.dtype), mask)
 
 
 def convolved(
-    wanted: Architecture,
+    architecture: Architecture,
     weights: dict[str, Tensor],
     codes: Tensor,
     *,
@@ -93,26 +93,29 @@ def convolved(
 ) -> Tensor:
     """Compute all convolutions: codes (R, n, L) -> (R, n, outputs * F) of the last one."""
     x = codes
-    for index in used(wanted):
-        layer, name = wanted.convolutions[index], f"convolutions.{index}"
+    for index in used(architecture):
+        layer, name = architecture.convolutions[index], f"convolutions.{index}"
         if fused.fits(layer, x.device, dtype):
             weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
             x = fused.pooled(x, weight, bias, layer.pool, dtype)
         else:
-            x = pooled(wanted, weights, index, spell(x, dtype) if index == 0 else x)
+            x = pooled(architecture, weights, index, spell(x, dtype) if index == 0 else x)
     return x
 
 
 def dense(
-    wanted: Architecture, weights: dict[str, Tensor], units: Tensor, mask: Tensor | None = None
+    architecture: Architecture,
+    weights: dict[str, Tensor],
+    units: Tensor,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Compute logits (R, n, 2) from what the last convolution gives, `join`ed (R, n, units)."""
-    for index in range(len(wanted.dense)):
+    for index in range(len(architecture.dense)):
         units = functional.relu(_dense(weights, f"dense.{index}", units))
     return _dense(weights, "output", units if mask is None else units * mask)
 
 
-def used(wanted: Architecture) -> list[int]:
+def used(architecture: Architecture) -> list[int]:
     """Name the convolutions that reach the logits; each reads the output of the one before.
 
     Examples
@@ -121,8 +124,8 @@ def used(wanted: Architecture) -> list[int]:
     >>> used(NETWORKS["enhancer"]), used(NETWORKS["original_code"])
     ([0, 1, 2], [0, 2])
     """
-    last = len(wanted.convolutions) - 1
-    return list(range(last + 1)) if wanted.chained else sorted({0, last})
+    last = len(architecture.convolutions) - 1
+    return list(range(last + 1)) if architecture.chained else sorted({0, last})
 
 
 def spell(codes: Tensor, dtype: torch.dtype) -> Tensor:
@@ -138,9 +141,9 @@ def spell(codes: Tensor, dtype: torch.dtype) -> Tensor:
     return functional.embedding(codes.int(), rows).flatten(-2)
 
 
-def pooled(wanted: Architecture, weights: dict[str, Tensor], index: int, x: Tensor) -> Tensor:
+def pooled(architecture: Architecture, weights: dict[str, Tensor], index: int, x: Tensor) -> Tensor:
     """Compute a convolution, its max-pool and ReLU: (R, n, P * C) -> (R, n, outputs * F)."""
-    layer = wanted.convolutions[index]
+    layer = architecture.convolutions[index]
     if layer.pool <= _WIDE:
         found = scores(weights, index, x, pool=layer.pool)
     else:
@@ -189,9 +192,9 @@ def _at_each_place(rows: Tensor, *, channels: int, pool: int, size: int) -> Tens
     return moved.transpose(2, 3).flatten(1, 3)
 
 
-def join(wanted: Architecture, x: Tensor) -> Tensor:
+def join(architecture: Architecture, x: Tensor) -> Tensor:
     """Order the last convolution's output, (..., P * F), as the dense layers read it: F * P."""
-    filters = wanted.convolutions[-1].filters
+    filters = architecture.convolutions[-1].filters
     return x.reshape(*x.shape[:-1], -1, filters).transpose(-1, -2).flatten(-2)
 
 

@@ -40,7 +40,7 @@ class Learner:
 
     Parameters
     ----------
-    wanted
+    architecture
         The architecture of all.
     parameters
         float32, shape (R, p): first weights, end to end as `architecture.flatten` gives them.
@@ -70,8 +70,8 @@ class Learner:
     Examples
     --------
     >>> from enhancer_core.models.architecture import Convolution
-    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> learner = Learner(wanted, np.zeros((3, 36), np.float32))
+    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
+    >>> learner = Learner(architecture, np.zeros((3, 36), np.float32))
     >>> codes, labels = torch.zeros(3, 2, 6, dtype=torch.uint8), torch.tensor([[0, 1]] * 3)
     >>> shares = torch.tensor([[0.5, 0.5], [1, 0], [0, 0]])
     >>> rates = torch.full((3,), 0.1, dtype=torch.float64)
@@ -83,7 +83,7 @@ class Learner:
 
     def __init__(
         self,
-        wanted: Architecture,
+        architecture: Architecture,
         parameters: NDArray[np.float32],
         *,
         device: str = "cpu",
@@ -92,7 +92,7 @@ class Learner:
         weight_decay: float = 0.0,
         average: float = 0.0,
     ) -> None:
-        self.architecture = wanted
+        self.architecture = architecture
         self.parameters = torch.tensor(parameters, device=device, requires_grad=True)
         self.mean = torch.zeros_like(self.parameters, requires_grad=False)
         self.square = torch.zeros_like(self.mean)
@@ -104,9 +104,9 @@ class Learner:
         self._dtype, self._stop = dtype, stop_below_loss
         self._average, self._decay = average, None
         if weight_decay:
-            weights = torch.tensor(weight_mask(wanted), device=device)
+            weights = torch.tensor(weight_mask(architecture), device=device)
             self._decay = weight_decay * weights.double()
-        self._tied = tied_weights(wanted)
+        self._tied = tied_weights(architecture)
         # 0 where a weight is held, which costs nothing until one is.
         self._moving: Tensor | None = None
 

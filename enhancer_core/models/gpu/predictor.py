@@ -27,7 +27,7 @@ class Predictor:
 
     Parameters
     ----------
-    wanted
+    architecture
         The network.
     parameters
         float32, shape (p,): its weights, end to end as `architecture.flatten` gives them.
@@ -42,8 +42,8 @@ class Predictor:
     Examples
     --------
     >>> from enhancer_core.models.architecture import Convolution
-    >>> wanted = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> predictor = Predictor(wanted, np.zeros(36, np.float32))
+    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
+    >>> predictor = Predictor(architecture, np.zeros(36, np.float32))
     >>> predictor.scanned_logits(np.zeros(9, np.uint8), [0, 1, 3]).shape
     (3, 2)
     """
@@ -51,13 +51,13 @@ class Predictor:
     stretch = 1 << 16
 
     def __init__(
-        self, wanted: Architecture, parameters: NDArray[np.float32], *, device: str = "cpu"
+        self, architecture: Architecture, parameters: NDArray[np.float32], *, device: str = "cpu"
     ) -> None:
-        self.architecture = wanted
+        self.architecture = architecture
         self._parameters = torch.tensor(parameters[None], device=device)
-        self._weights = cut(wanted, self._parameters)
-        scores_a_bp = 2 * wanted.convolutions[0].filters
-        self._sequences = min(_SEQUENCES, max(_SCORES // (scores_a_bp * wanted.length), 1))
+        self._weights = cut(architecture, self._parameters)
+        scores_a_bp = 2 * architecture.convolutions[0].filters
+        self._sequences = min(_SEQUENCES, max(_SCORES // (scores_a_bp * architecture.length), 1))
         self._span = min(_SPAN, _SCORES // (4 * scores_a_bp))  # laid out four times over
         cuda = self._parameters.is_cuda
         self._turns: AbstractContextManager[object] = (
@@ -127,12 +127,12 @@ class Predictor:
         pools so far (as in `engine.scanning`); here they are rows of one tensor, each read from its
         phase on.
         """
-        wanted, stride = self.architecture, 1
+        architecture, stride = self.architecture, 1
         fragments = np.zeros(1, np.int64)  # by row of x: its remainder modulo the stride
         x = spell(codes, torch.float32)[None, None]  # (1, fragments, P * C)
-        last, positions = int(starts[-1]), wanted.length
-        for index in used(wanted):
-            layer = wanted.convolutions[index]
+        last, positions = int(starts[-1]), architecture.length
+        for index in used(architecture):
+            layer = architecture.convolutions[index]
             positions = (positions - layer.width + 1) // layer.pool
             found = scores(self._weights, index, x, pool=1)[0].amax(dim=2)  # (fragments, P, F)
             wide = stride * layer.pool
@@ -147,11 +147,11 @@ class Predictor:
             bias = self._weights[f"convolutions.{index}.bias"]
             x = torch.relu(best + bias).flatten(1)[None]
             fragments, stride = remainders, wide
-        filters = wanted.convolutions[-1].filters
+        filters = architecture.convolutions[-1].filters
         rows = self._index(np.searchsorted(fragments, starts % stride))
         places = self._from(starts // stride, positions)
         units = x.reshape(len(fragments), -1, filters)[rows[:, None], places].flatten(1)
-        return dense(wanted, self._weights, join(wanted, units)[None])[0]
+        return dense(architecture, self._weights, join(architecture, units)[None])[0]
 
     def _slide(self, codes: Tensor, starts: NDArray[np.int64]) -> Tensor:
         """Compute the logits of windows of a stretch, (n, 2), each of them one pool.

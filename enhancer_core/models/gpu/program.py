@@ -86,12 +86,12 @@ class Program:
         mutated: bool = False,
         recorded: bool = True,
     ) -> None:
-        wanted, device = learner.architecture, learner.parameters.device
+        architecture, device = learner.architecture, learner.parameters.device
         self.learner, self._batch, self._augmented = learner, batch, augmented
         self._codes = torch.from_numpy(np.ascontiguousarray(codes)).to(device)
         self._labels = torch.from_numpy(np.asarray(labels, np.int64)).to(device)
-        self._units = wanted.last_units if wanted.keep < 1 else 0
-        self._length = wanted.length if mutated else 0
+        self._units = architecture.last_units if architecture.keep < 1 else 0
+        self._length = architecture.length if mutated else 0
         networks = len(learner.parameters)
         idle = Visits(batch=1, rates=np.zeros(1), rows=np.zeros(1, np.int64))
         one = side_by_side([idle] * networks, batch=batch, units=self._units, length=self._length)
@@ -129,12 +129,12 @@ class Program:
         Where the learner keeps a running mean of the weights, that predicts.
         """
         learner, device = self.learner, self._codes.device
-        wanted = learner.architecture
+        architecture = learner.architecture
         weights = learner.parameters if learner.averaged is None else learner.averaged
         together = max(self._batch, _LOOKED_AT)
         with torch.no_grad():
             found = [
-                logits(wanted, weights, self._codes[some]).diff(dim=2)[:, :, 0].sigmoid()
+                logits(architecture, weights, self._codes[some]).diff(dim=2)[:, :, 0].sigmoid()
                 for some in torch.split(torch.from_numpy(rows).to(device), together, dim=1)
             ]
             total, count = learner.losses
@@ -206,12 +206,12 @@ def moved(codes: Tensor, moves: Tensor, turned: Tensor) -> Tensor:
     return torch.where(turned[..., None], other, read)
 
 
-def at_once(wanted: Architecture, restarts: int, *, batch: int, free: int, half: bool) -> int:
+def at_once(architecture: Architecture, restarts: int, *, batch: int, free: int, half: bool) -> int:
     """Choose how many restarts run side by side: all, or as even groups as memory allows.
 
     Parameters
     ----------
-    wanted, restarts, batch
+    architecture, restarts, batch
         What is trained: networks of one architecture, sequences of a mini-batch.
     free
         Bytes of the device that are free.
@@ -231,23 +231,23 @@ def at_once(wanted: Architecture, restarts: int, *, batch: int, free: int, half:
     >>> at_once(NETWORKS["enhancer"], 50, batch=50, free=1 << 28, half=True)
     13
     """
-    most = max(int(free * _SHARE) // bytes_needed(wanted, batch=batch, half=half), 1)
+    most = max(int(free * _SHARE) // bytes_needed(architecture, batch=batch, half=half), 1)
     groups = -(-restarts // most)
     return -(-restarts // groups)
 
 
-def bytes_needed(wanted: Architecture, *, batch: int, half: bool) -> int:
+def bytes_needed(architecture: Architecture, *, batch: int, half: bool) -> int:
     """Count the bytes of the device that a restart needs while it takes a step."""
-    number, parameters = 2 if half else 4, sum(map(np.prod, shapes(wanted).values()))
-    lengths, channels, before = wanted.pooled_lengths(), BASES, wanted.length
+    number, parameters = 2 if half else 4, sum(map(np.prod, shapes(architecture).values()))
+    lengths, channels, before = architecture.pooled_lengths(), BASES, architecture.length
     each = before * BASES * number
-    for index in used(wanted):
-        layer, outputs = wanted.convolutions[index], lengths[index]
+    for index in used(architecture):
+        layer, outputs = architecture.convolutions[index], lengths[index]
         places = layer.pool * (1 if index else 2)
         read = (layer.pool + layer.width + 1) * channels
         # What is read and the scores, each with its slopes; then the best, with index and ReLU.
         each += outputs * 2 * number * (read + places * layer.filters)
         each += outputs * layer.filters * (8 + 4 * number)
         channels, before = layer.filters, outputs
-    each += 4 * 4 * (channels * before + sum(wanted.dense))
+    each += 4 * 4 * (channels * before + sum(architecture.dense))
     return int(_WEIGHTS * 4 * parameters + batch * each)
