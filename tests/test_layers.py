@@ -34,9 +34,7 @@ OPENING = {
 }
 PRINTING = {"print", ".echo", ".secho", ".stdout", ".stderr"}
 # What opens files outside `io`, and why it may.
-EXCEPTIONS = {
-    ("models/model.py", "safe_open"): "safetensors maps the file, after `io` has read its start",
-}
+EXCEPTIONS: dict[tuple[str, str], str] = {}
 
 HEAVY = {
     *("matplotlib", "numba", "numpy", "pandas", "pybedtools", "pyfaidx", "pyBigWig"),

@@ -18,7 +18,7 @@ from enhancer_core.dna.codes import Codes, one_hot
 from enhancer_core.errors import MotifError
 from enhancer_core.models.architecture import Architecture, Convolution, Member, flatten, shapes
 from enhancer_core.models.kmers import Baseline, Linear, fit, fit_features, k_mer_words
-from enhancer_core.models.network import network_of
+from enhancer_core.models.model import single_predictor
 from enhancer_core.models.transfer import motif_filter
 from enhancer_core.motifs.motif import Motif
 
@@ -103,7 +103,7 @@ def k_mer_network(fitted: Baseline, length: int) -> Member:
     >>> ones = np.ones(2, np.float32)
     >>> fitted = Baseline(mean=0 * ones, scale=ones, weights=ones * [4, -4], bias=1, penalty=1, k=1)
     >>> made = k_mer_network(fitted, 4)
-    >>> network_of(made.architecture, made.parameters).predictor().logits(
+    >>> single_predictor(made).logits(
     ...     np.array([[0, 0, 1, 3]], np.uint8)  # AACT: 3 of 4 letters are A or T
     ... ).tolist()
     [[-1.5, 1.5]]
@@ -179,7 +179,7 @@ def best_hits(readers: Sequence[tuple[Member, list[int]]], codes: Codes) -> NDAr
     """
     found = np.empty((len(codes), sum(len(which) for _, which in readers)), np.float32)
     for member, which in readers:
-        predictor = network_of(member.architecture, member.parameters).predictor()
+        predictor = single_predictor(member)
         for start in range(0, len(codes), _BATCH):
             some = slice(start, start + _BATCH)
             found[some, which] = predictor.pooled(codes[some])[:, 0]

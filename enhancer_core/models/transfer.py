@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from enhancer_core.errors import ModelFileError, MotifError
 from enhancer_core.models.architecture import (
     Architecture,
-    Weighted,
-    alike,
-    architecture_from_dict,
+    checked,
     flatten,
     shapes,
 )
+from enhancer_core.models.model import Model
 from enhancer_core.motifs.motif import Motif, information_content, ppm, pwm
 
 SHARE = 0.75  # of each convolution's filters that are planted, as in the published code
@@ -51,7 +50,7 @@ class Planted:
 
 
 def room_for(
-    donors: Sequence[Weighted], architecture: Architecture, *, share: float = SHARE
+    donors: Sequence[Model], architecture: Architecture, *, share: float = SHARE
 ) -> Architecture:
     """Widen a network until all that donors have is a share of each convolution's filters.
 
@@ -73,7 +72,8 @@ def room_for(
     --------
     >>> from enhancer_core.models.architecture import NETWORKS
     >>> from enhancer_core.models.network import Network
-    >>> architecture = room_for([Network(NETWORKS["enhancer"])] * 3, NETWORKS["enhancer"])
+    >>> donor = Model.from_torch(Network(NETWORKS["enhancer"]))
+    >>> architecture = room_for([donor] * 3, donor.architecture)
     >>> [layer.filters for layer in architecture.convolutions]
     [80, 120, 160]
     """
@@ -85,15 +85,15 @@ def room_for(
         filters = sum(
             each.architecture.convolutions[index].filters
             for donor in donors
-            for each in alike(donor.member_networks())
+            for each in donor.filter_members
         )
         # 60 / .6 is a little over 100 in binary.
         least = math.ceil(filters / share - 1e-9)
         layers.append(replace(layer, filters=max(layer.filters, least)))
-    return architecture_from_dict(replace(architecture, convolutions=tuple(layers)).to_dict())
+    return checked(replace(architecture, convolutions=tuple(layers)))
 
 
-def plant(donors: Sequence[Weighted], architecture: Architecture) -> Planted:
+def plant(donors: Sequence[Model], architecture: Architecture) -> Planted:
     """Lay the convolutions of trained networks side by side in a wider one.
 
     Parameters
@@ -120,15 +120,13 @@ def plant(donors: Sequence[Weighted], architecture: Architecture) -> Planted:
     >>> from enhancer_core.models.network import Network
     >>> small = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=8)
     >>> wide = Architecture(convolutions=(Convolution(5, 3, 2),), dense=(), length=8)
-    >>> found = plant([Network(small)] * 2, wide)
+    >>> found = plant([Model.from_torch(Network(small))] * 2, wide)
     >>> int(found.planted.sum())  # 4 filters of 4 * 3 weights and a bias
     52
     """
     _check(donors, architecture)
     members = [
-        (each.architecture, each.weights())
-        for donor in donors
-        for each in alike(donor.member_networks())
+        (each.architecture, each.weights()) for donor in donors for each in donor.filter_members
     ]
     for index, layer in enumerate(architecture.convolutions):
         filters = sum(made.convolutions[index].filters for made, _ in members)
@@ -250,7 +248,7 @@ def motif_filter(motif: Motif, width: int) -> NDArray[np.float64]:
     return np.pad(odds * (_SPREAD / spread), ((0, 0), (before, after)))
 
 
-def start_from(model: Weighted, architecture: Architecture) -> Planted:
+def start_from(model: Model, architecture: Architecture) -> Planted:
     """Take all weights of a trained network of the same kind, to train it further.
 
     Parameters
@@ -276,7 +274,7 @@ def start_from(model: Weighted, architecture: Architecture) -> Planted:
     >>> from enhancer_core.models.architecture import NETWORKS
     >>> from enhancer_core.models.network import Network
     >>> shorter = replace(NETWORKS["tf"], length=300)
-    >>> found = start_from(Network(NETWORKS["tf"]), shorter)
+    >>> found = start_from(Model.from_torch(Network(NETWORKS["tf"])), shorter)
     >>> int(found.planted.sum()), found.planted.all()
     (1009, np.False_)
     """
@@ -287,7 +285,7 @@ def start_from(model: Weighted, architecture: Architecture) -> Planted:
             for each in (made, architecture)
         )
         raise ModelFileError(f"convolutions are {got}; to start from they must be {allowed}")
-    given = model.member_networks()[0].weights()
+    given = model.members[0].weights()
     same = shapes(made) == shapes(architecture)
     values, planted = _nothing(architecture)
     for name in values:
@@ -296,7 +294,7 @@ def start_from(model: Weighted, architecture: Architecture) -> Planted:
     return _joined(values, planted)
 
 
-def check_donor(donor: Weighted, architecture: Architecture) -> None:
+def check_donor(donor: Model, architecture: Architecture) -> None:
     """Raise unless a donor has the widths, pools and chaining of a network's convolutions.
 
     Raises
@@ -308,14 +306,14 @@ def check_donor(donor: Weighted, architecture: Architecture) -> None:
     --------
     >>> from enhancer_core.models.architecture import NETWORKS
     >>> from enhancer_core.models.network import Network
-    >>> check_donor(Network(NETWORKS["enhancer"]), NETWORKS["enhancer"])
+    >>> check_donor(Model.from_torch(Network(NETWORKS["tf"])), NETWORKS["tf"])
     """
     got, allowed = (_spell(made) for made in (donor.architecture, architecture))
     if got != allowed:
         raise ModelFileError(f"convolutions are {got}; to be planted they must be {allowed}")
 
 
-def _check(donors: Sequence[Weighted], architecture: Architecture) -> None:
+def _check(donors: Sequence[Model], architecture: Architecture) -> None:
     if not donors:
         raise ModelFileError("no networks to plant; at least one is needed")
     for number, donor in enumerate(donors, start=1):

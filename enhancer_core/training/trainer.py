@@ -18,8 +18,8 @@ from enhancer_core.errors import DatasetError
 from enhancer_core.metrics import roc_auc
 from enhancer_core.models.architecture import Architecture, Member
 from enhancer_core.models.calibration import Platt, calibrated, fit_platt
-from enhancer_core.models.cpu.learner import Learner
-from enhancer_core.models.network import Ensemble, Network, network_of, network_of_members
+from enhancer_core.models.cpu.learner import CpuLearner
+from enhancer_core.models.model import Model, single_predictor
 from enhancer_core.models.regression import Regression, fit_best_hits, fit_k_mers
 from enhancer_core.models.transfer import Planted
 from enhancer_core.motifs.motif import Motif
@@ -32,9 +32,9 @@ from enhancer_core.training.restart import Check, Restart, State, Task, fingerpr
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What is kept, and every restart's history."""
+    """The model that was kept, and every restart's history."""
 
-    network: Network | Ensemble
+    model: Model
     restarts: list[Restart]
     members: list[int]  # indices of the restarts kept, the best by validation AUC first
     calibration: Platt | None = None  # what was done to their log odds
@@ -91,7 +91,7 @@ def train(  # noqa: PLR0913
     Returns
     -------
     Trained
-        The network is on the CPU, in evaluation mode.
+        The model that was kept, and how each restart went.
 
     Raises
     ------
@@ -204,7 +204,7 @@ def _train_alone(task: Task, index: int) -> State:
     state, config = State(task, index), task.config
     if state.done:
         return state
-    learner = Learner(
+    learner = CpuLearner(
         task.architecture,
         state.arrays["parameters"],
         weight_decay=config.weight_decay,
@@ -222,9 +222,8 @@ def _train_alone(task: Task, index: int) -> State:
             losses.append(learner.step(codes, labels, rate=visit.rate, mask=visit.mask, held=held))
             if losses[-1] < config.stop_below_loss:
                 break
-        found = probabilities(
-            network_of(task.architecture, learner.learned()), task.validation.codes
-        )
+        predictor = single_predictor(Member(task.architecture, learner.learned()))
+        found = probabilities(predictor, task.validation.codes)
         check = judged(task, len(state.checks), float(np.mean(losses)), found)
         ended = losses[-1] < config.stop_below_loss
         state.note(check, learner.state(), steps=learner.steps, ended=ended)
@@ -246,10 +245,10 @@ def _outcome(states: list[State], regressions: Sequence[Regression], *, threads:
     ranked = sorted(restarts, key=lambda restart: -restart.auc)  # the earlier one, of equals
     members = [restart.index for restart in ranked[: config.ensemble]]
     kept = [Member(architecture, states[index].kept_parameters) for index in members]
-    network = network_of_members(kept)
+    model = Model(tuple(kept))
     if not config.calibrate:
-        return Trained(network, restarts, members)
-    odds = log_odds(network, check.codes, threads=threads)
+        return Trained(model, restarts, members)
+    odds = log_odds(model.predictor(), check.codes, threads=threads)
     parts: list[Part] = []
     if regressions:
         name = f"{len(kept)} networks" if len(kept) > 1 else "network"
@@ -257,7 +256,7 @@ def _outcome(states: list[State], regressions: Sequence[Regression], *, threads:
         parts += [Part(each.name, len(each.members), each.auc) for each in regressions]
         groups = [kept, *(each.members for each in regressions)]
         kept = weighed(groups, check.codes, check.labels, threads=threads)
-        odds = log_odds(network_of_members(kept), check.codes, threads=threads)
+        odds = log_odds(Model(tuple(kept)).predictor(), check.codes, threads=threads)
     by = fit_platt(check.labels, odds)
-    network = network_of_members([calibrated(each, by) for each in kept])
-    return Trained(network, restarts, members, by, parts)
+    model = Model(tuple(calibrated(member, by) for member in kept))
+    return Trained(model, restarts, members, by, parts)

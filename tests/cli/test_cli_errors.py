@@ -23,6 +23,7 @@ from enhancer_core.models.model import MODEL_FILE, save_model
 from enhancer_core.models.network import Network
 from enhancer_core.training import experiment
 from tests.conftest import Ran
+from tests.predictors import model_of
 
 Run = Callable[..., Ran]
 Refuse = Callable[..., None]
@@ -62,7 +63,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a tiny network for 120 bp, not trained."""
     path = tmp_path_factory.mktemp("model") / MODEL_FILE
     tiny = Architecture(convolutions=(Convolution(2, 9, 4),), dense=(3,), length=120)
-    save_model(path, Network(tiny, generator=torch.Generator().manual_seed(0)), {"seed": 0})
+    save_model(
+        model_of(Network(tiny, generator=torch.Generator().manual_seed(0)), {"seed": 0}), path
+    )
     return path
 
 
