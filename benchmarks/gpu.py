@@ -38,7 +38,7 @@ from enhancer_core.models.architecture import (
     named_architecture,
 )
 from enhancer_core.models.gpu.layers import used
-from enhancer_core.models.gpu.learner import Batch, Learner
+from enhancer_core.models.gpu.learner import Batch, GpuLearner
 from enhancer_core.models.network import Network, one_hot
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.gpu import arrangement
@@ -188,7 +188,7 @@ def one_by_one(data: SplitDataset, device: str) -> float:
 def step_seconds(device: str) -> float:
     """Time one recorded step of all restarts, bfloat16, by the device's clock."""
     first = Network(WANTED).flat_parameters()
-    learner = Learner(
+    learner = GpuLearner(
         WANTED, np.stack([first] * CONFIG.restarts), device=device, dtype=torch.bfloat16
     )
     size = CONFIG.restarts, CONFIG.batch

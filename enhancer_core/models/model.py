@@ -32,7 +32,7 @@ from enhancer_core.models.architecture import (
     shapes,
 )
 from enhancer_core.models.cpu.object_cache import available
-from enhancer_core.models.cpu.predictor import Predictor as Engine
+from enhancer_core.models.cpu.predictor import CpuPredictor
 from enhancer_core.models.ensemble import Predictor, together
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Model:
         """
         if not available():
             return self.network.predictor()
-        return together([Engine(each.architecture, each.parameters) for each in self.members])
+        return together([CpuPredictor(each.architecture, each.parameters) for each in self.members])
 
     @property
     def network(self) -> Network | Ensemble:

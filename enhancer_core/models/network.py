@@ -22,9 +22,9 @@ from enhancer_core.models.architecture import (
     flatten,
 )
 from enhancer_core.models.cpu.object_cache import available
-from enhancer_core.models.cpu.predictor import Predictor
+from enhancer_core.models.cpu.predictor import CpuPredictor
 from enhancer_core.models.ensemble import MeanPredictor
-from enhancer_core.models.gpu.predictor import Predictor as BatchedPredictor
+from enhancer_core.models.gpu.predictor import GpuPredictor
 
 
 class ReverseComplementConvolution(nn.Conv1d):
@@ -145,15 +145,15 @@ class Network(nn.Module):
         """Give itself, as the one member that an ensemble has several of."""
         return [Member(self.architecture, self.flat_parameters())]
 
-    def predictor(self) -> Predictor | BatchedPredictor:
+    def predictor(self) -> CpuPredictor | GpuPredictor:
         """Make what predicts with the weights as they are: the engine on a CPU, else PyTorch.
 
         PyTorch too where the engine cannot be compiled.
         """
         device, parameters = self.output.weight.device, self.flat_parameters()
         if device.type == "cpu" and available():
-            return Predictor(self.architecture, parameters)
-        return BatchedPredictor(self.architecture, parameters, device=str(device))
+            return CpuPredictor(self.architecture, parameters)
+        return GpuPredictor(self.architecture, parameters, device=str(device))
 
 
 class Ensemble(nn.Module):

@@ -18,7 +18,7 @@ from enhancer_core.errors import DatasetError
 from enhancer_core.metrics import roc_auc
 from enhancer_core.models.architecture import Architecture, Member
 from enhancer_core.models.calibration import Platt, calibrated, fit_platt
-from enhancer_core.models.cpu.learner import Learner
+from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.network import Ensemble, Network, network_of, network_of_members
 from enhancer_core.models.regression import Regression, fit_best_hits, fit_k_mers
 from enhancer_core.models.transfer import Planted
@@ -204,7 +204,7 @@ def _train_alone(task: Task, index: int) -> State:
     state, config = State(task, index), task.config
     if state.done:
         return state
-    learner = Learner(
+    learner = CpuLearner(
         task.architecture,
         state.arrays["parameters"],
         weight_decay=config.weight_decay,

@@ -22,7 +22,7 @@ from enhancer_core.dna.codes import Codes, encode
 from enhancer_core.dna.shuffle import k_shuffle
 from enhancer_core.metrics import evaluate, roc_auc
 from enhancer_core.models.architecture import Architecture, Convolution
-from enhancer_core.models.cpu.learner import Learner
+from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.network import Network
 from enhancer_core.motifs.motif import BUILTIN, ppm, pwm
 from enhancer_core.motifs.pssm import best_hits, log_likelihood_ratios
@@ -102,7 +102,7 @@ def computed() -> Arrays:
     first = Network(architecture, generator=torch.Generator().manual_seed(0)).eval()
     found["logits"] = first.predictor().logits(codes)
     if _numba.OBSTACLE is None:
-        learner = Learner(architecture, first.flat_parameters())
+        learner = CpuLearner(architecture, first.flat_parameters())
         found["gradients"] = learner.loss_and_gradients(codes, (np.arange(800) < 400) + 0)[1]
     return found
 

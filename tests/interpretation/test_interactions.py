@@ -39,7 +39,7 @@ from enhancer_core.models.architecture import (
     flatten,
     shapes,
 )
-from enhancer_core.models.cpu.learner import Learner
+from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.model import Model
 from enhancer_core.models.network import Network, network_of
 from enhancer_core.prediction.sequences import log_odds, probabilities
@@ -292,7 +292,7 @@ def learned(rng: np.random.Generator, *, fixed: bool) -> tuple[Network, Codes]:
         with torch.no_grad():
             first.first_layer.weight[filter_] = torch.from_numpy(np.eye(4)[:, word] - 0.25)
             first.state_dict()["convolutions.0.bias"][filter_] = -3
-    learner = Learner(READER, first.flat_parameters())
+    learner = CpuLearner(READER, first.flat_parameters())
     for _ in range(10):
         for rows in np.split(rng.permutation(2 * n), 80):
             learner.step(codes[rows], labels[rows].astype(np.int64), rate=2e-3)

@@ -22,7 +22,7 @@ from enhancer_core.models.architecture import (
     named_architecture,
     shortest_length,
 )
-from enhancer_core.models.cpu.learner import Learner
+from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.network import Network, one_hot
 from tests.models.test_architecture import sliding
 
@@ -128,7 +128,7 @@ def test_codes_that_lie_apart_in_memory_are_read_as_they_are() -> None:
 
 def test_sequences_that_the_network_cannot_read_are_refused() -> None:
     made = network(SMALL)
-    learner = Learner(SMALL, made.flat_parameters())
+    learner = CpuLearner(SMALL, made.flat_parameters())
     with pytest.raises(SequenceError, match="sequences of 31 bp; the model reads 30 bp"):
         made.predictor().logits(random_codes(2, 31))
     with pytest.raises(SequenceError, match=r"code 5 at \(0, 0\) is not a base"):
@@ -180,7 +180,7 @@ def test_changes_that_cannot_be_made_are_refused(
 
 
 def test_labels_and_masks_that_do_not_fit_are_refused() -> None:
-    learner, codes = Learner(SMALL, network(SMALL).flat_parameters()), random_codes(2, 30)
+    learner, codes = CpuLearner(SMALL, network(SMALL).flat_parameters()), random_codes(2, 30)
     with pytest.raises(DatasetError, match="labels of 2 sequences must be 2 numbers, each 0 or 1"):
         learner.step(codes, np.array([0, 2]), rate=0.1)
     with pytest.raises(DatasetError, match="labels of 2 sequences"):
@@ -213,7 +213,7 @@ def test_gradients_of_any_network_are_those_of_autograd_in_float64(
     labels = rng.integers(0, 2, n)
     units = made.output.in_features
     mask = (rng.random((n, units)) < 0.7).astype(np.float32) / np.float32(0.7)
-    learner = Learner(architecture, made.flat_parameters())
+    learner = CpuLearner(architecture, made.flat_parameters())
     loss, gradients = learner.loss_and_gradients(codes, labels, mask=mask)
     exact_loss, exact = exact_gradients(made, codes, labels, mask)
     assert loss == pytest.approx(exact_loss, rel=1e-5)
@@ -228,7 +228,7 @@ def test_gradients_of_any_network_are_those_of_autograd_in_float64(
 def test_training_goes_where_pytorch_goes() -> None:
     made, codes = network(SMALL), random_codes(64, 30)
     labels = (codes == 1).sum(axis=1) % 2
-    learner = Learner(SMALL, made.flat_parameters())
+    learner = CpuLearner(SMALL, made.flat_parameters())
     reference = network(replace(SMALL, keep=1.0)).double()
     optimizer = torch.optim.Adam(reference.parameters(), lr=0.01)
     for _ in range(30):
@@ -245,15 +245,18 @@ def test_training_gives_the_same_bytes_each_time_and_goes_on_from_a_saved_state(
     architecture, codes = named_architecture("tf"), random_codes(60, 500)
     labels = np.arange(60) % 2
 
-    def learn(steps: int, learner: Learner) -> Learner:
+    def learn(steps: int, learner: CpuLearner) -> CpuLearner:
         for _ in range(steps):
             learner.step(codes, labels, rate=1e-3)
         return learner
 
     first = network(architecture).flat_parameters()
-    whole, again = learn(6, Learner(architecture, first)), learn(6, Learner(architecture, first))
-    half = learn(3, Learner(architecture, first))
-    rest = Learner(architecture, half.parameters)
+    whole, again = (
+        learn(6, CpuLearner(architecture, first)),
+        learn(6, CpuLearner(architecture, first)),
+    )
+    half = learn(3, CpuLearner(architecture, first))
+    rest = CpuLearner(architecture, half.parameters)
     rest.mean[:], rest.square[:], rest.steps = half.mean, half.square, half.steps
     learn(3, rest)
     assert whole.parameters.tobytes() == again.parameters.tobytes()

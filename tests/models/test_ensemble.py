@@ -7,9 +7,9 @@ import torch
 from enhancer_core.dna.codes import Codes
 from enhancer_core.interpretation.filters import input_gradients
 from enhancer_core.models.architecture import Architecture, Convolution, widened
-from enhancer_core.models.cpu.predictor import Predictor
+from enhancer_core.models.cpu.predictor import CpuPredictor
 from enhancer_core.models.ensemble import MeanPredictor, together
-from enhancer_core.models.gpu.predictor import Predictor as BatchedPredictor
+from enhancer_core.models.gpu.predictor import GpuPredictor
 from enhancer_core.models.network import Ensemble, Network, network_of_members, one_hot
 from enhancer_core.models.transfer import plant, room_for
 
@@ -94,7 +94,7 @@ def test_pytorch_and_the_engine_agree_on_an_ensemble(members: list[Network]) -> 
         found = made(one_hot(torch.from_numpy(codes))).numpy()
     np.testing.assert_allclose(found, made.predictor().logits(codes), rtol=1e-4, atol=1e-6)
     on_gpus = MeanPredictor(
-        [BatchedPredictor(each.architecture, each.parameters) for each in made.member_networks()]
+        [GpuPredictor(each.architecture, each.parameters) for each in made.member_networks()]
     )
     np.testing.assert_allclose(found, on_gpus.logits(codes), rtol=1e-4, atol=1e-6)
     scanned = made.predictor().scanned_logits(stretch, starts)
@@ -106,7 +106,7 @@ def test_pytorch_and_the_engine_agree_on_an_ensemble(members: list[Network]) -> 
 def test_one_member_makes_a_plain_network() -> None:
     made = network_of_members(networks(1)[0].member_networks())
     assert isinstance(made, Network)
-    assert isinstance(made.predictor(), Predictor)
+    assert isinstance(made.predictor(), CpuPredictor)
     assert len(made.member_networks()) == 1
 
 

@@ -20,7 +20,7 @@ from enhancer_core.dna.codes import N_CODE, Codes, encode, one_hot
 from enhancer_core.errors import MotifError
 from enhancer_core.io.motifs import write_meme
 from enhancer_core.io.tables import read_table
-from enhancer_core.models.gpu.predictor import Predictor as BatchedPredictor
+from enhancer_core.models.gpu.predictor import GpuPredictor
 from enhancer_core.models.kmers import Baseline, Linear, k_mer_frequencies, k_mer_names
 from enhancer_core.models.model import Model, load_model
 from enhancer_core.models.network import network_of
@@ -169,7 +169,7 @@ def test_pytorch_reads_the_same_best_hits() -> None:
     ((member, _),) = best_hits_networks([HNF4A, reverse_motif(HNF4A)], 50)
     codes = random_codes(20, 50, letters=5)
     ours = network_of(member.architecture, member.parameters).predictor().pooled(codes)
-    theirs = BatchedPredictor(member.architecture, member.parameters).pooled(codes)
+    theirs = GpuPredictor(member.architecture, member.parameters).pooled(codes)
     assert ours.shape == theirs.shape == (20, 1, 2)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
     assert ours[:, 0, 0] == pytest.approx(ours[:, 0, 1], abs=1e-5)  # either strand is read

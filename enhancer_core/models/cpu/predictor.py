@@ -24,7 +24,7 @@ from enhancer_core.models.cpu.sharing import scan
 _BLOCK = 48  # sequences whose dense layers are computed together: whole tiles, within the cache
 
 
-class Predictor:
+class CpuPredictor:
     """A network as it is laid out here; later changes of its weights are not seen.
 
     Parameters

@@ -33,8 +33,8 @@ class Batch:
     mask: Tensor | None = None  # float32 (R, n, units): multiplies what the last layer reads
 
 
-class Learner:
-    """R networks in training; each takes the steps that `engine.learner.Learner` takes.
+class GpuLearner:
+    """R networks in training; each takes the steps that `CpuLearner` takes.
 
     Nothing here waits for the device, so that a step can be recorded as a CUDA graph.
 
@@ -51,7 +51,7 @@ class Learner:
     stop_below_loss
         A network whose loss falls below takes that step and no other, nats.
     weight_decay, average
-        As in `engine.learner.Learner`.
+        As in `CpuLearner`.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Learner:
     --------
     >>> from enhancer_core.models.architecture import Convolution
     >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> learner = Learner(architecture, np.zeros((3, 36), np.float32))
+    >>> learner = GpuLearner(architecture, np.zeros((3, 36), np.float32))
     >>> codes, labels = torch.zeros(3, 2, 6, dtype=torch.uint8), torch.tensor([[0, 1]] * 3)
     >>> shares = torch.tensor([[0.5, 0.5], [1, 0], [0, 0]])
     >>> rates = torch.full((3,), 0.1, dtype=torch.float64)

@@ -22,8 +22,8 @@ _SPAN = 1 << 20  # bp between the first and the last start of windows scanned at
 _AT_ONCE = 2  # threads whose work lies on a GPU: one computes while another is fetched
 
 
-class Predictor:
-    """A network on a device; predicts as `engine.predictor.Predictor` does, in float32.
+class GpuPredictor:
+    """A network on a device; predicts as `CpuPredictor` does, in float32.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Predictor:
     --------
     >>> from enhancer_core.models.architecture import Convolution
     >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> predictor = Predictor(architecture, np.zeros(36, np.float32))
+    >>> predictor = GpuPredictor(architecture, np.zeros(36, np.float32))
     >>> predictor.scanned_logits(np.zeros(9, np.uint8), [0, 1, 3]).shape
     (3, 2)
     """

@@ -15,7 +15,7 @@ from enhancer_core.dna.codes import N_CODE, Codes
 from enhancer_core.models.architecture import BASES, Architecture, shapes
 from enhancer_core.models.gpu.batches import Steps, Visits, side_by_side
 from enhancer_core.models.gpu.layers import logits, used
-from enhancer_core.models.gpu.learner import Batch, Learner
+from enhancer_core.models.gpu.learner import Batch, GpuLearner
 
 _UPLOAD = 1 << 25  # bytes of steps that are sent at once
 _LOOKED_AT = 64  # sequences of each network, at least, that are looked at together
@@ -41,7 +41,7 @@ class Look:
     def wait(self) -> dict[str, NDArray[Any]]:
         """Wait for the device, and give arrays by name, each with a row for each network.
 
-        `Learner.state`, `steps` and `ended`; float32 `probabilities`, (R, m); and of the losses
+        `GpuLearner.state`, `steps` and `ended`; float32 `probabilities`, (R, m); and of the losses
         since the look before, float64 (R,), their `sum` and `count`.
         """
         if self._ready is not None:
@@ -77,7 +77,7 @@ class Program:
 
     def __init__(
         self,
-        learner: Learner,
+        learner: GpuLearner,
         codes: Codes,
         labels: NDArray[np.int64],
         *,
