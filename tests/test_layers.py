@@ -33,10 +33,6 @@ OPENING = {
     *("torch.load", "torch.save", "safe_open", "load_file", "save_file"),
 }
 PRINTING = {"print", ".echo", ".secho", ".stdout", ".stderr"}
-# What opens files outside `io`, and why it may.
-EXCEPTIONS = {
-    ("models/model.py", "safe_open"): "safetensors maps the file, after `io` has read its start",
-}
 
 HEAVY = {
     *("matplotlib", "numba", "numpy", "pandas", "pybedtools", "pyfaidx", "pyBigWig"),
@@ -122,13 +118,7 @@ def test_no_imports_go_in_a_circle() -> None:
 
 @each_module
 def test_only_io_opens_files(path: Path) -> None:
-    allowed = {name for file, name in EXCEPTIONS if file == relative(path)}
-    assert module_of(path) == "io" or OPENING & set(used(path)) <= allowed, relative(path)
-
-
-def test_no_exception_is_out_of_date() -> None:
-    for file, name in EXCEPTIONS:
-        assert name in set(used(PACKAGE / file)), f"{file} does not use {name} any more"
+    assert module_of(path) == "io" or not OPENING & set(used(path)), relative(path)
 
 
 @each_module

@@ -36,6 +36,9 @@ from .motifs import Table as Table
 from .motifs import read_motif as read_motif
 from .motifs import read_motifs as read_motifs
 from .motifs import write_meme as write_meme
+from .safetensors import FORMAT_VERSION as FORMAT_VERSION
+from .safetensors import read_arrays as read_arrays
+from .safetensors import write_arrays as write_arrays
 from .tables import read_table as read_table
 from .tables import write_table as write_table
 from .tracks import BIGWIG_SUFFIXES as BIGWIG_SUFFIXES

@@ -33,14 +33,11 @@ from .kmers import fit_spectrum as fit_spectrum
 from .kmers import k_mer_frequencies as k_mer_frequencies
 from .kmers import k_mer_names as k_mer_names
 from .kmers import k_mer_words as k_mer_words
-from .model import FORMAT_VERSION as FORMAT_VERSION
 from .model import MODEL_FILE as MODEL_FILE
 from .model import Model as Model
 from .model import load_model as load_model
 from .model import model_file as model_file
-from .model import read_arrays as read_arrays
 from .model import save_model as save_model
-from .model import write_arrays as write_arrays
 from .network import Ensemble as Ensemble
 from .network import Network as Network
 from .network import PooledConvolution as PooledConvolution

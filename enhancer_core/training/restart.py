@@ -19,9 +19,9 @@ from enhancer_core.data.augmentation import draw_letters, draw_moves
 from enhancer_core.data.dataset import Dataset, SplitDataset
 from enhancer_core.dna.codes import Codes
 from enhancer_core.errors import ModelFileError
+from enhancer_core.io.safetensors import read_arrays, write_arrays
 from enhancer_core.models.architecture import Architecture, dropout_mask
 from enhancer_core.models.gpu.batches import Visits
-from enhancer_core.models.model import read_arrays, write_arrays
 from enhancer_core.models.network import Network
 from enhancer_core.models.transfer import Planted
 from enhancer_core.training.config import TrainConfig

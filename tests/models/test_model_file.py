@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from enhancer_core.errors import FileError, ModelFileError
+from enhancer_core.io.safetensors import FORMAT_VERSION, write_arrays
 from enhancer_core.models.architecture import Architecture, Convolution
-from enhancer_core.models.model import (
-    FORMAT_VERSION,
-    MODEL_FILE,
-    load_model,
-    save_model,
-    write_arrays,
-)
+from enhancer_core.models.model import MODEL_FILE, load_model, save_model
 from enhancer_core.models.network import Ensemble, Network
 
 SMALL = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), keep=0.5, length=12)

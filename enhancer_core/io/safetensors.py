@@ -1,0 +1,122 @@
+"""Arrays and a JSON header in one safetensors file: model files and interrupted runs.
+
+Nothing loaded is executed. The header has one key, so that its bytes do not depend on the order of
+a hash map, and holds a digest of the content, so that damage is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from enhancer_core.errors import ModelFileError
+from enhancer_core.io.files import check_regular, first_bytes, writing
+
+# The newest read. Each is written only for what releases that read those before cannot: 1 for a
+# network, 2 for an ensemble of one architecture, 3 for one of several.
+FORMAT_VERSION = 3
+
+_KEY = "enhancer_core"
+_WRONG_KIND = {
+    b"PK\x03\x04": "a zip archive, as torch.save writes; it can hold code and is not loaded",
+    b"\x80": "a pickle; it can hold code and is not loaded",
+    b"\x89HDF": "an HDF5 file",
+    b"\x1f\x8b": "a gzip file",
+}
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def write_arrays(
+    path: Path,
+    arrays: Arrays,
+    *,
+    kind: str,
+    record: Mapping[str, Any],
+    version: int = 1,
+) -> None:
+    """Write arrays under a header of `kind`, with a record of plain values.
+
+    Releases whose newest format is below `version` refuse the file.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    """
+    content = {"format_version": version, "kind": kind, "record": record}
+    header = {**content, "sha256": _digest(arrays, content)}
+    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    text = json.dumps(header, sort_keys=True, allow_nan=False)
+    with writing(path) as stream:
+        stream.write(save(plain, metadata={_KEY: text}))
+
+
+def read_arrays(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read what `write_arrays` wrote: arrays and record.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, or is a pipe.
+    ModelFileError
+        If it is damaged, foreign, of a newer format, or of another kind.
+    """
+    check_regular(path)
+    start = first_bytes(path)
+    try:
+        with safe_open(str(path), framework="np") as file:
+            text = (file.metadata() or {}).get(_KEY)
+            arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    except SafetensorError as error:
+        for magic, name in _WRONG_KIND.items():  # only now: a good file may begin with any byte
+            if start.startswith(magic):
+                raise ModelFileError(f"{path}: not a model file but {name}") from error
+        raise ModelFileError(
+            f"{path}: not a model file, or one that is damaged or cut ({error})"
+        ) from error
+    if text is None:
+        raise ModelFileError(f"{path}: a safetensors file, but not one of enhancer_core")
+    header = _header(path, text)
+    if header["kind"] != kind:
+        raise ModelFileError(f"{path}: the file is of kind '{header['kind']}', not '{kind}'")
+    record: dict[str, Any] = header["record"]
+    content = {key: header[key] for key in ("format_version", "kind", "record")}
+    if header["sha256"] != _digest(arrays, content):
+        raise ModelFileError(f"{path}: damaged; the content does not match the header's digest")
+    return arrays, record
+
+
+def _header(path: Path, text: str) -> dict[str, Any]:
+    try:
+        header: dict[str, Any] = json.loads(text)
+        version = header["format_version"]
+        if version > FORMAT_VERSION:
+            raise ModelFileError(
+                f"{path}: format version {version} is newer than this release reads"
+                f" ({FORMAT_VERSION}); upgrade enhancer_core"
+            )
+        known = isinstance(header["record"], dict) and {"kind", "sha256"} <= header.keys()
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{path}: the header is damaged ({error})") from error
+    if not known:
+        raise ModelFileError(f"{path}: the header is damaged (a field is missing)")
+    return header
+
+
+def _digest(arrays: Arrays, content: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        # The format spells types as PyTorch does.
+        digest.update(f"{name} torch.{array.dtype} {tuple(array.shape)};".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
