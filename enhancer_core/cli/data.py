@@ -21,7 +21,7 @@ from enhancer_core.cli.common import (
 
 if TYPE_CHECKING:
     from enhancer_core.data.background.composition import Composition
-    from enhancer_core.io.fasta import Record
+    from enhancer_core.io.fasta import FastaRecord
     from enhancer_core.io.genome import Genome
 
 length_option = click.option(
@@ -366,9 +366,9 @@ def shuffle(source: Path, k: int, seed: int, threads: int, quiet: bool, output: 
     )
 
 
-def _blocks(records: Iterator[Record]) -> Iterator[list[Record]]:
+def _blocks(records: Iterator[FastaRecord]) -> Iterator[list[FastaRecord]]:
     """Group records so that a block has about _BLOCK letters."""
-    block: list[Record] = []
+    block: list[FastaRecord] = []
     letters = 0
     for record in records:
         block.append(record)

@@ -4,6 +4,7 @@ from .bed import read_bed as read_bed
 from .bed import read_bed_rows as read_bed_rows
 from .bed import read_genes as read_genes
 from .bed import write_bed as write_bed
+from .fasta import FastaRecord as FastaRecord
 from .fasta import Sequences as Sequences
 from .fasta import fasta_text as fasta_text
 from .fasta import read_blocks as read_blocks
@@ -46,7 +47,7 @@ from .tracks import Stretch as Stretch
 from .tracks import write_track as write_track
 from .vcf import TBI_LIMIT as TBI_LIMIT
 from .vcf import Field as Field
-from .vcf import Record as Record
+from .vcf import VcfRecord as VcfRecord
 from .vcf import Vcf as Vcf
 from .vcf import header_with as header_with
 from .vcf import in_order as in_order

@@ -28,7 +28,7 @@ _LETTERS = bytes.maketrans(bytes(range(len(ALPHABET))), ALPHABET.encode())
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FastaRecord:
     """One FASTA record: its name, base codes uint8 (L,), and the line of its header."""
 
     name: str
@@ -47,7 +47,7 @@ class Sequences:
         return len(self.names)
 
 
-def read_records(path: Path, *, numbered: bool = False) -> Iterator[Record]:
+def read_records(path: Path, *, numbered: bool = False) -> Iterator[FastaRecord]:
     """Read the records of a FASTA file one by one; plain or gzip, LF or CRLF, either case.
 
     A record's name is the first word of its header; or its number from 1, if `numbered`, for files
@@ -62,7 +62,7 @@ def read_records(path: Path, *, numbered: bool = False) -> Iterator[Record]:
         If a letter is not A, C, G, T or N.
     """
     for name, start, codes in _read(path, numbered=numbered):
-        yield Record(name, np.frombuffer(bytearray(codes), dtype=np.uint8), start)
+        yield FastaRecord(name, np.frombuffer(bytearray(codes), dtype=np.uint8), start)
 
 
 def _read(path: Path, *, numbered: bool) -> Iterator[tuple[str, int, bytes]]:

@@ -44,7 +44,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class VcfRecord:
     """One line of a VCF: the columns up to INFO, then the rest as it stands.
 
     `position` is 0-based; -1 is POS 0, before the first base. Alleles are in upper case.
@@ -63,7 +63,7 @@ class Vcf:
     """An open VCF: its header lines, #CHROM the last, and its records, to be read once."""
 
     header: Sequence[bytes]
-    records: Iterator[Record]
+    records: Iterator[VcfRecord]
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def _bcf_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise FileError(f"{path}: the BCF data is cut or damaged ({error})") from error
 
 
-def _record(where: str, line: bytes) -> Record:
+def _record(where: str, line: bytes) -> VcfRecord:
     columns = line.split(b"\t", _INFO + 1)
     if len(columns) <= _INFO:
         raise FileError(f"{where}: {len(columns)} columns; VCF has at least 8, separated by tabs")
@@ -137,7 +137,7 @@ def _record(where: str, line: bytes) -> Record:
     chrom, position, _, reference, alternatives = head.split("\t")
     if not (columns[1].isdigit() and len(columns[1]) <= _DIGITS):
         raise FileError(f"{where}: position '{position}' is not a whole number of at least 0")
-    record = Record(
+    record = VcfRecord(
         where,
         columns,
         chrom,
@@ -204,7 +204,7 @@ def header_with(header: Sequence[bytes], prefix: str, fields: Iterable[Field]) -
 
 
 def line_with(
-    record: Record, prefix: str, values: Mapping[str, str], fields: Sequence[Field]
+    record: VcfRecord, prefix: str, values: Mapping[str, str], fields: Sequence[Field]
 ) -> bytes:
     r"""Spell a record with INFO values added; all else stays as it was, byte for byte.
 
@@ -276,7 +276,7 @@ def is_indexed(path: Path) -> bool:
     return path.suffix in (".gz", ".bgz")
 
 
-def in_order(records: Iterable[Record]) -> Iterator[Record]:
+def in_order(records: Iterable[VcfRecord]) -> Iterator[VcfRecord]:
     """Pass records on as long as they are sorted, as an index needs them.
 
     Raises

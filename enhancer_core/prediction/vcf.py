@@ -11,7 +11,7 @@ import numpy as np
 from enhancer_core.dna.codes import CODE_OF_LETTER, N_CODE, Codes, decode
 from enhancer_core.errors import FileError, IntervalError
 from enhancer_core.io.genome import Genome
-from enhancer_core.io.vcf import Field, Record, why_unscorable
+from enhancer_core.io.vcf import Field, VcfRecord, why_unscorable
 from enhancer_core.prediction.alleles import Edit, Fetch, normalise, windows
 from enhancer_core.prediction.scoring import effects
 from enhancer_core.prediction.sequences import Scorer
@@ -55,14 +55,14 @@ _SHOWN = 20  # letters of an allele in a message
 
 
 def annotate(
-    records: Iterable[Record],
+    records: Iterable[VcfRecord],
     network: Scorer,
     genome: Genome,
     *,
     skip_mismatch: bool = False,
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
-) -> Iterator[tuple[Record, Mapping[str, str]]]:
+) -> Iterator[tuple[VcfRecord, Mapping[str, str]]]:
     """Score every ALT of VCF records, and give each record with the values of its INFO fields.
 
     ALTs that spell no sequence (symbolic, breakends, `*`) and those equal to REF are not scored;
@@ -85,7 +85,7 @@ def annotate(
 
     Yields
     ------
-    tuple of Record and mapping
+    tuple of VcfRecord and mapping
         Values by the names in `FIELDS`, in input order; one value an ALT, "." for none.
 
     Raises
@@ -114,7 +114,7 @@ def annotate(
 
 
 def _plan(
-    record: Record, genome: Genome, length: int, *, skip_mismatch: bool
+    record: VcfRecord, genome: Genome, length: int, *, skip_mismatch: bool
 ) -> list[str | tuple[Codes, Codes]]:
     """Give for each ALT its two windows, or the reason why it has none."""
     reasons = [
@@ -152,7 +152,7 @@ class _MisfitError(FileError):
         self.reason = reason
 
 
-def _chromosome(record: Record, genome: Genome) -> str:
+def _chromosome(record: VcfRecord, genome: Genome) -> str:
     """Find a record's chromosome, and check that the record is inside."""
     try:
         chrom = genome.name_of(record.chrom, record.where)
@@ -168,7 +168,7 @@ def _chromosome(record: Record, genome: Genome) -> str:
     return chrom
 
 
-def _checked_reference(record: Record, genome: Genome, fetch: Fetch) -> Codes:
+def _checked_reference(record: VcfRecord, genome: Genome, fetch: Fetch) -> Codes:
     """Give the codes of REF, which must be what the genome has."""
     reference = _codes(record.reference)
     there = fetch(record.position, record.position + len(reference))

@@ -14,7 +14,7 @@ from enhancer_core.errors import EnhancerError, FileError
 from enhancer_core.io.vcf import (
     TBI_LIMIT,
     Field,
-    Record,
+    VcfRecord,
     header_with,
     in_order,
     line_with,
@@ -52,12 +52,12 @@ def bgzip(content: bytes, folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def read(path: Path) -> tuple[Sequence[bytes], list[Record]]:
+def read(path: Path) -> tuple[Sequence[bytes], list[VcfRecord]]:
     with open_vcf(path) as vcf:
         return vcf.header, list(vcf.records)
 
 
-def records_of(folder: Path, *lines: str) -> list[Record]:
+def records_of(folder: Path, *lines: str) -> list[VcfRecord]:
     head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
     text = head + "".join(f"{line.replace(' ', chr(9))}\n" for line in lines)
     return read(write(folder, text.encode()))[1]
