@@ -47,8 +47,8 @@ from .tracks import Stretch as Stretch
 from .tracks import write_track as write_track
 from .vcf import TBI_LIMIT as TBI_LIMIT
 from .vcf import Field as Field
-from .vcf import VcfRecord as VcfRecord
 from .vcf import Vcf as Vcf
+from .vcf import VcfRecord as VcfRecord
 from .vcf import header_with as header_with
 from .vcf import in_order as in_order
 from .vcf import is_indexed as is_indexed

@@ -15,9 +15,8 @@ from enhancer_core.data.dataset import PARTS, TEST, Dataset, SplitDataset
 from enhancer_core.data.groups import linked_sets, sequence_sets
 from enhancer_core.data.homology import joined, relatives
 from enhancer_core.data.mixture import concatenate, take
-from enhancer_core.data.shares import split_strata
 from enhancer_core.data.simulation import simulate
-from enhancer_core.data.splits import split_folds
+from enhancer_core.data.splits import split_folds, split_strata
 from enhancer_core.dna.codes import Codes, encode
 from enhancer_core.errors import DatasetError, EnhancerError, FileError, SequenceError
 from enhancer_core.io.fasta import read_sequences

@@ -340,7 +340,9 @@ def scored(tmp_path: Path) -> Annotate:
         fasta = tmp_path / "genome.fa"
         fasta.write_text(f">chr1\n{chromosome}\n")
         records = [
-            VcfRecord(f"a.vcf line {line}", [], chrom, pos - 1, ref, alts.split(",") if alts else [])
+            VcfRecord(
+                f"a.vcf line {line}", [], chrom, pos - 1, ref, alts.split(",") if alts else []
+            )
             for line, (chrom, pos, ref, alts) in enumerate(rows, start=3)
         ]
         with open_genome(fasta) as genome:
