@@ -333,7 +333,7 @@ def shuffle(source: Path, k: int, seed: int, threads: int, quiet: bool, output: 
     from enhancer_core.dna.shuffle import k_shuffle_ragged
     from enhancer_core.errors import SequenceError
     from enhancer_core.io.fasta import fasta_text, read_records
-    from enhancer_core.io.files import check_output, writing
+    from enhancer_core.io.files import check_output, open_output
 
     talk = Talk(quiet)
     check_output(output)
@@ -341,7 +341,7 @@ def shuffle(source: Path, k: int, seed: int, threads: int, quiet: bool, output: 
         raise SequenceError(f"k of {k} is not allowed; allowed are 1 to the shortest length")
     rng = np.random.default_rng(seed)
     done = equal = 0
-    with writing(output) as stream, talk.progress("sequences shuffled", None) as advance:
+    with open_output(output) as stream, talk.progress("sequences shuffled", None) as advance:
         for block in _blocks(read_records(source)):
             for record in block:
                 if len(record.codes) < k:

@@ -54,5 +54,5 @@ from .vcf import in_order as in_order
 from .vcf import is_indexed as is_indexed
 from .vcf import line_with as line_with
 from .vcf import open_vcf as open_vcf
+from .vcf import open_vcf_output as open_vcf_output
 from .vcf import why_unscorable as why_unscorable
-from .vcf import writing_vcf as writing_vcf

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from enhancer_core.dna.codes import Letters
 from enhancer_core.dna.intervals import Intervals, check_interval
 from enhancer_core.errors import FileError, IntervalError
-from enhancer_core.io.files import lines_of, read_line_blocks, read_lines, writing
+from enhancer_core.io.files import lines_of, open_output, read_line_blocks, read_lines
 
 Places: TypeAlias = NDArray[np.int64]
 # Chromosomes, starts, ends and line numbers: (n,) each.
@@ -223,7 +223,7 @@ def write_bed(path: Path, intervals: Intervals) -> None:
     FileError
         If the file cannot be written.
     """
-    with writing(path) as stream:
+    with open_output(path) as stream:
         for chrom, start, end in zip(
             intervals.chroms, intervals.starts, intervals.ends, strict=True
         ):

@@ -19,7 +19,7 @@ from enhancer_core.dna.codes import (
     describe_bad_letter,
 )
 from enhancer_core.errors import FileError, SequenceError
-from enhancer_core.io.files import reading, writing
+from enhancer_core.io.files import open_input, open_output
 
 _CHUNK = 1 << 18  # bytes read at once
 _BLANKS = b"\r \t"  # at the end of a line
@@ -101,7 +101,7 @@ def _texts(path: Path) -> Iterator[bytes]:
     """
     held: list[bytes] = []  # of a text that is not whole yet
     begun = False
-    with reading(path) as stream:
+    with open_input(path) as stream:
         while block := stream.read(_CHUNK):
             if not held:
                 block = block.removeprefix(codecs.BOM_UTF8)
@@ -221,5 +221,5 @@ def write_fasta(path: Path, names: Sequence[str], codes: Codes) -> None:
         If a code is above 4.
     """
     check_codes(codes)
-    with writing(path) as stream:
+    with open_output(path) as stream:
         stream.write(fasta_text(names, codes))

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from enhancer_core.errors import ModelFileError
-from enhancer_core.io.files import check_regular, first_bytes, writing
+from enhancer_core.io.files import check_regular, first_bytes, open_output
 
 # The newest read. Each is written only for what releases that read those before cannot: 1 for a
 # network, 2 for an ensemble of one architecture, 3 for one of several.
@@ -56,7 +56,7 @@ def write_arrays(
     header = {**content, "sha256": _digest(arrays, content)}
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     text = json.dumps(header, sort_keys=True, allow_nan=False)
-    with writing(path) as stream:
+    with open_output(path) as stream:
         stream.write(save(plain, metadata={_KEY: text}))
 
 

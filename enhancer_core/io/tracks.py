@@ -14,7 +14,7 @@ import pyBigWig
 from numpy.typing import NDArray
 
 from enhancer_core.errors import FileError
-from enhancer_core.io.files import temporary_beside, writing
+from enhancer_core.io.files import open_output, temporary_beside
 
 BIGWIG_SUFFIXES = (".bw", ".bigwig")  # in either case
 
@@ -46,7 +46,7 @@ def write_track(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str, 
     if path.suffix.lower() in BIGWIG_SUFFIXES:
         _write_bigwig(path, stretches, lengths)
         return
-    with writing(path) as stream:
+    with open_output(path) as stream:
         for chrom, starts, ends, values in stretches:
             rows = zip(starts.tolist(), ends.tolist(), values.tolist(), strict=True)
             text = "".join(f"{chrom}\t{start}\t{end}\t{value:.6g}\n" for start, end, value in rows)

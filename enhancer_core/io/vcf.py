@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import IO, BinaryIO, cast
 
 from enhancer_core.errors import EnhancerError, FileError
-from enhancer_core.io.files import first_bytes, reading, temporary_beside, writing
+from enhancer_core.io.files import first_bytes, open_input, open_output, temporary_beside
 
 TBI_LIMIT = 1 << 29  # bp; a .tbi index cannot hold positions beyond, a .csi index can
 
@@ -80,7 +80,7 @@ def open_vcf(path: Path) -> Iterator[Vcf]:
         If the file cannot be read, is cut, or has no VCF header. While records are read: if one
         has too few columns, a position that is no number, or alleles that are not VCF's.
     """
-    with reading(path) as stream:
+    with open_input(path) as stream:
         if stream.peek(3)[:3] == _BCF:  # type: ignore[attr-defined]  # plain and gzip have it
             lines, unit = _bcf_lines(path), "record"
         else:
@@ -229,7 +229,7 @@ def line_with(
 
 
 @contextmanager
-def writing_vcf(path: Path, *, longest: int) -> Iterator[Callable[[bytes], object]]:
+def open_vcf_output(path: Path, *, longest: int) -> Iterator[Callable[[bytes], object]]:
     """Write a VCF, whole or not at all; give a function that writes bytes.
 
     A path that ends in .gz or .bgz is compressed with bgzip and indexed, which needs pysam.
@@ -251,7 +251,7 @@ def writing_vcf(path: Path, *, longest: int) -> Iterator[Callable[[bytes], objec
     if path.suffix == ".bcf":
         raise FileError(f"{path}: BCF is not written; allowed are .vcf and .vcf.gz")
     if not is_indexed(path):
-        with writing(path) as stream:
+        with open_output(path) as stream:
             yield stream.write
         return
     pysam = _pysam(f"{path} is to be bgzip with an index, which")
