@@ -282,9 +282,9 @@ def _composition(genome: Genome, path: Path) -> Composition:
     from enhancer_core.dna.codes import CODE_OF_GENOME_LETTER, gc_content
     from enhancer_core.dna.intervals import from_names
     from enhancer_core.errors import SequenceError
-    from enhancer_core.io.fasta import read_sequences
+    from enhancer_core.io.fasta import read_fasta
 
-    sequences = read_sequences(path)
+    sequences = read_fasta(path)
     gc = gc_content(sequences.codes)
     if np.isnan(gc).any():
         name = sequences.names[int(np.isnan(gc).argmax())]

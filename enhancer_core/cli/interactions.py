@@ -111,7 +111,7 @@ def wiring(
     from enhancer_core.dna.shuffle import k_shuffle
     from enhancer_core.errors import MotifError
     from enhancer_core.interpretation.filters import filter_pfms
-    from enhancer_core.io.fasta import read_sequences
+    from enhancer_core.io.fasta import read_fasta
     from enhancer_core.io.files import make_folder, write_files, write_text
     from enhancer_core.io.motifs import read_motifs
     from enhancer_core.io.tables import write_table
@@ -129,7 +129,7 @@ def wiring(
     reach = wired.reach(architecture)
     say_alike(talk, loaded)
     targets = read_motifs(database) if database is not None else []
-    codes = read_sequences(sequences, length=architecture.length).codes
+    codes = read_fasta(sequences, length=architecture.length).codes
     pfms = filter_pfms(network, codes, threads=threads)
     if not pfms.any():
         raise MotifError(f"{sequences}: nothing in it activates a filter of {model}")

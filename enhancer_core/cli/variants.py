@@ -197,7 +197,7 @@ def mutagenesis(
       enhancer-core mutagenesis model enhancers.fa --gradients \\
           --motifs JASPAR.meme -o attribution
     """
-    from enhancer_core.io.fasta import read_sequences
+    from enhancer_core.io.fasta import read_fasta
     from enhancer_core.io.files import make_folder, open_output, write_files, write_text
     from enhancer_core.io.motifs import read_motifs
     from enhancer_core.motifs.scan import Scanner, find_hits
@@ -216,7 +216,7 @@ def mutagenesis(
     differentiate = _differentiator(model, device) if gradients else None
     scanners = [Scanner(motif) for motif in read_motifs(motifs)] if motifs is not None else []
     # All at once, so that bad input stops before there is output.
-    sequences = read_sequences(source, length=network.architecture.length)
+    sequences = read_fasta(source, length=network.architecture.length)
     make_folder(output)
     sections, hits = [], 0
     with ExitStack() as stack:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from enhancer_core.errors import ModelFileError
-from enhancer_core.io.files import check_regular, first_bytes, open_output
+from enhancer_core.io.files import StrPath, check_regular, first_bytes, open_output
 
 # The newest read. Each is written only for what releases that read those before cannot: 1 for a
 # network, 2 for an ensemble of one architecture, 3 for one of several.
@@ -36,7 +35,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def write_arrays(
-    path: Path,
+    path: StrPath,
     arrays: Arrays,
     *,
     kind: str,
@@ -60,7 +59,7 @@ def write_arrays(
         stream.write(save(plain, metadata={_KEY: text}))
 
 
-def read_arrays(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def read_arrays(path: StrPath, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read what `write_arrays` wrote: arrays and record.
 
     Raises
@@ -95,7 +94,7 @@ def read_arrays(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict
     return arrays, record
 
 
-def _header(path: Path, text: str) -> dict[str, Any]:
+def _header(path: StrPath, text: str) -> dict[str, Any]:
     try:
         header: dict[str, Any] = json.loads(text)
         version = header["format_version"]

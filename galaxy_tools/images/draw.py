@@ -9,7 +9,7 @@ import numpy as np
 
 from enhancer_core.dna.codes import decode, encode
 from enhancer_core.dna.shuffle import k_shuffle
-from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.fasta import read_fasta
 from enhancer_core.models.model import load_model
 from enhancer_core.motifs.motif import BUILTIN, ppm
 from enhancer_core.prediction.saturation import mutagenesis
@@ -232,7 +232,7 @@ def wiring() -> list[str]:
 
 def mutated() -> str:
     """Draw a sequence of the tests by its model."""
-    record = read_sequences(DATA / "three.fa")
+    record = read_fasta(DATA / "three.fa")
     found = mutagenesis(load_model(DATA / "model.safetensors"), record.codes[0])
     return str(mutation_plot("chr1:600-700", record.codes[0], found))
 
