@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from turns import Result, machine, one_core, record, report, take_turns
 
 from enhancer_core.dna.codes import ALPHABET, decode
-from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.fasta import read_fasta
 from enhancer_core.kipoi.publishing import read_rows, weights_path
 from enhancer_core.models.model import load_model
 from enhancer_core.prediction.scoring import effects
@@ -220,7 +220,7 @@ def compare_snvs(commands: Commands) -> None:
     bars = {"kipoi-veff": 10.0}
     scoring = {who: whole[who] - np.median(start[who]) for who in whole}
     model = load_model(commands.weights)
-    references = read_sequences(commands.folder / "sequences.fa").codes[:SNVS]
+    references = read_fasta(commands.folder / "sequences.fa").codes[:SNVS]
     alternatives = references.copy()
     alternatives[:, WIDTH // 2 - 1] ^= 1  # A and C change places, and G and T
     for task, times in (("SNVs, whole commands", whole), ("SNVs, less the start", scoring)):

@@ -19,7 +19,7 @@ from turns import machine, one_core, report, take_turns
 
 from enhancer_core.dna.codes import Codes, decode, k_let_counts
 from enhancer_core.dna.shuffle import k_shuffle
-from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.fasta import read_fasta
 
 BARS = {1: None, 2: 2.0, 3: None, 4: 2.0, 6: None, 8: 2.0}  # by k: the ratio that is promised
 
@@ -28,7 +28,7 @@ def main() -> None:
     """Shuffle with each k in turns."""
     print(machine(("numpy", "numba", "seqpro")))
     if len(sys.argv) > 1:
-        codes = read_sequences(Path(sys.argv[1])).codes[:2000]
+        codes = read_fasta(Path(sys.argv[1])).codes[:2000]
     else:
         codes = np.random.default_rng(0).integers(0, 4, (2000, 500), dtype=np.uint8)
     for k, bar in BARS.items():

@@ -120,13 +120,7 @@ def test_no_imports_go_in_a_circle() -> None:
 
 @each_module
 def test_only_io_opens_files(path: Path) -> None:
-    allowed = {name for file, name in EXCEPTIONS if file == relative(path)}
-    assert module_of(path) == "io" or OPENING & set(used(path)) <= allowed, relative(path)
-
-
-def test_no_exception_is_out_of_date() -> None:
-    for file, name in EXCEPTIONS:
-        assert name in set(used(PACKAGE / file)), f"{file} does not use {name} any more"
+    assert module_of(path) == "io" or not OPENING & set(used(path)), relative(path)
 
 
 @each_module

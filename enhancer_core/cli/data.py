@@ -21,7 +21,7 @@ from enhancer_core.cli.common import (
 
 if TYPE_CHECKING:
     from enhancer_core.data.background.composition import Composition
-    from enhancer_core.io.fasta import Record
+    from enhancer_core.io.fasta import FastaRecord
     from enhancer_core.io.genome import Genome
 
 length_option = click.option(
@@ -282,9 +282,9 @@ def _composition(genome: Genome, path: Path) -> Composition:
     from enhancer_core.dna.codes import CODE_OF_GENOME_LETTER, gc_content
     from enhancer_core.dna.intervals import from_names
     from enhancer_core.errors import SequenceError
-    from enhancer_core.io.fasta import read_sequences
+    from enhancer_core.io.fasta import read_fasta
 
-    sequences = read_sequences(path)
+    sequences = read_fasta(path)
     gc = gc_content(sequences.codes)
     if np.isnan(gc).any():
         name = sequences.names[int(np.isnan(gc).argmax())]
@@ -333,7 +333,7 @@ def shuffle(source: Path, k: int, seed: int, threads: int, quiet: bool, output: 
     from enhancer_core.dna.shuffle import k_shuffle_ragged
     from enhancer_core.errors import SequenceError
     from enhancer_core.io.fasta import fasta_text, read_records
-    from enhancer_core.io.files import check_output, writing
+    from enhancer_core.io.files import check_output, open_output
 
     talk = Talk(quiet)
     check_output(output)
@@ -341,7 +341,7 @@ def shuffle(source: Path, k: int, seed: int, threads: int, quiet: bool, output: 
         raise SequenceError(f"k of {k} is not allowed; allowed are 1 to the shortest length")
     rng = np.random.default_rng(seed)
     done = equal = 0
-    with writing(output) as stream, talk.progress("sequences shuffled", None) as advance:
+    with open_output(output) as stream, talk.progress("sequences shuffled", None) as advance:
         for block in _blocks(read_records(source)):
             for record in block:
                 if len(record.codes) < k:
@@ -366,9 +366,9 @@ def shuffle(source: Path, k: int, seed: int, threads: int, quiet: bool, output: 
     )
 
 
-def _blocks(records: Iterator[Record]) -> Iterator[list[Record]]:
+def _blocks(records: Iterator[FastaRecord]) -> Iterator[list[FastaRecord]]:
     """Group records so that a block has about _BLOCK letters."""
-    block: list[Record] = []
+    block: list[FastaRecord] = []
     letters = 0
     for record in records:
         block.append(record)

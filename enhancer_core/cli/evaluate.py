@@ -174,6 +174,7 @@ def baseline(
         raise click.UsageError("--kind motifs and --database need each other")
     from enhancer_core import __version__
     from enhancer_core.data.dataset import read_dataset
+    from enhancer_core.data.tables import write_split
     from enhancer_core.io.files import make_folder, write_json
     from enhancer_core.io.motifs import read_motifs
     from enhancer_core.models.model import MODEL_FILE, Model, save_model
@@ -184,7 +185,6 @@ def baseline(
         score_gapped,
         score_spectrum,
         write_predictions,
-        write_split,
     )
 
     talk = Talk(quiet)

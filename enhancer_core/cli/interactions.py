@@ -110,7 +110,7 @@ def wiring(
     from enhancer_core.dna.shuffle import k_shuffle
     from enhancer_core.errors import MotifError
     from enhancer_core.interpretation.filters import filter_pfms
-    from enhancer_core.io.fasta import read_sequences
+    from enhancer_core.io.fasta import read_fasta
     from enhancer_core.io.files import make_folder, write_files, write_text
     from enhancer_core.io.motifs import read_motifs
     from enhancer_core.io.tables import write_table

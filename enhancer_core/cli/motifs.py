@@ -274,7 +274,7 @@ def motifs(
         raise click.UsageError("give either --sequences FASTA or --from-weights")
     from enhancer_core.errors import MotifError
     from enhancer_core.interpretation.filters import filter_pfms, weight_ppms
-    from enhancer_core.io.fasta import read_sequences
+    from enhancer_core.io.fasta import read_fasta
     from enhancer_core.io.files import make_folder, write_files, write_text
     from enhancer_core.io.motifs import read_motifs, write_meme
     from enhancer_core.io.tables import write_table

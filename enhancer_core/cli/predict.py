@@ -102,7 +102,7 @@ def _predict_sequences(
     talk: Talk,
 ) -> None:
     from enhancer_core.io.fasta import read_blocks
-    from enhancer_core.io.files import writing
+    from enhancer_core.io.files import open_output
     from enhancer_core.prediction.sequences import in_order, probabilities
 
     def predict(block: Sequences) -> list[tuple[str, float]]:
@@ -110,7 +110,7 @@ def _predict_sequences(
         return list(zip(block.names, found.tolist(), strict=True))
 
     done = 0
-    with writing(output) as stream, talk.progress("sequences predicted", None) as advance:
+    with open_output(output) as stream, talk.progress("sequences predicted", None) as advance:
         stream.write(b"name\tprobability\n")
         blocks = read_blocks(source, size=_BLOCK, length=predictor.length)
         for rows in in_order(predict, blocks, threads=threads):

@@ -93,7 +93,7 @@ def variants(
         is_indexed,
         line_with,
         open_vcf,
-        writing_vcf,
+        open_vcf_output,
     )
     from enhancer_core.prediction.vcf import FIELDS, PREFIX, annotate
 
@@ -103,7 +103,7 @@ def variants(
     with (
         open_genome(genome, note=talk.say) as opened,
         open_vcf(vcf) as source,
-        writing_vcf(output, longest=max(opened.lengths.values())) as write,
+        open_vcf_output(output, longest=max(opened.lengths.values())) as write,
         talk.progress("records scored", None) as advance,
     ):
         write(b"\n".join(header_with(source.header, PREFIX, FIELDS)) + b"\n")
@@ -196,8 +196,8 @@ def mutagenesis(
       enhancer-core mutagenesis model enhancers.fa --gradients \\
           --motifs JASPAR.meme -o attribution
     """
-    from enhancer_core.io.fasta import read_sequences
-    from enhancer_core.io.files import make_folder, write_files, write_text, writing
+    from enhancer_core.io.fasta import read_fasta
+    from enhancer_core.io.files import make_folder, open_output, write_files, write_text
     from enhancer_core.io.motifs import read_motifs
     from enhancer_core.motifs.scan import Scanner, find_hits
     from enhancer_core.prediction.saturation import attributions, mutate
@@ -222,7 +222,7 @@ def mutagenesis(
         def table(name: str, columns: Sequence[str], *, write: bool = True) -> Write:
             if not write:
                 return lambda lines: None
-            stream = stack.enter_context(writing(output / name))
+            stream = stack.enter_context(open_output(output / name))
             stream.write(("\t".join(columns) + "\n").encode())
             return stream.writelines
 

@@ -14,11 +14,12 @@ from .groups import linked_sets as linked_sets
 from .groups import sequence_sets as sequence_sets
 from .groups import torn_overlaps as torn_overlaps
 from .groups import without_shared_sequences as without_shared_sequences
-from .shares import FRACTIONS as FRACTIONS
-from .shares import split_strata as split_strata
+from .splits import FRACTIONS as FRACTIONS
 from .splits import split as split
 from .splits import split_by_group as split_by_group
 from .splits import split_folds as split_folds
+from .splits import split_strata as split_strata
 from .tables import read_groups as read_groups
 from .tables import read_split as read_split
 from .tables import split_by_name as split_by_name
+from .tables import write_split as write_split

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from enhancer_core.dna.codes import Codes
 from enhancer_core.errors import DatasetError
-from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.fasta import read_fasta
 from enhancer_core.io.files import check_regular
 
 PARTS = ("train", "validation", "test")
@@ -89,7 +89,7 @@ def read_dataset(positives: Sequence[Path], negatives: Sequence[Path]) -> Datase
                     " is given once"
                 )
             given[path.resolve()] = kind
-    read = {path: read_sequences(path) for path in (*positives, *negatives)}
+    read = {path: read_fasta(path) for path in (*positives, *negatives)}
     names = file_names([*positives, *negatives])
     return make_dataset(
         [(names[path], read[path].names, read[path].codes) for path in positives],

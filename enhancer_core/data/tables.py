@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from enhancer_core.data.dataset import CLASSES, LEFT_OUT, PARTS, Dataset, SplitDataset
 from enhancer_core.data.groups import sequence_sets
-from enhancer_core.data.shares import check_parts
+from enhancer_core.data.splits import check_parts
 from enhancer_core.errors import DatasetError
-from enhancer_core.io.tables import read_table
+from enhancer_core.io.tables import read_table, write_table
 
 _PLACES = (*PARTS, LEFT_OUT)
 
@@ -118,3 +118,24 @@ def split_by_name(dataset: Dataset, part_of_name: Mapping[str, str]) -> SplitDat
         )
     check_parts(dataset.labels, parts, "the rows of the split table")
     return SplitDataset(dataset, parts, left_out)
+
+
+def write_split(path: str | Path, data: SplitDataset) -> None:
+    """Write the part of each record as a table, which `read_split` reads.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    """
+    named = [(data.dataset, [PARTS[part] for part in data.parts.tolist()])]
+    if data.left_out is not None:
+        named.append((data.left_out, [LEFT_OUT] * len(data.left_out)))
+    rows = (
+        (name, CLASSES[int(label)], file, part)
+        for dataset, parts in named
+        for name, label, file, part in zip(
+            dataset.names, dataset.labels, dataset.files, parts, strict=True
+        )
+    )
+    write_table(path, ["name", "label", "file", "part"], rows)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from enhancer_core.dna.codes import Letters
 from enhancer_core.dna.intervals import Intervals, check_interval
 from enhancer_core.errors import FileError, IntervalError
-from enhancer_core.io.files import lines_of, read_line_blocks, read_lines, writing
+from enhancer_core.io.files import StrPath, lines_of, open_output, read_line_blocks, read_lines
 
 Places: TypeAlias = NDArray[np.int64]
 # Chromosomes, starts, ends and line numbers: (n,) each.
@@ -27,7 +27,7 @@ _WHOLE_NUMBER = re.compile(f"-?[0-9]{{1,{_MOST_DIGITS}}}")  # int() would take '
 _TAB, _LF, _BLANK, _HASH, _LAST = b"\t\n #~"
 
 
-def read_bed(path: Path) -> Intervals:
+def read_bed(path: StrPath) -> Intervals:
     """Read the first three columns of a BED file, plain or gzip, LF or CRLF.
 
     Lines that are blank or begin with `#`, `track` or `browser` are not intervals.
@@ -48,7 +48,7 @@ def read_bed(path: Path) -> Intervals:
     return _intervals(path, parts, "no intervals")
 
 
-def read_bed_rows(path: Path) -> Iterator[tuple[int, list[str], int, int]]:
+def read_bed_rows(path: StrPath) -> Iterator[tuple[int, list[str], int, int]]:
     """Read a BED file row by row, all columns: (line number, columns, start, end).
 
     A start may be negative here, as kipoi-veff writes windows that reach over a chromosome's ends.
@@ -63,7 +63,7 @@ def read_bed_rows(path: Path) -> Iterator[tuple[int, list[str], int, int]]:
         yield number, fields, start, end
 
 
-def read_genes(path: Path) -> Intervals:
+def read_genes(path: StrPath) -> Intervals:
     """Read gene spans from BED or GTF (rows with feature `gene`); the first row tells which.
 
     GTF positions, 1-based and inclusive, become 0-based and half-open. GFF3 reads as GTF does.
@@ -215,7 +215,7 @@ def _positions(where: str, start: str, end: str) -> tuple[int, int]:
     return int(start), int(end)
 
 
-def write_bed(path: Path, intervals: Intervals) -> None:
+def write_bed(path: StrPath, intervals: Intervals) -> None:
     """Write three BED columns, whole or not at all.
 
     Raises
@@ -223,7 +223,7 @@ def write_bed(path: Path, intervals: Intervals) -> None:
     FileError
         If the file cannot be written.
     """
-    with writing(path) as stream:
+    with open_output(path) as stream:
         for chrom, start, end in zip(
             intervals.chroms, intervals.starts, intervals.ends, strict=True
         ):

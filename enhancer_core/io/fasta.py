@@ -6,7 +6,6 @@ import codecs
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -19,16 +18,15 @@ from enhancer_core.dna.codes import (
     describe_bad_letter,
 )
 from enhancer_core.errors import FileError, SequenceError
-from enhancer_core.io.files import reading, writing
+from enhancer_core.io.files import StrPath, open_input, open_output
 
-_CHUNK = 1 << 18  # bytes read at once
 _BLANKS = b"\r \t"  # at the end of a line
 _CODES = CODE_OF_LETTER.tobytes()
 _LETTERS = bytes.maketrans(bytes(range(len(ALPHABET))), ALPHABET.encode())
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FastaRecord:
     """One FASTA record: its name, base codes uint8 (L,), and the line of its header."""
 
     name: str
@@ -47,7 +45,7 @@ class Sequences:
         return len(self.names)
 
 
-def read_records(path: Path, *, numbered: bool = False) -> Iterator[Record]:
+def read_records(path: StrPath, *, numbered: bool = False) -> Iterator[FastaRecord]:
     """Read the records of a FASTA file one by one; plain or gzip, LF or CRLF, either case.
 
     A record's name is the first word of its header; or its number from 1, if `numbered`, for files
@@ -62,75 +60,49 @@ def read_records(path: Path, *, numbered: bool = False) -> Iterator[Record]:
         If a letter is not A, C, G, T or N.
     """
     for name, start, codes in _read(path, numbered=numbered):
-        yield Record(name, np.frombuffer(bytearray(codes), dtype=np.uint8), start)
+        yield FastaRecord(name, np.frombuffer(bytearray(codes), dtype=np.uint8), start)
 
 
-def _read(path: Path, *, numbered: bool) -> Iterator[tuple[str, int, bytes]]:
+def _read(path: StrPath, *, numbered: bool) -> Iterator[tuple[str, int, bytes]]:
     """Yield each record's name, the line of its header, and its base codes."""
     seen: dict[str, int] = {}
-    texts = _texts(path)
-    blank = next(texts)
-    start = blank.count(b"\n") + 1
-    for text in texts:
-        header, _, body = text.partition(b"\n")
-        name = str(len(seen) + 1) if numbered else _name(path, header, start)
-        if name in seen:
-            raise FileError(
-                f"{path} line {start}: name '{name}' is already on line {seen[name]};"
-                " each record needs its own"
-            )
-        seen[name] = start
-        letters = body.replace(b"\n", b"")
-        # Not by indexing a table, which takes ten times as long.
-        codes = letters.translate(_CODES)
-        if NOT_DNA in codes:  # perhaps only blanks at the ends of lines
-            codes = _codes(path, name, body, start)
-        if not codes:
-            raise FileError(f"{path} line {start}: record '{name}' has a header without sequence")
-        yield name, start, codes
-        start += 1 + len(body) - len(letters)
+    name, number = "", 0
+    lines: list[bytes] = []
+    with open_input(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
+            if not line.startswith(b">"):
+                if not seen:
+                    _check_blank(path, number, line)
+                lines.append(line)
+                continue
+            if seen:
+                yield name, seen[name], _codes(path, name, seen[name], lines)
+            name, lines = str(len(seen) + 1) if numbered else _name(path, line[1:], number), []
+            if name in seen:
+                raise FileError(
+                    f"{path} line {number}: name '{name}' is already on line {seen[name]};"
+                    " each record needs its own"
+                )
+            seen[name] = number
     if not seen:
-        what = "only blank lines" if blank else "empty"
+        what = "only blank lines" if number else "empty"
         raise FileError(f"{path}: {what}; a FASTA file with at least one record is needed")
+    yield name, seen[name], _codes(path, name, seen[name], lines)
 
 
-def _texts(path: Path) -> Iterator[bytes]:
-    """Yield what stands before the first header, then each record from behind its '>' on.
-
-    Blocks are cut at every '>': to read line by line takes three times as long.
-    """
-    held: list[bytes] = []  # of a text that is not whole yet
-    begun = False
-    with reading(path) as stream:
-        while block := stream.read(_CHUNK):
-            if not held:
-                block = block.removeprefix(codecs.BOM_UTF8)
-            rest, *texts = block.split(b">")
-            if rest:
-                held.append(rest)
-            if not begun:
-                _check_blank(path, b"".join(held), headed=bool(texts))
-            for text in texts:
-                if held and not held[-1].endswith(b"\n"):  # in a line
-                    held += [b">", text]
-                else:
-                    yield b"".join(held)
-                    begun, held = True, [text]
-        yield b"".join(held)
-
-
-def _check_blank(path: Path, text: bytes, *, headed: bool) -> None:
-    """Raise unless a text is blank and, if a header follows, ends where a line does."""
-    for number, line in enumerate(text.split(b"\n"), start=1):
-        if line.rstrip(_BLANKS):
-            raise FileError(
-                f"{path} line {number}: not FASTA; the first line must be a header, '>name'"
-            )
-    if headed and line:
+def _check_blank(path: StrPath, number: int, line: bytes) -> None:
+    """Raise unless a line before the first header is blank."""
+    if line.lstrip(_BLANKS).startswith(b">"):
         raise FileError(f"{path} line {number}: a blank before '>name'; a header begins its line")
+    if line.rstrip(b"\n").rstrip(_BLANKS):
+        raise FileError(
+            f"{path} line {number}: not FASTA; the first line must be a header, '>name'"
+        )
 
 
-def _name(path: Path, header: bytes, number: int) -> str:
+def _name(path: StrPath, header: bytes, number: int) -> str:
     words = header.split(maxsplit=1)
     if not words:
         raise FileError(f"{path} line {number}: header without a name; '>name' is needed")
@@ -140,18 +112,24 @@ def _name(path: Path, header: bytes, number: int) -> str:
         raise FileError(f"{path} line {number}: not a text file") from error
 
 
-def _codes(path: Path, name: str, body: bytes, start: int) -> bytes:
+def _codes(path: StrPath, name: str, start: int, lines: list[bytes]) -> bytes:
     """Encode the lines that follow a header on line `start`, whatever blanks end them."""
-    lines = [line.rstrip(_BLANKS) for line in body.split(b"\n")]
-    for number, line in enumerate(lines, start=start + 1):
-        if NOT_DNA in line.translate(_CODES):
-            bad = describe_bad_letter(np.frombuffer(line, dtype=np.uint8))
-            raise SequenceError(f"{path} line {number}: record '{name}': {bad}")
-    return b"".join(lines).translate(_CODES)
+    # Not by indexing a table, which takes ten times as long.
+    codes = b"".join(lines).translate(_CODES, b"\n")
+    if NOT_DNA in codes:  # perhaps only blanks at the ends of lines
+        lines = [line.removesuffix(b"\n").rstrip(_BLANKS) for line in lines]
+        for number, line in enumerate(lines, start=start + 1):
+            if NOT_DNA in line.translate(_CODES):
+                bad = describe_bad_letter(np.frombuffer(line, dtype=np.uint8))
+                raise SequenceError(f"{path} line {number}: record '{name}': {bad}")
+        codes = b"".join(lines).translate(_CODES)
+    if not codes:
+        raise FileError(f"{path} line {start}: record '{name}' has a header without sequence")
+    return codes
 
 
 def read_blocks(
-    path: Path, *, size: int, length: int | None = None, numbered: bool = False
+    path: StrPath, *, size: int, length: int | None = None, numbered: bool = False
 ) -> Iterator[Sequences]:
     """Read records of one length, `size` of them at a time.
 
@@ -195,14 +173,14 @@ def _stacked(names: list[str], rows: list[bytes]) -> Sequences:
     return Sequences(names, codes.reshape(len(rows), -1))
 
 
-def read_sequences(path: Path, *, length: int | None = None, numbered: bool = False) -> Sequences:
+def read_fasta(path: StrPath, *, length: int | None = None, numbered: bool = False) -> Sequences:
     """Read a whole FASTA file of one length; arguments and errors as `read_blocks`."""
     (sequences,) = read_blocks(path, size=sys.maxsize, length=length, numbered=numbered)
     return sequences
 
 
 def fasta_text(names: Sequence[str], rows: Iterable[Codes]) -> bytes:
-    """Spell records as FASTA, a sequence on one line."""
+    """Return records as FASTA text, each sequence on one line."""
     # A row at a time, but not by `decode`, which takes ten times as long for one.
     return b"".join(
         b">%b\n%b\n" % (name.encode(), row.tobytes().translate(_LETTERS))
@@ -210,7 +188,7 @@ def fasta_text(names: Sequence[str], rows: Iterable[Codes]) -> bytes:
     )
 
 
-def write_fasta(path: Path, names: Sequence[str], codes: Codes) -> None:
+def write_fasta(path: StrPath, names: Sequence[str], codes: Codes) -> None:
     """Write sequences as FASTA, whole or not at all; .gz is compressed.
 
     Raises
@@ -221,5 +199,5 @@ def write_fasta(path: Path, names: Sequence[str], codes: Codes) -> None:
         If a code is above 4.
     """
     check_codes(codes)
-    with writing(path) as stream:
+    with open_output(path) as stream:
         stream.write(fasta_text(names, codes))

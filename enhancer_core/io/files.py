@@ -13,9 +13,11 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, TypeAlias, cast
 
 from enhancer_core.errors import FileError
+
+StrPath: TypeAlias = str | Path
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -23,7 +25,7 @@ _CHUNK = 1 << 20
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how the error handler "surrogateescape" marks a byte
 
 
-def first_bytes(path: Path) -> bytes:
+def first_bytes(path: StrPath) -> bytes:
     """Read the first 8 bytes of a file, which tell what it is.
 
     Raises
@@ -32,14 +34,14 @@ def first_bytes(path: Path) -> bytes:
         If the file cannot be read.
     """
     try:
-        with path.open("rb") as raw:
+        with Path(path).open("rb") as raw:
             return raw.read(8)
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
 
 
-def is_gzip(path: Path) -> bool:
-    """Tell by its content whether a file is gzip-compressed.
+def is_gzip(path: StrPath) -> bool:
+    """Return whether a file is gzip-compressed, by its content.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def is_gzip(path: Path) -> bool:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[BinaryIO]:
+def open_input(path: StrPath) -> Iterator[BinaryIO]:
     """Open a plain or gzip-compressed file as bytes; the content tells which, not the name.
 
     The file is opened once, so that a pipe can be read too.
@@ -61,7 +63,7 @@ def reading(path: Path) -> Iterator[BinaryIO]:
         If the file is missing, a folder, not readable, or its gzip data is cut or damaged.
     """
     try:
-        with path.open("rb") as raw:
+        with Path(path).open("rb") as raw:
             if raw.peek(2).startswith(GZIP_MAGIC):
                 with gzip.GzipFile(fileobj=raw) as unzipped:
                     yield cast("BinaryIO", unzipped)
@@ -75,36 +77,36 @@ def reading(path: Path) -> Iterator[BinaryIO]:
         raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
 
 
-def read_chunks(path: Path) -> Iterator[bytes]:
+def read_chunks(path: StrPath) -> Iterator[bytes]:
     """Yield the bytes of a file, plain or gzip, 1 MiB at a time.
 
     Raises
     ------
     FileError
-        As `reading`.
+        As `open_input`.
     """
-    with reading(path) as stream:
+    with open_input(path) as stream:
         while chunk := stream.read(_CHUNK):
             yield chunk
 
 
-def read_line_blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+def read_line_blocks(path: StrPath) -> Iterator[tuple[int, bytes]]:
     """Yield (number from 1 of the first line, whole lines) of a file, plain or gzip, 1 MiB or so.
 
     Raises
     ------
     FileError
-        As `reading`.
+        As `open_input`.
     """
     number = 1
-    with reading(path) as stream:
+    with open_input(path) as stream:
         while block := stream.read(_CHUNK):
             block += stream.readline()
             yield number, block
             number += block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(path: StrPath) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line without its end) of a text file, plain or gzip, LF or CRLF.
 
     Raises
@@ -116,7 +118,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         yield from lines_of(path, block, first)
 
 
-def lines_of(path: Path, block: bytes, first: int) -> Iterator[tuple[int, str]]:
+def lines_of(path: StrPath, block: bytes, first: int) -> Iterator[tuple[int, str]]:
     """Yield (line number, line without its end) of a block that begins with line `first`.
 
     Raises
@@ -133,20 +135,20 @@ def lines_of(path: Path, block: bytes, first: int) -> Iterator[tuple[int, str]]:
             yield number, line.rstrip("\r\n")
 
 
-def check_regular(path: Path) -> None:
-    """Raise if a file can be read only once, where it is read twice, as for its checksum.
+def check_regular(path: StrPath) -> None:
+    """Raise if a file that is read twice, as for its checksum, can be read only once.
 
     Raises
     ------
     FileError
         If it is a pipe or a device.
     """
-    if path.is_fifo() or path.is_char_device():
+    if Path(path).is_fifo() or Path(path).is_char_device():
         raise FileError(f"{path}: not a regular file; it is read twice, so save it first")
 
 
-def sha256(path: Path) -> str:
-    """Digest a file's bytes, as 64 hexadecimal digits.
+def sha256(path: StrPath) -> str:
+    """Return the SHA-256 of a file's bytes, 64 hexadecimal digits.
 
     Raises
     ------
@@ -154,14 +156,14 @@ def sha256(path: Path) -> str:
         If the file cannot be read.
     """
     try:
-        with path.open("rb") as stream:
+        with Path(path).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[IO[bytes]]:
+def open_output(path: StrPath) -> Iterator[IO[bytes]]:
     """Write a file beside its place and rename it there, so that it is whole or absent.
 
     A path that ends in .gz is compressed, without a time stamp. A device or pipe is written as is.
@@ -171,9 +173,10 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     FileError
         If the folder is missing or not writable, or the disk is full.
     """
+    path = Path(path)
     check_output(path)
     if _is_stream(path):
-        with _told_of(path), path.open("wb") as stream:
+        with _write_errors(path), path.open("wb") as stream:
             yield stream
         return
     with temporary_beside(path) as temporary, temporary.open("wb") as raw:
@@ -187,8 +190,8 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def temporary_beside(path: Path) -> Iterator[Path]:
-    """Give a fresh name in the folder of `path`, for a library that writes by name.
+def temporary_beside(path: StrPath) -> Iterator[Path]:
+    """Yield a fresh name in the folder of `path`, for a library that writes by name.
 
     What stands under the name at the end takes the place of `path`; if the body raises, it is
     deleted instead. Where `path` is a link, the file that it points to is replaced.
@@ -198,15 +201,17 @@ def temporary_beside(path: Path) -> Iterator[Path]:
     FileError
         If the folder is missing or not writable, or the disk is full.
     """
+    path = Path(path)
     check_output(path)
     target = _target(path)
-    with _told_of(path):
+    with _write_errors(path):
         handle, name = tempfile.mkstemp(
             dir=target.parent, prefix=f".{target.name}.", suffix=".partial"
         )
         temporary = Path(name)
         try:
-            os.fchmod(handle, 0o666 & ~_umask())
+            os.umask(mask := os.umask(0))
+            os.fchmod(handle, 0o666 & ~mask)
             os.close(handle)
             yield temporary
             temporary.replace(target)
@@ -214,7 +219,7 @@ def temporary_beside(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: StrPath, text: str) -> None:
     """Write UTF-8 text, whole or not at all.
 
     Raises
@@ -222,19 +227,19 @@ def write_text(path: Path, text: str) -> None:
     FileError
         If the folder is missing or not writable, or the disk is full.
     """
-    with writing(path) as stream:
+    with open_output(path) as stream:
         stream.write(text.encode())
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: StrPath, content: Mapping[str, Any]) -> None:
     """Write plain values as JSON, whole or not at all.
 
     Raises
     ------
     FileError
-        As `writing`.
+        As `open_output`.
     ValueError
-        If a number is not finite, for which JSON has no word.
+        If a number is not finite, which JSON cannot express.
     """
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
@@ -249,18 +254,19 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """
     for name, content in files.items():
         make_folder((folder / name).parent)
-        with writing(folder / name) as stream:
+        with open_output(folder / name) as stream:
             stream.write(content)
 
 
-def check_output(path: Path) -> None:
-    """Raise before the work starts if `path` could not be written at its end.
+def check_output(path: StrPath) -> None:
+    """Raise, before the work starts, if `path` cannot be written.
 
     Raises
     ------
     FileError
         If its folder is missing or not writable, or it is a folder itself.
     """
+    path = Path(path)
     folder = _target(path).parent
     if not folder.is_dir():
         raise FileError(f"{path}: cannot be written (folder {folder} does not exist)")
@@ -290,7 +296,7 @@ def make_folder(path: Path) -> None:
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[None]:
-    """Make an output folder, and take it away again if what was to fill it ends before it does.
+    """Make an output folder, and remove it if the body raises before it is filled.
 
     Raises
     ------
@@ -323,7 +329,7 @@ def _target(path: Path) -> Path:
 
 
 @contextmanager
-def _told_of(path: Path) -> Iterator[None]:
+def _write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -332,9 +338,3 @@ def _told_of(path: Path) -> Iterator[None]:
 
 def _reason(error: OSError) -> str:
     return error.strerror or str(error)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

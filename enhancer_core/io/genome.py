@@ -1,4 +1,4 @@
-"""A genome FASTA with random access, through a pyfaidx index."""
+"""A genome FASTA with random access, through an index as `samtools faidx` makes it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from enhancer_core.dna.codes import CODE_OF_GENOME_LETTER, NOT_DNA, Codes, Letters
 from enhancer_core.dna.intervals import Intervals
 from enhancer_core.errors import FileError, IntervalError, SequenceError
-from enhancer_core.io.files import is_gzip, read_chunks, temporary_beside
+from enhancer_core.io.bgzf import BgzipBytes, Bytes, check_complete, import_pysam, is_bgzip
+from enhancer_core.io.files import StrPath, is_gzip, read_chunks, temporary_beside
 
-_PACKED = (".gz", ".bgz", ".bz2", ".zip")
-_BLANK = 32  # line ends, tabs and blanks: bytes up to here are no letters
-_BLANKS = bytes(range(_BLANK + 1))
+_BLANKS = bytes(range(33))  # line ends, tabs and blanks: bytes up to here are no letters
 _CODES = CODE_OF_GENOME_LETTER.tobytes()
 _BLOCK = 256  # windows decoded at once, within the cache
-_SHORT, _LARGE = 1 << 14, 1 << 17  # bytes read at once
+_LARGE = 1 << 17  # bytes read at once
 
 
 class _Entry(NamedTuple):
@@ -43,19 +42,17 @@ class Genome:
     letters, of which real assemblies hold a few, read as N.
     """
 
-    def __init__(self, path: Path, *, fasta: Path, index: Path, misfit: str) -> None:
-        entries = _read_index(path, index, misfit)
+    def __init__(self, path: Path, data: Bytes, *, index: bytes, misfit: str) -> None:
+        entries = _entries(path, index, misfit)
         self.path = path
         self.lengths = {name: entry.length for name, entry in entries.items()}
         self._layout = {name: entry[1:] for name, entry in entries.items()}
-        with fasta.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._bytes = np.frombuffer(self._map, dtype=np.uint8)
+        self._data = data
         self._check_layout(misfit)
         self.renamed: dict[str, str] = {}  # names matched by the rule chr1 = 1, for the reader
 
     def name_of(self, chrom: str, where: str) -> str:
-        """Find a chromosome by its name, or by the one rule `chr1` = `1`.
+        """Return the genome's name of a chromosome: the same, or by the one rule `chr1` = `1`.
 
         Raises
         ------
@@ -114,24 +111,29 @@ class Genome:
             If it holds a tab, blank or other character that is no letter.
         """
         end = self.lengths[chrom] if end is None else end
-        raw = self._raw(chrom, start, end)
-        letters = raw[raw > _BLANK]
-        if len(raw) > _LARGE:  # its pages would count as ours until the machine needs them
-            self._map.madvise(mmap.MADV_DONTNEED)
+        letters = self._read(chrom, start, end)
         if len(letters) != end - start:
             raise SequenceError(
                 f"{self.path}: {chrom}:{start}-{end} holds a blank or control character; allowed"
                 " are letters and line ends"
             )
-        return letters
+        return np.frombuffer(letters, dtype=np.uint8)
 
-    def _raw(self, chrom: str, start: int, end: int) -> Letters:
-        """Slice the bytes of an interval, line ends among them."""
+    def _read(self, chrom: str, start: int, end: int, table: bytes | None = None) -> bytearray:
+        """Read the letters of an interval, translated by a table; those of blanks are left out."""
+        self._check_inside(chrom, start, end)
+        raw = bytearray(self._data[self._place(chrom, start) : self._place(chrom, end - 1) + 1])
+        if len(raw) > _LARGE and isinstance(self._data, mmap.mmap):
+            # Its pages would count as ours until the machine needs them.
+            self._data.madvise(mmap.MADV_DONTNEED)
+        # Not by indexing a table, which makes eight bytes of each letter first.
+        return raw.translate(table, _BLANKS)
+
+    def _check_inside(self, chrom: str, start: int, end: int) -> None:
         if not 0 <= start <= end <= self.lengths[chrom]:
             raise IntervalError(
                 f"{chrom}:{start}-{end} is not inside {chrom}, which has {self.lengths[chrom]} bp"
             )
-        return self._bytes[self._place(chrom, start) : self._place(chrom, end - 1) + 1]
 
     def _place(self, chrom: str, position: int) -> int:
         """Find the byte of the FASTA at which a base stands."""
@@ -147,7 +149,7 @@ class Genome:
         at = 0
         for name, length in self.lengths.items():
             offset = self._layout[name][0]
-            between = self._bytes[at:offset].tobytes().splitlines(keepends=True)
+            between = self._data[at:offset].splitlines(keepends=True)
             headers = [line for line in between if line.strip() and not line.startswith(b";")]
             at = self._place(name, length - 1) + 1
             if (
@@ -155,11 +157,11 @@ class Genome:
                 or not headers[0].startswith(b">")
                 or headers[0][1:].split()[:1] != [name.encode()]
                 or not headers[0].endswith(b"\n")
-                or not offset < at <= len(self._bytes)
-                or self._bytes[at - 1] <= _BLANK
+                or not offset < at <= len(self._data)
+                or self._data[at - 1 : at] <= b" "
             ):
                 raise FileError(f"{self.path}: {misfit} (record '{name}')")
-        if self._bytes[at:].tobytes().strip():
+        if self._data[at : len(self._data)].strip():
             raise FileError(f"{self.path}: {misfit} (what follows record '{name}')")
 
     def codes(self, chrom: str, start: int = 0, end: int | None = None) -> Codes:
@@ -170,21 +172,16 @@ class Genome:
         IntervalError, SequenceError
             As `letters`; SequenceError also if a letter is not a base, N or IUPAC ambiguity code.
         """
-        raw = self._raw(chrom, start, self.lengths[chrom] if end is None else end)
-        if len(raw) <= _SHORT:  # at once, a quarter of the time; what is wrong, if so, below
-            some = bytearray(raw).translate(_CODES, _BLANKS)
-            if len(some) == (end or 0) - start and NOT_DNA not in some:
-                return np.frombuffer(some, dtype=np.uint8)
-        letters = self.letters(chrom, start, end)
-        # Not by indexing a table, which makes eight bytes of each letter first.
-        codes: Codes = np.frombuffer(bytearray(letters).translate(_CODES), dtype=np.uint8)
-        if (codes == NOT_DNA).any():
-            position = int(np.argmax(codes == NOT_DNA))
+        end = self.lengths[chrom] if end is None else end
+        codes = self._read(chrom, start, end, _CODES)
+        if len(codes) != end - start or NOT_DNA in codes:
+            letters = self.letters(chrom, start, end)  # raises at a blank
+            position = codes.index(NOT_DNA)
             raise SequenceError(
                 f"{self.path}: letter '{chr(letters[position])}' at {chrom}:{start + position} is"
                 " not DNA; allowed are A C G T N and IUPAC ambiguity codes"
             )
-        return codes
+        return np.frombuffer(codes, dtype=np.uint8)
 
     def windows(self, windows: Intervals) -> Codes:
         """Fetch windows of one length, all inside their chromosomes: uint8 (n, L).
@@ -202,42 +199,41 @@ class Genome:
                 f"{windows.where(other)}: window of {lengths[other]} bp; the first has {length}"
             )
         codes = np.empty((len(windows), length), dtype=np.uint8)
-        places = self._places(windows)
-        # One call decodes many windows: a window at a time takes four times as long.
+        starts, ends = self._places(windows)
+        # In order of the file, so that each block of a bgzip file is unpacked once; and one call
+        # decodes many windows: a window at a time takes four times as long.
+        order = np.argsort(starts)
         for first in range(0, len(windows), _BLOCK):
-            some = slice(first, first + _BLOCK)
-            raw = b"".join([self._map[start:end] for start, end in places[some]])
-            found = raw.translate(_CODES, delete=_BLANKS)
-            if len(found) != codes[some].size or NOT_DNA in found:
-                for row in zip(
-                    windows.chroms[some].tolist(),
-                    windows.starts[some],
-                    windows.ends[some],
-                    strict=True,
-                ):
-                    self.codes(*row)  # raises at the bad one
-            codes[some] = np.frombuffer(found, dtype=np.uint8).reshape(-1, length)
+            rows = order[first : first + _BLOCK]
+            places = zip(starts[rows].tolist(), ends[rows].tolist(), strict=True)
+            raw = b"".join([self._data[start:end] for start, end in places])
+            decoded = raw.translate(_CODES, delete=_BLANKS)
+            if len(decoded) != len(rows) * length or NOT_DNA in decoded:
+                for row in rows.tolist():  # raises at the bad one
+                    self.codes(
+                        str(windows.chroms[row]), int(windows.starts[row]), int(windows.ends[row])
+                    )
+            codes[rows] = np.frombuffer(decoded, dtype=np.uint8).reshape(-1, length)
         return codes
 
-    def _places(self, windows: Intervals) -> list[tuple[int, int]]:
+    def _places(self, windows: Intervals) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Find the bytes of the FASTA at which windows inside their chromosomes begin and end."""
         names, rows = _distinct(windows.chroms)
         limits = np.array([self.lengths[name] for name in names], dtype=np.int64)[rows]
-        outside = (windows.starts < 0) | (windows.ends > limits)
-        if outside.any():
-            row = int(outside.argmax())
-            self._raw(str(windows.chroms[row]), int(windows.starts[row]), int(windows.ends[row]))
-        layout = np.array([self._layout[name] for name in names], dtype=np.int64)
-        offsets, per_line, bytes_per_line = layout.reshape(-1, 3)[rows].T
+        outside = np.flatnonzero((windows.starts < 0) | (windows.ends > limits))
+        for row in outside[:1].tolist():
+            self._check_inside(str(windows.chroms[row]), windows.starts[row], windows.ends[row])
+        layout = np.array([self._layout[name] for name in names], dtype=np.int64).reshape(-1, 3)
+        offset, per_line, bytes_per_line = layout[rows].T
         first, last = (
-            offsets + position // per_line * bytes_per_line + position % per_line
+            offset + position // per_line * bytes_per_line + position % per_line
             for position in (windows.starts, windows.ends - 1)
         )
-        return list(zip(first.tolist(), (last + 1).tolist(), strict=True))
+        return first, last + 1
 
 
 def _distinct(names: NDArray[np.str_]) -> tuple[list[str], NDArray[np.int64]]:
-    """Give the different names, in order of appearance, and which of them each is.
+    """Return the different names, in order of appearance, and which of them each is.
 
     `np.unique` sorts strings, which takes several times as long.
     """
@@ -247,32 +243,35 @@ def _distinct(names: NDArray[np.str_]) -> tuple[list[str], NDArray[np.int64]]:
 
 
 @contextmanager
-def open_genome(path: Path, *, note: Callable[[str], None] | None = None) -> Iterator[Genome]:
-    """Open a genome FASTA, plain or gzip.
+def open_genome(path: StrPath, *, note: Callable[[str], None] | None = None) -> Iterator[Genome]:
+    """Open a genome FASTA: plain, bgzip or gzip.
 
-    The index `path.fai` is used if it is not older than the FASTA; otherwise it is made, and
-    kept beside the FASTA where that folder can be written. A gzip file is unpacked into a
-    temporary folder first, on whose disk it takes room as long as the genome is open.
+    Plain and bgzip files are read in place, by the index `path.fai` (and `path.gzi` for bgzip) if
+    it is not older than the FASTA; otherwise it is made, and kept beside the FASTA where that
+    folder can be written. Other gzip files are unpacked into a temporary folder at each call.
 
     Parameters
     ----------
     path
         FASTA file, not a pipe; lines of a record must have one length, as for `samtools faidx`.
     note
-        Called at the end with a line for the user if names were matched by the rule chr1 = 1.
+        Called with a line for the user if the file is unpacked, and at the end if names were
+        matched by the rule chr1 = 1.
 
     Raises
     ------
     FileError
         If the file cannot be read, or is not FASTA that can be indexed.
     """
+    path = Path(path)
     if path.is_fifo():
         raise FileError(f"{path}: a genome is read at random, which a pipe cannot be; give a file")
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as name:
-        folder = Path(name)
-        # By its name too: pyfaidx goes by it.
-        packed = is_gzip(path) or path.suffix in _PACKED
-        fasta = _unpacked(path, folder) if packed else path
+        fasta, folder = path, Path(name)
+        if is_gzip(path) and not is_bgzip(path):
+            if note is not None:
+                note(f"{path}: unpacked to a temporary file; bgzip files are read in place")
+            fasta = _unpacked(path, folder)
         genome = _open(path, fasta, folder)
     # The folder is gone already: what is mapped stays readable, and a kill leaves nothing behind.
     yield genome
@@ -295,46 +294,69 @@ def _unpacked(path: Path, folder: Path) -> Path:
 
 
 def _open(path: Path, fasta: Path, folder: Path) -> Genome:
-    """Open by the index beside the FASTA, or by a fresh one, kept there if that can be."""
-    if fasta.stat().st_size == 0:
+    """Open by the indexes beside the FASTA, or by fresh ones, kept there if that can be."""
+    modified, size = fasta.stat().st_mtime, fasta.stat().st_size
+    if size == 0:
         raise FileError(f"{path}: empty; a FASTA file with at least one record is needed")
-    beside = Path(f"{fasta}.fai")
-    if beside.exists() and beside.stat().st_mtime >= fasta.stat().st_mtime:
-        misfit = f"index {beside} does not fit this file; delete the index"
-        return Genome(path, fasta=fasta, index=beside, misfit=misfit)
-    fresh = _make_index(path, fasta, folder)
-    misfit = "lines of a record differ in length, or LF and CRLF mix"
-    genome = Genome(path, fasta=fasta, index=fresh, misfit=misfit)
-    with suppress(FileError), temporary_beside(beside) as partial:
-        shutil.copyfile(fresh, partial)
+    suffixes = (".fai", ".gzi") if is_bgzip(fasta) else (".fai",)
+    beside = [Path(f"{fasta}{suffix}") for suffix in suffixes]
+    indexed = all(index.exists() and index.stat().st_mtime >= modified for index in beside)
+    if indexed:
+        misfit, indexes = f"index {beside[0]} does not fit this file; delete the index", beside
+    else:
+        misfit = "lines of a record differ in length, or LF and CRLF mix"
+        indexes = [folder / f"index{suffix}" for suffix in suffixes]
+        (_index_bgzip if len(suffixes) > 1 else _index_plain)(path, fasta, *indexes)
+    fai, *gzi = [b"".join(read_chunks(index)) for index in indexes]
+    with fasta.open("rb") as file:
+        data: Bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if gzi:
+        check_complete(fasta)
+        data = BgzipBytes(fasta, data, *gzi)
+    genome = Genome(path, data, index=fai, misfit=misfit)
+    if not indexed:
+        for index, place in zip(indexes, beside, strict=True):
+            with suppress(FileError), temporary_beside(place) as partial:
+                shutil.copyfile(index, partial)
     return genome
 
 
-def _make_index(path: Path, fasta: Path, folder: Path) -> Path:
-    import pyfaidx
+def _index_plain(path: Path, fasta: Path, index: Path) -> None:
+    import pyfaidx  # its import takes as long as to score 500 variants by an index that is there
 
-    fresh = folder / "index.fai"
+    named = index.with_name("plain.fa")  # pyfaidx would take a file for packed by its name
+    named.symlink_to(fasta.resolve())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pyfaidx.Faidx(str(fasta), indexname=str(fresh)).close()
+            pyfaidx.Faidx(str(named), indexname=str(index)).close()
     except UnicodeDecodeError as error:
         raise FileError(f"{path}: not FASTA (it is not a text file)") from error
     except OSError as error:
         raise FileError(
-            f"{path}: its index cannot be written in {folder}; TMPDIR names another folder"
+            f"{path}: its index cannot be written in {index.parent}; TMPDIR names another folder"
         ) from error
     except (pyfaidx.FastaIndexingError, ValueError, IndexError) as error:
-        reason = _one_line(error).replace(str(fasta), str(path))
+        reason = " ".join(str(error).split()).replace(str(named), str(path))
         raise FileError(f"{path}: not FASTA that can be indexed ({reason})") from error
-    return fresh
 
 
-def _read_index(path: Path, index: Path, misfit: str) -> dict[str, _Entry]:
-    """Read an index; not through pyfaidx, whose import takes as long as to score 500 variants."""
+def _index_bgzip(path: Path, fasta: Path, index: Path, blocks: Path) -> None:
+    # Not by pyfaidx, which needs Biopython for it and takes twenty times as long.
+    pysam = import_pysam(f"{path} is a genome of bgzip, whose index")
+    try:
+        pysam.faidx(str(fasta), "--fai-idx", str(index), "--gzi-idx", str(blocks))
+    except pysam.SamtoolsError as error:
+        raise FileError(
+            f"{path}: not FASTA that can be indexed (samtools faidx fails: the data is damaged,"
+            f" lines of a record differ in length, or {index.parent} is full)"
+        ) from error
+
+
+def _entries(path: Path, index: bytes, misfit: str) -> dict[str, _Entry]:
+    """Read the records of an index."""
     entries: dict[str, _Entry] = {}
-    lines = b"".join(read_chunks(index)).decode(errors="replace").splitlines()
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(index.decode(errors="replace").splitlines(), start=1):
         try:
             name, *fields = line.split("\t")
             entry = _Entry(*map(int, fields))
@@ -350,7 +372,3 @@ def _read_index(path: Path, index: Path, misfit: str) -> dict[str, _Entry]:
     if not entries:
         raise FileError(f"{path}: {misfit} (it is empty)")
     return entries
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

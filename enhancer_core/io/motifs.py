@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.errors import FileError, MotifError
-from enhancer_core.io.files import read_lines, write_text
+from enhancer_core.io.files import StrPath, read_lines, write_text
 from enhancer_core.motifs.motif import BUILTIN, Motif, ppm
 
 Line: TypeAlias = tuple[int, str]  # its number in the file, its text without blanks around it
@@ -88,7 +88,7 @@ def _split_spec(spec: str) -> tuple[Path, str]:
     )
 
 
-def read_motifs(path: Path) -> list[Motif]:
+def read_motifs(path: StrPath) -> list[Motif]:
     """Read every motif of a file, plain or gzip; the content tells the format.
 
     - MEME (minimal): `MOTIF name alias`, then a letter-probability matrix.
@@ -111,6 +111,7 @@ def read_motifs(path: Path) -> list[Motif]:
     MotifError
         If a matrix has a negative or infinite value, or a position of zeros alone.
     """
+    path = Path(path)
     lines = [(number, text.strip()) for number, text in read_lines(path)]
     lines = [(number, text) for number, text in lines if text and not text.startswith("#")]
     if not lines:
@@ -128,7 +129,7 @@ def read_motifs(path: Path) -> list[Motif]:
     return _read_tables(path, _blocks(lines, ">"))
 
 
-def write_meme(path: Path, motifs: Sequence[Motif]) -> None:
+def write_meme(path: StrPath, motifs: Sequence[Motif]) -> None:
     """Write motifs as MEME, which tools for motifs read.
 
     Parameters

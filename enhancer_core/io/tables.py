@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from enhancer_core.errors import FileError
-from enhancer_core.io.files import read_lines, write_text
+from enhancer_core.io.files import StrPath, read_lines, write_text
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_table(path: StrPath, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a table; floats with 6 significant digits, which float32 holds.
 
     Raises
@@ -28,7 +27,7 @@ def _spelled(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, Mapping[str, str]]]:
+def read_table(path: StrPath, columns: Sequence[str]) -> list[tuple[int, Mapping[str, str]]]:
     """Read a table that has at least these columns: (line number, row) pairs.
 
     Raises

@@ -14,7 +14,7 @@ import pyBigWig
 from numpy.typing import NDArray
 
 from enhancer_core.errors import FileError
-from enhancer_core.io.files import temporary_beside, writing
+from enhancer_core.io.files import StrPath, open_output, temporary_beside
 
 BIGWIG_SUFFIXES = (".bw", ".bigwig")  # in either case
 
@@ -26,7 +26,7 @@ _SPARE = 1 << 20  # bytes for the header and the index
 Stretch = tuple[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 
-def write_track(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str, int]) -> None:
+def write_track(path: StrPath, stretches: Iterable[Stretch], lengths: Mapping[str, int]) -> None:
     """Write a track, whole or not at all; the name tells the format.
 
     Parameters
@@ -43,10 +43,11 @@ def write_track(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str, 
     FileError
         If the file cannot be written.
     """
+    path = Path(path)
     if path.suffix.lower() in BIGWIG_SUFFIXES:
         _write_bigwig(path, stretches, lengths)
         return
-    with writing(path) as stream:
+    with open_output(path) as stream:
         for chrom, starts, ends, values in stretches:
             rows = zip(starts.tolist(), ends.tolist(), values.tolist(), strict=True)
             text = "".join(f"{chrom}\t{start}\t{end}\t{value:.6g}\n" for start, end, value in rows)

@@ -14,19 +14,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from types import ModuleType
 from typing import IO, BinaryIO, cast
 
-from enhancer_core.errors import EnhancerError, FileError
-from enhancer_core.io.files import first_bytes, reading, temporary_beside, writing
+from enhancer_core.errors import FileError
+from enhancer_core.io.bgzf import check_complete, import_pysam, is_bgzip
+from enhancer_core.io.files import StrPath, open_input, open_output, temporary_beside
 
 TBI_LIMIT = 1 << 29  # bp; a .tbi index cannot hold positions beyond, a .csi index can
 
 _COLUMNS = b"#CHROM POS ID REF ALT QUAL FILTER INFO".split()
 _INFO = 7
 _BCF = b"BCF"
-_BGZIP_MAGIC = b"\x1f\x8b\x08\x04"
-_BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _DIGITS = 18  # of a position, at most
 _BASES = re.compile(r"[ACGTN]+")
 _NOT_BASE = re.compile("[^ACGTN]")
@@ -44,7 +42,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class VcfRecord:
     """One line of a VCF: the columns up to INFO, then the rest as it stands.
 
     `position` is 0-based; -1 is POS 0, before the first base. Alleles are in upper case.
@@ -63,11 +61,11 @@ class Vcf:
     """An open VCF: its header lines, #CHROM the last, and its records, to be read once."""
 
     header: Sequence[bytes]
-    records: Iterator[Record]
+    records: Iterator[VcfRecord]
 
 
 @contextmanager
-def open_vcf(path: Path) -> Iterator[Vcf]:
+def open_vcf(path: StrPath) -> Iterator[Vcf]:
     """Open a VCF, plain, gzip or bgzip, LF or CRLF, or a BCF; the content tells which.
 
     A BCF has its numbers as htslib spells them, and needs pysam; other input does not.
@@ -80,7 +78,8 @@ def open_vcf(path: Path) -> Iterator[Vcf]:
         If the file cannot be read, is cut, or has no VCF header. While records are read: if one
         has too few columns, a position that is no number, or alleles that are not VCF's.
     """
-    with reading(path) as stream:
+    path = Path(path)
+    with open_input(path) as stream:
         if stream.peek(3)[:3] == _BCF:  # type: ignore[attr-defined]  # plain and gzip have it
             lines, unit = _bcf_lines(path), "record"
         else:
@@ -115,15 +114,12 @@ def _text_lines(path: Path, stream: BinaryIO) -> Iterator[bytes]:
     for line in stream:
         yield line.rstrip(b"\r\n")
     # A bgzip file cut between two blocks reads as a whole gzip file; only its end mark is missing.
-    if path.is_file() and first_bytes(path).startswith(_BGZIP_MAGIC):
-        with path.open("rb") as raw:
-            raw.seek(-min(len(_BGZIP_END), path.stat().st_size), 2)
-            if raw.read() != _BGZIP_END:
-                raise FileError(f"{path}: the bgzip data lacks its end mark; the file is cut")
+    if path.is_file() and is_bgzip(path):
+        check_complete(path)
 
 
 def _bcf_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    pysam = _pysam(f"{path} is BCF, which")
+    pysam = import_pysam(f"{path} is BCF, which")
     try:
         with pysam.VariantFile(str(path)) as source:
             header = str(source.header).splitlines()
@@ -148,7 +144,7 @@ def parse_record(where: str, line: bytes) -> Record:
     chrom, position, _, reference, alternatives = head.split("\t")
     if not (columns[1].isdigit() and len(columns[1]) <= _DIGITS):
         raise FileError(f"{where}: position '{position}' is not a whole number of at least 0")
-    record = Record(
+    record = VcfRecord(
         where,
         columns,
         chrom,
@@ -177,7 +173,7 @@ def _bad_allele(allele: str) -> str:
 
 @lru_cache
 def why_unscorable(alternative: str) -> str | None:
-    """Say why an ALT spells no sequence; None if it should.
+    """Return why an ALT spells no sequence; None if it should.
 
     Examples
     --------
@@ -215,7 +211,7 @@ def header_with(header: Sequence[bytes], prefix: str, fields: Iterable[Field]) -
 
 
 def line_with(
-    record: Record, prefix: str, values: Mapping[str, str], fields: Sequence[Field]
+    record: VcfRecord, prefix: str, values: Mapping[str, str], fields: Sequence[Field]
 ) -> bytes:
     r"""Spell a record with INFO values added; all else stays as it was, byte for byte.
 
@@ -241,8 +237,8 @@ def line_with(
 
 
 @contextmanager
-def writing_vcf(path: Path, *, longest: int) -> Iterator[Callable[[bytes], object]]:
-    """Write a VCF, whole or not at all; give a function that writes bytes.
+def open_vcf_output(path: StrPath, *, longest: int) -> Iterator[Callable[[bytes], object]]:
+    """Write a VCF, whole or not at all; yields a function that writes bytes.
 
     A path that ends in .gz or .bgz is compressed with bgzip and indexed, which needs pysam.
 
@@ -260,13 +256,14 @@ def writing_vcf(path: Path, *, longest: int) -> Iterator[Callable[[bytes], objec
     FileError
         If the file cannot be written, or is asked to be BCF.
     """
+    path = Path(path)
     if path.suffix == ".bcf":
         raise FileError(f"{path}: BCF is not written; allowed are .vcf and .vcf.gz")
     if not is_indexed(path):
-        with writing(path) as stream:
+        with open_output(path) as stream:
             yield stream.write
         return
-    pysam = _pysam(f"{path} is to be bgzip with an index, which")
+    pysam = import_pysam(f"{path} is to be bgzip with an index, which")
     csi = longest > TBI_LIMIT
     index = path.with_name(f"{path.name}{'.csi' if csi else '.tbi'}")
     with temporary_beside(index) as index_now, temporary_beside(path) as now:
@@ -277,18 +274,18 @@ def writing_vcf(path: Path, *, longest: int) -> Iterator[Callable[[bytes], objec
         )
 
 
-def is_indexed(path: Path) -> bool:
-    """Tell by its name whether a VCF is to be bgzip with an index.
+def is_indexed(path: StrPath) -> bool:
+    """Return whether a VCF is written as bgzip with an index, by its name.
 
     Examples
     --------
-    >>> is_indexed(Path("scored.vcf.gz")), is_indexed(Path("scored.vcf"))
+    >>> is_indexed("scored.vcf.gz"), is_indexed("scored.vcf")
     (True, False)
     """
-    return path.suffix in (".gz", ".bgz")
+    return Path(path).suffix in (".gz", ".bgz")
 
 
-def in_order(records: Iterable[Record]) -> Iterator[Record]:
+def in_order(records: Iterable[VcfRecord]) -> Iterator[VcfRecord]:
     """Pass records on as long as they are sorted, as an index needs them.
 
     Raises
@@ -310,12 +307,3 @@ def in_order(records: Iterable[Record]) -> Iterator[Record]:
             raise FileError(f"{record.where}: {what}; {_SORT}")
         position = record.position
         yield record
-
-
-def _pysam(what: str) -> ModuleType:
-    try:
-        import pysam
-    except ImportError as error:
-        raise EnhancerError(f"{what} needs pysam: pip install pysam") from error
-    pysam.set_verbosity(0)  # htslib prints on its own; what matters comes back as an error
-    return pysam

@@ -69,7 +69,7 @@ def annotate(
 
     Yields
     ------
-    tuple of Record and mapping
+    tuple of VcfRecord and mapping
         Values by the names in `FIELDS`, in input order; one value an ALT, "." for none.
 
     Raises
@@ -146,7 +146,7 @@ def score_records(
 
 
 def _plan(
-    record: Record, genome: Genome, length: int, *, skip_mismatch: bool
+    record: VcfRecord, genome: Genome, length: int, *, skip_mismatch: bool
 ) -> list[str | tuple[Codes, Codes]]:
     """Return for each ALT its two windows, or the reason why it has none."""
     reasons = [
@@ -184,7 +184,7 @@ class _MisfitError(FileError):
         self.reason = reason
 
 
-def _chromosome(record: Record, genome: Genome) -> str:
+def _chromosome(record: VcfRecord, genome: Genome) -> str:
     """Find a record's chromosome, and check that the record is inside."""
     try:
         chrom = genome.name_of(record.chrom, record.where)

@@ -15,12 +15,11 @@ from enhancer_core.data.dataset import PARTS, TEST, Dataset, SplitDataset
 from enhancer_core.data.groups import linked_sets, sequence_sets
 from enhancer_core.data.homology import joined, relatives
 from enhancer_core.data.mixture import concatenate, take
-from enhancer_core.data.shares import split_strata
 from enhancer_core.data.simulation import simulate
-from enhancer_core.data.splits import split_folds
+from enhancer_core.data.splits import split_folds, split_strata
 from enhancer_core.dna.codes import Codes, encode
 from enhancer_core.errors import DatasetError, EnhancerError, FileError, SequenceError
-from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.fasta import read_fasta
 from enhancer_core.io.files import first_bytes
 from enhancer_core.io.genome import open_genome
 from enhancer_core.io.motifs import read_motif
@@ -222,7 +221,7 @@ def _windows(
 
 
 def _from_file(data: Data, path: Path, *, label: bool) -> _Piece:
-    read = read_sequences(path, numbered=data.numbered)
+    read = read_fasta(path, numbered=data.numbered)
     prefix = f"{data.name}|{path.name}|" if data.numbered else f"{data.name}|"
     return label, path.name, [prefix + name for name in read.names], read.codes
 

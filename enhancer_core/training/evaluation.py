@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core import metrics
-from enhancer_core.data.dataset import CLASSES, LEFT_OUT, PARTS, TEST, VALIDATION, SplitDataset
+from enhancer_core.data.dataset import TEST, VALIDATION, SplitDataset
 from enhancer_core.io.tables import write_table
 from enhancer_core.models import gapped_kmers, kmers
 from enhancer_core.models.model import Model
@@ -100,21 +100,6 @@ def score_gapped(data: SplitDataset, *, seed: int) -> Scored:
     fitted = gapped_kmers.fit(learn.codes, learn.labels, check.codes, check.labels)
     found = fitted.probabilities(data.dataset.codes)
     return judged(data, f"gapped {gapped_kmers.K}-mer logistic regression", found, seed=seed)
-
-
-def write_split(path: Path, data: SplitDataset) -> None:
-    """Write which part each record is in, if any; `dataset.read_split` takes it back."""
-    named = [(data.dataset, [PARTS[part] for part in data.parts.tolist()])]
-    if data.left_out is not None:
-        named.append((data.left_out, [LEFT_OUT] * len(data.left_out)))
-    rows = (
-        (name, CLASSES[int(label)], file, part)
-        for dataset, parts in named
-        for name, label, file, part in zip(
-            dataset.names, dataset.labels, dataset.files, parts, strict=True
-        )
-    )
-    write_table(path, ["name", "label", "file", "part"], rows)
 
 
 def write_predictions(path: Path, data: SplitDataset, scored: Mapping[str, Scored]) -> None:

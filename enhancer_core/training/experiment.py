@@ -16,6 +16,7 @@ import numpy as np
 
 from enhancer_core import __version__, metrics, report
 from enhancer_core.data.dataset import PARTS, TEST, TRAIN, Dataset, SplitDataset, file_names
+from enhancer_core.data.tables import write_split
 from enhancer_core.dna.codes import gc_content
 from enhancer_core.errors import DatasetError
 from enhancer_core.interpretation.filters import filter_pfms
@@ -33,7 +34,6 @@ from enhancer_core.training.evaluation import (
     judged,
     score_baseline,
     write_predictions,
-    write_split,
 )
 from enhancer_core.training.restart import Check
 from enhancer_core.training.trainer import Trained, check_run, train

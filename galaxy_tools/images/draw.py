@@ -9,7 +9,7 @@ import numpy as np
 
 from enhancer_core.dna.codes import decode, encode
 from enhancer_core.dna.shuffle import k_shuffle
-from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.fasta import read_fasta
 from enhancer_core.models.model import load_model
 from enhancer_core.motifs.motif import BUILTIN, ppm
 from enhancer_core.prediction.saturation import mutate

@@ -22,7 +22,7 @@ import pyBigWig
 import pytest
 
 from enhancer_core.dna.codes import encode, k_let_counts
-from enhancer_core.io.fasta import read_records, read_sequences
+from enhancer_core.io.fasta import read_fasta, read_records
 from enhancer_core.io.motifs import write_meme
 from enhancer_core.io.tables import read_table
 from enhancer_core.models.architecture import named_architecture
@@ -135,8 +135,8 @@ def test_the_version_is_a_line(cli: Run) -> None:
 def test_simulate_writes_both_kinds_and_where_each_site_is(cli: Run, tmp_path: Path) -> None:
     args = ["simulate", "--motif", "CEBPA", "-n", 20, "--length", 100, "-o"]
     assert cli(*args, tmp_path / "one").status == 0
-    positives = read_sequences(tmp_path / "one" / "positives.fa", length=100)
-    background = read_sequences(tmp_path / "one" / "background.fa", length=100)
+    positives = read_fasta(tmp_path / "one" / "positives.fa", length=100)
+    background = read_fasta(tmp_path / "one" / "background.fa", length=100)
     assert len(background) == 20
     rows = [row for _, row in read_table(tmp_path / "one" / "sites.tsv", ["name"])]
     assert [row["name"] for row in rows] == positives.names
@@ -185,10 +185,10 @@ def test_extract_tiles_peaks_and_leaves_out_n_if_asked(
     args = ["extract", inputs / "genome.fa", tmp_path / "peaks.bed", "--tile", "--length", 100]
     names = [f"chr3:{start}-{start + 100}" for start in (0, 100, 200, 300)]
     assert "2 of 4 windows have N and are kept" in cli(*args, "-o", tmp_path / "all.fa").err
-    assert read_sequences(tmp_path / "all.fa").names == names
+    assert read_fasta(tmp_path / "all.fa").names == names
     ran = cli(*args, "--drop-n", "-o", tmp_path / "some.fa")
     assert "2 of 4 windows have N and are left out" in ran.err
-    assert read_sequences(tmp_path / "some.fa").names == [names[0], names[3]]
+    assert read_fasta(tmp_path / "some.fa").names == [names[0], names[3]]
 
 
 def test_extract_needs_no_place_for_an_index(cli: Run, inputs: Path, tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_extract_needs_no_place_for_an_index(cli: Run, inputs: Path, tmp_path: P
         path = Path(f"/proc/self/fd/{genome.fileno()}")
         ran = cli("extract", path, tmp_path / "peaks.bed", "-o", tmp_path / "out.fa", "--length", 9)
     assert ran.status == 0
-    assert read_sequences(tmp_path / "out.fa").names == ["chr1:146-155"]
+    assert read_fasta(tmp_path / "out.fa").names == ["chr1:146-155"]
 
 
 def test_background_is_off_genes_and_excluded_intervals_and_holds_no_n(
@@ -239,7 +239,7 @@ def test_shuffle_keeps_names_and_k_let_counts_for_any_threads(
     assert re.search(r"60 sequences shuffled at k = 3; 0 equal their input \(0\.0%\)", ran.err)
     assert cli(*args, "--threads", 2, "-o", tmp_path / "two.fa").status == 0
     assert (tmp_path / "two.fa").read_bytes() == (tmp_path / "one.fa").read_bytes()
-    before, after = (read_sequences(p) for p in (inputs / "positives.fa", tmp_path / "one.fa"))
+    before, after = (read_fasta(p) for p in (inputs / "positives.fa", tmp_path / "one.fa"))
     assert after.names == before.names
     for old, new in zip(before.codes, after.codes, strict=True):
         assert k_let_counts(new, 3) == k_let_counts(old, 3)
@@ -277,8 +277,8 @@ def test_train_fills_its_folder(trained: Path, inputs: Path) -> None:
     aucs = [restart["validation_auc"] for restart in figures["restarts"]]
     assert len(aucs) == 2
     assert figures["validation"]["auc"]["value"] == pytest.approx(max(aucs))
-    names = [*read_sequences(inputs / "positives.fa").names]
-    names += read_sequences(inputs / "negatives.fa").names
+    names = [*read_fasta(inputs / "positives.fa").names]
+    names += read_fasta(inputs / "negatives.fa").names
     assert column(trained / "split.tsv", "name") == names
     assert column(trained / "split.tsv", "label") == ["positive"] * 60 + ["negative"] * 60
     parts = column(trained / "split.tsv", "part")
@@ -595,7 +595,7 @@ def test_predict_gives_every_record_in_order_as_train_did(
     table = (tmp_path / "one.tsv").read_text().splitlines()
     assert table[0] == "name\tprobability"
     found = dict(line.split("\t") for line in table[1:])
-    assert list(found) == read_sequences(inputs / "positives.fa").names
+    assert list(found) == read_fasta(inputs / "positives.fa").names
     rows = read_table(trained / "test_predictions.tsv", ["name", "label", "probability"])
     same = {row["name"]: row["probability"] for _, row in rows if row["label"] == "1"}
     assert same.items() <= found.items()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from enhancer_core.dna.codes import Codes, encode, reverse_complement
-from enhancer_core.io.fasta import read_sequences, write_fasta
+from enhancer_core.io.fasta import read_fasta, write_fasta
 from enhancer_core.io.motifs import read_motifs, write_meme
 from enhancer_core.io.tables import read_table
 from enhancer_core.models.architecture import Architecture, Convolution
@@ -62,7 +62,7 @@ def test_pssm_judges_the_motif_with_and_without_its_place(
     assert aucs["llr_with_position"] > aucs["llr"] > 0.7
 
     # The threshold is one that the training part's calls are counted with.
-    both = [read_sequences(simulated / f"{kind}.fa").codes for kind in ("positives", "background")]
+    both = [read_fasta(simulated / f"{kind}.fa").codes for kind in ("positives", "background")]
     prior = site_prior(length=200, width=9, sd=30)
     scores = best_hits(
         np.concatenate(both), pwm(ppm(BUILTIN["CEBPA"].pfm)), both_strands=False, prior=prior

@@ -16,7 +16,7 @@ from scipy.stats import chi2, chisquare, ks_2samp, kstest
 
 from enhancer_core.data.background.candidates import BackgroundRules, Candidates, candidate_windows
 from enhancer_core.data.background.composition import Composition, measure_composition
-from enhancer_core.data.background.sampling import Background, Match, draw_background
+from enhancer_core.data.background.sampling import Background, CompositionMatch, draw_background
 from enhancer_core.dna.codes import Letters
 from enhancer_core.dna.intervals import Intervals, from_rows, tiled_windows
 from enhancer_core.errors import DatasetError, EnhancerError, IntervalError
@@ -599,7 +599,7 @@ def edge_distance(ours: NDArray[np.float64], theirs: NDArray[np.float64], steps:
     return float(np.abs(np.cumsum(shares[0] - shares[1])).max())
 
 
-def bounds(target: Composition, match: Match | None, n: int) -> tuple[float, float]:
+def bounds(target: Composition, match: CompositionMatch | None, n: int) -> tuple[float, float]:
     """Bound how far a match of n windows is from its target: at the ends of bins, in GC anywhere.
 
     At the end of a bin the distributions differ by less than one window for each bin that the

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from enhancer_core.data import tables
 from enhancer_core.data.dataset import (
     PARTS,
     TEST,
@@ -36,7 +37,6 @@ from enhancer_core.data.tables import read_groups, read_split, split_by_name
 from enhancer_core.dna.codes import Codes, decode, encode, reverse_complement
 from enhancer_core.errors import DatasetError, FileError, SequenceError
 from enhancer_core.io.tables import write_table
-from enhancer_core.training import evaluation
 
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
 
@@ -703,7 +703,7 @@ def test_what_a_table_has_as_left_out_stays_out_with_its_shuffles(
     first = singles(20, 20)
     data, out = split(first, rng=rng), np.isin(first.names, ["record3", "record30"])
     kept = SplitDataset(first.take(~out), data.parts[~out], first.take(out))
-    evaluation.write_split(tmp_path / "split.tsv", kept)
+    tables.write_split(tmp_path / "split.tsv", kept)
     again = read_split(tmp_path / "split.tsv", first)
     assert again.dataset.names.tolist() == first.names[~out].tolist()
     assert (again.parts == kept.parts).all()

@@ -17,8 +17,8 @@ from enhancer_core.errors import FileError, SequenceError
 from enhancer_core.io.fasta import (
     fasta_text,
     read_blocks,
+    read_fasta,
     read_records,
-    read_sequences,
     write_fasta,
 )
 
@@ -66,7 +66,7 @@ def fasta(folder: Path, content: bytes, name: str = "some.fa") -> Path:
     ],
 )
 def test_every_spelling_gives_the_same_records(tmp_path: Path, content: bytes) -> None:
-    sequences = read_sequences(fasta(tmp_path, content))
+    sequences = read_fasta(fasta(tmp_path, content))
     assert sequences.names == ["one", "two"]
     assert len(sequences) == 2
     assert sequences.codes.dtype == np.uint8
@@ -86,7 +86,7 @@ def test_records_may_go_on_from_one_block_of_the_file_to_the_next(
 
 def test_a_sign_that_begins_no_line_begins_no_record(tmp_path: Path) -> None:
     with pytest.raises(SequenceError, match="line 2: record 'a': letter '>' at position 3"):
-        read_sequences(fasta(tmp_path, b">a\nAC>b\nACGT\n"))
+        read_fasta(fasta(tmp_path, b">a\nAC>b\nACGT\n"))
 
 
 def test_a_record_knows_the_line_of_its_header(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_what_is_written_is_read_back(sequences: dict[str, str], zipped: bool) -
         path = Path(folder) / ("some.fa.gz" if zipped else "some.fa")
         codes = encode(list(sequences.values()))
         write_fasta(path, list(sequences), codes)
-        back = read_sequences(path)
+        back = read_fasta(path)
     assert back.names == list(sequences)
     assert (back.codes == codes).all()
 
@@ -156,7 +156,7 @@ def test_blocks_hold_all_records_in_order(sequences: dict[str, str], size: int) 
 def test_a_bad_file_is_told_with_its_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = fasta(tmp_path, content)
     with pytest.raises(FileError) as caught:
-        read_sequences(path)
+        read_fasta(path)
     assert str(caught.value) == f"{path}{message}"
 
 
@@ -177,7 +177,7 @@ def test_a_letter_that_is_not_dna_is_told_with_its_place(
 ) -> None:
     path = fasta(tmp_path, content)
     with pytest.raises(SequenceError) as caught:
-        read_sequences(path)
+        read_fasta(path)
     assert str(caught.value).startswith(f"{path}{message}")
 
 
@@ -201,28 +201,28 @@ def test_lengths_must_agree_within_a_file(tmp_path: Path) -> None:
     path = fasta(tmp_path, b">a\nACGT\n>b\nACG\n")
     message = r"some.fa line 3: record 'b' has 3 bp; the first record has 4 \(all must have one"
     with pytest.raises(SequenceError, match=message):
-        read_sequences(path)
+        read_fasta(path)
     assert [len(record.codes) for record in read_records(path)] == [4, 3]
 
 
 def test_lengths_must_be_what_the_model_reads(tmp_path: Path) -> None:
     path = fasta(tmp_path, TWO)
-    assert decode(read_sequences(path, length=6).codes) == ["ACGTAC", "NNGGTT"]
+    assert decode(read_fasta(path, length=6).codes) == ["ACGTAC", "NNGGTT"]
     message = r"some.fa line 1: record 'one' has 6 bp; the model reads 500 \(all must have one"
     with pytest.raises(SequenceError, match=message):
-        read_sequences(path, length=500)
+        read_fasta(path, length=500)
 
 
 def test_a_cut_gzip_file_is_told(tmp_path: Path) -> None:
     whole = gzip.compress(b">a\n" + bytes(random.Random(0).choices(b"ACGT", k=5000)))
     path = fasta(tmp_path, whole[: len(whole) // 2], "cut.fa.gz")
     with pytest.raises(FileError, match=r"cut\.fa\.gz: the gzip data ends too early; the file is"):
-        read_sequences(path)
+        read_fasta(path)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"none\.fa: cannot be read \(No such file or directory\)"):
-        read_sequences(tmp_path / "none.fa")
+        read_fasta(tmp_path / "none.fa")
 
 
 def test_nothing_is_written_where_the_folder_is_missing(tmp_path: Path) -> None:

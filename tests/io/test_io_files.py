@@ -23,16 +23,16 @@ from enhancer_core.io.files import (
     first_bytes,
     is_gzip,
     make_folder,
+    open_input,
+    open_output,
     output_folder,
     read_chunks,
     read_lines,
-    reading,
     remove_partial,
     sha256,
     temporary_beside,
     write_json,
     write_text,
-    writing,
 )
 
 LINES = [(1, "chr1\t10"), (2, ""), (3, "chr2\t20")]
@@ -166,7 +166,7 @@ def test_what_cannot_be_read_is_told_with_the_reason(
 
 def test_an_error_of_the_reader_is_its_own(tmp_path: Path) -> None:
     path = put(tmp_path, TEXT)
-    with pytest.raises(KeyError), reading(path):
+    with pytest.raises(KeyError), open_input(path):
         raise KeyError
 
 
@@ -182,7 +182,7 @@ def test_the_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
 
 
 def write_half(path: Path, error: BaseException) -> None:
-    with writing(path) as stream:
+    with open_output(path) as stream:
         stream.write(b"half")
         raise error
 
@@ -195,7 +195,7 @@ def write_half_by_name(path: Path, error: BaseException) -> None:
 
 def test_a_file_stands_in_its_place_only_when_whole(tmp_path: Path) -> None:
     path = put(tmp_path, b"old")
-    with writing(path) as stream:
+    with open_output(path) as stream:
         stream.write(b"new")
         stream.flush()
         assert path.read_bytes() == b"old"
@@ -409,8 +409,10 @@ def test_an_output_folder_is_taken_away_if_nothing_came_into_it(tmp_path: Path) 
 
 
 def test_what_a_killed_run_left_is_deleted_and_nothing_else(tmp_path: Path) -> None:
-    killed = f"with writing(Path({str(tmp_path / 'some.txt')!r})) as stream: import os; os._exit(9)"
-    code = f"from pathlib import Path; from enhancer_core.io.files import writing\n{killed}"
+    killed = (
+        f"with open_output(Path({str(tmp_path / 'some.txt')!r})) as stream: import os; os._exit(9)"
+    )
+    code = f"from pathlib import Path; from enhancer_core.io.files import open_output\n{killed}"
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     assert done.returncode == 9
     put(tmp_path, b"", "kept.partial")

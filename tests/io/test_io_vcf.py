@@ -14,12 +14,12 @@ from enhancer_core.errors import EnhancerError, FileError
 from enhancer_core.io.vcf import (
     TBI_LIMIT,
     Field,
-    Record,
+    VcfRecord,
     header_with,
     in_order,
     line_with,
     open_vcf,
-    writing_vcf,
+    open_vcf_output,
 )
 from enhancer_core.prediction.vcf import FIELDS
 
@@ -52,12 +52,12 @@ def bgzip(content: bytes, folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def read(path: Path) -> tuple[Sequence[bytes], list[Record]]:
+def read(path: Path) -> tuple[Sequence[bytes], list[VcfRecord]]:
     with open_vcf(path) as vcf:
         return vcf.header, list(vcf.records)
 
 
-def records_of(folder: Path, *lines: str) -> list[Record]:
+def records_of(folder: Path, *lines: str) -> list[VcfRecord]:
     head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
     text = head + "".join(f"{line.replace(' ', chr(9))}\n" for line in lines)
     return read(write(folder, text.encode()))[1]
@@ -203,7 +203,7 @@ def test_records_out_of_order_are_named(tmp_path: Path) -> None:
 
 def test_a_compressed_vcf_has_an_index_that_finds_its_records(tmp_path: Path) -> None:
     path = tmp_path / "out.vcf.gz"
-    with writing_vcf(path, longest=1000) as put:
+    with open_vcf_output(path, longest=1000) as put:
         put(b"\n".join([*HEADER, *LINES[:2], b""]))
     assert sorted(each.name for each in tmp_path.iterdir()) == ["out.vcf.gz", "out.vcf.gz.tbi"]
     assert gzip.decompress(path.read_bytes()) == b"\n".join([*HEADER, *LINES[:2], b""])
@@ -214,7 +214,7 @@ def test_a_compressed_vcf_has_an_index_that_finds_its_records(tmp_path: Path) ->
 def test_chromosomes_too_long_for_a_tbi_get_a_csi(tmp_path: Path) -> None:
     path = tmp_path / "out.vcf.gz"
     line = b"chr1\t700000000\t.\tA\tT\t.\t.\t."  # the opossum's chr1 has 748 Mbp
-    with writing_vcf(path, longest=TBI_LIMIT + 1) as put:
+    with open_vcf_output(path, longest=TBI_LIMIT + 1) as put:
         put(b"\n".join([*HEADER, line, b""]))
     with pysam.TabixFile(str(path), index=f"{path}.csi", encoding="utf-8") as index:
         assert [found.encode() for found in index.fetch("chr1", 699_999_999, 700_000_000)] == [line]
@@ -223,7 +223,7 @@ def test_chromosomes_too_long_for_a_tbi_get_a_csi(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["out.vcf", "out.vcf.gz"])
 def test_nothing_is_left_of_an_output_that_was_not_finished(name: str, tmp_path: Path) -> None:
     def write_half() -> None:
-        with writing_vcf(tmp_path / name, longest=1000) as put:
+        with open_vcf_output(tmp_path / name, longest=1000) as put:
             put(TEXT)
             raise FileError("bad input")
 
@@ -235,7 +235,7 @@ def test_nothing_is_left_of_an_output_that_was_not_finished(name: str, tmp_path:
 def test_bcf_is_not_written(tmp_path: Path) -> None:
     with (
         pytest.raises(FileError, match=r"out\.bcf: BCF is not written; allowed are \.vcf and"),
-        writing_vcf(tmp_path / "out.bcf", longest=1000),
+        open_vcf_output(tmp_path / "out.bcf", longest=1000),
     ):
         pass
 
@@ -245,12 +245,12 @@ def test_without_pysam_plain_files_work_and_others_say_what_to_install(
 ) -> None:
     bcf = write(tmp_path, bgzip(b"BCF\x02\x02", tmp_path), "a.bcf")
     monkeypatch.setitem(sys.modules, "pysam", None)
-    with writing_vcf(tmp_path / "out.vcf", longest=1000) as put:
+    with open_vcf_output(tmp_path / "out.vcf", longest=1000) as put:
         put(TEXT)
     assert len(read(tmp_path / "out.vcf")[1]) == 3
     with (
         pytest.raises(EnhancerError, match=r"out\.vcf\.gz is to be .* needs pysam: pip install"),
-        writing_vcf(tmp_path / "out.vcf.gz", longest=1000),
+        open_vcf_output(tmp_path / "out.vcf.gz", longest=1000),
     ):
         pass
     with pytest.raises(EnhancerError, match=r"a\.bcf is BCF, which needs pysam: pip install pysam"):
@@ -268,7 +268,7 @@ def test_a_disk_without_room_is_told_of(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(pysam, "BGZFile", Full)
     with (
         pytest.raises(FileError, match=r"out\.vcf\.gz: cannot be written \(Error writing\)"),
-        writing_vcf(tmp_path / "out.vcf.gz", longest=1000) as put,
+        open_vcf_output(tmp_path / "out.vcf.gz", longest=1000) as put,
     ):
         put(TEXT)
     assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from enhancer_core.data.simulation import simulate
 from enhancer_core.dna.codes import Codes, encode, reverse_complement
 from enhancer_core.dna.shuffle import k_shuffle
 from enhancer_core.errors import DatasetError, MotifError
-from enhancer_core.io.fasta import read_sequences
+from enhancer_core.io.fasta import read_fasta
 from enhancer_core.io.motifs import read_motifs
 from enhancer_core.metrics import roc_auc
 from enhancer_core.motifs.discovery import _Task, discover, enriched_words
@@ -117,7 +117,7 @@ def test_what_cannot_be_searched_is_refused() -> None:
 
 
 def test_the_motif_of_foxa1_is_found_in_its_chip_seq_peaks(real_data: Path) -> None:
-    peaks = read_sequences(real_data / "chip_seq_101bp" / "FOXA1_HepG2.peaks.fa.gz").codes[:1000]
+    peaks = read_fasta(real_data / "chip_seq_101bp" / "FOXA1_HepG2.peaks.fa.gz").codes[:1000]
     shuffled = k_shuffle(peaks, k=2, rng=np.random.default_rng(0))
     found = discover(np.concatenate([peaks, shuffled]), np.arange(2000) < 1000)
     known = read_motifs(real_data / "motifs" / "JASPAR2022_vertebrates.pfm")

@@ -10,7 +10,7 @@ import torch
 from enhancer_core.dna.codes import decode, encode
 from enhancer_core.errors import SequenceError
 from enhancer_core.io.genome import open_genome
-from enhancer_core.io.vcf import Record
+from enhancer_core.io.vcf import VcfRecord
 from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.network import Network
 from enhancer_core.motifs.motif import Motif
@@ -72,7 +72,7 @@ def test_an_snv_of_a_vcf_has_the_effect_of_the_same_change(
     (tmp_path / "genome.fa").write_text(f">chr1\n{chromosome}\n")
     position = 50
     others = [base for base in "ACGT" if base != chromosome[position]]
-    record = Record("a.vcf line 2", [], "chr1", position, chromosome[position], others)
+    record = VcfRecord("a.vcf line 2", [], "chr1", position, chromosome[position], others)
     network = random_network(length)
     with open_genome(tmp_path / "genome.fa") as genome:
         ((_, info),) = annotate([record], predictor_of(network), genome)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from enhancer_core.dna.codes import Codes, decode, encode, reverse_complement
 from enhancer_core.errors import FileError, SequenceError
 from enhancer_core.io.genome import open_genome
-from enhancer_core.io.vcf import Record
+from enhancer_core.io.vcf import VcfRecord
 from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.network import Network
 from enhancer_core.prediction.alleles import Edit, Fetch, normalise, windows
@@ -349,7 +349,9 @@ def scored(tmp_path: Path) -> Annotate:
         fasta = tmp_path / "genome.fa"
         fasta.write_text(f">chr1\n{chromosome}\n")
         records = [
-            Record(f"a.vcf line {line}", [], chrom, pos - 1, ref, alts.split(",") if alts else [])
+            VcfRecord(
+                f"a.vcf line {line}", [], chrom, pos - 1, ref, alts.split(",") if alts else []
+            )
             for line, (chrom, pos, ref, alts) in enumerate(rows, start=3)
         ]
         with open_genome(fasta) as genome:
@@ -471,7 +473,7 @@ def test_blocks_and_progress_add_up(tmp_path: Path) -> None:
     fasta = tmp_path / "genome.fa"
     fasta.write_text(f">chr1\n{CHROMOSOME}\n")
     n = 5000  # more than two blocks
-    records = (Record("a", [], "chr1", 11, "A", ["C"] * (i % 2)) for i in range(n))
+    records = (VcfRecord("a", [], "chr1", 11, "A", ["C"] * (i % 2)) for i in range(n))
     done: list[int] = []
     with open_genome(fasta) as genome:
         network = word_network("GATTA", length=20)

@@ -8,7 +8,7 @@ import pytest
 from enhancer_core.data.dataset import TEST
 from enhancer_core.dna.codes import Codes, decode, reverse_complement
 from enhancer_core.errors import DatasetError, EnhancerError
-from enhancer_core.io.fasta import read_sequences, write_fasta
+from enhancer_core.io.fasta import read_fasta, write_fasta
 from enhancer_core.study.data import digest, load
 from enhancer_core.study.recipe import Data
 
@@ -100,7 +100,7 @@ def own(**more: object) -> Data:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_table_and_all_that_is_linked_with_it_is_test_part(folder: Path, seed: int) -> None:
     rng = np.random.default_rng(1)
-    a = read_sequences(folder / "a.p.fa").codes
+    a = read_fasta(folder / "a.p.fa").codes
     relative = rng.integers(0, 4, 80, dtype=np.uint8)
     relative[10:70] = a[5, 10:70]
     fresh = rng.integers(0, 4, (3, 80), dtype=np.uint8)

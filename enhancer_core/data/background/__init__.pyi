@@ -6,5 +6,5 @@ from .composition import measure_composition as measure_composition
 from .sampling import GC_STEPS as GC_STEPS
 from .sampling import REPEAT_STEPS as REPEAT_STEPS
 from .sampling import Background as Background
-from .sampling import Match as Match
+from .sampling import CompositionMatch as CompositionMatch
 from .sampling import draw_background as draw_background

@@ -19,7 +19,7 @@ REPEAT_STEPS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Match:
+class CompositionMatch:
     """How well a background follows its target."""
 
     gc_distance: float  # largest difference of the two cumulative distributions (two-sample KS)
@@ -33,7 +33,7 @@ class Background:
 
     windows: Intervals
     composition: Composition
-    match: Match | None
+    match: CompositionMatch | None
 
 
 def draw_background(
@@ -108,7 +108,7 @@ def draw_background(
 
 def _follow(
     target: Composition, ours: Composition, n: int, *, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], Match]:
+) -> tuple[NDArray[np.int64], CompositionMatch]:
     """Draw n rows of `ours` so that they follow the target, and say how well they do."""
     if not len(target):
         raise DatasetError("no sequence to match the background to; at least one is needed")
@@ -126,7 +126,7 @@ def _follow(
         ]
     )
     drawn = ours.take(rows)
-    return rows, Match(
+    return rows, CompositionMatch(
         gc_distance=_distance(drawn.gc, target.gc),
         repeat_distance=None
         if drawn.repeat is None or target.repeat is None

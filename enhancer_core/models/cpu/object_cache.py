@@ -19,7 +19,7 @@ from llvmlite import binding
 
 from enhancer_core import __version__
 from enhancer_core.errors import FileError
-from enhancer_core.io.files import read_chunks, writing
+from enhancer_core.io.files import open_output, read_chunks
 from enhancer_core.models.cpu import target
 from enhancer_core.models.cpu.signatures import SIGNATURES, Argument, spell
 
@@ -104,7 +104,7 @@ def _keep(name: str, code: bytes) -> None:
     for path in _paths(name):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with writing(path) as stream:
+            with open_output(path) as stream:
                 stream.write(_digest(code) + code)
         except (FileError, OSError):
             continue
