@@ -186,7 +186,7 @@ def compare_predictions(
     (result,) = report(task, times, bars={} if bar is None else {"kipoi predict": bar})
     model = load_model(commands.weights)
     report_limit(result, model.architecture, sequences=WINDOWS)
-    codes = read_sequences(commands.folder / "sequences.fa").codes
+    codes = read_fasta(commands.folder / "sequences.fa").codes
     report_network(result, partial(probabilities, model.predictor(), codes))
 
 

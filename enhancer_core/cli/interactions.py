@@ -126,7 +126,7 @@ def wiring(
     reach = wired.reach(architecture)
     say_alike(talk, loaded)
     targets = read_motifs(database) if database is not None else []
-    codes = read_sequences(sequences, length=architecture.length).codes
+    codes = read_fasta(sequences, length=architecture.length).codes
     pfms = filter_pfms(loaded, codes, threads=threads)
     if not pfms.any():
         raise MotifError(f"{sequences}: nothing in it activates a filter of {model}")

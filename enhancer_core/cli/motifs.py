@@ -291,7 +291,7 @@ def motifs(
     targets = read_motifs(database)
     pfms: NDArray[Any] = weight_ppms(loaded)
     if sequences is not None:
-        codes = read_sequences(sequences, length=loaded.length).codes
+        codes = read_fasta(sequences, length=loaded.length).codes
         pfms = filter_pfms(loaded, codes, threads=threads)
         if not pfms.any():
             raise MotifError(f"{sequences}: nothing in it activates a filter of {model}")

@@ -214,7 +214,7 @@ def mutagenesis(
     differentiate = _differentiator(model, device) if gradients else None
     scanners = [Scanner(motif) for motif in read_motifs(motifs)] if motifs is not None else []
     # All at once, so that bad input stops before there is output.
-    sequences = read_sequences(source, length=predictor.length)
+    sequences = read_fasta(source, length=predictor.length)
     make_folder(output)
     sections, hits = [], 0
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Arrays and a JSON header in one safetensors file: model files and the states of restarts.
+"""Arrays and a JSON header in one safetensors file: model files and interrupted runs.
 
 Nothing loaded is executed. The header has one key, so that its bytes do not depend on the order of
 a hash map, and holds a digest of the content, so that damage is noticed.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from enhancer_core.errors import ModelFileError
-from enhancer_core.io.files import check_regular, first_bytes, writing
+from enhancer_core.io.files import StrPath, check_regular, first_bytes, open_output
 
-FORMAT_VERSION = 3  # the newest that is read
+# The newest read. Each is written only for what releases that read those before cannot: 1 for a
+# network, 2 for an ensemble of one architecture, 3 for one of several.
+FORMAT_VERSION = 3
 
 _KEY = "enhancer_core"
 _WRONG_KIND = {
@@ -34,7 +35,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def write_arrays(
-    path: Path,
+    path: StrPath,
     arrays: Arrays,
     *,
     kind: str,
@@ -54,11 +55,11 @@ def write_arrays(
     header = {**content, "sha256": _digest(arrays, content)}
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     text = json.dumps(header, sort_keys=True, allow_nan=False)
-    with writing(path) as stream:
+    with open_output(path) as stream:
         stream.write(save(plain, metadata={_KEY: text}))
 
 
-def read_arrays(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def read_arrays(path: StrPath, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read what `write_arrays` wrote: arrays and record.
 
     Raises
@@ -93,7 +94,7 @@ def read_arrays(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict
     return arrays, record
 
 
-def _header(path: Path, text: str) -> dict[str, Any]:
+def _header(path: StrPath, text: str) -> dict[str, Any]:
     try:
         header: dict[str, Any] = json.loads(text)
         version = header["format_version"]

@@ -129,7 +129,7 @@ def _bcf_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise FileError(f"{path}: the BCF data is cut or damaged ({error})") from error
 
 
-def parse_record(where: str, line: bytes) -> Record:
+def parse_record(where: str, line: bytes) -> VcfRecord:
     """Read a line of a VCF; `where` names it in messages.
 
     Raises

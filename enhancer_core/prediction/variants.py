@@ -8,7 +8,7 @@ from typing import NamedTuple, cast
 
 from enhancer_core.errors import FileError
 from enhancer_core.io.genome import open_genome
-from enhancer_core.io.vcf import Record, open_vcf, parse_record
+from enhancer_core.io.vcf import VcfRecord, open_vcf, parse_record
 from enhancer_core.models.model import Model
 from enhancer_core.prediction.vcf import score_records
 
@@ -92,7 +92,7 @@ def score_variants(
     return scores
 
 
-def _records(variants: str | Path | Iterable[str]) -> Iterator[Record]:
+def _records(variants: str | Path | Iterable[str]) -> Iterator[VcfRecord]:
     if isinstance(variants, str | Path):
         with open_vcf(Path(variants)) as vcf:
             yield from vcf.records

@@ -11,7 +11,7 @@ import numpy as np
 from enhancer_core.dna.codes import CODE_OF_LETTER, N_CODE, Codes, decode
 from enhancer_core.errors import FileError, IntervalError
 from enhancer_core.io.genome import Genome
-from enhancer_core.io.vcf import Field, Record, why_unscorable
+from enhancer_core.io.vcf import Field, VcfRecord, why_unscorable
 from enhancer_core.models.ensemble import Predictor
 from enhancer_core.prediction.alleles import Edit, Fetch, normalise, windows
 from enhancer_core.prediction.scoring import effects
@@ -55,14 +55,14 @@ _SHOWN = 20  # letters of an allele in a message
 
 
 def annotate(
-    records: Iterable[Record],
+    records: Iterable[VcfRecord],
     predictor: Predictor,
     genome: Genome,
     *,
     skip_mismatch: bool = False,
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
-) -> Iterator[tuple[Record, Mapping[str, str]]]:
+) -> Iterator[tuple[VcfRecord, Mapping[str, str]]]:
     """Score every ALT of VCF records, and yield each record with the values of its INFO fields.
 
     Arguments and errors are those of `score_records`.
@@ -86,14 +86,14 @@ def annotate(
 
 
 def score_records(
-    records: Iterable[Record],
+    records: Iterable[VcfRecord],
     predictor: Predictor,
     genome: Genome,
     *,
     skip_mismatch: bool = False,
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
-) -> Iterator[tuple[Record, list[str | list[float]]]]:
+) -> Iterator[tuple[VcfRecord, list[str | list[float]]]]:
     """Score every ALT of VCF records.
 
     ALTs that spell no sequence (symbolic, breakends, `*`) and those equal to REF are not scored;
@@ -116,7 +116,7 @@ def score_records(
 
     Yields
     ------
-    tuple of Record and list
+    tuple of VcfRecord and list
         For each ALT the probabilities of the reference and of the alternative window, their
         difference, and the difference of the log odds, means of both strands; or why it has none.
 
@@ -200,7 +200,7 @@ def _chromosome(record: VcfRecord, genome: Genome) -> str:
     return chrom
 
 
-def _checked_reference(record: Record, genome: Genome, fetch: Fetch) -> Codes:
+def _checked_reference(record: VcfRecord, genome: Genome, fetch: Fetch) -> Codes:
     """Return the codes of REF, which must be what the genome has."""
     reference = _codes(record.reference)
     there = fetch(record.position, record.position + len(reference))

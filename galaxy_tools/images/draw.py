@@ -232,7 +232,7 @@ def wiring() -> list[str]:
 
 def mutated() -> str:
     """Draw a sequence of the tests by its model."""
-    record = read_sequences(DATA / "three.fa")
+    record = read_fasta(DATA / "three.fa")
     found = mutate(load_model(DATA / "model.safetensors").predictor(), record.codes[0])
     return str(mutation_plot("chr1:600-700", record.codes[0], found))
 

@@ -365,7 +365,7 @@ def test_an_ensemble_is_calibrated_recorded_and_used_as_one_model(
 
     assert cli("predict", here, inputs / "positives.fa", "-q", "-o", tmp_path / "p.tsv").status == 0
     probabilities = [float(value) for value in column(tmp_path / "p.tsv", "probability")]
-    codes = read_sequences(inputs / "positives.fa").codes
+    codes = read_fasta(inputs / "positives.fa").codes
     members = np.mean([predictor_of(each).logits(codes) for each in members_of(here)], axis=0)
     expected = 1 / (1 + np.exp(members[:, 0] - members[:, 1]))
     assert probabilities == pytest.approx(expected.tolist(), rel=1e-4)
