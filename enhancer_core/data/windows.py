@@ -188,8 +188,9 @@ def sample_background(  # noqa: PLR0913
         bare = genome.lengths.keys() - set(known_genes.chroms.tolist())
         if bare:
             notes.append(
-                f"{_source(genes)} has no gene on {len(bare):,} of {len(genome.lengths):,} chromosomes, {min(bare)} for"
-                " one: they count as free of genes; --regions leaves them out"
+                f"{_source(genes)} has no gene on {len(bare):,} of {len(genome.lengths):,}"
+                f" chromosomes, {min(bare)} for one: they count as free of genes; --regions leaves"
+                " them out"
             )
     rules = BackgroundRules(
         length=length, excluded=excluded, genes=known_genes, gene_distance=gene_distance
