@@ -146,7 +146,7 @@ def _sample(
     seed: int,
 ) -> tuple[SplitDataset, int]:
     """Draw as much of a mix as so many updates read, in as few epochs as it takes."""
-    half = TrainConfig().batch // 2
+    half = TrainConfig().batch_size // 2
     negatives = np.concatenate([rows[0]] * mix.background + [rows[k] for k in mix.shuffles])
     positives = np.tile(rows[-1], mix.copies)
     most = min(len(negatives), len(positives))
