@@ -121,7 +121,8 @@ def search(recipe: Search, context: Context) -> dict[str, Any]:
     best = left[0]
     run = Run(
         name=recipe.name, data=recipe.data, background=best.background, shuffles=best.shuffles,
-        network=recipe.network, restarts=recipe.restarts, epochs=recipe.epochs, tests=recipe.data,
+        network=recipe.network, tests=recipe.data,
+        config=TrainConfig(restarts=recipe.restarts, epochs=recipe.epochs),
     )  # fmt: skip
     winner = {"background": best.background, "shuffles": list(best.shuffles)}
     return {**execute(run, context), "winner": winner, "rounds": told}

@@ -299,7 +299,15 @@ def test_how_a_network_is_trained_is_recorded_with_it(
     cli: Run, inputs: Path, tmp_path: Path
 ) -> None:
     options = ["--shift", 5, "--flip", "--weight-decay", 0.01, "--ema", 0.9]
-    ran = cli(*training(inputs), *options, "--learning-rate-schedule", "cosine", "-q", "-o", tmp_path / "out")
+    ran = cli(
+        *training(inputs),
+        *options,
+        "--learning-rate-schedule",
+        "cosine",
+        "-q",
+        "-o",
+        tmp_path / "out",
+    )
     assert ran == Ran(0, "", "")
     config = load_model(tmp_path / "out").training["config"]
     expected = {

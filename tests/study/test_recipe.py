@@ -278,16 +278,23 @@ def test_a_test_is_data_or_data_against_shuffles() -> None:
 
 def test_a_tree_gives_its_leaves_in_order_and_their_distances() -> None:
     tree = read_newick("((human:1,chimp:2)apes:3,\n (mouse:4, rat:5):6):0.5;")
-    assert tree.leaves == ["human", "chimp", "mouse", "rat"]
-    assert tree.distances.tolist() == [
+    assert list(tree) == ["human", "chimp", "mouse", "rat"]
+    assert [list(row.values()) for row in tree.values()] == [
         [0, 3, 14, 15],
         [3, 0, 15, 16],
         [14, 15, 0, 9],
         [15, 16, 9, 0],
     ]
-    assert tree.nearest("rat", ["human", "chimp", "mouse"]) == ["mouse", "human", "chimp"]
-    with pytest.raises(RecipeError, match="'dog' is not in the tree"):
-        tree.index("dog")
+
+
+def test_the_nearest_data_are_those_of_the_tree(tmp_path: Path) -> None:
+    tree = 'tree = "(c:1,(a:2,b:3):4);"\n'
+    run = '[[run]]\nname = "r"\ndata = ["a", "b", "c"]\nover = "nearest"\nnearest = 2\n'
+    data = DATA.replace('simulate = "CEBPA"', 'set = "s"\nworld = "mouse"')
+    runs = read(tmp_path, tree + data + run).runs
+    assert [run.data for run in runs] == [("b", "c"), ("a", "c"), ("a", "b")]
+    with pytest.raises(RecipeError, match="'c' is not in the tree; its leaves are d, a, b"):
+        read(tmp_path, tree.replace("c:1", "d:1") + data + run)
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ OPTIONS: dict[str, Any] = {
     "flip": True,
     "mutate": 0.05,
     "weight_decay": 0.1,
-    "average": 0.9,
-    "schedule": "cosine",
+    "ema": 0.9,
+    "learning_rate_schedule": "cosine",
 }
 
 
