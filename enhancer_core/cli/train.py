@@ -299,7 +299,11 @@ def _describe_start(start: training.Start, architecture: models.Architecture) ->
 
 
 def _describe_split(split: data.SplitDataset) -> str:
-    parts = ((split.train, "to train on"), (split.validation, "to choose"), (split.test, "to test"))
+    parts = (
+        (split.train, "to learn from"),
+        (split.validation, "to choose"),
+        (split.test, "to test"),
+    )
     counts = ", ".join(
         f"{part.labels.sum():,} + {(~part.labels).sum():,} {what}" for part, what in parts
     )
