@@ -12,21 +12,8 @@ import click
 
 from enhancer_core import dna, interpretation, io, models, prediction, report
 from enhancer_core import motifs as motif_scanning
-from enhancer_core.cli.common import (
-    PATH,
-    Command,
-    Console,
-    FiniteRange,
-    device_option,
-    load_scorer,
-    markdown_option,
-    model_argument,
-    option,
-    output_option,
-    quiet_option,
-    resolve_device,
-    threads_option,
-)
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console, load_scorer, resolve_device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,23 +37,18 @@ _LONGEST_NAME = 100
 _SHOWN = 20  # sequences in a report, so that it can be read
 
 
-@click.command(cls=Command, short_help="Score the variants of a VCF: SNVs, indels, every ALT.")
-@model_argument
-@option(
-    "--genome", type=PATH, required=True, section="Data", help="FASTA of the variants' assembly."
-)
-@option(
-    "--vcf", type=PATH, required=True, section="Data", help="VCF, plain, gzip or bgzip, or BCF."
-)
-@option(
+@opt.command(short_help="Score the variants of a VCF: SNVs, indels, every ALT.")
+@opt.model
+@opt.path("--genome", required=True, help="FASTA of the variants' assembly.")
+@opt.path("--vcf", required=True, help="VCF, plain, gzip or bgzip, or BCF.")
+@opt.switch(
     "--skip-mismatch",
-    is_flag=True,
     help="Pass records that do not fit the genome through, with the reason, rather than stop.",
 )
-@threads_option
-@device_option
-@quiet_option
-@output_option("VCF; .vcf.gz is compressed with bgzip and indexed.")
+@opt.threads
+@opt.device
+@opt.quiet
+@opt.output("VCF; .vcf.gz is compressed with bgzip and indexed.")
 def variants(
     model: Path,
     genome: Path,
@@ -122,42 +104,39 @@ def variants(
     console.info(f"{records:,} records scored: {output}")
 
 
-@click.command(cls=Command, short_help="Score every single-base change of sequences, and draw it.")
-@model_argument
-@click.argument("source", metavar="IN.fa", type=PATH)
-@option(
-    "--gradients",
-    is_flag=True,
-    help="Compute gradients of the log odds too: gradients.tsv, and a second logo.",
+@opt.command(short_help="Score every single-base change of sequences, and draw it.")
+@opt.model
+@opt.path_argument("source", metavar="IN.fa")
+@opt.switch(
+    "--gradients", help="Compute gradients of the log odds too: gradients.tsv, and a second logo."
 )
-@option(
+@opt.path(
     "--motifs",
-    type=PATH,
     metavar="FILE",
     help="Mark where these motifs fit, and list it in hits.tsv; MEME, JASPAR, HOMER or .pfm.",
 )
-@option(
+@opt.option(
     "--motif-p",
-    type=FiniteRange(min=0, max=1, min_open=True),
+    type=opt.FiniteRange(min=0, max=1, min_open=True),
     metavar="P",
     default=1e-4,
     help="Largest p-value of a hit, as FIMO's: not corrected for places and motifs.",
 )
-@option(
+@opt.option(
     "--plots",
     type=click.IntRange(min=0),
     metavar="N",
     default=100,
     help="Sequences to draw, the first N; the table has all.",
 )
-@markdown_option(
+@opt.markdown(
     f"Write a report as Markdown too: report.md, with images of the first {_SHOWN} drawn in"
     " figures/."
 )
-@threads_option
-@device_option
-@quiet_option
-@output_option("Folder for effects.tsv, other tables asked for, and a plot, SVG, each.")
+@opt.threads
+@opt.device
+@opt.quiet
+@opt.output("Folder for effects.tsv, other tables asked for, and a plot, SVG, each.")
 def mutagenesis(
     model: Path,
     source: Path,
