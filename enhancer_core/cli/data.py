@@ -22,12 +22,7 @@ _BLOCK = 4_000_000  # letters shuffled at once: what bounds the memory of a long
 
 
 @opt.command()
-@opt.option(
-    "--motif",
-    metavar="MOTIF",
-    required=True,
-    help="CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several.",
-)
+@opt.motif(required=True)
 @opt.option(
     "--definition",
     type=click.Choice(["figure2", "literal"]),
@@ -100,9 +95,8 @@ def extract(
         windows = cut(opened.match(regions), length)
         limits = np.array([opened.lengths[chrom] for chrom in windows.chroms.tolist()])
         inside = (windows.starts >= 0) & (windows.ends <= limits)
-        backwards = {name: row for row, name in reversed(list(enumerate(windows.names())))}
         fresh = np.zeros(len(windows), np.bool_)
-        fresh[list(backwards.values())] = True
+        fresh[np.unique(windows.names(), return_index=True)[1]] = True
         kept = windows.take(inside & fresh)
         codes = opened.windows(kept)
     with_n = (codes == dna.N_CODE).any(axis=1)

@@ -31,11 +31,7 @@ _COLUMNS = (
 
 @opt.command(short_help="Test how well one motif separates positives from negatives.")
 @data_options
-@opt.option(
-    "--motif",
-    metavar="MOTIF",
-    help="CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several.",
-)
+@opt.motif()
 @opt.path(
     "--de-novo",
     metavar="FILE",

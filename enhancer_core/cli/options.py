@@ -174,7 +174,8 @@ def markdown(
 model = path_argument("model")
 positives = paths("--positives", required=True, help="FASTA files of positives.")
 negatives = paths("--negatives", required=True, help="FASTA files of negatives.")
-motif = option(
+motif = functools.partial(
+    option,
     "--motif",
     metavar="MOTIF",
     help="CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several.",

@@ -76,6 +76,7 @@ def variants(
           -o scored.vcf.gz
     """
     scorer = load_scorer(model, device)
+    prefix, fields = prediction.PREFIX, prediction.FIELDS
     records = skipped = 0
     with (
         io.open_genome(genome, note=console.info) as opened,
@@ -83,9 +84,7 @@ def variants(
         io.writing_vcf(output, longest=max(opened.lengths.values())) as write,
         console.progress("records scored", None) as advance,
     ):
-        write(
-            b"\n".join(io.header_with(source.header, prediction.PREFIX, prediction.FIELDS)) + b"\n"
-        )
+        write(b"\n".join(io.header_with(source.header, prefix, fields)) + b"\n")
         for record, info in prediction.annotate(
             io.in_order(source.records) if io.is_indexed(output) else source.records,
             scorer,
@@ -94,13 +93,11 @@ def variants(
             threads=threads,
             progress=advance,
         ):
-            write(io.line_with(record, prediction.PREFIX, info, prediction.FIELDS) + b"\n")
+            write(io.line_with(record, prefix, info, fields) + b"\n")
             records += 1
             skipped += "SKIP" in info
     if skipped:
-        console.info(
-            f"{skipped:,} records have ALTs that were not scored; {prediction.PREFIX}SKIP says why"
-        )
+        console.info(f"{skipped:,} records have ALTs that were not scored; {prefix}SKIP says why")
     console.info(f"{records:,} records scored: {output}")
 
 
@@ -172,11 +169,8 @@ def mutagenesis(
     """
     scorer = load_scorer(model, device)
     differentiate = _differentiator(model, device) if gradients else None
-    scanners = (
-        [motif_scanning.Scanner(motif) for motif in io.read_motifs(motifs)]
-        if motifs is not None
-        else []
-    )
+    known = [] if motifs is None else io.read_motifs(motifs)
+    scanners = [motif_scanning.Scanner(motif) for motif in known]
     # All at once, so that bad input stops before there is output.
     sequences = io.read_sequences(source, length=scorer.architecture.length)
     io.make_folder(output)
@@ -250,20 +244,16 @@ def _slope_lines(
     for position, (code, values, own) in enumerate(
         zip(codes.tolist(), slopes.T.tolist(), contributions.tolist(), strict=True)
     ):
-        numbers = "\t".join(f"{value:.6g}" for value in (own, *values))
-        yield f"{name}\t{position}\t{dna.ALPHABET[code]}\t{numbers}\n".encode()
+        yield _line(name, position, dna.ALPHABET[code], own, *values)
 
 
 def _hit_lines(
     name: str, hits: Sequence[motif_scanning.Hit], added: NDArray[np.float64]
 ) -> Iterator[bytes]:
     for hit in hits:
-        motif, strand = hit.motif, "+" if hit.strand > 0 else "-"
-        adds = added[hit.start : hit.end].sum()
-        yield (
-            f"{name}\t{motif.name}\t{motif.alias or 'NA'}\t{hit.start}\t{hit.end}\t{strand}"
-            f"\t{hit.score:.6g}\t{hit.p:.6g}\t{adds:.6g}\n"
-        ).encode()
+        names, strand = (hit.motif.name, hit.motif.alias or "NA"), "+" if hit.strand > 0 else "-"
+        adds = float(added[hit.start : hit.end].sum())
+        yield _line(name, *names, hit.start, hit.end, strand, float(hit.score), float(hit.p), adds)
 
 
 def _effect_lines(name: str, mutations: prediction.Mutations) -> Iterator[bytes]:
@@ -272,9 +262,11 @@ def _effect_lines(name: str, mutations: prediction.Mutations) -> Iterator[bytes]
         mutations.positions, mutations.references, mutations.alternatives,
         effects.reference, effects.alternative, effects.difference, effects.logit,
     )  # fmt: skip
-    for position, reference, alternative, *values in zip(
-        *(column.tolist() for column in columns), strict=True
-    ):
-        numbers = "\t".join(f"{value:.6g}" for value in values)
-        bases = f"{dna.ALPHABET[reference]}\t{dna.ALPHABET[alternative]}"
-        yield f"{name}\t{position}\t{bases}\t{numbers}\n".encode()
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    for position, reference, alternative, *values in rows:
+        yield _line(name, position, dna.ALPHABET[reference], dna.ALPHABET[alternative], *values)
+
+
+def _line(*values: object) -> bytes:
+    cells = (f"{value:.6g}" if isinstance(value, float) else str(value) for value in values)
+    return ("\t".join(cells) + "\n").encode()
