@@ -109,27 +109,24 @@ class Command(click.Command):
         return super().parse_args(ctx, spelled)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the parameters, and `--help-all` where there are advanced ones."""
-        params = super().get_params(ctx)
-        if any(getattr(param, "advanced", False) for param in params):
-            return [*params, _HELP_ALL]
-        return params
+        """Return the parameters, with `--help-all`."""
+        return [*super().get_params(ctx), _HELP_ALL]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options by their sections."""
         rows: dict[str, list[tuple[str, str]]] = {}
-        named: list[str] = []
-        for param in self.get_params(ctx):
-            if getattr(param, "advanced", False) and not ctx.meta.get(_ALL):
-                named.append(param.opts[0])
-            elif record := param.get_help_record(ctx):
+        params = self.get_params(ctx)
+        advanced = [param for param in params if getattr(param, "advanced", False)]
+        hidden = [] if ctx.meta.get(_ALL) else advanced
+        for param in params if advanced else params[:-1]:
+            if param not in hidden and (record := param.get_help_record(ctx)):
                 rows.setdefault(getattr(param, "section", "Help"), []).append(record)
         for section in sorted(rows, key=SECTIONS.index):
             with formatter.section(section):
                 formatter.write_dl(rows[section])
-        if named:
+        if hidden:
             with formatter.section("More, explained by --help-all"):
-                formatter.write_text(", ".join(named))
+                formatter.write_text(", ".join(param.opts[0] for param in hidden))
 
 
 command = functools.partial(click.command, cls=Command)
