@@ -30,7 +30,7 @@ _COLUMNS = (
 _SHUFFLED_K = 2
 
 
-@opt.command(short_help="Test which pairs of motifs a network combines, and how they stand.")
+@opt.command(short_help="Test which motifs a network combines, and their arrangement.")
 @opt.model
 @opt.path(
     "--sequences",

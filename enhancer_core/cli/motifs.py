@@ -35,6 +35,7 @@ _COLUMNS = (
 @opt.path(
     "--de-novo",
     metavar="FILE",
+    section="Output",
     help="Search for a motif in the training part instead, and write it here, in MEME's form.",
 )
 @opt.option(

@@ -115,7 +115,7 @@ class Command(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options by their sections."""
         rows: dict[str, list[tuple[str, str]]] = {}
-        params = self.get_params(ctx)
+        params = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
         advanced = [param for param in params if getattr(param, "advanced", False)]
         hidden = [] if ctx.meta.get(_ALL) else advanced
         for param in params if advanced else params[:-1]:

@@ -21,7 +21,7 @@ _UNFINISHED = "restarts"  # the folder in the output folder where a run in progr
 
 
 def _config_option(field: Field[Any]) -> opt.Decorator:
-    """Make the opt.option of a field of `TrainConfig`."""
+    """Make the option of a field of `TrainConfig`."""
     declared: TrainOption = field.metadata["option"]
     flag = f"--{field.name.replace('_', '-')}"
     kind: click.ParamType[Any] | None = None
