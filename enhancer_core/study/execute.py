@@ -164,7 +164,7 @@ def _record(run: Run, result: Mapping[str, Any], context: Context) -> dict[str, 
     """Say in a model's file how it was trained, and how it did on the first of the run's tests."""
     record = {
         "enhancer_core": __version__, "network": run.network, "seed": context.seed,
-        "config": replace(run.config(), epochs=result["epochs"]).to_dict(),
+        "config": replace(run.config, epochs=result["epochs"]).to_dict(),
         "run": run.name, "restarts": result["restarts"],
         "test": _figures(result, run.tests[0]),
     }  # fmt: skip
@@ -187,8 +187,8 @@ def _states(context: Context) -> Path:
 def _network(run: Run, task: Task, context: Context) -> tuple[Model, dict[str, Any]]:
     learn = task.learn
     n_train = len(learn.train)
-    config = run.config()
-    a_pass = -(-n_train // config.batch)
+    config = run.config
+    a_pass = -(-n_train // config.batch_size)
     if run.updates_of:
         wanted_updates = context.needed[run.updates_of]["updates"]
         config = replace(config, epochs=max(1, round(wanted_updates / a_pass)))
@@ -234,7 +234,7 @@ def _start(
         return architecture, plant(donors, architecture)
     if motifs:
         return architecture, plant_most(
-            motifs, architecture, data=learn if run.regressions else None
+            motifs, architecture, data=learn if run.config.regressions else None
         )[0]
     if run.initial:
         return architecture, start_from(_model_of(run.initial, context), architecture)

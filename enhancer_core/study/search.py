@@ -121,7 +121,8 @@ def search(recipe: Search, context: Context) -> dict[str, Any]:
     best = left[0]
     run = Run(
         name=recipe.name, data=recipe.data, background=best.background, shuffles=best.shuffles,
-        network=recipe.network, restarts=recipe.restarts, epochs=recipe.epochs, tests=recipe.data,
+        network=recipe.network, tests=recipe.data,
+        config=TrainConfig(restarts=recipe.restarts, epochs=recipe.epochs),
     )  # fmt: skip
     winner = {"background": best.background, "shuffles": list(best.shuffles)}
     return {**execute(run, context), "winner": winner, "rounds": told}
@@ -146,7 +147,7 @@ def _sample(
     seed: int,
 ) -> tuple[SplitDataset, int]:
     """Draw as much of a mix as so many updates read, in as few epochs as it takes."""
-    half = TrainConfig().batch // 2
+    half = TrainConfig().batch_size // 2
     negatives = np.concatenate([rows[0]] * mix.background + [rows[k] for k in mix.shuffles])
     positives = np.tile(rows[-1], mix.copies)
     most = min(len(negatives), len(positives))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from enhancer_core.study.recipe import Part, Recipe, Study, spelled, split_test
+from enhancer_core.study.recipe import Recipe, ReportSection, Study, spelled, split_test
 from enhancer_core.study.schema import RecipeError
 
 
@@ -59,7 +59,7 @@ def _cut(recipe: Recipe, names: Sequence[str]) -> Recipe:
     )
 
 
-def _section(part: Part, recipe: Recipe, kept: set[str]) -> Part | None:
+def _section(part: ReportSection, recipe: Recipe, kept: set[str]) -> ReportSection | None:
     """Give what is left of a section, if anything is."""
     named = [one for name in part.runs for one in recipe.members(name)]
     if kept.issuperset(named):

@@ -26,7 +26,7 @@ from enhancer_core.models.regression import Regression, fit_best_hits, fit_k_mer
 from enhancer_core.models.transfer import Planted, start_from
 from enhancer_core.motifs.motif import Motif
 from enhancer_core.prediction.sequences import log_odds, probabilities
-from enhancer_core.training.config import TrainConfig, protocol
+from enhancer_core.training.config import TrainConfig, default_config
 from enhancer_core.training.ensemble import Part, weighed
 from enhancer_core.training.gpu import group_size, train_together
 from enhancer_core.training.restart import Check, Restart, State, Task, fingerprint, judged, visits
@@ -120,7 +120,7 @@ def train(  # noqa: PLR0913
     if isinstance(network, str):
         network = named_architecture(network, length=data.dataset.codes.shape[1])
     if config is None:
-        config = protocol(name)
+        config = default_config(name)
     with progress_bar("epochs trained", config.restarts * config.epochs) as advance:
         epochs = dict.fromkeys(range(config.restarts), 0)
 
@@ -237,7 +237,7 @@ def _train_alone(task: Task, index: int) -> State:
         task.architecture,
         state.arrays["parameters"],
         weight_decay=config.weight_decay,
-        average=config.average,
+        average=config.ema,
     )
     learner.restore(state.arrays, steps=state.steps)
     while not state.done:

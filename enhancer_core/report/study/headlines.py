@@ -8,13 +8,13 @@ from enhancer_core.report import plots
 from enhancer_core.report.page import Highlight
 from enhancer_core.report.study import text
 from enhancer_core.report.study.matrix import gains_of
-from enhancer_core.report.study.parts import runs_of, test_of, tests_of
+from enhancer_core.report.study.parts import test_of, tests_of
 from enhancer_core.report.text import interval, signed, signed_interval
-from enhancer_core.study.recipe import Part, Recipe, Run, Study
+from enhancer_core.study.recipe import Recipe, ReportSection, Run, Study, runs_of
 from enhancer_core.study.results import Result, auc, difference, mean
 
 
-def highlight(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Highlight:
+def highlight(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Highlight:
     """Give a section's main figure.
 
     Of a matrix that is the gain of its last runs over one alone; of motifs the least similarity; of

@@ -9,19 +9,27 @@ import numpy as np
 from enhancer_core.metrics import Estimate
 from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import charts, text
-from enhancer_core.report.study.parts import cell, figure_id, runs_of, tests_of, text_of
+from enhancer_core.report.study.parts import cell, figure_id, tests_of, text_of
 from enhancer_core.report.text import with_interval
 from enhancer_core.study.newick import read_newick
-from enhancer_core.study.recipe import Part, Recipe, Run, Search
+from enhancer_core.study.recipe import (
+    Recipe,
+    ReportSection,
+    Run,
+    Search,
+    groups_of,
+    runs_of,
+    single_data_runs,
+)
 from enhancer_core.study.results import Result, auc, difference, mean
 
 
-def matrix_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def matrix_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Show who learned from whom does how on whom, in the order of the tree."""
     runs = runs_of(part, recipe)
     tests = tests_of(part, runs, results)
     if recipe.tree:
-        leaves = read_newick(recipe.tree).leaves
+        leaves = list(read_newick(recipe.tree))
         tests = sorted(tests, key=lambda test: _place(test, leaves))
         order = list(part.runs)
         runs = sorted(runs, key=lambda run: (_group(run, order), _place(run.name, leaves)))
@@ -58,7 +66,7 @@ def matrix_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
 
 
 def gains_of(
-    part: Part, recipe: Recipe, results: Mapping[str, Result]
+    part: ReportSection, recipe: Recipe, results: Mapping[str, Result]
 ) -> dict[str, list[Estimate]]:
     """Give what each group of runs gains, on every test, over the test's own species alone.
 
@@ -70,7 +78,7 @@ def gains_of(
         By the group's name in the report; empty where not every test has a run of its own.
     """
     base, *others = groups_of(part, recipe).values()
-    own = alone(base)
+    own = single_data_runs(base)
     tests = tests_of(part, runs_of(part, recipe), results)
     if not all(test in own for test in tests):
         return {}
@@ -84,9 +92,9 @@ def gains_of(
     return found
 
 
-def _said(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> list[str]:
+def _said(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> list[str]:
     gains = {name: mean(each) for name, each in gains_of(part, recipe, results).items()}
-    own = alone(next(iter(groups_of(part, recipe).values())))
+    own = single_data_runs(next(iter(groups_of(part, recipe).values())))
     tests = tests_of(part, runs_of(part, recipe), results)
     if not all(test in own for test in tests):
         return []
@@ -103,20 +111,6 @@ def _said(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> list[str
         name, gain = list(gains.items())[-1]
         said.append(text.gain_reached(name, gain, part.least))
     return said
-
-
-def groups_of(part: Part, recipe: Recipe) -> dict[str, list[Run]]:
-    """Give the runs of a section, searches left out, by the run of the recipe they came of."""
-    groups: dict[str, list[Run]] = {}
-    for run in runs_of(part, recipe):
-        if isinstance(run, Run):
-            groups.setdefault(run.group or run.name, []).append(run)
-    return groups
-
-
-def alone(runs: Sequence[Run]) -> dict[str, Run]:
-    """Give the runs on one data set alone, by its name."""
-    return {run.data[0]: run for run in runs if len(run.data) == 1}
 
 
 def _place(name: str, leaves: Sequence[str]) -> int:

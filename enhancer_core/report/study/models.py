@@ -10,16 +10,16 @@ from enhancer_core.metrics import Estimate
 from enhancer_core.report import plots
 from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import charts, text
-from enhancer_core.report.study.parts import figure_id, runs_of, test_of, tests_of, text_of
+from enhancer_core.report.study.parts import figure_id, test_of, tests_of, text_of
 from enhancer_core.report.text import interval, signed, signed_interval
-from enhancer_core.study.recipe import Part, Recipe, Run, Search
+from enhancer_core.study.recipe import Recipe, ReportSection, Run, Search, runs_of
 from enhancer_core.study.results import Result, auc, difference, mean, roc_points
 
 _LEGEND = "A dot and its 95 % interval for each model"
 _DIAMOND = "; a diamond is the paper's figure, on its own data"
 
 
-def models_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def models_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Set models side by side on one test, or on the mean of several."""
     runs = runs_of(part, recipe)
     tests = tests_of(part, runs, results)
@@ -145,7 +145,7 @@ def _draws_curves(runs: Sequence[Run | Search], tests: Sequence[str]) -> bool:
 
 
 def _curves(
-    part: Part,
+    part: ReportSection,
     recipe: Recipe,
     runs: Sequence[Run | Search],
     test: str,
@@ -164,7 +164,7 @@ def _curves(
     )
 
 
-def each_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def each_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Show each run on a test of its own, beside the first run that has the same one."""
     runs = runs_of(part, recipe)
     first: dict[str, Run | Search] = {}

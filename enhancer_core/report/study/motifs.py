@@ -14,8 +14,8 @@ from enhancer_core.report import plots
 from enhancer_core.report.motifs import pair_logo
 from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import text
-from enhancer_core.report.study.parts import runs_of, text_of
-from enhancer_core.study.recipe import Part, Recipe, Run, Search
+from enhancer_core.report.study.parts import text_of
+from enhancer_core.study.recipe import Recipe, ReportSection, Run, Search, runs_of
 from enhancer_core.study.results import Result
 
 _NAMED, _DRAWN = 6, 4  # motifs of a network, at most, in words and as logos
@@ -29,7 +29,7 @@ _CHANCE = (
 )
 
 
-def motifs_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def motifs_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Show the filter most like each motif that was looked for."""
     rows, drawn, found = [], [], []
     for run in runs_of(part, recipe):
@@ -59,7 +59,7 @@ def motifs_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
     )
 
 
-def filters_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def filters_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Show what filters match of all motifs of the database, the surest filter of each."""
     said, rows, drawn = [], [], []
     for run in runs_of(part, recipe):
@@ -95,7 +95,10 @@ def filters_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -
 
 
 def _said(
-    part: Part, found: Sequence[tuple[Run | Search, str, Mapping[str, Any]]], *, judged: bool
+    part: ReportSection,
+    found: Sequence[tuple[Run | Search, str, Mapping[str, Any]]],
+    *,
+    judged: bool,
 ) -> list[str]:
     """Say how many reach what is asked for, and how many are most like what was looked for."""
     said = []
@@ -127,7 +130,7 @@ def _said(
     return said
 
 
-def _is_sure(best: Mapping[str, Any], part: Part) -> bool:
+def _is_sure(best: Mapping[str, Any], part: ReportSection) -> bool:
     """Say whether q is known, and below the most allowed."""
     q = best.get("q")
     return q is not None and bool(q < part.most_q)

@@ -8,18 +8,13 @@ from markupsafe import Markup
 
 from enhancer_core.metrics import Estimate
 from enhancer_core.report.text import interval
-from enhancer_core.study.recipe import Part, Recipe, Run, Search
+from enhancer_core.study.recipe import Recipe, ReportSection, Run, Search
 from enhancer_core.study.results import Result
 
 
-def runs_of(part: Part, recipe: Recipe) -> list[Run | Search]:
-    """Give the runs of a section, in its order."""
-    by_name = {each.name: each for each in recipe.steps}
-    names = dict.fromkeys(one for name in part.runs for one in recipe.members(name))
-    return [by_name[name] for name in names]
-
-
-def tests_of(part: Part, runs: Sequence[Run | Search], results: Mapping[str, Result]) -> list[str]:
+def tests_of(
+    part: ReportSection, runs: Sequence[Run | Search], results: Mapping[str, Result]
+) -> list[str]:
     """Give the tests of a section: those that it names, or that its runs have in common."""
     if part.tests:
         return list(part.tests)
@@ -27,13 +22,13 @@ def tests_of(part: Part, runs: Sequence[Run | Search], results: Mapping[str, Res
     return [test for test in first if all(test in other for other in others)]
 
 
-def test_of(part: Part, run: Run | Search, results: Mapping[str, Result]) -> str:
+def test_of(part: ReportSection, run: Run | Search, results: Mapping[str, Result]) -> str:
     """Give the test of a run that has one of its own: the first of the section's, or of its own."""
     tests: Mapping[str, object] = results[run.name]["tests"]
     return next(test for test in tests if test in part.tests or not part.tests)
 
 
-def text_of(part: Part, *more: str) -> list[str]:
+def text_of(part: ReportSection, *more: str) -> list[str]:
     """Give a section's paragraphs: what is asked, what the paper found, what came out."""
     paper = [f"The paper: {part.paper}"] if part.paper else []
     return [*filter(None, [part.text, *paper, *more])]
@@ -44,6 +39,6 @@ def cell(value: Estimate) -> Markup:
     return Markup("{:.3f}<br><small>{}</small>").format(value.value, interval(value))
 
 
-def figure_id(recipe: Recipe, part: Part) -> str:
+def figure_id(recipe: Recipe, part: ReportSection) -> str:
     """Name a figure in the page."""
     return f"{recipe.name}-{recipe.sections.index(part)}"
