@@ -284,6 +284,7 @@ def train(
     from enhancer_core.models.architecture import named_architecture, widened
     from enhancer_core.training.experiment import Experiment, input_files, run, write_outcome
     from enhancer_core.training.restart import Check, discard_states
+    from enhancer_core.training.warm_start import first_weights
 
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
         raise click.UsageError("--plant, --plant-motifs and --initial exclude each other")
@@ -308,9 +309,9 @@ def train(
     )
     architecture = named_architecture(network, length=data.dataset.codes.shape[1])
     architecture = widened(architecture, widen, first=first_filters)
-    architecture, start = _start(
-        architecture, plant=plant, plant_motifs=plant_motifs, initial=initial, share=plant_share,
-        data=data if config.regressions else None,
+    architecture, start = first_weights(
+        architecture, networks=plant, motifs=plant_motifs or (), initial=initial,
+        share=plant_share, data=data if config.regressions else None,
     )  # fmt: skip
     experiment = Experiment(
         data=data,
@@ -376,25 +377,6 @@ def _config(network: str) -> TrainConfig:
     if "restarts" in given and "ensemble" not in given:
         given["ensemble"] = min(config.ensemble, given["restarts"])
     return replace(config, **given)
-
-
-def _start(
-    architecture: Architecture,
-    *,
-    plant: tuple[Path, ...],
-    plant_motifs: Path | None,
-    initial: Path | None,
-    share: float,
-    data: SplitDataset | None,
-) -> tuple[Architecture, Start | None]:
-    """Give the network, which donors may widen, and what its first weights are."""
-    from enhancer_core.training.warm_start import from_model, from_motifs, from_networks
-
-    if plant:
-        return from_networks(plant, architecture, share=share)
-    if plant_motifs is not None:
-        return architecture, from_motifs(plant_motifs, architecture, share=share, data=data)
-    return architecture, None if initial is None else from_model(initial, architecture)
 
 
 def _describe_start(start: Start, architecture: Architecture) -> str:
