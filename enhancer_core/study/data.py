@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,13 +136,13 @@ def _load_set(members: Sequence[Data], folder: Path, seed: int) -> dict[str, Spl
 def _check_classes(name: str, data: SplitDataset) -> None:
     """Raise unless each part has all classes of the whole."""
     labels = data.dataset.labels
-    for label, kind in ((True, "positive"), (False, "background sequence")):
-        for part, part_name in enumerate(PARTS):
-            if (labels == label).any() and not ((labels == label) & (data.parts == part)).any():
-                raise DatasetError(
-                    f"data '{name}': the {part_name} part has no {kind}; too many sequences are"
-                    " linked, or there are too few"
-                )
+    for part, label in product(range(len(PARTS)), np.unique(labels)):
+        if not ((data.parts == part) & (labels == label)).any():
+            raise DatasetError(
+                f"data '{name}': the {PARTS[part]} part has no"
+                f" {'positive' if label else 'background sequence'}; too many sequences are linked,"
+                " or there are too few"
+            )
 
 
 def _read(data: Data, folder: Path, seed: int) -> Dataset:

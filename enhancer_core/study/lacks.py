@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeGuard
 
-from enhancer_core.report.study.matrix import alone, groups_of
-from enhancer_core.report.study.parts import runs_of
-from enhancer_core.study.recipe import Part, Recipe, Run, Search, spelled, split_test
+from enhancer_core.study.recipe import (
+    Part,
+    Recipe,
+    Run,
+    Search,
+    groups_of,
+    runs_of,
+    single_data_runs,
+    spelled,
+    split_test,
+)
 
 _OF_FOLDS = ("models", "motifs", "filters")  # sections that can show what was done on folds
 
@@ -71,7 +79,7 @@ def _no_gain(section: Part, recipe: Recipe, runs: Sequence[Run | Search]) -> str
     if not groups:
         return "its runs are searches alone"
     if section.headline or section.least is not None:
-        own = alone(groups[0])
+        own = single_data_runs(groups[0])
         missing = [test for test in _common(section, runs) if test not in own]
         if len(groups) < 2 or missing:
             return (

@@ -342,3 +342,24 @@ def settings(each: Data | Run | Search) -> dict[str, Any]:
         for field in fields(each)
         if field.name not in shown and getattr(each, field.name) != field.default
     }
+
+
+def runs_of(section: Part, recipe: Recipe) -> list[Run | Search]:
+    """Return the runs of a section, in its order."""
+    by_name = {step.name: step for step in recipe.steps}
+    names = dict.fromkeys(member for name in section.runs for member in recipe.members(name))
+    return [by_name[name] for name in names]
+
+
+def groups_of(section: Part, recipe: Recipe) -> dict[str, list[Run]]:
+    """Return the runs of a section, without searches, by the run of the recipe they came from."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs_of(section, recipe):
+        if isinstance(run, Run):
+            groups.setdefault(run.group or run.name, []).append(run)
+    return groups
+
+
+def single_data_runs(runs: Sequence[Run]) -> dict[str, Run]:
+    """Return the runs that learn from one data set only, by its name."""
+    return {run.data[0]: run for run in runs if len(run.data) == 1}

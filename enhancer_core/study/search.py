@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, combinations, product, repeat
 from typing import Any
@@ -86,12 +86,12 @@ def search(recipe: Search, context: Context) -> dict[str, Any]:
         sources = concatenate(
             [learn, *[shuffled(parents, k=k, seed=context.seed) for k in sorted(recipe.ks)]]
         )
-    rows = _rows(learn, sorted(recipe.ks))
+    kinds = _kinds(learn, sorted(recipe.ks))
 
     def validation_auc(mix: Mix, updates: int) -> float:
         with context.cores:
             context.check_stop()
-            sample, epochs = _sample(sources, rows, mix, updates=updates, seed=context.seed)
+            sample, epochs = _sample(sources, kinds, mix, updates=updates, seed=context.seed)
             trained = train(
                 concatenate([sample, validation]),
                 named_architecture(recipe.network, length=sample.dataset.codes.shape[1]),
@@ -107,8 +107,8 @@ def search(recipe: Search, context: Context) -> dict[str, Any]:
             aucs = pool.map(validation_auc, mixes[:size], repeat(updates))
             ranked = sorted(zip(mixes, aucs, strict=False), key=lambda pair: -pair[1])
         mixes = [mix for mix, _ in ranked]
-        rows_of_round = [[mix.background, list(mix.shuffles), round(auc, 6)] for mix, auc in ranked]
-        history.append({"updates": updates, "candidates": rows_of_round})
+        rows = [[mix.background, list(mix.shuffles), round(auc, 6)] for mix, auc in ranked]
+        history.append({"updates": updates, "candidates": rows})
     best = mixes[0]
     run = Run(
         name=recipe.name, data=recipe.data, background=best.background, shuffles=best.shuffles,
@@ -118,33 +118,24 @@ def search(recipe: Search, context: Context) -> dict[str, Any]:
     return {**execute(run, context), "winner": winner, "rounds": history}
 
 
-def _rows(learn: SplitDataset, ks: list[int]) -> Mapping[int, NDArray[np.int64]]:
-    """Return the rows of the positives (-1), the background (0) and each k's shuffles."""
+def _kinds(learn: SplitDataset, ks: list[int]) -> NDArray[np.int64]:
+    """Mark positives by -1, background by 0 and the shuffles that follow `learn` by their k."""
     labels = learn.dataset.labels
-    n = int(labels.sum())
-    shuffles = len(labels) + np.arange(len(ks) * n).reshape(len(ks), n)
-    return {
-        -1: np.flatnonzero(labels),
-        0: np.flatnonzero(~labels),
-        **dict(zip(ks, shuffles, strict=True)),
-    }
+    return np.concatenate([np.where(labels, -1, 0), np.repeat(ks, labels.sum()).astype(np.int64)])
 
 
 def _sample(
-    sources: SplitDataset,
-    rows: Mapping[int, NDArray[np.int64]],
-    mix: Mix,
-    *,
-    updates: int,
-    seed: int,
+    sources: SplitDataset, kinds: NDArray[np.int64], mix: Mix, *, updates: int, seed: int
 ) -> tuple[SplitDataset, int]:
     """Draw as much of a mix as these updates read, in as few epochs as possible."""
     half = TrainConfig().batch // 2
-    negatives = np.concatenate([rows[0]] * mix.background + [rows[k] for k in mix.shuffles])
-    positives = np.tile(rows[-1], mix.copies)
+    positives, background = (np.flatnonzero(kinds == kind) for kind in (-1, 0))
+    shuffles = [np.flatnonzero(kinds == k) for k in mix.shuffles]
+    negatives = np.concatenate([background] * mix.background + shuffles)
+    positives = np.tile(positives, mix.copies)
     most = min(len(negatives), len(positives))
     epochs = -(-updates * half // most)
     size = min(most, updates * half // epochs)
     rng = np.random.default_rng((_SAMPLE, seed))
-    drawn = [rng.choice(kind, size=size, replace=False) for kind in (positives, negatives)]
+    drawn = [rng.choice(rows, size=size, replace=False) for rows in (positives, negatives)]
     return take(sources, np.concatenate(drawn)), epochs

@@ -47,14 +47,13 @@ def _cut(recipe: Recipe, names: Sequence[str]) -> Recipe:
         if run.name in selected
     )
     searches = tuple(search for search in recipe.searches if search.name in selected)
-    used = {name for step in (*runs, *searches) for name in step.data}
+    cut = replace(recipe, runs=runs, searches=searches)
+    used = {name for step in cut.steps for name in step.data}
     used |= {split_test(test)[0] for run in runs for test in run.tests}
     sets = {data.set_name for data in recipe.data if data.name in used}
     sections = (_section(section, recipe, selected) for section in recipe.sections)
     return replace(
-        recipe,
-        runs=runs,
-        searches=searches,
+        cut,
         data=tuple(data for data in recipe.data if data.set_name in sets),
         sections=tuple(section for section in sections if section is not None),
     )
