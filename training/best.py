@@ -37,7 +37,7 @@ from enhancer_core.models.architecture import named_architecture
 from enhancer_core.models.model import Model, load_model, save_model
 from enhancer_core.models.regression import fit_best_hits, fit_k_mers
 from enhancer_core.prediction.sequences import log_odds
-from enhancer_core.training.config import protocol
+from enhancer_core.training.config import default_config
 from enhancer_core.training.ensemble import weighed
 from enhancer_core.training.trainer import train
 from enhancer_core.training.warm_start import from_motifs
@@ -101,7 +101,7 @@ def network(
 ) -> Scores:
     """Score the test part with networks trained by their protocol, which stay in a file."""
     if not file.exists():
-        config = replace(protocol(name), regressions=False)
+        config = replace(default_config(name), regressions=False)
         if config.restarts > RESTARTS:
             config = replace(config, restarts=RESTARTS)
         architecture = named_architecture(name, length=data.dataset.codes.shape[1])

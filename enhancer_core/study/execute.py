@@ -167,7 +167,7 @@ def _record(run: Run, result: Result, context: Context) -> dict[str, Any]:
     """Describe, for a model's file, its training and its first test, beside its baseline's."""
     record = {
         "enhancer_core": __version__, "network": run.network, "seed": context.seed,
-        "config": replace(run.config(), epochs=result["epochs"]).to_dict(),
+        "config": replace(run.config, epochs=result["epochs"]).to_dict(),
         "run": run.name, "restarts": result["restarts"],
         "test": _figures(result, run.tests[0]),
     }  # fmt: skip
@@ -188,8 +188,8 @@ def _states(context: Context) -> Path:
 
 
 def _train(run: Run, data: RunData, context: Context) -> tuple[Network | Ensemble, dict[str, Any]]:
-    learn, config = data.learn, run.config()
-    per_epoch = -(-len(learn.train) // config.batch)
+    learn, config = data.learn, run.config
+    per_epoch = -(-len(learn.train) // config.batch_size)
     if run.updates_of:
         updates = context.needed[run.updates_of]["updates"]
         config = replace(config, epochs=max(1, round(updates / per_epoch)))
@@ -205,7 +205,7 @@ def _train(run: Run, data: RunData, context: Context) -> tuple[Network | Ensembl
             for motif in ([read_motif(spec)] if ":" in spec else read_motifs(Path(spec)))
         ],
         initial=_folder_of(run.initial, context) if run.initial else None,
-        data=learn if run.regressions else None,
+        data=learn if run.config.regressions else None,
     )
     states = _states(context)
     for other in context.folder.glob("restarts-*"):

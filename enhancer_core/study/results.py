@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_curve
 
 from enhancer_core.metrics import CURVE_POINTS, Estimate, auc_difference
-from enhancer_core.study.recipe import Part, Run, Search
+from enhancer_core.study.recipe import ReportSection, Run, Search
 
 Result = Mapping[str, Any]
 
@@ -20,7 +20,9 @@ CHANCE_AT_MOST, PAPER_K = 0.55, 4  # AUC
 _Z = 1.959964  # of 95 % of a normal distribution
 
 
-def tests_of(part: Part, runs: Sequence[Run | Search], results: Mapping[str, Result]) -> list[str]:
+def tests_of(
+    part: ReportSection, runs: Sequence[Run | Search], results: Mapping[str, Result]
+) -> list[str]:
     """List the tests of a section: those that it names, or that its runs have in common."""
     if part.tests:
         return list(part.tests)
@@ -28,7 +30,7 @@ def tests_of(part: Part, runs: Sequence[Run | Search], results: Mapping[str, Res
     return [test for test in first if all(test in other for other in others)]
 
 
-def test_of(part: Part, run: Run | Search, results: Mapping[str, Result]) -> str:
+def test_of(part: ReportSection, run: Run | Search, results: Mapping[str, Result]) -> str:
     """Return a run's own test: its first, or its first of those that the section names."""
     tests: Mapping[str, object] = results[run.name]["tests"]
     return next(test for test in tests if test in part.tests or not part.tests)

@@ -112,7 +112,8 @@ def search(recipe: Search, context: Context) -> dict[str, Any]:
     best = mixes[0]
     run = Run(
         name=recipe.name, data=recipe.data, background=best.background, shuffles=best.shuffles,
-        network=recipe.network, restarts=recipe.restarts, epochs=recipe.epochs, tests=recipe.data,
+        network=recipe.network, tests=recipe.data,
+        config=TrainConfig(restarts=recipe.restarts, epochs=recipe.epochs),
     )  # fmt: skip
     winner = {"background": best.background, "shuffles": list(best.shuffles)}
     return {**execute(run, context), "winner": winner, "rounds": history}
@@ -128,7 +129,7 @@ def _sample(
     sources: SplitDataset, kinds: NDArray[np.int64], mix: Mix, *, updates: int, seed: int
 ) -> tuple[SplitDataset, int]:
     """Draw as much of a mix as these updates read, in as few epochs as possible."""
-    half = TrainConfig().batch // 2
+    half = TrainConfig().batch_size // 2
     positives, background = (np.flatnonzero(kinds == kind) for kind in (-1, 0))
     shuffles = [np.flatnonzero(kinds == k) for k in mix.shuffles]
     negatives = np.concatenate([background] * mix.background + shuffles)

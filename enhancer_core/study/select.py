@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from enhancer_core.study.recipe import Part, Recipe, Study, spelled, split_test
+from enhancer_core.study.recipe import Recipe, ReportSection, Study, spelled, split_test
 from enhancer_core.study.schema import RecipeError
 
 
@@ -59,7 +59,7 @@ def _cut(recipe: Recipe, names: Sequence[str]) -> Recipe:
     )
 
 
-def _section(section: Part, recipe: Recipe, selected: set[str]) -> Part | None:
+def _section(section: ReportSection, recipe: Recipe, selected: set[str]) -> ReportSection | None:
     """Return what the selected runs leave of a section, if anything."""
     members = [member for name in section.runs for member in recipe.members(name)]
     if selected.issuperset(members):

@@ -250,9 +250,7 @@ def _content(experiment: Experiment, outcome: Outcome, *, threads: int) -> repor
             "network": experiment.network,
             "length, bp": experiment.architecture.length,
             **_first_weights(experiment),
-            **{
-                name.replace("_", " "): value for name, value in experiment.config.to_dict().items()
-            },
+            **experiment.config.report_rows(),
             "seed": experiment.seed,
         },
         inputs=experiment.inputs,

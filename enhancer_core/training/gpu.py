@@ -96,7 +96,7 @@ def _program(states: list[State], *, device: str) -> tuple[Program, list[int]]:
         dtype=_dtype(config, device),
         stop_below_loss=config.stop_below_loss,
         weight_decay=config.weight_decay,
-        average=config.average,
+        average=config.ema,
     )
     if config.freeze:
         learner.hold(np.zeros_like(stacked["parameters"], np.bool_))
@@ -112,7 +112,7 @@ def _program(states: list[State], *, device: str) -> tuple[Program, list[int]]:
         learner,
         np.concatenate(codes),
         np.concatenate(labels),
-        batch=config.batch,
+        batch=config.batch_size,
         augmented=config.shift > 0 or config.flip,
         mutated=config.mutate > 0,
     )
@@ -181,4 +181,4 @@ def group_size(
     free, _ = torch.cuda.mem_get_info(place)
     free -= sum(codes.nbytes for codes in sets)
     half = _dtype(config, device) == torch.bfloat16
-    return at_once(architecture, restarts, batch=config.batch, free=free, half=half)
+    return at_once(architecture, restarts, batch=config.batch_size, free=free, half=half)

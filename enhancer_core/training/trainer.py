@@ -208,7 +208,7 @@ def _train_alone(task: Task, index: int) -> State:
         task.architecture,
         state.arrays["parameters"],
         weight_decay=config.weight_decay,
-        average=config.average,
+        average=config.ema,
     )
     learner.restore(state.arrays, steps=state.steps)
     while not state.done:

@@ -28,7 +28,7 @@ from enhancer_core.io.tables import read_table
 from enhancer_core.models.architecture import named_architecture
 from enhancer_core.models.model import Model, load_model
 from enhancer_core.motifs.motif import BUILTIN
-from enhancer_core.training.config import protocol
+from enhancer_core.training.config import default_config
 from tests.command_line import COMMANDS
 from tests.conftest import Ran
 
@@ -298,8 +298,16 @@ def test_train_gives_the_same_bytes_for_any_threads_quiet_or_not(
 def test_how_a_network_is_trained_is_recorded_with_it(
     cli: Run, inputs: Path, tmp_path: Path
 ) -> None:
-    options = ["--shift", 5, "--flip", "--weight-decay", 0.01, "--average", 0.9]
-    ran = cli(*training(inputs), *options, "--schedule", "cosine", "-q", "-o", tmp_path / "out")
+    options = ["--shift", 5, "--flip", "--weight-decay", 0.01, "--ema", 0.9]
+    ran = cli(
+        *training(inputs),
+        *options,
+        "--learning-rate-schedule",
+        "cosine",
+        "-q",
+        "-o",
+        tmp_path / "out",
+    )
     assert ran == Ran(0, "", "")
     config = load_model(tmp_path / "out").training["config"]
     expected = {
@@ -327,7 +335,7 @@ def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     ) in ran.err
     assert "part of the ensemble: 5-mer logistic regression, validation AUC " in ran.err
     model = load_model(tmp_path / "out")
-    expected = replace(protocol("best"), restarts=2, ensemble=2, epochs=1, shift=0)
+    expected = replace(default_config("best"), restarts=2, ensemble=2, epochs=1, shift=0)
     assert model.training["config"] == expected.to_dict()
     assert model.architecture == named_architecture("best", length=120)
     names = ["2 networks", "5-mer logistic regression"]

@@ -95,7 +95,7 @@ def computed() -> Arrays:
     architecture = Architecture(
         convolutions=(Convolution(4, 7, 4),), dense=(8,), keep=0.8, length=60
     )
-    config = TrainConfig(restarts=1, epochs=4, batch=40, learning_rate=1e-2)
+    config = TrainConfig(restarts=1, epochs=4, batch_size=40, learning_rate=1e-2)
     network = train(data, architecture, config).network
     found["labels"] = data.test.labels
     found["probabilities"] = probabilities(network, data.test.codes)

@@ -18,7 +18,7 @@ from enhancer_core.motifs.motif import BUILTIN, Motif
 from enhancer_core.report.page import render_page
 from enhancer_core.report.study.page import study_page
 from enhancer_core.report.study.sections import section
-from enhancer_core.study.recipe import Part, Recipe, Run, Search
+from enhancer_core.study.recipe import Recipe, ReportSection, Run, Search
 from enhancer_core.study.runner import Results, run_study
 from enhancer_core.study.toml import read_study
 
@@ -183,7 +183,7 @@ def test_a_network_is_made_and_trained_as_its_run_says(done: tuple[Results, str,
     assert (config["mutate"], config["learning_rate"], config["calibrate"]) == (0.05, 0.002, True)
 
 
-def made(runs: list[Run], part: Part, results: Mapping[str, Any]) -> str:
+def made(runs: list[Run], part: ReportSection, results: Mapping[str, Any]) -> str:
     """Give the text of a section."""
     recipe = Recipe(
         name="r", title="", text="", data=(), runs=tuple(runs), searches=(), sections=(part,)
@@ -196,7 +196,7 @@ def test_a_matrix_of_one_test_does_not_speak_of_another() -> None:
     auc = {"value": 0.75, "low": 0.5, "high": 1.0}
     test = {"auc": auc, "positives": [4.0, 2.0], "negatives": [3.0, 1.0]}
     results = {name: {"tests": {"a": test}} for name in "rq"}
-    text = made(runs, Part(kind="matrix", title="t", runs=("r", "q")), results)
+    text = made(runs, ReportSection(kind="matrix", title="t", runs=("r", "q")), results)
     assert "tested on the same: 0.750 (0.500–1.000) on average. Q is not significantly" in text
 
 
@@ -227,7 +227,9 @@ def test_a_background_that_is_told_from_its_shuffles_at_the_papers_k_is_said_to_
     peaks, peaks_results = k_runs("peaks", "positives", {2: 0.95, 3: 0.92, 4: 0.84})
     all_, all_results = k_runs("all windows", "background", {2: 0.9, 3: 0.85, 4: 0.8})
     runs, results = [*few, *peaks, *all_], few_results | peaks_results | all_results
-    part = Part(kind="k_choice", title="t", runs=("few repeats", "peaks", "all windows"), k=3)
+    part = ReportSection(
+        kind="k_choice", title="t", runs=("few repeats", "peaks", "all windows"), k=3
+    )
     text = made(runs, part, results)
     # Each figure is against own shuffles, not on the other test, whose AUC is .99.
     assert "Peaks: k = 3 is recommended; AUC 0.530" in text
@@ -236,7 +238,7 @@ def test_a_background_that_is_told_from_its_shuffles_at_the_papers_k_is_said_to_
     above = "'all windows' at k = 4: 0.800 (0.780–0.820), above the paper's limit of 0.55."
     assert above in text
     assert "With 'all windows' as background, recommended: none for peaks." in text
-    other = Part(kind="k_choice", title="t", runs=part.runs, k=4)
+    other = ReportSection(kind="k_choice", title="t", runs=part.runs, k=4)
     assert "uses k = 4; recommended: k = 3 for peaks." in made(runs, other, results)
 
 
@@ -260,7 +262,7 @@ def test_a_motif_is_found_by_similarity_and_q_together(
         "a": {"motifs": {"f:x.HNF4A": found(0.96, 1e-5, "x.HNF4A")}},
         "b": {"motifs": {"f:x.HNF4A": found(similarity, q, "y.CEBPA")}},
     }
-    text = made(runs, Part(kind="motifs", title="t", runs=("a", "b"), least=0.9), results)
+    text = made(runs, ReportSection(kind="motifs", title="t", runs=("a", "b"), least=0.9), results)
     assert f"{enough} of 2 reach a similarity of 0.9 and a q below 0.01" in text
     assert (
         "Of all motifs of the database, 1 of 2 are most similar to the motif of interest; that of b"
@@ -270,7 +272,7 @@ def test_a_motif_is_found_by_similarity_and_q_together(
 
 def test_a_filter_that_is_flat_or_has_no_q_is_not_counted_as_a_match() -> None:
     runs = [Run(name=name, data=("d",), motifs=("f:x.HNF4A",)) for name in "ab"]
-    part = Part(kind="motifs", title="t", runs=("a", "b"), least=0.9)
+    part = ReportSection(kind="motifs", title="t", runs=("a", "b"), least=0.9)
     sure, flat = found(0.96, 1e-5, "x.HNF4A"), found(0.96, 1e-5, "x.HNF4A") | {"best": None}
     results = {name: {"motifs": {"f:x.HNF4A": each}} for name, each in (("a", sure), ("b", flat))}
     assert "database, 1 of 2 are most similar to the motif of interest." in made(
@@ -307,7 +309,7 @@ def test_a_search_says_whether_a_round_ranked_its_mixes_as_the_next_did() -> Non
 
 
 def text_of_search(rounds: list[dict[str, Any]]) -> str:
-    part = Part(kind="search", title="t", runs=("s",))
+    part = ReportSection(kind="search", title="t", runs=("s",))
     search = Search(name="s", data=("d",), updates=1)
     recipe = Recipe(
         name="r", title="", text="", data=(), runs=(), searches=(search,), sections=(part,)

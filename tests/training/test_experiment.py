@@ -46,7 +46,7 @@ def experiment(files: tuple[Path, Path]) -> Experiment:
         inputs=input_files(dataset, [files[0]], [files[1]]),
         network="small",
         architecture=SMALL,
-        config=TrainConfig(restarts=2, epochs=2, batch=20),
+        config=TrainConfig(restarts=2, epochs=2, batch_size=20),
         seed=0,
     )
 

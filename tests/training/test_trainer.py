@@ -29,14 +29,14 @@ from enhancer_core.training.restart import Check
 from enhancer_core.training.trainer import Trained, train
 
 SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), keep=0.8, length=60)
-SHORT = TrainConfig(restarts=3, epochs=4, batch=20)
+SHORT = TrainConfig(restarts=3, epochs=4, batch_size=20)
 OPTIONS: dict[str, Any] = {
     "shift": 5,
     "flip": True,
     "mutate": 0.05,
     "weight_decay": 0.1,
-    "average": 0.9,
-    "schedule": "cosine",
+    "ema": 0.9,
+    "learning_rate_schedule": "cosine",
 }
 
 
@@ -57,7 +57,9 @@ def same_weights(one: Trained, other: Trained) -> bool:
 
 def test_a_planted_word_is_learned() -> None:
     data = planted(400)
-    trained = train(data, SMALL, TrainConfig(restarts=2, epochs=15, batch=20, learning_rate=5e-3))
+    trained = train(
+        data, SMALL, TrainConfig(restarts=2, epochs=15, batch_size=20, learning_rate=5e-3)
+    )
     found = probabilities(trained.network, data.test.codes)
     # A random 60 bp holds the word on some strand with probability 108 / 4**7, so AUC .99 is easy
     assert roc_auc(data.test.labels, found) > 0.95
@@ -216,7 +218,7 @@ def test_a_run_is_checked_as_often_as_asked_and_sees_each_sequence_once_an_epoch
 
 
 def test_an_epoch_is_checked_after_each_mini_batch_at_most() -> None:
-    config = replace(SHORT, restarts=1, epochs=2, batch=80)
+    config = replace(SHORT, restarts=1, epochs=2, batch_size=80)
     twice, often = (  # 160 sequences to learn from are two mini-batches
         train(planted(100), SMALL, replace(config, checks_per_epoch=n)).restarts[0] for n in (2, 9)
     )
@@ -287,10 +289,10 @@ def test_each_option_makes_another_network_and_another_run(name: str, tmp_path: 
 
 def test_what_is_kept_is_the_mean_of_the_weights_where_one_is_asked_for() -> None:
     data = planted(100)
-    config = replace(SHORT, restarts=1, epochs=1, average=0.9)
-    steps = -(-len(data.train) // config.batch)
+    config = replace(SHORT, restarts=1, epochs=1, ema=0.9)
+    steps = -(-len(data.train) // config.batch_size)
     # The mean has no say in training, so that it can be taken from runs that end at each step.
-    plain = train(data, SMALL, replace(config, average=0.0, checks_per_epoch=steps, keep="last"))
+    plain = train(data, SMALL, replace(config, ema=0.0, checks_per_epoch=steps, keep="last"))
     averaged = train(data, SMALL, replace(config, checks_per_epoch=steps, keep="last"))
     assert [c.loss for c in plain.restarts[0].checks] == [
         c.loss for c in averaged.restarts[0].checks
@@ -314,7 +316,7 @@ def weights_of(trained: Trained) -> NDArray[np.float32]:
 
 def test_what_is_planted_and_frozen_stays_to_the_bit_and_the_rest_learns() -> None:
     data, planting = planted(100), half_planted()
-    config = replace(SHORT, restarts=1, epochs=2, keep="last", weight_decay=0.1, average=0.5)
+    config = replace(SHORT, restarts=1, epochs=2, keep="last", weight_decay=0.1, ema=0.5)
     frozen = weights_of(train(data, SMALL, replace(config, freeze=2), planted=planting))
     where = planting.planted
     assert frozen[where].tobytes() == planting.parameters[where].tobytes()
@@ -333,7 +335,7 @@ def test_each_restart_draws_its_own_weights_around_what_is_planted(tmp_path: Pat
 
 def test_a_planted_run_continues_to_the_same_bytes_and_not_as_another(tmp_path: Path) -> None:
     data, planting = planted(100), half_planted()
-    config = replace(SHORT, restarts=1, epochs=3, freeze=2, average=0.9)
+    config = replace(SHORT, restarts=1, epochs=3, freeze=2, ema=0.9)
 
     def interrupt(_: int, check: Check) -> None:
         if check.epoch == 1:
@@ -394,7 +396,7 @@ def test_a_shift_past_the_whole_sequence_is_refused() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_gpu_learns_as_well_as_a_cpu() -> None:
     data = planted(400)
-    config = TrainConfig(restarts=2, epochs=15, batch=20, learning_rate=5e-3)
+    config = TrainConfig(restarts=2, epochs=15, batch_size=20, learning_rate=5e-3)
     trained = train(data, SMALL, config, device="cuda")
     found = probabilities(trained.network, data.test.codes)
     assert roc_auc(data.test.labels, found) > 0.95

@@ -22,7 +22,7 @@ from enhancer_core.report.plots import (
     new_axes,
     styled,
 )
-from enhancer_core.study.recipe import Part, Recipe
+from enhancer_core.study.recipe import Recipe, ReportSection
 
 COLOURS = (NETWORK, BASELINE, POSITIVES, NEGATIVES, "#8a8f98", "#b0413e", "#4f9bc8", "#6b5b2e")
 _WIDE, _HALF = 900, 440  # of a figure as wide as the page, and half of it, in points
@@ -42,7 +42,7 @@ class ModelRow:
     colour: str = NETWORK
 
 
-def figure_id(recipe: Recipe, part: Part) -> str:
+def figure_id(recipe: Recipe, part: ReportSection) -> str:
     """Return the name of a section's figure, unique in the page."""
     return f"{recipe.name}-{recipe.sections.index(part)}"
 

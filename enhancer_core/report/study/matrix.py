@@ -11,17 +11,17 @@ from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import charts, text
 from enhancer_core.report.text import with_interval
 from enhancer_core.study.newick import read_newick
-from enhancer_core.study.recipe import Part, Recipe, groups_of, runs_of, single_data_runs
+from enhancer_core.study.recipe import Recipe, ReportSection, groups_of, runs_of, single_data_runs
 from enhancer_core.study.results import Result, auc, difference, mean, tests_of
 
 
-def matrix_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def matrix_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Show the AUC of each run on each test, in the order of the tree."""
     runs = runs_of(part, recipe)
     tests = tests_of(part, runs, results)
     sentences = _sentences(part, recipe, tests, results)
     if recipe.tree:
-        leaves = read_newick(recipe.tree).leaves
+        leaves = list(read_newick(recipe.tree))
 
         def place(name: str) -> int:
             """Place a test, or a run of one species, in the tree's order; others first."""
@@ -61,7 +61,7 @@ def matrix_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
 
 
 def gains_of(
-    part: Part, recipe: Recipe, tests: Sequence[str], results: Mapping[str, Result]
+    part: ReportSection, recipe: Recipe, tests: Sequence[str], results: Mapping[str, Result]
 ) -> dict[str, list[Estimate]]:
     """Compute the gain of each group of runs, on every test, over the test's species alone.
 
@@ -88,7 +88,7 @@ def gains_of(
 
 
 def _sentences(
-    part: Part, recipe: Recipe, tests: Sequence[str], results: Mapping[str, Result]
+    part: ReportSection, recipe: Recipe, tests: Sequence[str], results: Mapping[str, Result]
 ) -> list[str]:
     own = single_data_runs(next(iter(groups_of(part, recipe).values())))
     if not own.keys() >= set(tests):

@@ -12,11 +12,11 @@ from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import charts, text
 from enhancer_core.report.study.charts import ModelRow, figure_id
 from enhancer_core.report.text import with_interval
-from enhancer_core.study.recipe import Part, Recipe, Run, Search, runs_of
+from enhancer_core.study.recipe import Recipe, ReportSection, Run, Search, runs_of
 from enhancer_core.study.results import Result, auc, difference, mean, roc_points, test_of, tests_of
 
 
-def models_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def models_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Compare models on one test, or on the mean of several, each strategy with its controls."""
     runs = runs_of(part, recipe)
     tests = tests_of(part, runs, results)
@@ -82,7 +82,7 @@ def models_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
     )
 
 
-def each_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def each_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Show each run on its own test, compared with the first run on the same one."""
     references: dict[str, Run | Search] = {}
     rows, thresholds, differences = [], [], []
@@ -107,7 +107,7 @@ def each_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> S
 
 
 def _comparison(
-    part: Part,
+    part: ReportSection,
     recipe: Recipe,
     models: Sequence[ModelRow],
     *,
@@ -142,7 +142,7 @@ def _comparison(
 
 
 def _curves(
-    part: Part,
+    part: ReportSection,
     recipe: Recipe,
     runs: Sequence[Run | Search],
     test: str,

@@ -13,7 +13,7 @@ from enhancer_core.motifs.motif import Motif, similarity
 from enhancer_core.report.motifs import pair_logo
 from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import text
-from enhancer_core.study.recipe import Part, Recipe, runs_of
+from enhancer_core.study.recipe import Recipe, ReportSection, runs_of
 from enhancer_core.study.results import Result
 
 Pfm = Sequence[Sequence[float]]  # (4, W), as JSON has it
@@ -26,7 +26,7 @@ _CHANCE = (
 )
 
 
-def motifs_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def motifs_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Show the filter most like each motif of interest."""
     filters = [
         (run.shown, spec.rpartition(":")[2].rpartition(".")[2], best)
@@ -62,7 +62,7 @@ def motifs_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
     )
 
 
-def filters_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def filters_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Show which motifs of the database filters match, by the filter of lowest q of each."""
     sentences, rows, figures = [], [], []
     for run in runs_of(part, recipe):
@@ -103,7 +103,7 @@ def filters_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -
 
 
 def _sentences(
-    part: Part, filters: Sequence[tuple[str, str, Mapping[str, Any]]], *, has_q: bool
+    part: ReportSection, filters: Sequence[tuple[str, str, Mapping[str, Any]]], *, has_q: bool
 ) -> list[str]:
     """State how many filters are similar enough, and how many resemble no other motif more."""
     sentences = []
@@ -135,7 +135,7 @@ def _sentences(
     return sentences
 
 
-def _is_significant(match: Mapping[str, Any], part: Part) -> bool:
+def _is_significant(match: Mapping[str, Any], part: ReportSection) -> bool:
     """Return whether q is known, and below the section's limit."""
     q = match.get("q")
     return q is not None and bool(q < part.most_q)

@@ -12,7 +12,7 @@ from enhancer_core.report.study import text
 from enhancer_core.report.study.matrix import gains_of
 from enhancer_core.report.study.sections import section
 from enhancer_core.report.text import interval, signed, signed_interval
-from enhancer_core.study.recipe import Data, Part, Recipe, Run, Search, Study, runs_of
+from enhancer_core.study.recipe import Data, Recipe, ReportSection, Run, Search, Study, runs_of
 from enhancer_core.study.results import Result, auc, difference, mean, test_of, tests_of
 from enhancer_core.study.runner import Results
 
@@ -67,7 +67,7 @@ def study_page(study: Study, results: Results) -> Page:
     )
 
 
-def _highlight(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Highlight:
+def _highlight(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Highlight:
     """Return a section's main figure.
 
     Of a matrix it is the gain of its last runs over one alone; of motifs the lowest similarity; of

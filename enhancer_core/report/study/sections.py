@@ -15,7 +15,7 @@ from enhancer_core.report.study.matrix import matrix_section
 from enhancer_core.report.study.models import each_section, models_section
 from enhancer_core.report.study.motifs import filters_section, motifs_section
 from enhancer_core.report.text import with_interval
-from enhancer_core.study.recipe import Part, Recipe, Run, Search, runs_of, split_test
+from enhancer_core.study.recipe import Recipe, ReportSection, Run, Search, runs_of, split_test
 from enhancer_core.study.results import (
     CHANCE_AT_MOST,
     PAPER_K,
@@ -31,7 +31,7 @@ _TOP = 8  # candidates of a search that are listed
 _FEWEST = 10  # candidates of a round whose ranks are compared
 
 
-def section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Compose one section."""
     compose = {
         "models": models_section,
@@ -45,7 +45,7 @@ def section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
     return compose(part, recipe, results)
 
 
-def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def _k_choice(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Draw AUC against own shuffles along k, and recommend one; the first is the background."""
     lines: dict[str, dict[int, Estimate]] = {}
     is_background: dict[str, bool] = {}
@@ -115,7 +115,7 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
     )
 
 
-def _search(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def _search(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
     """Summarize a search, round by round, and its winner."""
     runs = runs_of(part, recipe)
     searched = next(run for run in runs if isinstance(run, Search))

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from enhancer_core.metrics import Estimate
 from enhancer_core.report.text import interval, signed, signed_interval, with_interval
-from enhancer_core.study.recipe import Part
+from enhancer_core.study.recipe import ReportSection
 
 K_RULE = (
     "Rule: the smallest k at which the background's AUC against its own shuffles is at most 0.55,"
@@ -16,7 +16,7 @@ K_RULE = (
 )
 
 
-def text_of(part: Part, *results: str) -> list[str]:
+def text_of(part: ReportSection, *results: str) -> list[str]:
     """Return a section's paragraphs: the question, the paper's finding, and the results."""
     paper = f"The paper: {part.paper}" if part.paper else ""
     return [*filter(None, (part.text, paper, *results))]
