@@ -169,11 +169,14 @@ def _sources(data: Data, folder: Path, seed: int) -> list[_Source]:
     rng = np.random.default_rng((_DRAW, seed, *entropy.tolist()))
     number = data.number or 0
     if data.positives or data.background:
-        sources = [
-            _from_file(data, folder / file, label=label)
-            for label, files in ((True, data.positives), (False, data.background))
-            for file in files
-        ]
+        sources = []
+        labels = np.repeat([True, False], [len(data.positives), len(data.background)])
+        for label, file in zip(labels.tolist(), (*data.positives, *data.background), strict=True):
+            path = folder / file
+            read = read_sequences(path, numbered=data.numbered)
+            prefix = f"{data.name}|{path.name}|" if data.numbered else f"{data.name}|"
+            names = [prefix + name for name in read.names]
+            sources.append(_Source(label, path.name, names, read.codes))
         if data.genome:
             length = sources[0].codes.shape[1]
             n_positive = sum(len(source.names) for source in sources)
@@ -224,12 +227,6 @@ def _windows(
             names=[f"{data.name}|{name}" for name in windows.names()],
             codes=genome.windows(windows),
         )
-
-
-def _from_file(data: Data, path: Path, *, label: bool) -> _Source:
-    read = read_sequences(path, numbered=data.numbered)
-    prefix = f"{data.name}|{path.name}|" if data.numbered else f"{data.name}|"
-    return _Source(label, path.name, [prefix + name for name in read.names], read.codes)
 
 
 def _from_table(data: Data, path: Path) -> list[_Source]:

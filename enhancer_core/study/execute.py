@@ -25,9 +25,9 @@ from enhancer_core.motifs.motif import ppm, pwm, site_prior
 from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.study.filters import read_filters
 from enhancer_core.study.recipe import ORACLES, Recipe, Run
-from enhancer_core.study.results import Result
+from enhancer_core.study.results import Result, ResultByRun
 from enhancer_core.study.tasks import RunData, class_counts, prepare, shares_unchanged
-from enhancer_core.training.restart import Check, discard_states
+from enhancer_core.training.restart import discard_states
 from enhancer_core.training.trainer import train
 from enhancer_core.training.warm_start import first_weights
 
@@ -46,8 +46,13 @@ class Context:
     runs: Path  # folder of all runs' folders
     folder: Path  # of this run, or of one fold of it
     key: str  # digest of all that its result depends on
-    needed: Mapping[str, Result]  # results of the runs that it builds on
+    needed: ResultByRun  # results of the runs that it builds on
     stop: threading.Event
+
+    @property
+    def states(self) -> Path:
+        """Folder where the restarts of an unfinished run keep their checkpoints."""
+        return self.folder / f"restarts-{self.key[:12]}"
 
     def check_stop(self) -> None:
         """Raise if the study was stopped.
@@ -112,7 +117,7 @@ def _execute(run: Run, context: Context) -> dict[str, Any]:
     }
     if network is not None:
         save_model(context.folder / MODEL_FILE, network, _record(run, result, context))
-        discard_states(_states(context))
+        discard_states(context.states)
     return result
 
 
@@ -183,10 +188,6 @@ def _figures(result: Result, test: str) -> dict[str, Any]:
     return {"data": test, **{k: figures[k] for k in ("auc", "average_precision")}, **counts}
 
 
-def _states(context: Context) -> Path:
-    return context.folder / f"restarts-{context.key[:12]}"
-
-
 def _train(run: Run, data: RunData, context: Context) -> tuple[Network | Ensemble, dict[str, Any]]:
     learn, config = data.learn, run.config
     per_epoch = -(-len(learn.train) // config.batch_size)
@@ -207,20 +208,17 @@ def _train(run: Run, data: RunData, context: Context) -> tuple[Network | Ensembl
         initial=_folder_of(run.initial, context) if run.initial else None,
         data=learn if run.config.regressions else None,
     )
-    states = _states(context)
+    states = context.states
     for other in context.folder.glob("restarts-*"):
         if other != states:  # of an interrupted run by another recipe, or with other data
             discard_states(other)
     make_folder(states)
     remove_partial(states)
-
-    def check(_: int, __: Check) -> None:
-        context.check_stop()
-
     trained = train(
         learn, architecture, config,
         planted=start.planted if start else None, motifs=start.motifs if start else (),
-        seed=context.seed, device=context.device, folder=states, progress=check,
+        seed=context.seed, device=context.device, folder=states,
+        progress=lambda *_: context.check_stop(),
     )  # fmt: skip
     positives = learn.train.codes[learn.train.labels]
     return trained.network, {

@@ -13,16 +13,15 @@ from sklearn.metrics import roc_curve
 from enhancer_core.metrics import CURVE_POINTS, Estimate, auc_difference
 from enhancer_core.study.recipe import ReportSection, Run, Search
 
-Result = Mapping[str, Any]
+Result = Mapping[str, Any]  # of one run, as in its result.json
+ResultByRun = Mapping[str, Result]
 
 # Of the background against its own shuffles, from k = 4 on (Cohn et al. 2018, Figure 5).
 CHANCE_AT_MOST, PAPER_K = 0.55, 4  # AUC
 _Z = 1.959964  # of 95 % of a normal distribution
 
 
-def tests_of(
-    part: ReportSection, runs: Sequence[Run | Search], results: Mapping[str, Result]
-) -> list[str]:
+def tests_of(part: ReportSection, runs: Sequence[Run | Search], results: ResultByRun) -> list[str]:
     """List the tests of a section: those that it names, or that its runs have in common."""
     if part.tests:
         return list(part.tests)
@@ -30,7 +29,7 @@ def tests_of(
     return [test for test in first if all(test in other for other in others)]
 
 
-def test_of(part: ReportSection, run: Run | Search, results: Mapping[str, Result]) -> str:
+def test_of(part: ReportSection, run: Run | Search, results: ResultByRun) -> str:
     """Return a run's own test: its first, or its first of those that the section names."""
     tests: Mapping[str, object] = results[run.name]["tests"]
     return next(test for test in tests if test in part.tests or not part.tests)
@@ -53,6 +52,16 @@ def difference(one: Result, other: Result, test: str) -> Estimate:
     """
     labels, scores = _labels_and_scores(one, test)
     return auc_difference(labels, scores, _labels_and_scores(other, test)[1])
+
+
+def mean_auc(result: Result, tests: Sequence[str]) -> Estimate:
+    """Average a run's AUC over tests, as `mean` does."""
+    return mean([auc(result, test) for test in tests])
+
+
+def mean_difference(one: Result, other: Result, tests: Sequence[str]) -> Estimate:
+    """Average the paired difference of two runs over tests, as `mean` does."""
+    return mean([difference(one, other, test) for test in tests])
 
 
 def mean(estimates: Sequence[Estimate]) -> Estimate:
@@ -79,17 +88,8 @@ def recommended_k(
 
     The rule: the background's AUC against its own k-shuffles is at most 0.55, the paper's limit,
     and the positives' interval against theirs lies above the background's. So a network that
-    distinguishes positives from their k-shuffles uses features that the background lacks.
-
-    Parameters
-    ----------
-    background, positives
-        Test AUC by k.
-
-    Returns
-    -------
-    int or None
-        None if no k fulfils the rule.
+    distinguishes positives from their k-shuffles uses features that the background lacks. None if
+    no k fulfils it.
 
     Examples
     --------

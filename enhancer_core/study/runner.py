@@ -30,7 +30,7 @@ from enhancer_core.io.files import (
 from enhancer_core.study.data import digest, files_of, load
 from enhancer_core.study.execute import Context, execute
 from enhancer_core.study.recipe import Run, Search, Study, settings
-from enhancer_core.study.results import Result
+from enhancer_core.study.results import Result, ResultByRun
 from enhancer_core.study.search import search
 from enhancer_core.study.tasks import class_counts
 
@@ -41,7 +41,7 @@ RESULT_FILE = "result.json"
 class Results:
     """Each run's result, and the size of each data set."""
 
-    runs: Mapping[str, Result]
+    runs: ResultByRun
     data: Mapping[str, Mapping[str, Any]]  # recipe -> data -> sequences by part and class
     seed: int
 

@@ -38,16 +38,8 @@ def candidates(recipe: Search) -> list[Mix]:
 def rounds(n: int, *, keep_one_of: int, updates: int) -> Iterator[tuple[int, int]]:
     """Yield each round's number of candidates, and the updates of each of them.
 
-    Every round has the same share of all updates (Jamieson and Talwalkar 2016, algorithm 1).
-
-    Parameters
-    ----------
-    n
-        Candidates at first.
-    keep_one_of
-        A round passes n // keep_one_of of its n candidates on, at least one.
-    updates
-        Mini-batches in all; a candidate has at least one a round.
+    Every round has the same share of all updates, at least one a candidate, and passes one of
+    `keep_one_of` candidates on (Jamieson and Talwalkar 2016, algorithm 1).
 
     Examples
     --------

@@ -35,14 +35,8 @@ class RunData:
 def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int) -> RunData:
     """Pool, subsample, copy and shuffle the data of a run, inside each part.
 
-    Parameters
-    ----------
-    run
-        Its `data`, mix of negatives, `share` and `tests` count.
-    data
-        Split data by name, as `data.load` returns them.
-    seed
-        Of shuffles and subsamples.
+    `data` are split data by name, as `data.load` returns them. `seed` is of shuffles and of the
+    subsample.
 
     Raises
     ------

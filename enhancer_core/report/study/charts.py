@@ -11,23 +11,17 @@ from matplotlib.colors import LinearSegmentedColormap
 from numpy.typing import NDArray
 
 from enhancer_core.metrics import Estimate
-from enhancer_core.report.plots import (
-    BASELINE,
-    DASHED,
-    GUIDE,
-    NEGATIVES,
-    NETWORK,
-    POSITIVES,
-    as_svg,
-    new_axes,
-    styled,
-)
+from enhancer_core.report import plots
+from enhancer_core.report.plots import GUIDE, as_svg, new_axes, styled
 from enhancer_core.study.recipe import Recipe, ReportSection
 
-COLOURS = (NETWORK, BASELINE, POSITIVES, NEGATIVES, "#8a8f98", "#b0413e", "#4f9bc8", "#6b5b2e")
+COLOURS = (
+    *(plots.NETWORK, plots.BASELINE, plots.POSITIVES, plots.NEGATIVES),
+    *("#8a8f98", "#b0413e", "#4f9bc8", "#6b5b2e"),
+)
 _WIDE, _HALF = 900, 440  # of a figure as wide as the page, and half of it, in points
 _INK = "#1c2127"
-_PALE = LinearSegmentedColormap.from_list("auc", ["#ffffff", "#b9d4ea", NETWORK])
+_PALE = LinearSegmentedColormap.from_list("auc", ["#ffffff", "#b9d4ea", plots.NETWORK])
 _DARK = 0.6  # share of the colours from which letters on them are white
 
 
@@ -39,7 +33,7 @@ class ModelRow:
     auc: Estimate
     gain: Estimate | None = None  # over the model that it is compared with
     paper: float | None = None  # AUC
-    colour: str = NETWORK
+    colour: str = plots.NETWORK
 
 
 def figure_id(recipe: Recipe, part: ReportSection) -> str:
@@ -104,7 +98,7 @@ def along_k(
 ) -> Markup:
     """Draw AUC along k with intervals, one line a data set; dashed is the rule's limit."""
     figure, axes = new_axes(x="k", y="test AUC", height=380, width=_WIDE, left=60)
-    axes.axhline(guide, **DASHED)
+    axes.axhline(guide, **plots.DASHED)
     axes.axhline(0.5, color=GUIDE, linewidth=0.8)
     if chosen is not None:
         axes.axvspan(chosen - 0.25, chosen + 0.25, color=GUIDE, alpha=0.18, linewidth=0)
@@ -127,7 +121,7 @@ def along_k(
 def rocs(curves: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], *, name: str) -> Markup:
     """Draw ROC curves, each (false-positive rates, true-positive rates), in `COLOURS`."""
     figure, axes = new_axes(x="false-positive rate", y="true-positive rate", height=440)
-    axes.plot([0, 1], [0, 1], **DASHED)
+    axes.plot([0, 1], [0, 1], **plots.DASHED)
     for (x, y), colour in zip(curves, COLOURS, strict=False):
         axes.plot(x, y, color=colour, linewidth=2)
     axes.set(xlim=(0, 1), ylim=(0, 1))

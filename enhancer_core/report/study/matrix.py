@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,10 +12,10 @@ from enhancer_core.report.study import charts, text
 from enhancer_core.report.text import with_interval
 from enhancer_core.study.newick import read_newick
 from enhancer_core.study.recipe import Recipe, ReportSection, groups_of, runs_of, single_data_runs
-from enhancer_core.study.results import Result, auc, difference, mean, tests_of
+from enhancer_core.study.results import ResultByRun, auc, difference, mean, tests_of
 
 
-def matrix_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def matrix_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
     """Show the AUC of each run on each test, in the order of the tree."""
     runs = runs_of(part, recipe)
     tests = tests_of(part, runs, results)
@@ -61,7 +61,7 @@ def matrix_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Re
 
 
 def gains_of(
-    part: ReportSection, recipe: Recipe, tests: Sequence[str], results: Mapping[str, Result]
+    part: ReportSection, recipe: Recipe, tests: Sequence[str], results: ResultByRun
 ) -> dict[str, list[Estimate]]:
     """Compute the gain of each group of runs, on every test, over the test's species alone.
 
@@ -88,7 +88,7 @@ def gains_of(
 
 
 def _sentences(
-    part: ReportSection, recipe: Recipe, tests: Sequence[str], results: Mapping[str, Result]
+    part: ReportSection, recipe: Recipe, tests: Sequence[str], results: ResultByRun
 ) -> list[str]:
     own = single_data_runs(next(iter(groups_of(part, recipe).values())))
     if not own.keys() >= set(tests):

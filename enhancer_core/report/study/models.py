@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from enhancer_core.metrics import Estimate
 from enhancer_core.report import plots
 from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import charts, text
 from enhancer_core.report.study.charts import ModelRow, figure_id
 from enhancer_core.report.text import with_interval
 from enhancer_core.study.recipe import Recipe, ReportSection, Run, Search, runs_of
-from enhancer_core.study.results import Result, auc, difference, mean, roc_points, test_of, tests_of
+from enhancer_core.study.results import (
+    ResultByRun,
+    auc,
+    difference,
+    mean_auc,
+    mean_difference,
+    roc_points,
+    test_of,
+    tests_of,
+)
 
 
-def models_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def models_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
     """Compare models on one test, or on the mean of several, each strategy with its controls."""
     runs = runs_of(part, recipe)
     tests = tests_of(part, runs, results)
     base = next((run for run in runs if run.name == part.beside), runs[0])
     shown = {run.name: run.shown for run in runs}
-    values = {name: mean([auc(results[name], test) for test in tests]) for name in shown}
-
-    def gain_over(name: str, other: str) -> Estimate:
-        return mean([difference(results[name], results[other], test) for test in tests])
-
-    gains = {name: gain_over(name, base.name) for name in shown if name != base.name}
-    controls = {
-        run.name: run.control_of
-        for run in runs
-        if isinstance(run, Run) and run.control_of in values
+    values = {name: mean_auc(results[name], tests) for name in shown}
+    gains = {
+        name: mean_difference(results[name], results[base.name], tests)
+        for name in shown
+        if name != base.name
     }
+    control_of = {run.name: run.control_of for run in runs if isinstance(run, Run)}
+    controls = {control: name for control, name in control_of.items() if name in values}
     papers = [(run, run.paper) for run in runs if run.paper is not None]
     paragraphs = [
         " ".join(text.beside_paper(run.shown, values[run.name], paper) for run, paper in papers)
@@ -44,11 +49,12 @@ def models_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Re
         paragraphs.append(text.reached(base.shown, values[base.name], part.least))
     paragraphs += [
         text.with_control(
-            shown[name], base.shown, gains[name], shown[control], gain_over(name, control)
+            shown[name], base.shown, gains[name], shown[control],
+            mean_difference(results[name], results[control], tests),
         )
         for control, name in controls.items()
         if name in gains
-    ]
+    ]  # fmt: skip
     paragraphs.append(
         " ".join(
             text.versus(shown[name], base.shown, gain)
@@ -70,19 +76,20 @@ def models_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Re
     on = text.listed(tests) if len(tests) < 4 else f"{len(tests)} data sets, on average"
     # A simulation's oracles are drawn with ROC curves, as in the paper's Figure 2.
     with_curves = len(tests) == 1 and any(isinstance(r, Run) and r.model == "bayes" for r in runs)
+    name = figure_id(recipe, part)
     key = [(plots.NETWORK, "models"), (plots.BASELINE, f"{base.shown}, the reference")]
     return _comparison(
         part,
-        recipe,
         rows,
+        name=name,
         paragraphs=paragraphs,
         caption=f"AUC on the test part of {on}; paired differences from '{base.shown}'.",
         key=[*key, (plots.GUIDE, "controls")] if controls else key,
-        curves=_curves(part, recipe, runs, tests[0], results) if with_curves else None,
+        curves=_roc_figure(runs, tests[0], results, name) if with_curves else None,
     )
 
 
-def each_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def each_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
     """Show each run on its own test, compared with the first run on the same one."""
     references: dict[str, Run | Search] = {}
     rows, thresholds, differences = [], [], []
@@ -98,8 +105,8 @@ def each_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Resu
             thresholds.append(text.reached(run.shown, value, part.least))
     return _comparison(
         part,
-        recipe,
         rows,
+        name=figure_id(recipe, part),
         paragraphs=[" ".join(thresholds), " ".join(differences)],
         caption="AUC on the test part of each data set; paired differences from the first model on"
         " the same one.",
@@ -108,9 +115,9 @@ def each_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Resu
 
 def _comparison(
     part: ReportSection,
-    recipe: Recipe,
     models: Sequence[ModelRow],
     *,
+    name: str,
     paragraphs: Sequence[str],
     caption: str,
     key: Sequence[tuple[str, str]] = (),
@@ -125,7 +132,7 @@ def _comparison(
         rows.append((model.name, with_interval(model.auc), *papers, gain))
     heads = ("AUC (95 % interval)", *(["Paper"] if paper else []), "Difference (95 % interval)")
     diamond = "; diamonds: the paper's values, on its own data" if paper else ""
-    name, wide = figure_id(recipe, part), curves is None
+    wide = curves is None
     figure = Figure(
         svg=charts.compared(models, name=name, wide=wide),
         alt=f"Test AUC of {len(models)} models with intervals",
@@ -141,23 +148,15 @@ def _comparison(
     )
 
 
-def _curves(
-    part: ReportSection,
-    recipe: Recipe,
-    runs: Sequence[Run | Search],
-    test: str,
-    results: Mapping[str, Result],
-) -> Figure:
+def _roc_figure(runs: Sequence[Run | Search], test: str, results: ResultByRun, name: str) -> Figure:
     drawn = list(zip(runs, charts.COLOURS, strict=False))
     key = Markup("; ").join(
         Markup('<span style="color: {}">&#9632;</span> {}').format(colour, run.shown)
         for run, colour in drawn
     )
+    curves = [roc_points(results[run.name], test) for run, _ in drawn]
     return Figure(
-        svg=charts.rocs(
-            [roc_points(results[run.name], test) for run, _ in drawn],
-            name=f"{figure_id(recipe, part)}-roc",
-        ),
+        svg=charts.rocs(curves, name=f"{name}-roc"),
         alt=f"ROC curves of {len(drawn)} models",
         caption=Markup("ROC curves on the test part. {}").format(key),
     )

@@ -14,11 +14,11 @@ from enhancer_core.report.motifs import pair_logo
 from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import text
 from enhancer_core.study.recipe import Recipe, ReportSection, runs_of
-from enhancer_core.study.results import Result
+from enhancer_core.study.results import ResultByRun
 
 Pfm = Sequence[Sequence[float]]  # (4, W), as JSON has it
 
-_NAMED, _DRAWN = 6, 4  # motifs of a network, at most, in words and as logos
+_DRAWN = 4  # motifs of a network, at most
 _SIMILARITY = "Similarity: Pearson correlation of filter and motif, as HOMER's (1 for the same)"
 _CHANCE = (
     "; p: TOMTOM's; q: false discovery rate among all motifs of the database. Neither corrects for"
@@ -26,7 +26,7 @@ _CHANCE = (
 )
 
 
-def motifs_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def motifs_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
     """Show the filter most like each motif of interest."""
     filters = [
         (run.shown, spec.rpartition(":")[2].rpartition(".")[2], best)
@@ -62,7 +62,7 @@ def motifs_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Re
     )
 
 
-def filters_section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def filters_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
     """Show which motifs of the database filters match, by the filter of lowest q of each."""
     sentences, rows, figures = [], [], []
     for run in runs_of(part, recipe):
@@ -72,12 +72,9 @@ def filters_section(part: ReportSection, recipe: Recipe, results: Mapping[str, R
         by_motif: dict[str, list[Mapping[str, Any]]] = {}
         for each in matched:
             by_motif.setdefault(each["match"]["name"], []).append(each)
-        names = [f"{_name(members[0]['match'])} ({len(members)})" for members in by_motif.values()]
-        named = f": {text.listed(names[:_NAMED])}" if names else ""
-        more = f", and {len(names) - _NAMED} more motifs" if len(names) > _NAMED else ""
         sentences.append(
             f"{text.sentence(run.shown)}: {len(matched)} of {len(filters)} filters match a motif at"
-            f" q below {part.most_q:g}{named}{more}."
+            f" q below {part.most_q:g}, {len(by_motif)} different motifs in all."
         )
         for i, (best, *others) in enumerate(by_motif.values()):
             match = best["match"]

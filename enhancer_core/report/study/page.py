@@ -13,7 +13,15 @@ from enhancer_core.report.study.matrix import gains_of
 from enhancer_core.report.study.sections import section
 from enhancer_core.report.text import interval, signed, signed_interval
 from enhancer_core.study.recipe import Data, Recipe, ReportSection, Run, Search, Study, runs_of
-from enhancer_core.study.results import Result, auc, difference, mean, test_of, tests_of
+from enhancer_core.study.results import (
+    ResultByRun,
+    auc,
+    mean,
+    mean_auc,
+    mean_difference,
+    test_of,
+    tests_of,
+)
 from enhancer_core.study.runner import Results
 
 _LIMITS = (
@@ -44,17 +52,14 @@ def study_page(study: Study, results: Results) -> Page:
         It holds no date, so the same results give the same page.
     """
     parts = [(part, recipe) for recipe in study.recipes for part in recipe.sections]
-    restarts = [result.get("restarts", ()) for result in results.runs.values()]
-    updates = sum(
-        result["updates"] * len(result["restarts"])
-        for result in results.runs.values()
-        if "restarts" in result
-    )
+    networks = [result for result in results.runs.values() if "restarts" in result]
+    restarts = sum(len(result["restarts"]) for result in networks)
+    updates = sum(len(result["restarts"]) * result["updates"] for result in networks)
     return Page(
         title=study.title,
-        lead=f"{compare_with_controls(study, results.runs)}{len(restarts)} runs,"
-        f" {sum(map(bool, restarts))} of them networks, trained in {sum(map(len, restarts))}"
-        f" restarts and {updates:,} mini-batches, with seed {results.seed}.",
+        lead=f"{compare_with_controls(study, results.runs)}{len(results.runs)} runs,"
+        f" {len(networks)} of them networks, trained in {restarts} restarts and {updates:,}"
+        f" mini-batches, with seed {results.seed}.",
         highlights=[
             _highlight(part, recipe, results.runs) for part, recipe in parts if part.headline
         ],
@@ -67,7 +72,7 @@ def study_page(study: Study, results: Results) -> Page:
     )
 
 
-def _highlight(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Highlight:
+def _highlight(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Highlight:
     """Return a section's main figure.
 
     Of a matrix it is the gain of its last runs over one alone; of motifs the lowest similarity; of
@@ -91,12 +96,12 @@ def _highlight(part: ReportSection, recipe: Recipe, results: Mapping[str, Result
         gain = mean(list(gains_of(part, recipe, tests, results).values())[-1])
         value, note = signed(gain.value), signed_interval(gain)
     else:
-        first = mean([auc(results[runs[0].name], test) for test in tests])
+        first = mean_auc(results[runs[0].name], tests)
         value, note = f"{first.value:.3f}", interval(first)
     return Highlight(label=part.headline, value=value, note=note, colour=plots.NETWORK)
 
 
-def compare_with_controls(study: Study, results: Mapping[str, Result]) -> str:
+def compare_with_controls(study: Study, results: ResultByRun) -> str:
     """State which strategies did better than all of their controls, on real and simulated data."""
     better: dict[str, dict[str, bool]] = {"real": {}, "simulated": {}}
     for recipe in study.recipes:
@@ -106,7 +111,7 @@ def compare_with_controls(study: Study, results: Mapping[str, Result]) -> str:
             if run.control_of:
                 strategy, control = results[run.control_of], results[run.name]
                 common = [test for test in control["tests"] if test in strategy["tests"]]
-                gain = mean([difference(strategy, control, test) for test in common])
+                gain = mean_difference(strategy, control, common)
                 where = better["real" if simulated.isdisjoint(run.data) else "simulated"]
                 name = shown[run.control_of]
                 where[name] = where.get(name, True) and gain.low > 0

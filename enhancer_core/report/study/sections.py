@@ -19,10 +19,10 @@ from enhancer_core.study.recipe import Recipe, ReportSection, Run, Search, runs_
 from enhancer_core.study.results import (
     CHANCE_AT_MOST,
     PAPER_K,
-    Result,
+    ResultByRun,
     auc,
     difference,
-    mean,
+    mean_auc,
     rank_correlation,
     recommended_k,
 )
@@ -31,7 +31,7 @@ _TOP = 8  # candidates of a search that are listed
 _FEWEST = 10  # candidates of a round whose ranks are compared
 
 
-def section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
     """Compose one section."""
     compose = {
         "models": models_section,
@@ -45,7 +45,7 @@ def section(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) 
     return compose(part, recipe, results)
 
 
-def _k_choice(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def _k_choice(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
     """Draw AUC against own shuffles along k, and recommend one; the first is the background."""
     lines: dict[str, dict[int, Estimate]] = {}
     is_background: dict[str, bool] = {}
@@ -55,7 +55,7 @@ def _k_choice(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]
             name = run.shown.rpartition(", k = ")[0] or run.shown
             k, result = run.shuffles[0], results[run.name]
             own = [test for test in run.tests if split_test(test)[1] == k]
-            lines.setdefault(name, {})[k] = mean([auc(result, test) for test in own])
+            lines.setdefault(name, {})[k] = mean_auc(result, own)
             is_background[name] = run.positive == "background"
             if len(lines) == 1:
                 equal[k] = result["unchanged"][str(k)]
@@ -115,7 +115,7 @@ def _k_choice(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]
     )
 
 
-def _search(part: ReportSection, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def _search(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
     """Summarize a search, round by round, and its winner."""
     runs = runs_of(part, recipe)
     searched = next(run for run in runs if isinstance(run, Search))
