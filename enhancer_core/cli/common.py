@@ -1,8 +1,9 @@
-"""What every command shares: options, errors in one line, and progress on stderr."""
+"""What commands share: options, grouped help, and progress on stderr."""
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import os
 import sys
@@ -11,11 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import click
 
+from enhancer_core import io, models, report
+
 if TYPE_CHECKING:
+    import numpy as np
+
     from enhancer_core.models.architecture import Weighted
     from enhancer_core.prediction.sequences import Scorer
 
@@ -27,10 +32,17 @@ class Advance(Protocol):
         """Add to what is done."""
 
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Decorator: TypeAlias = Callable[[Any], Any]  # of a command, whatever its parameters
 
 PATH = click.Path(path_type=Path)  # existence is checked where the file is opened, in one way
+COUNT = click.IntRange(min=1)
+# The help's headings, in order; options of no section stand under `Options`.
+SECTIONS = (
+    *("Data", "Split", "Network", "Training", "Transfer", "Augmentation", "Ensemble", "Options"),
+    *("Compute", "Output", "Help"),
+)
 _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
+_ALL = "enhancer_core.help_all"  # in a context: whether advanced options are explained
 
 
 class FiniteRange(click.FloatRange):
@@ -55,46 +67,41 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-seed_option = click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="Number that all chance comes from; the same seed gives the same bytes.",
-)
-threads_option = click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=cores,
-    show_default="GALAXY_SLOTS, else the cores available",
-    help="Cores to use; the output does not depend on it.",
-)
-device_option = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where networks run; auto takes a CUDA GPU if there is one.",
-)
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+class SectionOption(click.Option):
+    """An option in a section of the help; `--help` names advanced ones, without their text."""
+
+    def __init__(  # click's own parameters pass through
+        self,
+        *args: Any,  # noqa: ANN401
+        section: str = "Options",
+        advanced: bool = False,
+        **settings: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(*args, **settings)
+        self.section, self.advanced = section, advanced
 
 
-def output_option(what: str) -> Callable[[Function], Function]:
-    """Make the option `-o` for a file or folder."""
-    return click.option("-o", "--output", type=PATH, required=True, help=what)
+option = functools.partial(click.option, cls=SectionOption)
 
 
-def list_option(flag: str, what: str, *, required: bool = False) -> Callable[[Function], Function]:
-    """Make an option that takes one or more files: `--positives a.fa b.fa`, or repeated."""
-    return click.option(
-        flag, type=PATH, metavar="FILE...", multiple=True, required=required, help=what
-    )
+def _explain_all(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        ctx.meta[_ALL] = True
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
 
 
-class ListCommand(click.Command):
-    """A command whose repeatable options take several values at once: `--positives a.fa b.fa`."""
+_HELP_ALL = SectionOption(
+    ["--help-all"], is_flag=True, is_eager=True, expose_value=False, callback=_explain_all,
+    section="Help", help="Show this message with all options explained, and exit.",
+)  # fmt: skip
+
+
+class Command(click.Command):
+    """A command with options in sections, of which those that repeat take several values at once.
+
+    `--positives a.fa b.fa` is read as `--positives a.fa --positives b.fa`.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the flag before each further value, which is what click reads."""
@@ -118,18 +125,118 @@ class ListCommand(click.Command):
             spelled.append(arg)
         return super().parse_args(ctx, spelled)
 
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the parameters, and `--help-all` where there are advanced ones."""
+        params = super().get_params(ctx)
+        if any(getattr(param, "advanced", False) for param in params):
+            params.append(_HELP_ALL)
+        return params
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options by their sections."""
+        rows: dict[str, list[tuple[str, str]]] = {}
+        named: list[str] = []
+        for param in self.get_params(ctx):
+            if getattr(param, "advanced", False) and not ctx.meta.get(_ALL):
+                named.append(param.opts[0])
+            elif record := param.get_help_record(ctx):
+                rows.setdefault(getattr(param, "section", "Help"), []).append(record)
+        for section in sorted(rows, key=SECTIONS.index):
+            with formatter.section(section):
+                formatter.write_dl(rows[section])
+        if named:
+            with formatter.section("More, explained by --help-all"):
+                formatter.write_text(", ".join(named))
+
+
+def gathered(argument: str, kind: Callable[..., object], *options: Decorator) -> Decorator:
+    """Add options to a command that takes their values as one argument, made by `kind`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        before = len(getattr(function, "__click_params__", []))
+
+        @functools.wraps(function)
+        def command(**values: object) -> object:
+            own = {name: values.pop(name) for name in names}
+            return function(**{argument: kind(**own)}, **values)
+
+        for add_option in reversed(options):
+            add_option(command)
+        names = [param.name for param in vars(command)["__click_params__"][before:]]
+        return command
+
+    return decorate
+
+
+model_argument = click.argument("model", type=PATH)
+seed_option = option(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    section="Compute",
+    help="Random seed; the same seed gives the same bytes.",
+)
+threads_option = option(
+    "--threads",
+    type=COUNT,
+    metavar="N",
+    default=cores,
+    show_default="GALAXY_SLOTS, else the cores available",
+    section="Compute",
+    help="Cores to use; the output does not depend on it.",
+)
+device_option = option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    section="Compute",
+    help="Where networks run; auto takes a CUDA GPU if there is one.",
+)
+
+
+def output_option(what: str) -> Decorator:
+    """Make the option `-o` for a file or folder."""
+    return option("-o", "--output", type=PATH, required=True, section="Output", help=what)
+
+
+def markdown_option(
+    what: str = "Write the report as Markdown too: report.md, with its images in figures/.",
+) -> Decorator:
+    """Make the option `--markdown`."""
+    return option("--markdown", is_flag=True, section="Output", help=what)
+
+
+def files_option(
+    flag: str, what: str, *, required: bool = False, section: str = "Data"
+) -> Decorator:
+    """Make an option that takes one or more files: `--positives a.fa b.fa`, or repeated."""
+    return option(
+        flag, type=PATH, metavar="FILE...", multiple=True, required=required, section=section,
+        help=what,
+    )  # fmt: skip
+
+
+positives_option = files_option("--positives", "FASTA files of positives.", required=True)
+negatives_option = files_option("--negatives", "FASTA files of negatives.", required=True)
+
+
+def random_generator(seed: int) -> np.random.Generator:
+    """Make the generator that all chance of a command comes from."""
+    import numpy as np  # which help does without: it takes 0.1 s
+
+    return np.random.default_rng(seed)
+
 
 def load_scorer(model: Path, device: str) -> Scorer:
-    """Load a model to predict with, on the device that `--device` says."""
-    from enhancer_core.models.model import load_model
-
-    loaded = load_model(model)
+    """Load a model to predict with, on the device that `--device` names."""
+    loaded = models.load_model(model)
     resolved = resolve_device(device)
     return loaded if resolved == "cpu" else loaded.network.to(resolved)
 
 
 def resolve_device(device: str) -> str:
-    """Turn `auto` into what the machine has.
+    """Return the device to use: for `auto` CUDA if the machine has it.
 
     PyTorch, which takes seconds to import, is asked only where there is a driver to ask about.
 
@@ -138,14 +245,14 @@ def resolve_device(device: str) -> str:
     click.UsageError
         If CUDA is asked for and is not there.
     """
-    found = device != "cpu" and _has_driver() and _torch_has_cuda()
-    if device == "cuda" and not found:
+    has_cuda = device != "cpu" and _has_driver() and _torch_has_cuda()
+    if device == "cuda" and not has_cuda:
         raise click.UsageError("--device cuda: this machine has no CUDA GPU that PyTorch can use")
-    return "cuda" if found else "cpu"
+    return "cuda" if has_cuda else "cpu"
 
 
 def _has_driver() -> bool:
-    """Say whether NVIDIA's driver is installed."""
+    """Return whether NVIDIA's driver is installed."""
     try:
         ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
     except OSError:
@@ -154,18 +261,18 @@ def _has_driver() -> bool:
 
 
 def _torch_has_cuda() -> bool:
-    import torch
+    import torch  # which takes seconds
 
     return torch.cuda.is_available()
 
 
-class Talk:
+class Console:
     """Lines and progress for the user, on stderr; silent with `-q`."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
 
-    def say(self, line: str) -> None:
+    def info(self, line: str) -> None:
         """Print a line at once."""
         if not self.quiet:
             click.echo(line, err=True)
@@ -175,8 +282,8 @@ class Talk:
     def progress(self, what: str, total: int | None) -> Iterator[Advance]:
         """Show how much of `total` is done: a bar on a terminal, else a line now and then.
 
-        Gives a function to call with what has been done since its last call, and perhaps a note
-        on how it goes. A total that is not known beforehand is None.
+        Yields a function to call with what has been done since its last call, and perhaps a note.
+        A total that is not known beforehand is None.
         """
         if self.quiet:
             yield lambda amount, note="": None
@@ -197,40 +304,52 @@ class Talk:
                     return
                 last = time.monotonic()
                 share = f" of {total:,} ({done / total:.0%})" if total else ""
-                self.say(f"{what}: {done:,}{share}{note and f', {note}'}")
+                self.info(f"{what}: {done:,}{share}{note and f', {note}'}")
 
         return advance
 
 
-def say_alike(talk: Talk, model: Weighted) -> None:
-    """Say whose filters are shown, where not all members have filters of one kind."""
-    from enhancer_core.models.architecture import alike
+quiet_option = option(
+    "-q",
+    "--quiet",
+    "console",
+    is_flag=True,
+    callback=lambda _, __, quiet: Console(quiet),
+    section="Output",
+    help="Print nothing but errors.",
+)
 
+
+def write_report(folder: Path, page: report.Page, *, markdown: bool = False) -> None:
+    """Write report.html, and report.md with its figures if asked for."""
+    if markdown:
+        io.write_files(folder, report.render_markdown(page))
+    io.write_text(folder / "report.html", report.render_page(page))
+
+
+def note_other_filters(console: Console, model: Weighted) -> None:
+    """Note whose filters are shown, where not all members have filters of one kind."""
     members = model.member_networks()
-    same = len(alike(members))
-    if same < len(members):
-        talk.say(
-            f"the filters are those of the first {same} of {len(members)} networks; the others are"
-            " made otherwise"
+    alike = len(models.alike(members))
+    if alike < len(members):
+        console.info(
+            f"the filters are those of the first {alike} of {len(members)} networks; the others"
+            " have another architecture"
         )
 
 
 @contextmanager
 def _bar(what: str, total: int | None) -> Iterator[Advance]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich import console, progress  # 0.1 s that is needed where there is a bar to draw
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=console
-    ) as bar:
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[note]}"),
+    )
+    with progress.Progress(*columns, console=console.Console(stderr=True)) as bar:
         task = bar.add_task(what, total=total, note="")
 
         def advance(amount: int, note: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Commands that score DNA with a trained network: predict."""
+"""The command that scores DNA with a trained network: predict."""
 
 from __future__ import annotations
 
@@ -8,38 +8,41 @@ from typing import TYPE_CHECKING
 
 import click
 
+from enhancer_core import dna, io, prediction
 from enhancer_core.cli.common import (
+    COUNT,
     PATH,
-    Talk,
+    Command,
+    Console,
     device_option,
     load_scorer,
+    model_argument,
+    option,
     output_option,
     quiet_option,
     threads_option,
 )
 
 if TYPE_CHECKING:
-    from enhancer_core.io.fasta import Sequences
-    from enhancer_core.io.tracks import Stretch
     from enhancer_core.prediction.sequences import Scorer
 
 _BLOCK = 4096  # sequences read at once
 
 
-@click.command(short_help="Predict probabilities for sequences, or a track along a genome.")
-@click.argument("model", type=PATH)
-@click.argument("source", metavar="[IN.fa]", type=PATH, required=False)
-@click.option("--genome", type=PATH, help="FASTA to predict a track along.")
-@click.option("--regions", type=PATH, help="BED; the track covers these, not whole chromosomes.")
-@click.option(
-    "--step",
-    type=click.IntRange(min=1),
-    metavar="BP",
-    default=50,
-    show_default=True,
-    help="Length of a track's bins.",
+@click.command(
+    cls=Command, short_help="Predict probabilities for sequences, or a track along a genome."
 )
-@click.option(
+@model_argument
+@click.argument("source", metavar="[IN.fa]", type=PATH, required=False)
+@option("--genome", type=PATH, section="Data", help="FASTA to predict a track along.")
+@option(
+    "--regions",
+    type=PATH,
+    section="Data",
+    help="BED; the track covers these, not whole chromosomes.",
+)
+@option("--step", type=COUNT, metavar="BP", default=50, help="Length of a track's bins.")
+@option(
     "--both-strands",
     is_flag=True,
     help="Average each sequence's or window's probability with its reverse complement's.",
@@ -57,7 +60,7 @@ def predict(
     both_strands: bool,
     threads: int,
     device: str,
-    quiet: bool,
+    console: Console,
     output: Path,
 ) -> None:
     """Predict the probability that sequences, or windows along a genome, are enhancers.
@@ -76,46 +79,45 @@ def predict(
         raise click.UsageError("give either IN.fa or --genome GENOME")
     if regions is not None and genome is None:
         raise click.UsageError("--regions needs --genome")
-    from enhancer_core.io.files import check_output
-
-    check_output(output)
-    network = load_scorer(model, device)
-    talk = Talk(quiet)
+    io.check_output(output)
+    scorer = load_scorer(model, device)
     if source is not None:
         _predict_sequences(
-            network, source, output, both_strands=both_strands, threads=threads, talk=talk
+            scorer, source, output, both_strands=both_strands, threads=threads, console=console
         )
     elif genome is not None:
         _predict_track(
-            network, genome, regions, output,
-            step=step, both_strands=both_strands, threads=threads, talk=talk,
+            scorer, genome, regions, output,
+            step=step, both_strands=both_strands, threads=threads, console=console,
         )  # fmt: skip
 
 
 def _predict_sequences(
-    network: Scorer, source: Path, output: Path, *, both_strands: bool, threads: int, talk: Talk
+    scorer: Scorer,
+    source: Path,
+    output: Path,
+    *,
+    both_strands: bool,
+    threads: int,
+    console: Console,
 ) -> None:
-    from enhancer_core.io.fasta import read_blocks
-    from enhancer_core.io.files import writing
-    from enhancer_core.prediction.sequences import in_order, probabilities
-
-    def predict(block: Sequences) -> list[tuple[str, float]]:
-        found = probabilities(network, block.codes, both_strands=both_strands)
-        return list(zip(block.names, found.tolist(), strict=True))
+    def predict_block(block: io.Sequences) -> list[tuple[str, float]]:
+        scores = prediction.probabilities(scorer, block.codes, both_strands=both_strands)
+        return list(zip(block.names, scores.tolist(), strict=True))
 
     done = 0
-    with writing(output) as stream, talk.progress("sequences predicted", None) as advance:
+    with io.writing(output) as stream, console.progress("sequences predicted", None) as advance:
         stream.write(b"name\tprobability\n")
-        blocks = read_blocks(source, size=_BLOCK, length=network.architecture.length)
-        for rows in in_order(predict, blocks, threads=threads):
+        blocks = io.read_blocks(source, size=_BLOCK, length=scorer.architecture.length)
+        for rows in prediction.in_order(predict_block, blocks, threads=threads):
             stream.write("".join(f"{name}\t{value:.6g}\n" for name, value in rows).encode())
             advance(len(rows))
             done += len(rows)
-    talk.say(f"{done:,} sequences predicted: {output}")
+    console.info(f"{done:,} sequences predicted: {output}")
 
 
 def _predict_track(
-    network: Scorer,
+    scorer: Scorer,
     genome: Path,
     regions: Path | None,
     output: Path,
@@ -123,35 +125,29 @@ def _predict_track(
     step: int,
     both_strands: bool,
     threads: int,
-    talk: Talk,
+    console: Console,
 ) -> None:
-    from enhancer_core.dna import intervals
-    from enhancer_core.io.bed import read_bed
-    from enhancer_core.io.genome import open_genome
-    from enhancer_core.io.tracks import write_track
-    from enhancer_core.prediction.sequences import track
-
-    with open_genome(genome, note=talk.say) as opened:
+    with io.open_genome(genome, note=console.info) as opened:
         if regions is None:
             rows = ((chrom, 0, bp) for chrom, bp in opened.lengths.items())
-            wanted = intervals.from_rows(rows)
+            covered = dna.intervals.from_rows(rows)
         else:
-            wanted = intervals.merge(opened.match(read_bed(regions)), list(opened.lengths))
-        bins = int((-(-(wanted.ends - wanted.starts) // step)).sum())
+            covered = dna.intervals.merge(opened.match(io.read_bed(regions)), list(opened.lengths))
+        bins = int((-(-(covered.ends - covered.starts) // step)).sum())
         known = 0
-        with talk.progress("bins predicted", bins) as advance:
-            stretches = track(
-                network, opened, wanted,
+        with console.progress("bins predicted", bins) as advance:
+            stretches = prediction.track(
+                scorer, opened, covered,
                 step=step, both_strands=both_strands, threads=threads, progress=advance,
             )  # fmt: skip
 
-            def counted() -> Iterator[Stretch]:
+            def counted() -> Iterator[io.Stretch]:
                 nonlocal known
                 for stretch in stretches:
                     known += len(stretch[-1])
                     yield stretch
 
-            write_track(output, counted(), opened.lengths)
+            io.write_track(output, counted(), opened.lengths)
     if known < bins:
-        talk.say(f"{bins - known:,} bins have no value: their window is mostly N")
-    talk.say(f"{known:,} bins of {step} bp in {len(wanted):,} regions predicted: {output}")
+        console.info(f"{bins - known:,} bins have no value: their window is mostly N")
+    console.info(f"{known:,} bins of {step} bp in {len(covered):,} regions predicted: {output}")

@@ -16,6 +16,7 @@ from .groups import torn_overlaps as torn_overlaps
 from .groups import without_shared_sequences as without_shared_sequences
 from .shares import FRACTIONS as FRACTIONS
 from .shares import split_strata as split_strata
+from .simulation import simulate as simulate
 from .splits import split as split
 from .splits import split_by_group as split_by_group
 from .splits import split_folds as split_folds

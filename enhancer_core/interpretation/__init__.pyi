@@ -1,3 +1,6 @@
+from .filters import filter_pfms as filter_pfms
+from .filters import input_gradients as input_gradients
+from .filters import weight_ppms as weight_ppms
 from .interactions import CONFIDENCE as CONFIDENCE
 from .interactions import Finding as Finding
 from .interactions import Interactions as Interactions

@@ -7,6 +7,9 @@ from .saturation import attributions as attributions
 from .saturation import mutagenesis as mutagenesis
 from .scoring import Effects as Effects
 from .scoring import effects as effects
+from .sequences import in_order as in_order
+from .sequences import probabilities as probabilities
+from .sequences import track as track
 from .vcf import FIELDS as FIELDS
 from .vcf import PREFIX as PREFIX
 from .vcf import annotate as annotate

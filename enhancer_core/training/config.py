@@ -169,7 +169,7 @@ class TrainConfig:
     calibrate: bool = _option(
         default=False,
         option=TrainOption(
-            "Calibrate probabilities on the validation part (Platt scaling); ranks stay.",
+            "Calibrate probabilities on the validation part (Platt scaling); the ranking stays.",
             section="Ensemble",
         ),
     )
