@@ -27,7 +27,7 @@ from scanning import chromosome, scan
 from torch.nn import functional
 from turns import Result, machine, report
 
-from enhancer_core.cli.common import cores
+from enhancer_core.cli.options import cores
 from enhancer_core.data.dataset import SplitDataset, make_dataset
 from enhancer_core.data.splits import split
 from enhancer_core.models.architecture import (

@@ -9,57 +9,33 @@ from typing import TYPE_CHECKING
 import click
 
 from enhancer_core import data, dna, io
-from enhancer_core.cli.common import (
-    COUNT,
-    PATH,
-    Command,
-    Console,
-    files_option,
-    option,
-    output_option,
-    quiet_option,
-    random_generator,
-    seed_option,
-    threads_option,
-)
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console, random_generator
 from enhancer_core.data import background as backgrounds
 from enhancer_core.errors import IntervalError, SequenceError
 
 if TYPE_CHECKING:
     from enhancer_core.io.fasta import Record
 
-length_option = option(
-    "--length", type=COUNT, metavar="BP", default=500, help="Length of each sequence."
-)
+length_option = opt.count("--length", metavar="BP", default=500, help="Length of each sequence.")
 _BLOCK = 4_000_000  # letters shuffled at once: what bounds the memory of a long FASTA
 
 
-@click.command(cls=Command)
-@option(
-    "--motif",
-    metavar="MOTIF",
-    required=True,
-    help="CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several.",
-)
-@option(
+@opt.command()
+@opt.motif(required=True)
+@opt.option(
     "--definition",
     type=click.Choice(["figure2", "literal"]),
     default="figure2",
     help="figure2 gives the AUCs of the paper's Figure 2; literal follows its text.",
 )
-@option("-n", "--number", type=COUNT, metavar="N", default=10_000, help="Sequences of each class.")
+@opt.count("-n", "--number", default=10_000, help="Sequences of each class.")
 @length_option
-@seed_option
-@quiet_option
-@output_option("Folder for positives.fa, background.fa and sites.tsv.")
+@opt.seed
+@opt.quiet
+@opt.output("Folder for positives.fa, background.fa and sites.tsv.")
 def simulate(
-    motif: str,
-    definition: str,
-    number: int,
-    length: int,
-    seed: int,
-    console: Console,
-    output: Path,
+    motif: str, definition: str, number: int, length: int, seed: int, console: Console, output: Path
 ) -> None:
     """Plant one motif in random DNA.
 
@@ -88,26 +64,18 @@ def simulate(
     console.info(f"{number:,} positives with one {planted.name} site and as many without: {output}")
 
 
-@click.command(cls=Command)
-@click.argument("genome", type=PATH)
-@click.argument("peaks", type=PATH)
+@opt.command()
+@opt.path_argument("genome")
+@opt.path_argument("peaks")
 @length_option
-@option(
-    "--tile",
-    is_flag=True,
-    help="Cut each peak into as many windows as fit, rather than one at its centre.",
+@opt.switch(
+    "--tile", help="Cut each peak into as many windows as fit, rather than one at its centre."
 )
-@option("--drop-n", is_flag=True, help="Leave out windows with N.")
-@quiet_option
-@output_option("FASTA; .gz is compressed.")
+@opt.switch("--drop-n", help="Leave out windows with N.")
+@opt.quiet
+@opt.output("FASTA; .gz is compressed.")
 def extract(
-    genome: Path,
-    peaks: Path,
-    length: int,
-    tile: bool,
-    drop_n: bool,
-    console: Console,
-    output: Path,
+    genome: Path, peaks: Path, length: int, tile: bool, drop_n: bool, console: Console, output: Path
 ) -> None:
     """Extract windows around peaks from a genome.
 
@@ -127,9 +95,8 @@ def extract(
         windows = cut(opened.match(regions), length)
         limits = np.array([opened.lengths[chrom] for chrom in windows.chroms.tolist()])
         inside = (windows.starts >= 0) & (windows.ends <= limits)
-        backwards = {name: row for row, name in reversed(list(enumerate(windows.names())))}
         fresh = np.zeros(len(windows), np.bool_)
-        fresh[list(backwards.values())] = True
+        fresh[np.unique(windows.names(), return_index=True)[1]] = True
         kept = windows.take(inside & fresh)
         codes = opened.windows(kept)
     with_n = (codes == dna.N_CODE).any(axis=1)
@@ -152,30 +119,25 @@ def extract(
     console.info(f"{len(kept):,} windows of {length} bp from {len(regions):,} peaks: {output}")
 
 
-@click.command(cls=Command)
-@click.argument("genome", type=PATH)
-@files_option("--exclude", "BED files of intervals to stay off, for example peaks.")
-@option("--genes", type=PATH, section="Data", help="BED, GTF or GFF3 of genes to stay away from.")
-@option(
+@opt.command()
+@opt.path_argument("genome")
+@opt.paths("--exclude", help="BED files of intervals to stay off, for example peaks.")
+@opt.path("--genes", help="BED, GTF or GFF3 of genes to stay away from.")
+@opt.option(
     "--gene-distance",
     type=click.IntRange(min=0),
     metavar="BP",
     default=15_000,
     help="Least distance from a gene.",
 )
-@option(
-    "--regions",
-    type=PATH,
-    section="Data",
-    help="BED; draw from these only, not the whole genome.",
-)
-@option("-n", "--number", type=COUNT, metavar="N", required=True, help="Windows to draw.")
+@opt.path("--regions", help="BED; draw from these only, not the whole genome.")
+@opt.count("-n", "--number", required=True, help="Windows to draw.")
 @length_option
-@option("--match", type=PATH, section="Data", help="FASTA whose GC and repeat content to match.")
-@option("--fasta", type=PATH, section="Output", help="Write the windows' sequences here too.")
-@seed_option
-@quiet_option
-@output_option("BED; .gz is compressed.")
+@opt.path("--match", help="FASTA whose GC and repeat content to match.")
+@opt.path("--fasta", section="Output", help="Write the windows' sequences here too.")
+@opt.seed
+@opt.quiet
+@opt.output("BED; .gz is compressed.")
 def background(
     genome: Path,
     exclude: tuple[Path, ...],
@@ -271,19 +233,19 @@ def _composition(genome: io.Genome, path: Path) -> backgrounds.Composition:
     return backgrounds.Composition(gc, None)
 
 
-@click.command(cls=Command)
-@click.argument("source", metavar="IN.fa", type=PATH)
-@option(
+@opt.command()
+@opt.path_argument("source", metavar="IN.fa")
+@opt.option(
     "-k",
     type=int,
     metavar="N",
     required=True,
     help="Length of the k-lets whose counts are preserved, from 1; 1 preserves composition only.",
 )
-@seed_option
-@threads_option
-@quiet_option
-@output_option("FASTA; .gz is compressed.")
+@opt.seed
+@opt.threads
+@opt.quiet
+@opt.output("FASTA; .gz is compressed.")
 def shuffle(source: Path, k: int, seed: int, threads: int, console: Console, output: Path) -> None:
     """Shuffle each sequence, preserving its count of every k-let.
 

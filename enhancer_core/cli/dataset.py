@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from enhancer_core import data
-from enhancer_core.cli.common import (
-    PATH,
-    Console,
-    gathered,
-    negatives_option,
-    option,
-    positives_option,
-    random_generator,
-)
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console, random_generator
 
 if TYPE_CHECKING:
     from enhancer_core.metrics import Estimate
@@ -91,33 +84,32 @@ class DataSource:
         return split if kept.all() else replace(split, left_out=dataset.take(~kept))
 
 
-data_options = gathered(
+data_options = opt.gathered(
     "source",
     DataSource,
-    positives_option,
-    negatives_option,
-    option(
+    opt.positives,
+    opt.negatives,
+    opt.path(
         "--split",
         "split_table",
-        type=PATH,
         section="Split",
         help="split.tsv of an earlier run; the same records go to the same parts.",
     ),
-    option(
+    opt.option(
         "--groups",
         metavar="chromosome|TABLE",
         section="Split",
         help="Keep each group in one part: by chromosome, where names are chrom:start-end, or by"
         " a table with the columns name and group.",
     ),
-    option(
+    opt.option(
         "--test-group",
         metavar="GROUP...",
         multiple=True,
         section="Split",
         help="Groups to test on.",
     ),
-    option(
+    opt.option(
         "--validation-group",
         metavar="GROUP...",
         multiple=True,

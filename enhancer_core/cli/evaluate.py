@@ -8,34 +8,20 @@ import click
 from click.core import ParameterSource
 
 from enhancer_core import __version__, data, io, models, prediction, training
-from enhancer_core.cli.common import (
-    PATH,
-    Command,
-    Console,
-    device_option,
-    load_scorer,
-    model_argument,
-    negatives_option,
-    option,
-    output_option,
-    positives_option,
-    quiet_option,
-    random_generator,
-    seed_option,
-    threads_option,
-)
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console, load_scorer, random_generator
 from enhancer_core.cli.dataset import DataSource, data_options, with_interval
 
 
-@click.command(cls=Command)
-@model_argument
-@positives_option
-@negatives_option
-@seed_option
-@threads_option
-@device_option
-@quiet_option
-@output_option("JSON file for the figures.")
+@opt.command()
+@opt.model
+@opt.positives
+@opt.negatives
+@opt.seed
+@opt.threads
+@opt.device
+@opt.quiet
+@opt.output("JSON file for the figures.")
 def evaluate(
     model: Path,
     positives: tuple[Path, ...],
@@ -69,11 +55,9 @@ def evaluate(
         console.info("the network ranks negatives above positives: are the two swapped?")
 
 
-@click.command(
-    cls=Command, short_help="Train and test a simple model, which a network has to beat."
-)
+@opt.command(short_help="Train and test a simple model, which a network has to beat.")
 @data_options
-@option(
+@opt.option(
     "--kind",
     type=click.Choice(["kmer", "spectrum", "gkm", "motifs"]),
     default="kmer",
@@ -82,14 +66,13 @@ def evaluate(
     " frequent ones weigh more; gapped k-mers, any 6 letters of 10, which take a minute or more;"
     " or the best hit of each motif of --database.",
 )
-@option(
+@opt.path(
     "--database",
-    type=PATH,
     metavar="FILE",
     section="Training",
     help="Known motifs for --kind motifs: MEME, JASPAR, HOMER or .pfm.",
 )
-@option(
+@opt.option(
     "-k",
     type=click.IntRange(1, 8),
     metavar="N",
@@ -97,9 +80,9 @@ def evaluate(
     section="Training",
     help="Length of k-mers without gaps, in bp.",
 )
-@seed_option
-@quiet_option
-@output_option(
+@opt.seed
+@opt.quiet
+@opt.output(
     "Folder for metrics.json, test_predictions.tsv and split.tsv; model.safetensors too, for"
     " --kind kmer or motifs."
 )

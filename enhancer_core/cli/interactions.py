@@ -10,22 +10,12 @@ import click
 
 from enhancer_core import dna, interpretation, io, models, report
 from enhancer_core import motifs as motif_matching
+from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import (
-    COUNT,
-    PATH,
-    Command,
     Console,
-    device_option,
-    markdown_option,
-    model_argument,
     note_other_filters,
-    option,
-    output_option,
-    quiet_option,
     random_generator,
     resolve_device,
-    seed_option,
-    threads_option,
     write_report,
 )
 from enhancer_core.cli.motifs import read_activating_sites
@@ -40,51 +30,38 @@ _COLUMNS = (
 _SHUFFLED_K = 2
 
 
-@click.command(
-    cls=Command, short_help="Test which pairs of motifs a network combines, and how they stand."
-)
-@model_argument
-@option(
+@opt.command(short_help="Test which motifs a network combines, and their arrangement.")
+@opt.model
+@opt.path(
     "--sequences",
-    type=PATH,
     required=True,
-    section="Data",
     help="FASTA to read the filters' motifs from, normally the positives; sites are planted in"
     " shuffles of it.",
 )
-@option(
-    "--database",
-    type=PATH,
-    section="Data",
-    help="Known motifs to name filters by, in MEME, JASPAR, HOMER or .pfm form.",
+@opt.path(
+    "--database", help="Known motifs to name filters by, in MEME, JASPAR, HOMER or .pfm form."
 )
-@option(
+@opt.count(
     "--pairs",
-    type=COUNT,
-    metavar="N",
     default=10,
     help="Pairs of filters to test, those that the weights connect most strongly.",
 )
-@option(
-    "--spacing",
-    type=COUNT,
-    metavar="BP",
-    default=30,
-    help="Largest distance between the starts of two sites.",
+@opt.count(
+    "--spacing", metavar="BP", default=30, help="Largest distance between the starts of two sites."
 )
-@option(
+@opt.option(
     "--backgrounds",
     type=click.IntRange(min=4),
     metavar="N",
     default=100,
     help="Shuffled sequences to plant in.",
 )
-@markdown_option()
-@seed_option
-@threads_option
-@device_option
-@quiet_option
-@output_option("Folder for wiring.tsv and report.html.")
+@opt.markdown()
+@opt.seed
+@opt.threads
+@opt.device
+@opt.quiet
+@opt.output("Folder for wiring.tsv and report.html.")
 def wiring(
     model: Path,
     sequences: Path,

@@ -10,22 +10,8 @@ import click
 
 from enhancer_core import data, interpretation, io, models, report
 from enhancer_core import motifs as motif_tools
-from enhancer_core.cli.common import (
-    PATH,
-    Command,
-    Console,
-    FiniteRange,
-    markdown_option,
-    model_argument,
-    note_other_filters,
-    option,
-    output_option,
-    quiet_option,
-    random_generator,
-    seed_option,
-    threads_option,
-    write_report,
-)
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console, note_other_filters, random_generator, write_report
 from enhancer_core.cli.dataset import DataSource, data_options, with_interval
 from enhancer_core.errors import MotifError
 
@@ -43,51 +29,45 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-@click.command(
-    cls=Command, short_help="Test how well one motif separates positives from negatives."
-)
+@opt.command(short_help="Test how well one motif separates positives from negatives.")
 @data_options
-@option(
-    "--motif",
-    metavar="MOTIF",
-    help="CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several.",
-)
-@option(
+@opt.motif()
+@opt.path(
     "--de-novo",
-    type=PATH,
     metavar="FILE",
+    section="Output",
     help="Search for a motif in the training part instead, and write it here, in MEME's form.",
 )
-@option(
+@opt.option(
     "--width",
     type=click.IntRange(min=6),
     metavar="BP",
     default=14,
     help="Width of the motif that --de-novo searches for.",
 )
-@option(
+@opt.option(
     "--position-sd",
-    type=FiniteRange(min=0, min_open=True),
+    type=opt.FiniteRange(min=0, min_open=True),
     metavar="BP",
     help="Score positions with a prior too, normal around the middle with this deviation.",
 )
-@option(
+@opt.option(
     "--strands",
     type=click.Choice(["both", "one"]),
     default="both",
     help="Strands that sites may be on; simulate plants them on the forward strand only.",
 )
-@option(
+@opt.option(
     "--pseudocount",
-    type=FiniteRange(min=0),
+    type=opt.FiniteRange(min=0),
     metavar="SHARE",
     default=0.01,
     help="Added to each frequency of the motif; 0 for data simulated as figure2.",
 )
-@seed_option
-@threads_option
-@quiet_option
-@output_option("JSON file for the figures.")
+@opt.seed
+@opt.threads
+@opt.quiet
+@opt.output("JSON file for the figures.")
 def pssm(
     source: DataSource,
     motif: str | None,
@@ -199,32 +179,22 @@ def _evaluate(
 
 
 @click.command(
-    "motifs", cls=Command, short_help="Show what a network's filters look for, beside known motifs."
+    "motifs",
+    cls=opt.Command,
+    short_help="Show what a network's filters look for, beside known motifs.",
 )
-@model_argument
-@option(
-    "--sequences",
-    type=PATH,
-    section="Data",
-    help="FASTA to read the filters' motifs from, normally the positives.",
-)
-@option(
-    "--database",
-    type=PATH,
-    required=True,
-    section="Data",
-    help="Known motifs, in MEME, JASPAR, HOMER or .pfm form.",
-)
-@option(
+@opt.model
+@opt.path("--sequences", help="FASTA to read the filters' motifs from, normally the positives.")
+@opt.path("--database", required=True, help="Known motifs, in MEME, JASPAR, HOMER or .pfm form.")
+@opt.switch(
     "--from-weights",
-    is_flag=True,
     section="Data",
     help="Read the motifs from the filters' weights, not from sequences.",
 )
-@markdown_option()
-@threads_option
-@quiet_option
-@output_option("Folder for motifs.meme, matches.tsv, logos and report.html.")
+@opt.markdown()
+@opt.threads
+@opt.quiet
+@opt.output("Folder for motifs.meme, matches.tsv, logos and report.html.")
 def show_motifs(
     model: Path,
     sequences: Path | None,

@@ -9,19 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from enhancer_core import dna, io, prediction
-from enhancer_core.cli.common import (
-    COUNT,
-    PATH,
-    Command,
-    Console,
-    device_option,
-    load_scorer,
-    model_argument,
-    option,
-    output_option,
-    quiet_option,
-    threads_option,
-)
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console, load_scorer
 
 if TYPE_CHECKING:
     from enhancer_core.prediction.sequences import Scorer
@@ -29,28 +18,20 @@ if TYPE_CHECKING:
 _BLOCK = 4096  # sequences read at once
 
 
-@click.command(
-    cls=Command, short_help="Predict probabilities for sequences, or a track along a genome."
-)
-@model_argument
-@click.argument("source", metavar="[IN.fa]", type=PATH, required=False)
-@option("--genome", type=PATH, section="Data", help="FASTA to predict a track along.")
-@option(
-    "--regions",
-    type=PATH,
-    section="Data",
-    help="BED; the track covers these, not whole chromosomes.",
-)
-@option("--step", type=COUNT, metavar="BP", default=50, help="Length of a track's bins.")
-@option(
+@opt.command(short_help="Predict probabilities for sequences, or a track along a genome.")
+@opt.model
+@opt.path_argument("source", metavar="[IN.fa]", required=False)
+@opt.path("--genome", help="FASTA to predict a track along.")
+@opt.path("--regions", help="BED; the track covers these, not whole chromosomes.")
+@opt.count("--step", metavar="BP", default=50, help="Length of a track's bins.")
+@opt.switch(
     "--both-strands",
-    is_flag=True,
     help="Average each sequence's or window's probability with its reverse complement's.",
 )
-@threads_option
-@device_option
-@quiet_option
-@output_option("TSV for sequences; .bedgraph or .bw (bigWig) for a track.")
+@opt.threads
+@opt.device
+@opt.quiet
+@opt.output("TSV for sequences; .bedgraph or .bw (bigWig) for a track.")
 def predict(
     model: Path,
     source: Path | None,

@@ -4,45 +4,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from enhancer_core import kipoi
-from enhancer_core.cli.common import (
-    Command,
-    Console,
-    gathered,
-    model_argument,
-    option,
-    output_option,
-    quiet_option,
-)
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console
 
 
 def _given(**facts: str | None) -> dict[str, str]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-@click.command(cls=Command)
-@model_argument
-@option("--group", metavar="NAME", required=True, help="Folder of the group in the source.")
-@option("--name", metavar="NAME", required=True, help="The model's name in the group.")
-@gathered(
+@opt.command()
+@opt.model
+@opt.option("--group", metavar="NAME", required=True, help="Folder of the group in the source.")
+@opt.option("--name", metavar="NAME", required=True, help="The model's name in the group.")
+@opt.gathered(
     "facts",
     _given,
-    option("--species", metavar="TEXT", help="Species, by its Latin name."),
-    option("--assembly", metavar="TEXT", help="Assembly of the genome."),
-    option("--positives", metavar="TEXT", help="What the positives are."),
-    option("--negatives", metavar="TEXT", help="What the negatives are."),
-    option("--held-out", metavar="TEXT", help="What the network has not seen in training."),
-    option(
+    opt.option("--species", metavar="TEXT", help="Species, by its Latin name."),
+    opt.option("--assembly", metavar="TEXT", help="Assembly of the genome."),
+    opt.option("--positives", metavar="TEXT", help="What the positives are."),
+    opt.option("--negatives", metavar="TEXT", help="What the negatives are."),
+    opt.option("--held-out", metavar="TEXT", help="What the network has not seen in training."),
+    opt.option(
         "--kind",
         metavar="TEXT",
         help="Kind of network, for example per-species, pooled or k-shuffle.",
     ),
-    option("--recipe", metavar="TEXT", help="How to train it again."),
+    opt.option("--recipe", metavar="TEXT", help="How to train it again."),
 )
-@quiet_option
-@output_option("Folder of the Kipoi source, for example kipoi_models.")
+@opt.quiet
+@opt.output("Folder of the Kipoi source, for example kipoi_models.")
 def publish(
     model: Path, group: str, name: str, facts: dict[str, str], console: Console, output: Path
 ) -> None:

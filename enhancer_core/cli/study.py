@@ -9,19 +9,8 @@ import click
 
 from enhancer_core import io, report
 from enhancer_core import study as studies
-from enhancer_core.cli.common import (
-    PATH,
-    Command,
-    Console,
-    device_option,
-    option,
-    output_option,
-    quiet_option,
-    resolve_device,
-    seed_option,
-    threads_option,
-    write_report,
-)
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console, resolve_device, write_report
 
 if TYPE_CHECKING:
     from enhancer_core.study.results import Result
@@ -29,38 +18,34 @@ if TYPE_CHECKING:
 _RUNS = "runs"  # the folder in the output folder where each run leaves its result
 
 
-@click.command("study", cls=Command, short_help="Do all runs of a recipe, and report them.")
-@click.argument("recipe", metavar="RECIPE.toml", type=PATH)
-@option(
+@opt.command("study", short_help="Do all runs of a recipe, and report them.")
+@opt.path_argument("recipe", metavar="RECIPE.toml")
+@opt.path(
     "--data",
     "data_folder",
-    type=PATH,
     envvar="ENHANCER_DATA",
     show_default="ENHANCER_DATA, else the recipe's folder",
-    section="Data",
     help="Folder that the recipe's files are in.",
 )
-@option(
+@opt.option(
     "--only",
     metavar="RUN...",
     multiple=True,
     help="Do these runs and those that they build on; the report has what is left of its sections.",
 )
-@option(
+@opt.switch(
     "--quick",
-    is_flag=True,
     help="Try out the whole path: fewer sequences, restarts and epochs, as the recipe says.",
 )
-@option(
+@opt.switch(
     "--resume",
-    is_flag=True,
     help="Continue in an output folder that has runs; those that the recipe still asks for stay.",
 )
-@seed_option
-@threads_option
-@device_option
-@quiet_option
-@output_option("Folder for report.html, and for each run's result and model.")
+@opt.seed
+@opt.threads
+@opt.device
+@opt.quiet
+@opt.output("Folder for report.html, and for each run's result and model.")
 def run_recipe(
     recipe: Path,
     data_folder: Path | None,

@@ -10,24 +10,8 @@ import click
 from click.core import ParameterSource
 
 from enhancer_core import data, io, models, training
-from enhancer_core.cli.common import (
-    COUNT,
-    PATH,
-    Command,
-    Console,
-    Decorator,
-    FiniteRange,
-    device_option,
-    files_option,
-    gathered,
-    markdown_option,
-    option,
-    output_option,
-    quiet_option,
-    resolve_device,
-    seed_option,
-    threads_option,
-)
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console, resolve_device
 from enhancer_core.cli.dataset import DataSource, data_options, with_interval
 from enhancer_core.training.config import TrainConfig, TrainOption, default_config
 
@@ -36,7 +20,7 @@ _NETWORKS = ("enhancer", "tf", "original_code", "best")
 _UNFINISHED = "restarts"  # the folder in the output folder where a run in progress keeps its state
 
 
-def _config_option(field: Field[Any]) -> Decorator:
+def _config_option(field: Field[Any]) -> opt.Decorator:
     """Make the option of a field of `TrainConfig`."""
     declared: TrainOption = field.metadata["option"]
     flag = f"--{field.name.replace('_', '-')}"
@@ -49,11 +33,13 @@ def _config_option(field: Field[Any]) -> Decorator:
         kind = click.IntRange(min=None if declared.at_least is None else int(declared.at_least))
     else:
         low = declared.at_least if declared.above is None else declared.above
-        kind = FiniteRange(low, declared.below, min_open=declared.above is not None, max_open=True)
-    return option(
+        kind = opt.FiniteRange(
+            low, declared.below, min_open=declared.above is not None, max_open=True
+        )
+    return opt.option(
         flag,
         type=kind,
-        metavar=declared.metavar if isinstance(kind, click.IntRange | FiniteRange) else None,
+        metavar=declared.metavar if isinstance(kind, click.IntRange | opt.FiniteRange) else None,
         default=field.default,
         section=declared.section,
         advanced=declared.advanced,
@@ -78,16 +64,16 @@ def _config(**values: object) -> TrainConfig:
     return replace(config, **given)
 
 
-config_options = gathered(
+config_options = opt.gathered(
     "config",
     _config,
     *(_config_option(field) for field in fields(TrainConfig) if field.metadata["option"].help),
 )
 
 
-@click.command(cls=Command)
+@opt.command()
 @data_options
-@option(
+@opt.option(
     "--network",
     type=click.Choice(_NETWORKS),
     default="enhancer",
@@ -97,40 +83,37 @@ config_options = gathered(
     " defaults for training (shifts, both strands, a moving average of the weights, an ensemble"
     " with regressions on 5-mers and on the best hits of all motifs of --plant-motifs).",
 )
-@option(
+@opt.option(
     "--widen",
-    type=FiniteRange(min=1),
+    type=opt.FiniteRange(min=1),
     metavar="FACTOR",
     default=1.0,
     section="Network",
     advanced=True,
     help="Multiply the filters of each convolution by this factor.",
 )
-@option(
+@opt.count(
     "--first-filters",
-    type=COUNT,
-    metavar="N",
     section="Network",
     advanced=True,
     help="Filters of the first convolution alone, to make room for motifs.",
 )
 @config_options
-@files_option(
+@opt.paths(
     "--plant",
-    "Trained models whose filters are planted side by side in a wider network. Train them on the"
-    " same --split, or they have seen what is tested on.",
+    help="Trained models whose filters are planted side by side in a wider network. Train them on"
+    " the same --split, or they have seen what is tested on.",
     section="Transfer",
 )
-@option(
+@opt.path(
     "--plant-motifs",
-    type=PATH,
     metavar="FILE",
     section="Transfer",
     help="Motifs that become first-layer filters: MEME, JASPAR, HOMER or .pfm.",
 )
-@option(
+@opt.option(
     "--plant-share",
-    type=FiniteRange(0, 1, min_open=True),
+    type=opt.FiniteRange(0, 1, min_open=True),
     metavar="SHARE",
     default=0.75,
     section="Transfer",
@@ -138,26 +121,22 @@ config_options = gathered(
     help="Share of filters that are planted; with --plant the network is made as wide as that"
     " needs.",
 )
-@option(
+@opt.path(
     "--initial",
-    type=PATH,
     metavar="MODEL",
     section="Transfer",
     help="Fine-tune this model: each restart starts from its weights, or from those of its"
     " convolutions alone where the dense layers or the length differ.",
 )
-@markdown_option()
-@option(
-    "--resume",
-    is_flag=True,
-    section="Compute",
-    help="Continue the unfinished run in the output folder, if any.",
+@opt.markdown()
+@opt.switch(
+    "--resume", section="Compute", help="Continue the unfinished run in the output folder, if any."
 )
-@seed_option
-@threads_option
-@device_option
-@quiet_option
-@output_option("Folder for the model, its figures and its report.")
+@opt.seed
+@opt.threads
+@opt.device
+@opt.quiet
+@opt.output("Folder for the model, its figures and its report.")
 def train(
     source: DataSource,
     network: str,

@@ -12,21 +12,8 @@ import click
 
 from enhancer_core import dna, interpretation, io, models, prediction, report
 from enhancer_core import motifs as motif_scanning
-from enhancer_core.cli.common import (
-    PATH,
-    Command,
-    Console,
-    FiniteRange,
-    device_option,
-    load_scorer,
-    markdown_option,
-    model_argument,
-    option,
-    output_option,
-    quiet_option,
-    resolve_device,
-    threads_option,
-)
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console, load_scorer, resolve_device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,23 +37,18 @@ _LONGEST_NAME = 100
 _SHOWN = 20  # sequences in a report, so that it can be read
 
 
-@click.command(cls=Command, short_help="Score the variants of a VCF: SNVs, indels, every ALT.")
-@model_argument
-@option(
-    "--genome", type=PATH, required=True, section="Data", help="FASTA of the variants' assembly."
-)
-@option(
-    "--vcf", type=PATH, required=True, section="Data", help="VCF, plain, gzip or bgzip, or BCF."
-)
-@option(
+@opt.command(short_help="Score the variants of a VCF: SNVs, indels, every ALT.")
+@opt.model
+@opt.path("--genome", required=True, help="FASTA of the variants' assembly.")
+@opt.path("--vcf", required=True, help="VCF, plain, gzip or bgzip, or BCF.")
+@opt.switch(
     "--skip-mismatch",
-    is_flag=True,
     help="Pass records that do not fit the genome through, with the reason, rather than stop.",
 )
-@threads_option
-@device_option
-@quiet_option
-@output_option("VCF; .vcf.gz is compressed with bgzip and indexed.")
+@opt.threads
+@opt.device
+@opt.quiet
+@opt.output("VCF; .vcf.gz is compressed with bgzip and indexed.")
 def variants(
     model: Path,
     genome: Path,
@@ -94,6 +76,7 @@ def variants(
           -o scored.vcf.gz
     """
     scorer = load_scorer(model, device)
+    prefix, fields = prediction.PREFIX, prediction.FIELDS
     records = skipped = 0
     with (
         io.open_genome(genome, note=console.info) as opened,
@@ -101,9 +84,7 @@ def variants(
         io.writing_vcf(output, longest=max(opened.lengths.values())) as write,
         console.progress("records scored", None) as advance,
     ):
-        write(
-            b"\n".join(io.header_with(source.header, prediction.PREFIX, prediction.FIELDS)) + b"\n"
-        )
+        write(b"\n".join(io.header_with(source.header, prefix, fields)) + b"\n")
         for record, info in prediction.annotate(
             io.in_order(source.records) if io.is_indexed(output) else source.records,
             scorer,
@@ -112,52 +93,47 @@ def variants(
             threads=threads,
             progress=advance,
         ):
-            write(io.line_with(record, prediction.PREFIX, info, prediction.FIELDS) + b"\n")
+            write(io.line_with(record, prefix, info, fields) + b"\n")
             records += 1
             skipped += "SKIP" in info
     if skipped:
-        console.info(
-            f"{skipped:,} records have ALTs that were not scored; {prediction.PREFIX}SKIP says why"
-        )
+        console.info(f"{skipped:,} records have ALTs that were not scored; {prefix}SKIP says why")
     console.info(f"{records:,} records scored: {output}")
 
 
-@click.command(cls=Command, short_help="Score every single-base change of sequences, and draw it.")
-@model_argument
-@click.argument("source", metavar="IN.fa", type=PATH)
-@option(
-    "--gradients",
-    is_flag=True,
-    help="Compute gradients of the log odds too: gradients.tsv, and a second logo.",
+@opt.command(short_help="Score every single-base change of sequences, and draw it.")
+@opt.model
+@opt.path_argument("source", metavar="IN.fa")
+@opt.switch(
+    "--gradients", help="Compute gradients of the log odds too: gradients.tsv, and a second logo."
 )
-@option(
+@opt.path(
     "--motifs",
-    type=PATH,
     metavar="FILE",
     help="Mark where these motifs fit, and list it in hits.tsv; MEME, JASPAR, HOMER or .pfm.",
 )
-@option(
+@opt.option(
     "--motif-p",
-    type=FiniteRange(min=0, max=1, min_open=True),
+    type=opt.FiniteRange(min=0, max=1, min_open=True),
     metavar="P",
     default=1e-4,
     help="Largest p-value of a hit, as FIMO's: not corrected for places and motifs.",
 )
-@option(
+@opt.option(
     "--plots",
     type=click.IntRange(min=0),
     metavar="N",
     default=100,
     help="Sequences to draw, the first N; the table has all.",
 )
-@markdown_option(
+@opt.markdown(
     f"Write a report as Markdown too: report.md, with images of the first {_SHOWN} drawn in"
     " figures/."
 )
-@threads_option
-@device_option
-@quiet_option
-@output_option("Folder for effects.tsv, other tables asked for, and a plot, SVG, each.")
+@opt.threads
+@opt.device
+@opt.quiet
+@opt.output("Folder for effects.tsv, other tables asked for, and a plot, SVG, each.")
 def mutagenesis(
     model: Path,
     source: Path,
@@ -193,11 +169,8 @@ def mutagenesis(
     """
     scorer = load_scorer(model, device)
     differentiate = _differentiator(model, device) if gradients else None
-    scanners = (
-        [motif_scanning.Scanner(motif) for motif in io.read_motifs(motifs)]
-        if motifs is not None
-        else []
-    )
+    known = [] if motifs is None else io.read_motifs(motifs)
+    scanners = [motif_scanning.Scanner(motif) for motif in known]
     # All at once, so that bad input stops before there is output.
     sequences = io.read_sequences(source, length=scorer.architecture.length)
     io.make_folder(output)
@@ -271,20 +244,16 @@ def _slope_lines(
     for position, (code, values, own) in enumerate(
         zip(codes.tolist(), slopes.T.tolist(), contributions.tolist(), strict=True)
     ):
-        numbers = "\t".join(f"{value:.6g}" for value in (own, *values))
-        yield f"{name}\t{position}\t{dna.ALPHABET[code]}\t{numbers}\n".encode()
+        yield _line(name, position, dna.ALPHABET[code], own, *values)
 
 
 def _hit_lines(
     name: str, hits: Sequence[motif_scanning.Hit], added: NDArray[np.float64]
 ) -> Iterator[bytes]:
     for hit in hits:
-        motif, strand = hit.motif, "+" if hit.strand > 0 else "-"
-        adds = added[hit.start : hit.end].sum()
-        yield (
-            f"{name}\t{motif.name}\t{motif.alias or 'NA'}\t{hit.start}\t{hit.end}\t{strand}"
-            f"\t{hit.score:.6g}\t{hit.p:.6g}\t{adds:.6g}\n"
-        ).encode()
+        names, strand = (hit.motif.name, hit.motif.alias or "NA"), "+" if hit.strand > 0 else "-"
+        adds = float(added[hit.start : hit.end].sum())
+        yield _line(name, *names, hit.start, hit.end, strand, float(hit.score), float(hit.p), adds)
 
 
 def _effect_lines(name: str, mutations: prediction.Mutations) -> Iterator[bytes]:
@@ -293,9 +262,11 @@ def _effect_lines(name: str, mutations: prediction.Mutations) -> Iterator[bytes]
         mutations.positions, mutations.references, mutations.alternatives,
         effects.reference, effects.alternative, effects.difference, effects.logit,
     )  # fmt: skip
-    for position, reference, alternative, *values in zip(
-        *(column.tolist() for column in columns), strict=True
-    ):
-        numbers = "\t".join(f"{value:.6g}" for value in values)
-        bases = f"{dna.ALPHABET[reference]}\t{dna.ALPHABET[alternative]}"
-        yield f"{name}\t{position}\t{bases}\t{numbers}\n".encode()
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    for position, reference, alternative, *values in rows:
+        yield _line(name, position, dna.ALPHABET[reference], dna.ALPHABET[alternative], *values)
+
+
+def _line(*values: object) -> bytes:
+    cells = (f"{value:.6g}" if isinstance(value, float) else str(value) for value in values)
+    return ("\t".join(cells) + "\n").encode()

@@ -73,8 +73,7 @@ class Data:
             )
         if not 0 <= self.repeats <= 1:
             raise RecipeError(f"repeats is {self.repeats}; allowed is 0 to 1")
-        if self.definition not in DEFINITIONS:
-            raise RecipeError(f"definition '{self.definition}'; allowed are {spelled(DEFINITIONS)}")
+        _check_choice("definition", self.definition, DEFINITIONS)
 
     @property
     def is_simulated(self) -> bool:
@@ -133,14 +132,10 @@ class Run:
 
     def __post_init__(self) -> None:
         """Check the values that stand alone."""
-        for name, allowed in (
-            ("model", MODELS),
-            ("positive", POSITIVE),
-            ("over", OVER),
-            ("network", tuple(NETWORKS)),
-        ):
-            if getattr(self, name) not in allowed:
-                raise RecipeError(f"{name} '{getattr(self, name)}'; allowed are {spelled(allowed)}")
+        _check_choice("model", self.model, MODELS)
+        _check_choice("positive", self.positive, POSITIVE)
+        _check_choice("over", self.over, OVER)
+        _check_choice("network", self.network, NETWORKS)
         if not self.data:
             raise RecipeError("'data' is empty; name at least one")
         if not 0 < self.share <= 1:
@@ -237,8 +232,7 @@ class ReportSection:
 
     def __post_init__(self) -> None:
         """Check the values that stand alone."""
-        if self.kind not in SECTIONS:
-            raise RecipeError(f"kind '{self.kind}'; allowed are {spelled(SECTIONS)}")
+        _check_choice("kind", self.kind, SECTIONS)
         if not self.runs:
             raise RecipeError("'runs' is empty; name at least one")
 
@@ -263,9 +257,7 @@ class Recipe:
 
     def members(self, name: str) -> tuple[str, ...]:
         """Return the names of the runs that a name stands for."""
-        return tuple(
-            each.name for each in self.steps if name in (each.name, getattr(each, "group", ""))
-        )
+        return tuple(s.name for s in self.steps if name in (s.name, getattr(s, "group", "")))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -295,6 +287,11 @@ def split_test(test: str) -> tuple[str, int | None]:
     if not k.isdigit() or int(k) < 1:
         raise RecipeError(f"test '{test}'; allowed are DATA, and DATA/k with k from 1")
     return name, int(k)
+
+
+def _check_choice(name: str, value: str, allowed: Mapping[str, object] | Sequence[str]) -> None:
+    if value not in allowed:
+        raise RecipeError(f"{name} '{value}'; allowed are {spelled(allowed)}")
 
 
 def spelled(names: Mapping[str, object] | Sequence[str]) -> str:

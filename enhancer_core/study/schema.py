@@ -49,14 +49,7 @@ def parse_table(kind: type[T], table: object, where: str) -> T:
 
     A field that is a dataclass itself takes its keys from the same table.
 
-    Parameters
-    ----------
-    kind
-        A dataclass whose fields are text, numbers, true or false, lists of these, or dataclasses.
-    table
-        What stands in the recipe.
-    where
-        Its place, for error messages.
+    `where` is its place, for error messages.
 
     Raises
     ------

@@ -54,14 +54,7 @@ _KEYS = (*_HEAD, "include", "defaults", "quick", *_LISTS.values())
 
 
 def read_study(path: Path, *, quick: bool = False) -> Study:
-    """Read a recipe, and those that it includes.
-
-    Parameters
-    ----------
-    path
-        TOML file.
-    quick
-        Whether to cut sequences, restarts and epochs to what the recipe's table `quick` says.
+    """Read a recipe, and those that it includes; `quick` cuts them to their table `quick`.
 
     Raises
     ------

@@ -27,13 +27,6 @@ _OF_FOLDS = ("models", "motifs", "filters")  # sections that can show what was d
 def check_shared(path: Path, recipes: Sequence[Recipe]) -> None:
     """Check that runs of one name in several recipes are one run, which is then done once.
 
-    Parameters
-    ----------
-    path
-        File that includes the recipes.
-    recipes
-        Those that it includes.
-
     Raises
     ------
     RecipeError
@@ -45,25 +38,18 @@ def check_shared(path: Path, recipes: Sequence[Recipe]) -> None:
         for data in recipe.data:
             sets.setdefault(data.set_name, []).append((data.name, settings(data)))
         set_of = {data.name: data.set_name for data in recipe.data}
-        for each in recipe.steps:
-            set_name = set_of[each.data[0]]
-            what = (settings(each), set_name, sets[set_name])
-            if known.setdefault(each.name, what) != what:
+        for step in recipe.steps:
+            set_name = set_of[step.data[0]]
+            what = (settings(step), set_name, sets[set_name])
+            if known.setdefault(step.name, what) != what:
                 raise RecipeError(
-                    f"{path}: two runs that differ have the name '{each.name}', in settings or in"
+                    f"{path}: two runs that differ have the name '{step.name}', in settings or in"
                     " the data of their set"
                 )
 
 
 def check_recipe(path: Path, recipe: Recipe) -> None:
     """Check that each name stands for one thing that is there, and that none leaks a test part.
-
-    Parameters
-    ----------
-    path
-        The recipe's file.
-    recipe
-        What was read of it.
 
     Raises
     ------
@@ -78,13 +64,13 @@ def check_recipe(path: Path, recipe: Recipe) -> None:
                 raise RecipeError(f"{path}: two {kind} have the name '{name}'")
     sets = {each.name: each.set_name for each in recipe.data}
     before: dict[str, Run] = {}
-    for each in recipe.steps:
-        where = f"{path}: run '{each.name}'"
-        _check_data(where, each, sets)
-        if isinstance(each, Run):
-            _check_others(where, each, sets, before)
-            _check_oracle(where, each, recipe)
-            before[each.name] = each
+    for step in recipe.steps:
+        where = f"{path}: run '{step.name}'"
+        _check_data(where, step, sets)
+        if isinstance(step, Run):
+            _check_others(where, step, sets, before)
+            _check_oracle(where, step, recipe)
+            before[step.name] = step
     _check_folds_and_tables(path, recipe)
     for section in recipe.sections:
         where = f"{path}: section '{section.title}'"
@@ -139,8 +125,8 @@ def _check_others(where: str, run: Run, sets: Mapping[str, str], before: Mapping
 
 def _check_oracle(where: str, run: Run, recipe: Recipe) -> None:
     """Check that an oracle knows what its data were made of."""
-    made = {(data.simulate, data.definition) for data in recipe.data if data.name in run.data}
-    if run.model in ORACLES and (len(made) > 1 or not all(motif for motif, _ in made)):
+    origins = {(data.simulate, data.definition) for data in recipe.data if data.name in run.data}
+    if run.model in ORACLES and (len(origins) > 1 or not all(motif for motif, _ in origins)):
         raise RecipeError(
             f"{where}: model '{run.model}' on {spelled(run.data)}; allowed are data that 'simulate'"
             " one motif by one definition"

@@ -24,19 +24,16 @@ _ALWAYS_RECORDED = {
 
 @dataclass(frozen=True, slots=True)
 class TrainOption:
-    """What a field of `TrainConfig` means and which values it takes.
+    """What a field of `TrainConfig` means, which values it takes, and where help shows it."""
 
-    The command line, recipes, error messages and reports are generated from it.
-    """
-
-    help: str = ""  # empty: offered neither on the command line nor in recipes
-    section: str = "Training"  # of the command line's help
-    advanced: bool = False  # whether `--help` only names it, and `--help-all` explains it
-    metavar: str = "N"
-    at_least: float | None = None
-    above: float | None = None
-    below: float | None = None
-    choices: tuple[str, ...] = ()
+    help: str  # empty: not on the command line
+    section: str  # of the command line's help
+    advanced: bool  # whether `--help` only names it, and `--help-all` explains it
+    metavar: str
+    at_least: float | None
+    above: float | None
+    below: float | None
+    choices: tuple[str, ...]
 
     def problem(self, name: str, value: Any) -> str:  # noqa: ANN401
         """Return what is wrong with a value; empty if it is allowed."""
@@ -55,8 +52,20 @@ class TrainOption:
         return f"{name} of {value} is not allowed; {allowed}"
 
 
-def _option(*, default: T, option: TrainOption) -> T:
-    """Declare a field with its default; typed as the value that the field holds."""
+def _option(  # noqa: PLR0913
+    help: str = "",  # noqa: A002
+    *,
+    default: T,
+    section: str = "Training",
+    advanced: bool = False,
+    metavar: str = "N",
+    at_least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> T:
+    """Declare a field; for type checkers it is its default."""
+    option = TrainOption(help, section, advanced, metavar, at_least, above, below, choices)
     return field(default=default, metadata={"option": option})
 
 
@@ -74,114 +83,69 @@ class TrainConfig:
     """
 
     restarts: int = _option(
-        default=50,
-        option=TrainOption(
-            "Random initialisations; the best by validation AUC is kept.", at_least=1
-        ),
+        "Random initialisations; the best by validation AUC is kept.", default=50, at_least=1
     )
-    epochs: int = _option(
-        default=20, option=TrainOption("Passes over the training part, at most.", at_least=1)
-    )
-    batch_size: int = _option(
-        default=50, option=TrainOption("Sequences in a mini-batch.", advanced=True, at_least=1)
-    )
+    epochs: int = _option("Passes over the training part, at most.", default=20, at_least=1)
+    batch_size: int = _option("Sequences in a mini-batch.", default=50, advanced=True, at_least=1)
     learning_rate: float = _option(  # betas 0.9 and 0.999, epsilon 1e-8
-        default=1e-3,
-        option=TrainOption("Learning rate of Adam.", advanced=True, metavar="RATE", above=0),
+        "Learning rate of Adam.", default=1e-3, advanced=True, metavar="RATE", above=0
     )
     stop_below_loss: float = _option(
-        default=2e-4,
-        option=TrainOption(
-            "End a restart when a mini-batch's mean cross-entropy, in nats, falls below this.",
-            advanced=True, metavar="LOSS", at_least=0,
-        ),
+        "End a restart when a mini-batch's mean cross-entropy, in nats, falls below this.",
+        default=2e-4, advanced=True, metavar="LOSS", at_least=0,
     )  # fmt: skip
     # None: 1, or 4 from 100,000 training sequences
-    checks_per_epoch: int | None = _option(default=None, option=TrainOption(at_least=1))
+    checks_per_epoch: int | None = _option(default=None, at_least=1)
     keep: str = _option(
-        default="best",
-        option=TrainOption(
-            "Checkpoint of a restart to keep: the best by validation AUC, or the last, as the"
-            " published code does.",
-            advanced=True, choices=("best", "last"),
-        ),
+        "Checkpoint of a restart to keep: the best by validation AUC, or the last, as the published"
+        " code does.",
+        default="best", advanced=True, choices=("best", "last"),
     )  # fmt: skip
-    mixed_precision: bool = _option(
-        default=True, option=TrainOption()
-    )  # bfloat16 where it is safe, on CUDA
+    mixed_precision: bool = _option(default=True)  # bfloat16 where it is safe, on CUDA only
     # Not in the paper; all of them off by default.
     shift: int = _option(
-        default=0,
-        option=TrainOption(
-            "Shift a training sequence by up to this many bp, either way, whenever it is read.",
-            section="Augmentation", advanced=True, metavar="BP", at_least=0,
-        ),
+        "Shift a training sequence by up to this many bp, either way, whenever it is read.",
+        default=0, section="Augmentation", advanced=True, metavar="BP", at_least=0,
     )  # fmt: skip
     flip: bool = _option(
-        default=False,
-        option=TrainOption(
-            "Read a random strand of a training sequence each time.",
-            section="Augmentation", advanced=True,
-        ),
+        "Read a random strand of a training sequence each time.",
+        default=False, section="Augmentation", advanced=True,
     )  # fmt: skip
     mutate: float = _option(
-        default=0.0,
-        option=TrainOption(
-            "Replace this share of a training sequence's letters by random bases each time.",
-            section="Augmentation", advanced=True, metavar="SHARE", at_least=0, below=1,
-        ),
+        "Replace this share of a training sequence's letters by random bases each time.",
+        default=0.0, section="Augmentation", advanced=True, metavar="SHARE", at_least=0, below=1,
     )  # fmt: skip
     weight_decay: float = _option(  # of weights, not biases (Loshchilov and Hutter 2019)
-        default=0.0,
-        option=TrainOption(
-            "Decoupled weight decay, as in AdamW.", advanced=True, metavar="DECAY", at_least=0
-        ),
-    )
+        "Decoupled weight decay, as in AdamW.",
+        default=0.0, advanced=True, metavar="DECAY", at_least=0,
+    )  # fmt: skip
     ema: float = _option(
-        default=0.0,
-        option=TrainOption(
-            "Use an exponential moving average of the weights with this decay, such as 0.995, in"
-            " place of the weights.",
-            advanced=True, metavar="DECAY", at_least=0, below=1,
-        ),
+        "Use an exponential moving average of the weights with this decay, such as 0.995, in place"
+        " of the weights.",
+        default=0.0, advanced=True, metavar="DECAY", at_least=0, below=1,
     )  # fmt: skip
     learning_rate_schedule: str = _option(  # cosine over all steps (Loshchilov and Hutter 2017)
-        default="constant",
-        option=TrainOption(
-            "Learning rate over time; cosine anneals it to 0.",
-            advanced=True, choices=("constant", "cosine"),
-        ),
+        "Learning rate over time; cosine anneals it to 0.",
+        default="constant", advanced=True, choices=("constant", "cosine"),
     )  # fmt: skip
     freeze: int = _option(
-        default=0,
-        option=TrainOption(
-            "Epochs for which planted or initial weights are frozen.",
-            section="Transfer", advanced=True, metavar="EPOCHS", at_least=0,
-        ),
+        "Epochs for which planted or initial weights are frozen.",
+        default=0, section="Transfer", advanced=True, metavar="EPOCHS", at_least=0,
     )  # fmt: skip
     ensemble: int = _option(
-        default=1,
-        option=TrainOption(
-            "Keep the N best restarts in one model, which predicts with their mean log odds.",
-            section="Ensemble", at_least=1,
-        ),
+        "Keep the N best restarts in one model, which predicts with their mean log odds.",
+        default=1, section="Ensemble", at_least=1,
     )  # fmt: skip
     calibrate: bool = _option(
-        default=False,
-        option=TrainOption(
-            "Calibrate probabilities on the validation part (Platt scaling); the ranking stays.",
-            section="Ensemble",
-        ),
-    )
+        "Calibrate probabilities on the validation part (Platt scaling); the ranking stays.",
+        default=False, section="Ensemble",
+    )  # fmt: skip
     regressions: bool = _option(
-        default=False,
-        option=TrainOption(
-            "Add logistic regressions on 5-mers, and on the best hits of all motifs of"
-            " --plant-motifs, to the ensemble, each weighted by how well it separates the"
-            " validation part; needs --calibrate. If more motifs are given than fit into the"
-            " network, those with the largest weights in that regression are planted.",
-            section="Ensemble", advanced=True,
-        ),
+        "Add logistic regressions on 5-mers, and on the best hits of all motifs of --plant-motifs,"
+        " to the ensemble, each weighted by how well it separates the validation part; needs"
+        " --calibrate. If more motifs are given than fit into the network, those with the largest"
+        " weights in that regression are planted.",
+        default=False, section="Ensemble", advanced=True,
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -196,8 +160,8 @@ class TrainConfig:
                 "regressions need calibrate: the mean output of several kinds of models is no"
                 " probability by itself"
             )
-        for name, option in train_options().items():
-            if problem := option.problem(name, getattr(self, name)):
+        for each in fields(self):
+            if problem := each.metadata["option"].problem(each.name, getattr(self, each.name)):
                 raise DatasetError(problem)
 
     def changes(self) -> dict[str, Any]:
@@ -231,11 +195,6 @@ class TrainConfig:
         if self.learning_rate_schedule == "constant":
             return self.learning_rate
         return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / total))
-
-
-def train_options() -> dict[str, TrainOption]:
-    """Return what is declared of each field of `TrainConfig`, by its name."""
-    return {each.name: each.metadata["option"] for each in fields(TrainConfig)}
 
 
 # Not the paper's: chosen by AUC on folds of the human liver data, most of it from one restart a

@@ -124,6 +124,21 @@ def test_every_option_is_explained(name: str) -> None:
         assert not isinstance(parameter, click.Option) or parameter.help, parameter.name
 
 
+def test_help_names_what_help_all_explains_by_sections(cli: Run) -> None:
+    short, whole = (cli("train", flag).out for flag in ("--help", "--help-all"))
+    headings = [line[:-1] for line in whole.splitlines() if re.fullmatch(r"[A-Z]\w+:", line)]
+    assert headings == ["Data", "Split", "Network", "Training", "Transfer", "Augmentation",
+                        "Ensemble", "Compute", "Output", "Help"]  # fmt: skip
+    for parameter in COMMANDS["train"].params:
+        flag = parameter.opts[-1]
+        assert f"{flag}" in short
+        assert re.search(rf"^  .*{flag}\b", whole, re.MULTILINE)
+    assert "Sequences in a mini-batch." in whole
+    assert "Sequences in a mini-batch." not in short
+    assert len(short.splitlines()) < 100
+    assert cli("predict", "--help-all") == cli("predict", "--help")
+
+
 def test_the_version_is_a_line(cli: Run) -> None:
     assert re.fullmatch(r"enhancer-core, version \d+\.\d+\.\d+\n", cli("--version").out)
 
