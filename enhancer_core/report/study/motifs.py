@@ -74,7 +74,7 @@ def filters_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -
             by_motif.setdefault(each["match"]["name"], []).append(each)
         sentences.append(
             f"{text.sentence(run.shown)}: {len(matched)} of {len(filters)} filters match a motif at"
-            f" q below {part.most_q:g}, {len(by_motif)} different motifs in all."
+            f" q below {part.most_q:g} (distinct motifs: {len(by_motif)})."
         )
         for i, (best, *others) in enumerate(by_motif.values()):
             match = best["match"]
