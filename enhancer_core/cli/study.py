@@ -13,7 +13,7 @@ from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import Console, write_report
 
 if TYPE_CHECKING:
-    from enhancer_core.study.runner import Result
+    from enhancer_core.study.results import Result
 
 _RUNS = "runs"  # the folder in the output folder where each run leaves its result
 

@@ -190,9 +190,9 @@ def train(
     split = source.split(dataset, seed=seed, console=console)
     architecture = models.named_architecture(network, length=split.dataset.codes.shape[1])
     architecture = models.widened(architecture, widen, first=first_filters)
-    architecture, start = _start(
-        architecture, plant=plant, plant_motifs=plant_motifs, initial=initial, share=plant_share,
-        split=split if config.regressions else None,
+    architecture, start = training.first_weights(
+        architecture, networks=plant, motifs=plant_motifs or (), initial=initial,
+        share=plant_share, data=split if config.regressions else None,
     )  # fmt: skip
     experiment = training.Experiment(
         data=split,
@@ -239,24 +239,6 @@ def train(
     baseline = outcome.baseline
     console.info(f"baseline: test AUC {with_interval(baseline.test.auc)} ({baseline.name})")
     console.info(f"model and report: {output}")
-
-
-def _start(
-    architecture: models.Architecture,
-    *,
-    plant: tuple[Path, ...],
-    plant_motifs: Path | None,
-    initial: Path | None,
-    share: float,
-    split: data.SplitDataset | None,
-) -> tuple[models.Architecture, training.Start | None]:
-    """Return the network, which donors may widen, and its first weights."""
-    if plant:
-        return training.from_networks(plant, architecture, share=share)
-    if plant_motifs is not None:
-        motifs = training.from_motifs(plant_motifs, architecture, share=share, data=split)
-        return architecture, motifs
-    return architecture, None if initial is None else training.from_model(initial, architecture)
 
 
 def _describe_start(start: training.Start, architecture: models.Architecture) -> str:

@@ -7,14 +7,14 @@ seed. `toml` reads recipes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from enhancer_core.data.mixture import Mix
 from enhancer_core.data.simulation import DEFINITIONS
 from enhancer_core.models.architecture import NETWORKS
 from enhancer_core.study.schema import RecipeError
-from enhancer_core.training.config import TrainConfig, default_config
+from enhancer_core.training.config import FILE_KEYS, TrainConfig, default_config
 
 # What a run can be beside a network: models without training, and the k-mer model.
 ORACLES = ("bayes", "mllr", "mllr-no-prior")
@@ -309,7 +309,7 @@ def settings(step: Data | Run | Search) -> dict[str, Any]:
     """Return what a step's numbers depend on: its fields, but for names and those of the report.
 
     Only values that differ from their defaults are in it, so that results stay valid when a later
-    release adds a field.
+    release adds a field; options of training have the keys of model files for the same reason.
     """
     shown = {"name", "title", "set", "group", "paper", "control_of", "config"}
     changes = {
@@ -317,7 +317,12 @@ def settings(step: Data | Run | Search) -> dict[str, Any]:
         for field in fields(step)
         if field.name not in shown and getattr(step, field.name) != field.default
     }
-    return changes | (step.config.changes() if isinstance(step, Run) else {})
+    config = asdict(step.config) if isinstance(step, Run) else {}
+    return changes | {
+        FILE_KEYS.get(name, name): value
+        for name, value in config.items()
+        if value != getattr(STUDY_CONFIG, name)
+    }
 
 
 def runs_of(section: ReportSection, recipe: Recipe) -> list[Run | Search]:

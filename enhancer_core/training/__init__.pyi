@@ -22,6 +22,7 @@ from .trainer import check_run as check_run
 from .trainer import train as train
 from .trainer import train_all as train_all
 from .warm_start import Start as Start
+from .warm_start import first_weights as first_weights
 from .warm_start import from_model as from_model
 from .warm_start import from_motifs as from_motifs
 from .warm_start import from_networks as from_networks

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 # Keys in model files where they are not the fields' names: older files are read, and models that
 # are trained again have the same checksum.
-_FILE_KEYS = {"batch_size": "batch", "ema": "average", "learning_rate_schedule": "schedule"}
+FILE_KEYS = {"batch_size": "batch", "ema": "average", "learning_rate_schedule": "schedule"}
 # In every model file; the others only where they differ from their defaults, so that a new option
 # changes no file that does without it.
 _ALWAYS_RECORDED = {
@@ -174,7 +174,7 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as model files have them: plain values, for JSON."""
-        return {_FILE_KEYS.get(name, name): value for name, value in self._recorded().items()}
+        return {FILE_KEYS.get(name, name): value for name, value in self._recorded().items()}
 
     def report_rows(self) -> dict[str, Any]:
         """Return the fields as reports show them, by their names in words."""
