@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from enhancer_core.data.dataset import Dataset, SplitDataset
     from enhancer_core.metrics import Estimate
+    from enhancer_core.training.evaluation import BaselineKind
 
 
 def data_options(function: Function) -> Function:
@@ -149,7 +150,7 @@ def baseline(
     groups: str | None,
     test_group: tuple[str, ...],
     validation_group: tuple[str, ...],
-    kind: str,
+    kind: BaselineKind,
     database: Path | None,
     k: int,
     seed: int,
@@ -179,10 +180,8 @@ def baseline(
     from enhancer_core.models.model import MODEL_FILE, Model, save_model
     from enhancer_core.training.evaluation import (
         BASELINE_K,
-        score_baseline,
-        score_best_hits,
-        score_gapped,
-        score_spectrum,
+        evaluate_baseline,
+        fit_baseline,
         write_predictions,
         write_split,
     )
@@ -198,14 +197,7 @@ def baseline(
         seed=seed,
         talk=talk,
     )
-    if kind == "motifs":
-        scored = score_best_hits(data, motifs, seed=seed)
-    elif kind == "gkm":
-        scored = score_gapped(data, seed=seed)
-    elif kind == "spectrum":
-        scored = score_spectrum(data, k, seed=seed)
-    else:
-        scored = score_baseline(data, k, seed=seed)
+    scored = evaluate_baseline(data, fit_baseline(data, kind=kind, k=k, motifs=motifs), seed=seed)
     make_folder(output)
     write_split(output / "split.tsv", data)
     write_predictions(output / "test_predictions.tsv", data, {"probability": scored})
@@ -213,7 +205,7 @@ def baseline(
     write_json(output / "metrics.json", figures)
     if scored.regression is not None:
         usual = kind == "kmer" and k == BASELINE_K
-        beside = scored if usual else score_baseline(data, BASELINE_K, seed=seed)
+        beside = scored if usual else evaluate_baseline(data, fit_baseline(data), seed=seed)
         record = {
             "enhancer_core": __version__,
             "network": scored.name,

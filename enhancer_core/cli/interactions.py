@@ -118,7 +118,7 @@ def wiring(
     from enhancer_core.models.architecture import alike
     from enhancer_core.models.model import load_model
     from enhancer_core.motifs.match import match_filters
-    from enhancer_core.report.interactions import wiring_page
+    from enhancer_core.report.interactions import interaction_page
     from enhancer_core.report.markdown import render_markdown
     from enhancer_core.report.page import render_page
 
@@ -156,7 +156,7 @@ def wiring(
     found = wired.findings(tested)
     make_folder(output)
     write_table(output / "wiring.tsv", _COLUMNS, (row for each in tested for row in _rows(each)))
-    page = wiring_page(filters, sites, tested, found, model=model.name, reach=reach)
+    page = interaction_page(filters, sites, tested, found, model=model.name, reach=reach)
     if markdown:
         write_files(output, render_markdown(page))
     write_text(output / "report.html", render_page(page))

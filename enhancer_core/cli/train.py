@@ -282,7 +282,8 @@ def train(
     from enhancer_core.data.dataset import read_dataset
     from enhancer_core.io.files import make_folder, remove_partial
     from enhancer_core.models.architecture import named_architecture, widened
-    from enhancer_core.training.experiment import Experiment, input_files, run, write_outcome
+    from enhancer_core.report.outcome import write_outcome
+    from enhancer_core.training.experiment import Experiment, input_files, run
     from enhancer_core.training.restart import Check, discard_states
 
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:

@@ -1,7 +1,7 @@
-"""Draw a report's figures as SVG to stand in a page.
+"""Draw a report's figures as SVG to embed in a page.
 
-Text stays text and takes the page's typeface. No figure holds words of the user's: those stand in
-captions and keys, where HTML escapes and wraps them. Axes have fixed positions, not ones fitted to
+Text stays text and takes the page's typeface. No figure holds text from the user: that goes into
+captions and keys, where HTML escapes and wraps it. Axes have fixed positions, not ones fitted to
 measured text, so the same data give the same bytes whatever fonts a machine has.
 """
 
@@ -17,23 +17,26 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from enhancer_core.metrics import Curve
 from enhancer_core.motifs.motif import information_content
-from enhancer_core.report.content import Restart
+from enhancer_core.training.restart import Restart
 
-# Two pairs that colour-blind readers tell apart, blue and orange, green and violet.
+# Two pairs that colour-blind readers can distinguish, blue and orange, green and violet.
 NETWORK, BASELINE = "#1f6fb2", "#cc7a29"
 POSITIVES, NEGATIVES = "#0b6e5a", "#a07cc5"
 GUIDE = "#9aa2aa"
-_INK = "#1c2127"
+INK = "#1c2127"
+CHANGES = LinearSegmentedColormap.from_list("changes", [NETWORK, "#ffffff", BASELINE], N=33)
 
 _STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,
+    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 12,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -41,17 +44,17 @@ _STYLE = {
     "axes.linewidth": 0.8,
     "xtick.color": GUIDE,
     "ytick.color": GUIDE,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
 }
 DASHED: dict[str, Any] = {"color": GUIDE, "linewidth": 1, "dashes": (4, 3)}
 _PLACED: dict[str, Any] = {
     "xycoords": "axes fraction",
     "textcoords": "offset points",
-    "color": _INK,
+    "color": INK,
 }
 _WIDTH, _HEIGHT = 440, 330  # of a figure, in points; a page two figures wide shows one as a pixel
-_FOLD = 4.0  # a k-mer that is more times as frequent stands here all the same
+_FOLD = 4.0  # enrichments are clipped here
 _FOLD_TICKS = (0.25, 0.33, 0.5, 0.67, 1, 1.5, 2, 3, 4)
 
 # The letters of a logo in the unit square, y downwards, in the colours of every motif database.
@@ -62,7 +65,7 @@ LETTERS = (
     ("#d62839", "M0 0H1V.18H.6V1H.4V.18H0Z"),
 )
 LETTER_WIDTH, LOGO_HEIGHT = 20, 60
-_SHORTEST = 0.02  # bits; a lower letter would be half a point high
+_SHORTEST = 0.02  # bits: half a point; lower letters are left out
 
 # Over matplotlib's own defaults, never a user's settings, which would show in the bytes.
 styled = style.context(["default", _STYLE])
@@ -88,21 +91,22 @@ def precision_recall(network: Curve, baseline: Curve, *, share_positive: float) 
 
 @styled
 def training_losses(restarts: Sequence[Restart], *, best: int) -> Markup:
-    """Draw every restart's training loss, the best one bold with its kept epoch marked."""
+    """Draw every restart's training loss, the best one bold with its best epoch marked."""
     figure, axes = new_axes(x="epoch", y="training loss (nats)")
     axes.axhline(np.log(2), **DASHED)
-    _restarts(axes, [(each.epochs, each.losses) for each in restarts], best, restarts[best].kept)
+    _restarts(
+        axes, restarts, [[each.loss for each in restart.checks] for restart in restarts], best
+    )
     axes.set_ylim(bottom=0)
     return as_svg(figure, name="losses")
 
 
 @styled
 def validation_aucs(restarts: Sequence[Restart], *, best: int) -> Markup:
-    """Draw every restart's validation AUC, the best one bold with its kept epoch marked."""
+    """Draw every restart's validation AUC, the best one bold with its best epoch marked."""
     figure, axes = new_axes(x="epoch", y="validation AUC")
     axes.axhline(0.5, **DASHED)
-    aucs = [(each.epochs, each.validation_aucs) for each in restarts]
-    _restarts(axes, aucs, best, restarts[best].kept)
+    _restarts(axes, restarts, [[each.auc for each in restart.checks] for restart in restarts], best)
     return as_svg(figure, name="aucs")
 
 
@@ -115,7 +119,7 @@ def distributions(
     x: str = "",
     span: tuple[float, float] | None = None,
 ) -> Markup:
-    """Draw how a number is spread among positives and among negatives, in shares of each class."""
+    """Draw histograms of a number among positives and among negatives, in shares of each class."""
     figure, axes = new_axes(x=x, y="share of class")
     edges = np.histogram_bin_edges(np.concatenate([positives, negatives]), bins=40, range=span)
     for values, colour in ((negatives, NEGATIVES), (positives, POSITIVES)):
@@ -128,7 +132,7 @@ def distributions(
 
 @styled
 def calibration(observed: Curve) -> Markup:
-    """Draw the share of positives found where each probability was given; the diagonal is ideal."""
+    """Draw the share of positives at each mean predicted probability; the diagonal is ideal."""
     figure, axes = new_axes(x="mean probability", y="share of positives")
     axes.plot([0, 1], [0, 1], **DASHED)
     axes.vlines(observed.x, observed.low, observed.high, color=NETWORK, linewidth=1.5)
@@ -141,9 +145,9 @@ def calibration(observed: Curve) -> Markup:
 def enrichments(
     kmers: Sequence[str], positives: NDArray[np.float64], negatives: NDArray[np.float64]
 ) -> Markup:
-    """Draw how many times as frequent each k-mer is in positives as in negatives, most first."""
+    """Draw the fold enrichment of each k-mer in positives over negatives, highest first."""
     height = max(_HEIGHT, 70 + 19 * len(kmers))
-    figure, axes = new_axes(x="times as frequent in positives", y="", height=height)
+    figure, axes = new_axes(x="fold enrichment in positives", y="", height=height)
     absent = 1e-9  # makes the ratio finite where one class lacks a k-mer
     folds = np.clip((positives + absent) / (negatives + absent), 1 / _FOLD, _FOLD)
     order = np.argsort(folds, kind="stable")
@@ -177,7 +181,7 @@ def logo(ppm: NDArray[np.float64]) -> Markup:
     Returns
     -------
     Markup
-        SVG as high as 2 bits.
+        SVG; its full height is 2 bits.
 
     Examples
     --------
@@ -206,9 +210,9 @@ def logo(ppm: NDArray[np.float64]) -> Markup:
 def new_axes(
     *, x: str, y: str, height: float = _HEIGHT, width: float = _WIDTH, left: float = 46
 ) -> tuple[Figure, Axes]:
-    """Return a new figure and its axes, y's name above them, the same room around any height.
+    """Return a new figure and its axes, y's name above them, with the same margins at any height.
 
-    All in points; `left` is the room for the names of the y axis's ticks.
+    All in points; `left` is the margin for the tick labels of the y axis.
     """
     figure = Figure(figsize=(width / 72, height / 72))
     right, below, above = 14, 46 if x else 26, 34 if y else 14
@@ -228,21 +232,19 @@ def _banded(axes: Axes, network: Curve, baseline: Curve) -> None:
 
 
 def _restarts(
-    axes: Axes,
-    lines: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
-    best: int,
-    kept: int,
+    axes: Axes, restarts: Sequence[Restart], lines: Sequence[Sequence[float]], best: int
 ) -> None:
-    for x, y in lines:
+    epochs = [[check.epoch for check in restart.checks] for restart in restarts]
+    for x, y in zip(epochs, lines, strict=True):
         axes.plot(x, y, color=GUIDE, linewidth=0.7, alpha=0.7)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    x, y = lines[best]
+    x, y, kept = epochs[best], lines[best], restarts[best].kept
     axes.plot(x, y, color=NETWORK, linewidth=2)
     axes.plot(x[kept], y[kept], "o", color=NETWORK, markersize=8, markeredgecolor="white")
 
 
 def as_svg(figure: Figure, *, name: str) -> Markup:
-    """Return a figure's SVG without dates, versions and what else a page does not need.
+    """Return a figure's SVG without size, dates, versions and what else a page does not need.
 
     `name` goes into the ids, which must be unique in a page.
     """
@@ -255,5 +257,6 @@ def as_svg(figure: Figure, *, name: str) -> Markup:
     svg = written.getvalue()
     svg = svg[svg.index("<svg") :].replace("\n", " ")
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r' (?:width|height)="[^"]*pt"', "", svg)  # the page decides
     # A hundredth of a point is as fine as anyone sees; matplotlib writes six digits.
     return Markup(re.sub(r'="[^"]*"', lambda value: re.sub(r"(\.\d\d)\d+", r"\1", value[0]), svg))

@@ -1,5 +1,4 @@
-from .ensemble import Part as Part
-from .ensemble import weighed as weighed
+from .ensemble import EnsemblePart as EnsemblePart
 from .gpu import arrangement as arrangement
 from .restart import Check as Check
 from .restart import Restart as Restart
