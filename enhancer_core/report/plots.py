@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -72,42 +72,49 @@ styled = style.context(["default", _STYLE])
 
 
 @styled
-def roc(network: Curve, baseline: Curve) -> Markup:
-    """Draw two ROC curves with their bands; a dashed diagonal is chance."""
-    figure, axes = new_axes(x="false-positive rate", y="true-positive rate", height=_WIDTH)
-    axes.plot([0, 1], [0, 1], **DASHED)
-    _banded(axes, network, baseline)
-    return as_svg(figure, name="roc")
+def curve_pair(
+    network: Curve, baseline: Curve, *, x: str, y: str, chance: tuple[float, float], name: str
+) -> Markup:
+    """Draw two ROC or precision-recall curves with their bands.
+
+    A dashed line is chance: its y at x = 0 and at x = 1.
+    """
+    figure, axes = new_axes(x=x, y=y, height=_WIDTH)
+    axes.plot([0, 1], chance, **DASHED)
+    for curve, colour in ((baseline, BASELINE), (network, NETWORK)):
+        axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
+        axes.plot(curve.x, curve.y, color=colour, linewidth=2)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    return as_svg(figure, name=name)
 
 
 @styled
-def precision_recall(network: Curve, baseline: Curve, *, share_positive: float) -> Markup:
-    """Draw two precision-recall curves with their bands; a dashed line is chance."""
-    figure, axes = new_axes(x="recall", y="precision", height=_WIDTH)
-    axes.axhline(share_positive, **DASHED)
-    _banded(axes, network, baseline)
-    return as_svg(figure, name="precision-recall")
+def training_curves(
+    restarts: Sequence[Restart], *, best: int, measure: Literal["loss", "auc"]
+) -> Markup:
+    """Draw every restart's training loss or validation AUC, the best one bold, its choice marked.
 
-
-@styled
-def training_losses(restarts: Sequence[Restart], *, best: int) -> Markup:
-    """Draw every restart's training loss, the best one bold with its best epoch marked."""
-    figure, axes = new_axes(x="epoch", y="training loss (nats)")
-    axes.axhline(np.log(2), **DASHED)
-    _restarts(
-        axes, restarts, [[each.loss for each in restart.checks] for restart in restarts], best
-    )
-    axes.set_ylim(bottom=0)
-    return as_svg(figure, name="losses")
-
-
-@styled
-def validation_aucs(restarts: Sequence[Restart], *, best: int) -> Markup:
-    """Draw every restart's validation AUC, the best one bold with its best epoch marked."""
-    figure, axes = new_axes(x="epoch", y="validation AUC")
-    axes.axhline(0.5, **DASHED)
-    _restarts(axes, restarts, [[each.auc for each in restart.checks] for restart in restarts], best)
-    return as_svg(figure, name="aucs")
+    A dashed line is chance.
+    """
+    y, chance = {"loss": ("training loss (nats)", np.log(2)), "auc": ("validation AUC", 0.5)}[
+        measure
+    ]
+    figure, axes = new_axes(x="epoch", y=y)
+    axes.axhline(chance, **DASHED)
+    lines = [
+        ([check.epoch for check in restart.checks], [getattr(c, measure) for c in restart.checks])
+        for restart in restarts
+    ]
+    for line in lines:
+        axes.plot(*line, color=GUIDE, linewidth=0.7, alpha=0.7)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.plot(
+        *lines[best], "-o", color=NETWORK, linewidth=2, markersize=8, markeredgecolor="white",
+        markevery=[restarts[best].kept],
+    )  # fmt: skip
+    if measure == "loss":
+        axes.set_ylim(bottom=0)
+    return as_svg(figure, name=measure)
 
 
 @styled
@@ -222,25 +229,6 @@ def new_axes(
     axes.annotate(x, (1, 0), (0, -40), ha="right", **_PLACED)
     axes.annotate(y, (0, 1), (-40, 16), **_PLACED)
     return figure, axes
-
-
-def _banded(axes: Axes, network: Curve, baseline: Curve) -> None:
-    for curve, colour in ((baseline, BASELINE), (network, NETWORK)):
-        axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(curve.x, curve.y, color=colour, linewidth=2)
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-
-
-def _restarts(
-    axes: Axes, restarts: Sequence[Restart], lines: Sequence[Sequence[float]], best: int
-) -> None:
-    epochs = [[check.epoch for check in restart.checks] for restart in restarts]
-    for x, y in zip(epochs, lines, strict=True):
-        axes.plot(x, y, color=GUIDE, linewidth=0.7, alpha=0.7)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    x, y, kept = epochs[best], lines[best], restarts[best].kept
-    axes.plot(x, y, color=NETWORK, linewidth=2)
-    axes.plot(x[kept], y[kept], "o", color=NETWORK, markersize=8, markeredgecolor="white")
 
 
 def as_svg(figure: Figure, *, name: str) -> Markup:

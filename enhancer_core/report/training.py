@@ -10,25 +10,21 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from enhancer_core import __version__
+from enhancer_core import __version__, metrics
 from enhancer_core.data.dataset import PARTS, TEST
 from enhancer_core.dna.codes import gc_content
-from enhancer_core.metrics import Curves, Estimate, calibration, curves
 from enhancer_core.models import kmers
 from enhancer_core.models.architecture import NETWORKS
 from enhancer_core.motifs.motif import information_content, ppm
 from enhancer_core.report import plots, text
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
-from enhancer_core.training.evaluation import Evaluation
 from enhancer_core.training.experiment import Experiment, Outcome
 from enhancer_core.training.trainer import Trained
 
 _CLASS_KEY = ((plots.POSITIVES, "positives"), (plots.NEGATIVES, "negatives"))
 
 
-def training_page(
-    experiment: Experiment, outcome: Outcome, pfms: Sequence[NDArray[np.int64]]
-) -> Page:
+def training_page(experiment: Experiment, outcome: Outcome, pfms: NDArray[np.int64]) -> Page:
     """Compose the report of a training run.
 
     Parameters
@@ -36,8 +32,8 @@ def training_page(
     experiment, outcome
         An experiment, and what `experiment.run` returned for it.
     pfms
-        int, shape (4, W) each: the sites that activate each first-layer filter, as `filter_pfms`
-        returns them. Filters without sites are left out.
+        int64, shape (F, 4, W): base counts of the sites that activate each first-layer filter, as
+        `filter_pfms` returns them. Filters without sites are left out.
 
     Returns
     -------
@@ -87,13 +83,21 @@ def training_page(
 
 
 def _results(experiment: Experiment, outcome: Outcome) -> Section:
-    network, baseline = outcome.network, outcome.baseline
-    test, other = network.test, baseline.test
-    of_network, of_baseline = (_curves(experiment, model) for model in (network, baseline))
+    data, models = experiment.data, (outcome.network, outcome.baseline)
+    test, names = outcome.network.test, [model.name for model in models]
+    share_positive = test.n_positive / (test.n_positive + test.n_negative)
+    curves = [
+        metrics.curves(
+            data.test.labels,
+            model.probabilities[data.parts == TEST],
+            rng=np.random.default_rng(experiment.seed),
+        )
+        for model in models
+    ]
     rows = [
         (part, model.name, *map(_two_lines, (each.auc, each.average_precision, each.accuracy)))
         for part in ("validation", "test")
-        for model in (network, baseline)
+        for model in models
         for each in [model.validation if part == "validation" else model.test]
     ]
     return Section(
@@ -107,33 +111,32 @@ def _results(experiment: Experiment, outcome: Outcome) -> Section:
                 text_columns=2,
             )
         ],
-        key=((plots.NETWORK, network.name), (plots.BASELINE, baseline.name)),
+        key=[*zip((plots.NETWORK, plots.BASELINE), names, strict=True)],
         figures=[
             Figure(
-                svg=plots.roc(of_network.roc, of_baseline.roc),
-                alt=f"ROC curves: AUC {test.auc.value:.3f} for {network.name},"
-                f" {other.auc.value:.3f} for {baseline.name}",
+                svg=plots.curve_pair(
+                    *(each.roc for each in curves),
+                    x="false-positive rate",
+                    y="true-positive rate",
+                    chance=(0, 1),
+                    name="roc",
+                ),
+                alt=f"ROC curves of {' and '.join(names)}",
                 caption="ROC curves on the test part, with pointwise bands. Dashed: chance.",
             ),
             Figure(
-                svg=plots.precision_recall(
-                    of_network.precision_recall,
-                    of_baseline.precision_recall,
-                    share_positive=test.n_positive / (test.n_positive + test.n_negative),
+                svg=plots.curve_pair(
+                    *(each.precision_recall for each in curves),
+                    x="recall",
+                    y="precision",
+                    chance=(share_positive,) * 2,
+                    name="precision-recall",
                 ),
-                alt="Precision-recall curves: average precision"
-                f" {test.average_precision.value:.3f} for {network.name},"
-                f" {other.average_precision.value:.3f} for {baseline.name}",
+                alt=f"Precision-recall curves of {' and '.join(names)}",
                 caption="Precision and recall on the test part. Dashed: chance.",
             ),
         ],
     )
-
-
-def _curves(experiment: Experiment, model: Evaluation) -> Curves:
-    data = experiment.data
-    rng = np.random.default_rng(experiment.seed)
-    return curves(data.test.labels, model.probabilities[data.parts == TEST], rng=rng)
 
 
 def _scores(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> Section:
@@ -155,7 +158,7 @@ def _scores(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> Se
             ),
             Figure(
                 svg=plots.calibration(
-                    calibration(labels, probabilities, bins=min(10, labels.size))
+                    metrics.calibration(labels, probabilities, bins=min(10, labels.size))
                 ),
                 alt="Share of positives against mean predicted probability, in ten bins",
                 caption="Calibration in bins of equally many sequences, with 95 % Wilson"
@@ -177,12 +180,12 @@ def _training(trained: Trained) -> Section:
         key=((plots.NETWORK, f"{selected}; the dot is its best epoch"), (plots.GUIDE, "others")),
         figures=[
             Figure(
-                svg=plots.training_losses(restarts, best=trained.best),
+                svg=plots.training_curves(restarts, best=trained.best, measure="loss"),
                 alt="Training loss of every restart by epoch",
                 caption="Mean cross-entropy of mini-batches. Dashed: chance, 0.693.",
             ),
             Figure(
-                svg=plots.validation_aucs(restarts, best=trained.best),
+                svg=plots.training_curves(restarts, best=trained.best, measure="auc"),
                 alt="Validation AUC of every restart by epoch",
                 caption="AUC on the validation part. Dashed: chance, 0.5.",
             ),
@@ -333,5 +336,5 @@ def _run(experiment: Experiment) -> Section:
     )
 
 
-def _two_lines(estimate: Estimate) -> Markup:
+def _two_lines(estimate: metrics.Estimate) -> Markup:
     return Markup("{:.3f}<br><small>{}</small>").format(estimate.value, text.interval(estimate))

@@ -114,11 +114,12 @@ def test_a_network_that_joins_nothing_has_a_page_that_says_so() -> None:
 def test_the_map_has_a_cell_for_each_spacing_and_grey_where_sites_collide() -> None:
     svg = interaction_map([planted([[0.0, 2.5], [-1.25, np.nan]])], reach=9)
     image = base64.b64decode(re.findall(r'"data:image/png;base64,([^"]*)"', svg)[0])
-    colours = Image.open(io.BytesIO(image)).convert("RGB")
-    assert colours.size == (2, 2)  # spacings, orientations
-    assert [f"#{bytes(colours.getpixel((x, y))).hex()}" for y in range(2) for x in range(2)] == [
-        "#ffffff", "#8fb7d8", "#cc7a29", "#e6e9ec",
-    ]  # fmt: skip
+    with Image.open(io.BytesIO(image)) as picture:
+        cells = np.asarray(picture.convert("RGB"))
+    assert [[f"#{bytes(cell).hex()}" for cell in row] for row in cells] == [  # orientations
+        ["#ffffff", "#8fb7d8"],  # spacings
+        ["#cc7a29", "#e6e9ec"],
+    ]
     assert svg.count(f"stroke: {GUIDE}; stroke-width: 1.5") == 1  # the reach, where it is shown
     assert ">−2.5</text>" in svg
 

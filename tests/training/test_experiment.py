@@ -183,11 +183,11 @@ def test_the_same_experiment_gives_the_same_bytes(
 def test_the_baseline_is_the_one_that_the_run_reports(
     finished: tuple[Path, SplitDataset, Outcome],
 ) -> None:
-    _, data, outcome = finished
+    folder, data, outcome = finished
     model = fit_baseline(data)
     assert evaluate_baseline(data, model, seed=0).to_dict() == outcome.baseline.to_dict()
     assert evaluate(model, data.test) == outcome.baseline.test
-    assert evaluate(outcome.trained.network, data.test) == outcome.network.test
+    assert evaluate(load_model(folder), data.test) == outcome.network.test
 
 
 def test_a_baseline_of_an_unknown_kind_is_refused(files: tuple[Path, Path]) -> None:
