@@ -92,7 +92,7 @@ def curve_pair(
 def training_curves(
     restarts: Sequence[Restart], *, best: int, measure: Literal["loss", "auc"]
 ) -> Markup:
-    """Draw every restart's training loss or validation AUC, the best one bold, its choice marked.
+    """Draw every restart's training loss or validation AUC, the best one bold, its epoch marked.
 
     A dashed line is chance.
     """

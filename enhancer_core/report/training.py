@@ -84,8 +84,10 @@ def training_page(experiment: Experiment, outcome: Outcome, pfms: NDArray[np.int
 
 def _results(experiment: Experiment, outcome: Outcome) -> Section:
     data, models = experiment.data, (outcome.network, outcome.baseline)
-    test, names = outcome.network.test, [model.name for model in models]
+    test = outcome.network.test
     share_positive = test.n_positive / (test.n_positive + test.n_negative)
+    aucs = [f"{m.test.auc.value:.3f} for {m.name}" for m in models]
+    precisions = [f"{m.test.average_precision.value:.3f} for {m.name}" for m in models]
     curves = [
         metrics.curves(
             data.test.labels,
@@ -111,7 +113,7 @@ def _results(experiment: Experiment, outcome: Outcome) -> Section:
                 text_columns=2,
             )
         ],
-        key=[*zip((plots.NETWORK, plots.BASELINE), names, strict=True)],
+        key=((plots.NETWORK, models[0].name), (plots.BASELINE, models[1].name)),
         figures=[
             Figure(
                 svg=plots.curve_pair(
@@ -121,7 +123,7 @@ def _results(experiment: Experiment, outcome: Outcome) -> Section:
                     chance=(0, 1),
                     name="roc",
                 ),
-                alt=f"ROC curves of {' and '.join(names)}",
+                alt=f"ROC curves: AUC {', '.join(aucs)}",
                 caption="ROC curves on the test part, with pointwise bands. Dashed: chance.",
             ),
             Figure(
@@ -132,7 +134,7 @@ def _results(experiment: Experiment, outcome: Outcome) -> Section:
                     chance=(share_positive,) * 2,
                     name="precision-recall",
                 ),
-                alt=f"Precision-recall curves of {' and '.join(names)}",
+                alt=f"Precision-recall curves: average precision {', '.join(precisions)}",
                 caption="Precision and recall on the test part. Dashed: chance.",
             ),
         ],
@@ -177,7 +179,10 @@ def _training(trained: Trained) -> Section:
             text.training(restarts, kept=kept),
             *([text.ensemble(trained.parts)] if trained.parts else []),
         ],
-        key=((plots.NETWORK, f"{selected}; the dot is its best epoch"), (plots.GUIDE, "others")),
+        key=(
+            (plots.NETWORK, f"{selected}; the dot is the selected epoch"),
+            (plots.GUIDE, "others"),
+        ),
         figures=[
             Figure(
                 svg=plots.training_curves(restarts, best=trained.best, measure="loss"),
