@@ -139,7 +139,7 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
     axes.tick_params(axis="y", which="minor", pad=6, length=0, labelsize=10)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(lambda spacing, _: signed(spacing, "+g") if spacing else "0")
-    key = figure.add_axes((0.55, 1 - 14 / height, 0.42, 8 / height))
+    key = figure.add_axes((0.52, 1 - 14 / height, 0.4, 8 / height))
     figure.colorbar(cells, cax=key, orientation="horizontal").outline.set_visible(False)
     ends = [signed(value, _LOG_ODDS) for value in (-strongest, strongest)]
     key.set_xticks([-strongest, 0, strongest], [ends[0], "log odds", ends[1]])
@@ -214,7 +214,7 @@ def _table(findings: Sequence[Finding], filters: Sequence[FilterMotif]) -> Table
         for each in findings
     ]
     head = ("First", "Second", "Strand", "Spacing, bp", "Interaction", "Elsewhere", "Alone")
-    return Table(head=(*head, "By weights"), rows=rows, text_columns=3)
+    return Table(head=(*head, "Strength"), rows=rows, text_columns=3)
 
 
 def _measured(each: Finding) -> str:
