@@ -77,7 +77,9 @@ def verdict(difference: Estimate) -> str:
 def training(restarts: Sequence[Restart], *, kept: Sequence[int]) -> str:
     """Write how the restarts did and which were selected; the best of those comes first."""
     best = restarts[kept[0]]
-    reached = f"a validation AUC of {best.auc:.3f} after {best.checks[best.kept].epoch:g} epochs"
+    epoch = best.checks[best.kept].epoch
+    after = f"{epoch:g} epoch{'' if epoch == 1 else 's'}"
+    reached = f"a validation AUC of {best.auc:.3f} after {after}"
     if len(restarts) == 1:
         return f"The one restart reached {reached}; that state is the network of this report."
     aucs = [restart.auc for restart in restarts]
@@ -101,7 +103,7 @@ def ensemble(parts: Sequence[EnsemblePart]) -> str:
     """Write what an ensemble of several kinds is made of."""
     *others, last = (f"{part.name} ({part.validation_auc:.3f})" for part in parts)
     return (
-        f"The model of this report is an ensemble of {', '.join(others)} and {last}; in brackets is"
+        f"Evaluated here is an ensemble of {', '.join(others)} and {last}; in brackets is"
         " the validation AUC of each. The simple models are written as networks. Each is weighted"
         " by how far apart its log odds set the classes of the validation part."
     )
