@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
+from enhancer_core.dna.codes import ALPHABET
 from enhancer_core.motifs.match import FEWEST, FLAT, FilterMotif, Match
 from enhancer_core.motifs.motif import Motif, ppm, reverse_complement
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
@@ -59,7 +60,7 @@ def motif_page(filters: Sequence[FilterMotif], *, model: str, database: str, tar
                     " most significant matches first. The height of a letter is its share of the"
                     " position's information; the full height is 2 bits."
                 ],
-                figures=[_figure(each) for each in sorted(active, key=_rank)],
+                figures=[filter_figure(each) for each in sorted(active, key=_rank)],
                 small_figures=True,
             ),
             Section(title="All filters", tables=[_table(filters)]),
@@ -76,25 +77,26 @@ def pair_logo(query: Motif, match: Match) -> Markup:
 
     Parameters
     ----------
-    query
-        The upper motif.
-    match
-        Of this query.
+        query
+            The upper motif.
+        match
+            Of this query.
 
     Returns
     -------
-    Markup
-        SVG, as wide as both together.
+        Markup
+            SVG, as wide as both together.
 
     Examples
     --------
-    >>> from enhancer_core.motifs.match import best_matches
-    >>> from enhancer_core.motifs.motif import BUILTIN
-    >>> cebpa = BUILTIN["CEBPA"]
-    >>> part = Motif("part", cebpa.pfm[:, 2:8])
-    >>> drawn = pair_logo(part, best_matches([part], [cebpa])[0])
-    >>> drawn[:40], drawn.count('<svg x="40" y="0"')
-    (Markup('<svg viewBox="0 0 180 130" xmlns="http:/'), 1)
+        >>> from enhancer_core.dna.codes import ALPHABET
+    from enhancer_core.motifs.match import best_matches
+        >>> from enhancer_core.motifs.motif import BUILTIN
+        >>> cebpa = BUILTIN["CEBPA"]
+        >>> part = Motif("part", cebpa.pfm[:, 2:8])
+        >>> drawn = pair_logo(part, best_matches([part], [cebpa])[0])
+        >>> drawn[:40], drawn.count('<svg x="40" y="0"')
+        (Markup('<svg viewBox="0 0 180 130" xmlns="http:/'), 1)
     """
     lower, offset = ppm(match.target.pfm), match.offset
     if match.strand < 0:
@@ -123,9 +125,12 @@ def _rank(each: FilterMotif) -> tuple[bool, float, float]:
     return False, float(np.nan_to_num(each.match.q, nan=1.0)), -each.match.similarity
 
 
-def _figure(each: FilterMotif) -> Figure:
+def filter_figure(each: FilterMotif) -> Figure:
+    """Draw the motif of an active filter, above its match if it has one."""
     assert each.motif is not None
-    svg, alt = logo(ppm(each.motif.pfm)), f"Logo of {each.name}"
+    frequencies = ppm(each.motif.pfm)
+    consensus = "".join(ALPHABET[base] for base in frequencies.argmax(axis=0))
+    svg, alt = logo(frequencies), f"Logo of {each.name}, consensus {consensus}"
     caption = Markup("<b>{}</b> {:.1f} bits").format(each.name, each.bits)
     if each.match is not None:
         label = _label(each.match)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -15,8 +14,10 @@ from enhancer_core.data.dataset import PARTS, TEST
 from enhancer_core.dna.codes import gc_content
 from enhancer_core.models import kmers
 from enhancer_core.models.architecture import NETWORKS
-from enhancer_core.motifs.motif import information_content, ppm
+from enhancer_core.motifs.match import FilterMotif
+from enhancer_core.motifs.motif import Motif
 from enhancer_core.report import plots, text
+from enhancer_core.report.motifs import filter_figure
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
 from enhancer_core.training.experiment import Experiment, Outcome
 from enhancer_core.training.trainer import Trained
@@ -71,7 +72,7 @@ def training_page(experiment: Experiment, outcome: Outcome, pfms: NDArray[np.int
             _scores(labels, predicted.astype(np.float64)),
             _training(outcome.trained),
             _composition(experiment, outcome),
-            *_filters([ppm(pfm) if pfm.any() else None for pfm in pfms]),
+            *_filters(pfms),
             Section(
                 title="What this does not tell you",
                 text=text.limits(labels, predicted, split_by=experiment.split_by),
@@ -247,32 +248,25 @@ def _composition(experiment: Experiment, outcome: Outcome) -> Section:
     )
 
 
-def _filters(ppms: Sequence[NDArray[np.float64] | None]) -> list[Section]:
+def _filters(pfms: NDArray[np.int64]) -> list[Section]:
     """Return one section, or none where no filter is active."""
-    ranked = sorted(
-        (-float(information_content(matrix).sum()), index, matrix)
-        for index, matrix in enumerate(ppms, start=1)
-        if matrix is not None
-    )
-    if not ranked:
+    names = [f"filter_{index}" for index in range(1, len(pfms) + 1)]
+    filters = [
+        FilterMotif(name=name, motif=Motif(name, pfm))
+        for name, pfm in zip(names, pfms, strict=True)
+        if pfm.any()
+    ]
+    if not filters:
         return []
     return [
         Section(
             title="First-layer filters",
             text=[
-                f"The {len(ranked)} motifs that activate the filters, by falling information"
+                f"The {len(filters)} motifs that activate the filters, by falling information"
                 " content. The height of a letter is its share of the position's information; the"
                 " full height is 2 bits."
             ],
-            figures=[
-                Figure(
-                    svg=plots.logo(matrix),
-                    alt=f"Logo of filter {index}, consensus"
-                    f" {''.join('ACGT'[base] for base in matrix.argmax(axis=0))}",
-                    caption=Markup("<b>filter {}</b> {:.1f} bits").format(index, -negative_bits),
-                )
-                for negative_bits, index, matrix in ranked
-            ],
+            figures=[filter_figure(each) for each in sorted(filters, key=lambda each: -each.bits)],
             small_figures=True,
         )
     ]

@@ -154,7 +154,7 @@ def test_a_report_shows_the_figures_it_was_given(content: Content) -> None:
         "25.0",  # per cent positives
         "modern",
         np.__version__,
-        "filter 2 8.0 bits",
+        "filter_2 8.0 bits",
         "GC content, %",
     ):
         assert shown in text
@@ -189,7 +189,7 @@ def test_ids_in_a_page_are_unique_and_links_find_them(content: Content) -> None:
 def test_every_figure_tells_a_reader_who_cannot_see_it_what_it_is(content: Content) -> None:
     page = Browsed(render_report(content))
     assert page.of("role").count("img") == page.tags.count("figure") == 10
-    assert "Logo of filter 2, consensus ACGT" in page.of("aria-label")
+    assert "Logo of filter_2, consensus ACGT" in page.of("aria-label")
 
 
 def test_names_are_escaped_wherever_they_stand(content: Content) -> None:
@@ -234,8 +234,8 @@ def test_filters_stand_by_falling_information_and_are_left_out_where_none_are(
     content: Content,
 ) -> None:
     html = render_report(content)
-    assert html.index("<b>filter 2</b> 8.0 bits") < html.index("<b>filter 1</b> 0.0 bits")
-    assert "filter 3" not in html  # nothing activates it
+    assert html.index("<b>filter_2</b> 8.0 bits") < html.index("<b>filter_1</b> 0.0 bits")
+    assert "filter_3" not in html  # nothing activates it
     assert "First-layer filters" not in render_report(content._replace(pfms=content.pfms[2:]))
 
 
