@@ -77,26 +77,25 @@ def pair_logo(query: Motif, match: Match) -> Markup:
 
     Parameters
     ----------
-        query
-            The upper motif.
-        match
-            Of this query.
+    query
+        The upper motif.
+    match
+        Of this query.
 
     Returns
     -------
-        Markup
-            SVG, as wide as both together.
+    Markup
+        SVG, as wide as both together.
 
     Examples
     --------
-        >>> from enhancer_core.dna.codes import ALPHABET
-    from enhancer_core.motifs.match import best_matches
-        >>> from enhancer_core.motifs.motif import BUILTIN
-        >>> cebpa = BUILTIN["CEBPA"]
-        >>> part = Motif("part", cebpa.pfm[:, 2:8])
-        >>> drawn = pair_logo(part, best_matches([part], [cebpa])[0])
-        >>> drawn[:40], drawn.count('<svg x="40" y="0"')
-        (Markup('<svg viewBox="0 0 180 130" xmlns="http:/'), 1)
+    >>> from enhancer_core.motifs.match import best_matches
+    >>> from enhancer_core.motifs.motif import BUILTIN
+    >>> cebpa = BUILTIN["CEBPA"]
+    >>> part = Motif("part", cebpa.pfm[:, 2:8])
+    >>> drawn = pair_logo(part, best_matches([part], [cebpa])[0])
+    >>> drawn[:40], drawn.count('<svg x="40" y="0"')
+    (Markup('<svg viewBox="0 0 180 130" xmlns="http:/'), 1)
     """
     lower, offset = ppm(match.target.pfm), match.offset
     if match.strand < 0:
