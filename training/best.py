@@ -38,7 +38,7 @@ from enhancer_core.models.model import Model, load_model, save_model
 from enhancer_core.models.regression import fit_best_hits, fit_k_mers
 from enhancer_core.prediction.sequences import log_odds
 from enhancer_core.training.config import default_config
-from enhancer_core.training.ensemble import weighed
+from enhancer_core.training.ensemble import weight_parts
 from enhancer_core.training.trainer import train
 from enhancer_core.training.warm_start import from_motifs
 
@@ -116,7 +116,7 @@ def with_regressions(data: SplitDataset, *, file: Path, motifs: Path, threads: i
     network(data, name="best", file=file, motifs=motifs, threads=threads)
     regressions = [fit_k_mers(data), fit_best_hits(data, read_motifs(motifs))]
     parts = [load_model(file).members, *(each.members for each in regressions)]
-    members = weighed(parts, data.validation.codes, data.validation.labels, threads=threads)
+    members = weight_parts(parts, data.validation.codes, data.validation.labels, threads=threads)
     return scores_of(Model(tuple(members), {}), data, threads=threads)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -11,6 +12,9 @@ from enhancer_core import __version__, data, io, models, prediction, training
 from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import Console, load_predictor, random_generator
 from enhancer_core.cli.dataset import DataSource, data_options, with_interval
+
+if TYPE_CHECKING:
+    from enhancer_core.training.evaluation import BaselineKind
 
 
 @opt.command()
@@ -90,7 +94,7 @@ def evaluate(
 )
 def baseline(
     source: DataSource,
-    kind: str,
+    kind: BaselineKind,
     database: Path | None,
     k: int,
     seed: int,
@@ -115,14 +119,8 @@ def baseline(
         raise click.UsageError("--kind motifs and --database need each other")
     motifs = [] if database is None else io.read_motifs(database)
     split = source.split(source.read(), seed=seed, console=console)
-    if kind == "motifs":
-        scored = training.score_best_hits(split, motifs, seed=seed)
-    elif kind == "gkm":
-        scored = training.score_gapped(split, seed=seed)
-    elif kind == "spectrum":
-        scored = training.score_spectrum(split, k, seed=seed)
-    else:
-        scored = training.score_baseline(split, k, seed=seed)
+    fitted = training.fit_baseline(split, kind=kind, k=k, motifs=motifs)
+    scored = training.evaluate_baseline(split, fitted, seed=seed)
     io.make_folder(output)
     data.write_split(output / "split.tsv", split)
     training.write_predictions(output / "test_predictions.tsv", split, {"probability": scored})
@@ -132,7 +130,7 @@ def baseline(
         usual_k = training.BASELINE_K
         usual = scored
         if kind != "kmer" or k != usual_k:
-            usual = training.score_baseline(split, usual_k, seed=seed)
+            usual = training.evaluate_baseline(split, training.fit_baseline(split), seed=seed)
         record = {
             "enhancer_core": __version__,
             "network": scored.name,

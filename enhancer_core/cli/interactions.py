@@ -118,7 +118,7 @@ def wiring(
     findings = interpretation.findings(tested)
     io.make_folder(output)
     io.write_table(output / "wiring.tsv", _COLUMNS, (row for pair in tested for row in _rows(pair)))
-    page = report.wiring_page(filters, sites, tested, findings, model=model.name, reach=reach)
+    page = report.interaction_page(filters, sites, tested, findings, model=model.name, reach=reach)
     write_report(output, page, markdown=markdown)
     console.info(f"{page.lead[:-1]}: {output}")
 

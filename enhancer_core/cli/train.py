@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from enhancer_core import data, io, models, training
+from enhancer_core import data, io, models, report, training
 from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import Console
 from enhancer_core.cli.dataset import DataSource, data_options, with_interval
@@ -231,7 +231,7 @@ def train(
         outcome = training.run(
             experiment, threads=threads, device=device, folder=state, progress=progress
         )
-    training.write_outcome(output, experiment, outcome, threads=threads, markdown=markdown)
+    report.write_outcome(output, experiment, outcome, threads=threads, markdown=markdown)
     training.discard_states(state)
     for part in outcome.trained.parts:
         console.info(f"part of the ensemble: {part.name}, validation AUC {part.validation_auc:.3f}")

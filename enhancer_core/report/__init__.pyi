@@ -1,19 +1,11 @@
-from .content import Composition as Composition
-from .content import Feature as Feature
-from .content import Filter as Filter
-from .content import InputFile as InputFile
-from .content import ModelResult as ModelResult
-from .content import Part as Part
-from .content import ReportContent as ReportContent
-from .content import Restart as Restart
-from .content import SplitBy as SplitBy
-from .interactions import wiring_page as wiring_page
+from .interactions import interaction_page as interaction_page
 from .markdown import render_markdown as render_markdown
 from .motifs import motif_page as motif_page
 from .mutagenesis import Marks as Marks
 from .mutagenesis import mutation_page as mutation_page
 from .mutagenesis import mutation_plot as mutation_plot
 from .mutagenesis import mutation_section as mutation_section
+from .outcome import write_outcome as write_outcome
 from .page import Figure as Figure
 from .page import Highlight as Highlight
 from .page import Page as Page
@@ -22,4 +14,4 @@ from .page import Table as Table
 from .page import render_page as render_page
 from .plots import logo as logo
 from .study.page import study_page as study_page
-from .training import report_page as report_page
+from .training import training_page as training_page

@@ -27,7 +27,7 @@ from enhancer_core.models.transfer import Planted, start_from
 from enhancer_core.motifs.motif import Motif
 from enhancer_core.prediction.sequences import log_odds, probabilities
 from enhancer_core.training.config import TrainConfig, default_config
-from enhancer_core.training.ensemble import Part, weighed
+from enhancer_core.training.ensemble import EnsemblePart, weight_parts
 from enhancer_core.training.gpu import group_size, train_together
 from enhancer_core.training.restart import Check, Restart, State, Task, fingerprint, judged, visits
 
@@ -40,7 +40,9 @@ class Trained:
     restarts: list[Restart]
     members: list[int]  # indices of the restarts kept, the best by validation AUC first
     calibration: Platt | None = None  # what was done to their log odds
-    parts: Sequence[Part] = ()  # of the ensemble, the networks first, where there are regressions
+    parts: Sequence[
+        EnsemblePart
+    ] = ()  # of the ensemble, the networks first, where there are regressions
 
     @property
     def best(self) -> int:
@@ -278,13 +280,13 @@ def _outcome(states: list[State], regressions: Sequence[Regression], *, threads:
     if not config.calibrate:
         return Trained(model, restarts, members)
     odds = log_odds(model.predictor(), check.codes, threads=threads)
-    parts: list[Part] = []
+    parts: list[EnsemblePart] = []
     if regressions:
         name = f"{len(kept)} networks" if len(kept) > 1 else "network"
-        parts.append(Part(name, len(kept), roc_auc(check.labels, odds)))
-        parts += [Part(each.name, len(each.members), each.auc) for each in regressions]
+        parts.append(EnsemblePart(name, len(kept), roc_auc(check.labels, odds)))
+        parts += [EnsemblePart(each.name, len(each.members), each.auc) for each in regressions]
         groups = [kept, *(each.members for each in regressions)]
-        kept = weighed(groups, check.codes, check.labels, threads=threads)
+        kept = weight_parts(groups, check.codes, check.labels, threads=threads)
         odds = log_odds(Model(tuple(kept)).predictor(), check.codes, threads=threads)
     by = fit_platt(check.labels, odds)
     model = Model(tuple(calibrated(member, by) for member in kept))

@@ -362,7 +362,7 @@ def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     assert model.metadata["start"]["chosen"] == 192
     assert [part["members"] for part in figures["parts"]] == [2, 1, 1]
     assert len(model.members) == 4
-    said = f"What is judged here is 2 networks ({figures['parts'][0]['validation_auc']:.3f}), "
+    said = f"an ensemble of 2 networks ({figures['parts'][0]['validation_auc']:.3f}), "
     assert said in (tmp_path / "out" / "report.md").read_text()
     first, other = (
         each.weights()["dense.0.weight"].reshape(64, 64, -1) for each in model.members[:2]
@@ -384,7 +384,7 @@ def test_an_ensemble_is_calibrated_recorded_and_used_as_one_model(
     record = load_model(here).metadata
     assert [each["restart"] for each in record["members"]] == figures["members"]
     assert record["calibration"].keys() == {"scale", "shift"}
-    assert "The 2 best, restarts " in (here / "report.md").read_text()
+    assert "the mean log odds of the 2 best, restarts " in (here / "report.md").read_text()
 
     assert cli("predict", here, inputs / "positives.fa", "-q", "-o", tmp_path / "p.tsv").status == 0
     probabilities = [float(value) for value in column(tmp_path / "p.tsv", "probability")]

@@ -24,7 +24,7 @@ from enhancer_core.models.transfer import Planted
 from enhancer_core.motifs.motif import BUILTIN, Motif
 from enhancer_core.prediction.sequences import log_odds, probabilities
 from enhancer_core.training.config import TrainConfig
-from enhancer_core.training.ensemble import weighed
+from enhancer_core.training.ensemble import weight_parts
 from enhancer_core.training.restart import Check
 from enhancer_core.training.trainer import Trained, train
 from tests.predictors import model_of, predictor_of
@@ -175,10 +175,12 @@ def test_a_part_that_tells_nothing_counts_nothing_unless_none_tells() -> None:
     constant.parameters[-2:] = 1, 2  # the biases of the two logits
     check = data.validation
     assert roc_auc(check.labels, log_odds(predictor_of(Model((useful,), {})), check.codes)) > 0.6
-    kept, silent = weighed([[useful], [constant]], check.codes, check.labels)
+    kept, silent = weight_parts([[useful], [constant]], check.codes, check.labels)
     assert np.ptp(log_odds(predictor_of(Model((kept,), {})), check.codes)) > 0
     assert not silent.parameters.any()
-    same = weighed([[useful], [useful]], check.codes, ~check.labels)  # wrong more often than right
+    same = weight_parts(
+        [[useful], [useful]], check.codes, ~check.labels
+    )  # wrong more often than right
     assert [each.parameters.tobytes() for each in same] == [useful.parameters.tobytes()] * 2
 
 
