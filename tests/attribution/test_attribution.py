@@ -27,6 +27,12 @@ POSITIVE = 1  # of the two logits
 DELTA = 1e-3  # allowed, of the difference in output
 N = 6  # sequences
 
+# What captum says at every call of DeepLift.
+pytestmark = [
+    pytest.mark.filterwarnings(r"ignore:\s*Setting forward, backward hooks"),
+    pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients"),
+]
+
 every_model = pytest.mark.parametrize("name", [*NETWORKS, *PUBLISHED])
 
 
@@ -74,7 +80,6 @@ def outputs(network: nn.Module, x: Tensor) -> Tensor:
 
 @every_model
 @pytest.mark.parametrize("baseline", ["shuffled", "zeros", "quarters"])
-@pytest.mark.filterwarnings("ignore:\\s*Setting forward, backward hooks")  # at every call
 def test_deeplift_of_captum_sums_to_the_difference_in_output(name: str, baseline: str) -> None:
     network, x, shuffled = case(name)
     baselines = {
@@ -102,7 +107,6 @@ def test_deep_lift_shap_of_tangermeme_sums_to_the_difference_in_output(name: str
 
 
 @pytest.mark.parametrize("name", ["enhancer", *PUBLISHED])
-@pytest.mark.filterwarnings("ignore:\\s*Setting forward, backward hooks")
 def test_captum_and_tangermeme_agree_on_each_base(name: str) -> None:
     network, x, shuffled = case(name)
     captum = DeepLift(network).attribute(x, shuffled, target=POSITIVE)
@@ -110,9 +114,7 @@ def test_captum_and_tangermeme_agree_on_each_base(name: str) -> None:
         network, x, target=POSITIVE, references=shuffled[:, None], raw_outputs=True, device="cpu"
     )[:, 0]
     largest = captum.abs().max().item()
-    torch.testing.assert_close(
-        multipliers * (x - shuffled), captum, rtol=0, atol=DELTA * largest
-    )
+    torch.testing.assert_close(multipliers * (x - shuffled), captum, rtol=0, atol=DELTA * largest)
 
 
 @pytest.mark.parametrize("name", ["enhancer", *PUBLISHED])
