@@ -126,7 +126,7 @@ def wiring(
     loaded = load_model(model)
     architecture, network = loaded.architecture, loaded.network
     members = alike(loaded.members)
-    reach = wired.reach(architecture)
+    reach = wired.max_distance(architecture)
     say_alike(talk, loaded)
     targets = read_motifs(database) if database is not None else []
     codes = read_sequences(sequences, length=architecture.length).codes
@@ -135,25 +135,25 @@ def wiring(
         raise MotifError(f"{sequences}: nothing in it activates a filter of {model}")
     filters = match_filters(pfms, targets, counted=True)
     sites = wired.consensus_sites(pfms)
-    chosen = wired.joints(members, sites)[:pairs]
+    chosen = wired.rank_pairs(members, sites)[:pairs]
 
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(codes), size=backgrounds, replace=backgrounds > len(codes))
     shuffled = k_shuffle(codes[rows], k=_SHUFFLED_K, rng=rng, threads=threads)
-    starts = wired.anchors(backgrounds, architecture, spacing=spacing, rng=rng)
+    starts = wired.draw_anchors(backgrounds, architecture, spacing=spacing, rng=rng)
     resolved = resolve_device(device)
     scorer = loaded if resolved == "cpu" else network.to(resolved)
     tested = []
     with talk.progress("pairs tested", len(chosen)) as advance:
-        for joint in chosen:
+        for pair in chosen:
             spacings = np.arange(-spacing, spacing + 1)
             tested.append(
-                wired.interactions(
-                    scorer, joint, sites, shuffled, starts, spacings=spacings, threads=threads
+                wired.measure_interactions(
+                    scorer, pair, sites, shuffled, starts, spacings=spacings, threads=threads
                 )
             )
             advance(1)
-    found = wired.findings(tested)
+    found = wired.best_arrangements(tested)
     make_folder(output)
     write_table(output / "wiring.tsv", _COLUMNS, (row for each in tested for row in _rows(each)))
     page = wiring_page(filters, sites, tested, found, model=model.name, reach=reach)
@@ -167,8 +167,11 @@ def _rows(each: Interactions) -> Iterator[tuple[object, ...]]:
     """Give a pair's lines of the table, all arrangements that can be."""
     from enhancer_core.interpretation.interactions import mean_interval
 
-    joint = each.joint
-    pair = (f"filter_{joint.first + 1}", f"filter_{joint.second + 1}", joint.strength, joint.pools)
+    filters = each.pair
+    pair = (
+        *(f"filter_{i + 1}" for i in (filters.first, filters.second)),
+        *(filters.strength, filters.pools),
+    )
     for row, spacing in enumerate(each.spacings.tolist()):
         for column, strand in enumerate(("same", "opposite")):
             values = each.values[:, row, column]

@@ -272,7 +272,7 @@ def _differentiator(
 ) -> Callable[[Codes], tuple[Slopes, NDArray[np.float64]]]:
     """Give what computes a sequence's slopes (4, L), and (L,) those of the bases there."""
     from enhancer_core.dna.codes import one_hot
-    from enhancer_core.interpretation.filters import input_gradients
+    from enhancer_core.interpretation.gradients import input_gradients
     from enhancer_core.models.model import load_model
 
     network = load_model(model).network.to(resolve_device(device))

@@ -38,8 +38,7 @@ class ReverseComplementConvolution(nn.Conv1d):
     reverse complement of a filter is the filter flipped on both axes (Cohn et al. 2018, section
     3.1). Maxima commute, so each strand is pooled before the two are compared, and the bias, the
     same on both strands, is added last: a third of the memory traffic, the same numbers. The
-    better strand is a max-pool over pairs, for DeepLIFT; one 2D pool of strands and positions
-    would take three times as long.
+    better strand is a max-pool over pairs, for DeepLIFT (a 2D pool takes three times as long).
     """
 
     def __init__(self, layer: Convolution) -> None:
@@ -50,8 +49,10 @@ class ReverseComplementConvolution(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         """Score every pool on its better strand, bias included."""
         scores = functional.conv1d(x, torch.cat([self.weight, self.weight.flip(1, 2)]))
-        strands = torch.stack(self.pool(scores).chunk(2, dim=1), dim=-1)
-        best: Tensor = self.better_strand(strands.flatten(2))
+        forward, reverse = self.pool(scores).chunk(2, dim=1)
+        # In both orders, so that where the two are equal each gets half of the gradient.
+        pairs = torch.stack([forward, reverse, reverse, forward], dim=-1).flatten(2)
+        best: Tensor = self.better_strand(pairs).unflatten(2, (-1, 2)).mean(dim=3)
         return best + cast("Tensor", self.bias)[:, None]
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from enhancer_core.dna.codes import ALPHABET, N_CODE, Codes
-from enhancer_core.interpretation.interactions import CONFIDENCE, Finding, Interactions
+from enhancer_core.interpretation.interactions import CONFIDENCE, Arrangement, Interactions
 from enhancer_core.motifs.match import FilterMotif
 from enhancer_core.motifs.motif import ppm
 from enhancer_core.report.motifs import SIGNIFICANT
@@ -28,7 +28,7 @@ def wiring_page(
     filters: Sequence[FilterMotif],
     sites: Codes,
     tested: Sequence[Interactions],
-    found: Sequence[Finding],
+    found: Sequence[Arrangement],
     *,
     model: str,
     reach: int,
@@ -40,13 +40,13 @@ def wiring_page(
     filters
         In the order of the network, with their matches if a database was given.
     sites
-        uint8, shape (F, W), as `wiring.consensus_sites` gives.
+        uint8, shape (F, W), as `second_layer.consensus_sites` gives.
     tested, found
         Of the pairs tested, and what came of it.
     model
         Name to show.
     reach
-        bp, as `wiring.reach` gives.
+        bp, as `second_layer.max_distance` gives.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def wiring_page(
     if not tested:
         lead = "The second layer joins no two motifs."
         return Page(title=f"Wiring of {model}", lead=lead, sections=[meaning])
-    shown = sorted({i for each in tested for i in (each.joint.first, each.joint.second)})
+    shown = sorted({i for each in tested for i in (each.pair.first, each.pair.second)})
     sections = [
         Section(
             title="What is joined",
@@ -124,9 +124,9 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
 
     Examples
     --------
-    >>> from enhancer_core.interpretation.second_layer import Joint
-    >>> values, joint = np.array([[[0.0, np.nan], [1.0, -1.0]]]), Joint(0, 6, 1.0, 3)
-    >>> tested = [Interactions(joint, np.array([8, 9]), values, np.zeros(1), values)]
+    >>> from enhancer_core.interpretation.second_layer import FilterPair
+    >>> values, pair = np.array([[[0.0, np.nan], [1.0, -1.0]]]), FilterPair(0, 6, 1.0, 3)
+    >>> tested = [Interactions(pair, np.array([8, 9]), values, np.zeros(1), values)]
     >>> svg = interaction_map(tested, reach=9)
     >>> svg.count("1 + 7"), svg.count('fill="#cc7a29"'), svg.count('fill="#1f6fb2"')
     (1, 2, 2)
@@ -141,7 +141,7 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
     drawn += _cells(rows, cell, strongest)
     for row, each in enumerate(tested):
         y = 2 * row * _ROW
-        name = f"{each.joint.first + 1} + {each.joint.second + 1}"
+        name = f"{each.pair.first + 1} + {each.pair.second + 1}"
         drawn.append(f'<text x="-24" y="{y + 15}" text-anchor="end">{name}</text>')
         drawn += (
             f'<text x="-6" y="{y + 9 + _ROW * at}" font-size="10" text-anchor="end">{sign}</text>'
@@ -201,21 +201,21 @@ def _name(each: FilterMotif) -> str:
     return f"{each.name} ({each.match.target.alias or each.match.target.name})"
 
 
-def _arrangement(each: Finding, names: Sequence[str]) -> str:
-    second, first = names[each.joint.second], names[each.joint.first]
-    second = second if each.joint.first != each.joint.second else "another such site"
+def _arrangement(each: Arrangement, names: Sequence[str]) -> str:
+    second, first = names[each.pair.second], names[each.pair.first]
+    second = second if each.pair.first != each.pair.second else "another such site"
     where = "behind" if each.spacing >= 0 else "before"
     strand = "same" if each.same_strand else "opposite"
     return f"{second} {abs(each.spacing)} bp {where} {first}, on the {strand} strand"
 
 
-def _sentence(each: Finding, names: Sequence[str], reach: int) -> str:
+def _sentence(each: Arrangement, names: Sequence[str], reach: int) -> str:
     """Say what planting a pair showed, and no more."""
     arrangement = _arrangement(each, names)
     measured = _measured(each)
     if each.low <= 0:
         return (
-            f"{names[each.joint.first]} and {names[each.joint.second]}: no spacing or orientation"
+            f"{names[each.pair.first]} and {names[each.pair.second]}: no spacing or orientation"
             f" surely adds to what the two tell apart. The best, {arrangement}, changes the log"
             f" odds by {measured} beyond their sum."
         )
@@ -252,17 +252,17 @@ def _sentence(each: Finding, names: Sequence[str], reach: int) -> str:
     )
 
 
-def _table(found: Sequence[Finding], filters: Sequence[FilterMotif]) -> Table:
+def _table(found: Sequence[Arrangement], filters: Sequence[FilterMotif]) -> Table:
     rows = [
         (
-            filters[each.joint.first].name,
-            filters[each.joint.second].name,
+            filters[each.pair.first].name,
+            filters[each.pair.second].name,
             "same" if each.same_strand else "opposite",
             _signed(each.spacing, "+d"),
             _measured(each),
             "" if np.isnan(each.elsewhere) else _signed(each.elsewhere, _SHORT),
             ", ".join(_signed(value, _SHORT) for value in each.alone),
-            f"{each.joint.strength:.3g} at {each.joint.pools}",
+            f"{each.pair.strength:.3g} at {each.pair.pools}",
         )
         for each in found
     ]
@@ -270,7 +270,7 @@ def _table(found: Sequence[Finding], filters: Sequence[FilterMotif]) -> Table:
     return Table(head=(*head, "Joined by weights"), rows=rows, text_columns=3)
 
 
-def _measured(each: Finding) -> str:
+def _measured(each: Arrangement) -> str:
     interval = f"{_signed(each.low, _SHORT)} to {_signed(each.high, _SHORT)}"
     return f"{_signed(each.interaction, _SHORT)} ({interval})"
 

@@ -6,7 +6,8 @@ import torch
 
 from enhancer_core.dna.codes import encode, reverse_complement
 from enhancer_core.errors import SequenceError
-from enhancer_core.interpretation.filters import filter_pfms, input_gradients, weight_ppms
+from enhancer_core.interpretation.filters import filter_pfms, weight_ppms
+from enhancer_core.interpretation.gradients import input_gradients
 from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.network import Network, one_hot
 
