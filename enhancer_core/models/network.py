@@ -2,6 +2,7 @@
 
 Each nonlinearity is a module of its own, of a kind that has a rule in the DeepLIFT of captum and
 tangermeme: a function has none, and attributions then miss the difference in output in silence.
+Give captum 0.9 one sequence at a time (captum#1276).
 """
 
 from __future__ import annotations
