@@ -116,7 +116,7 @@ def test_captum_and_tangermeme_agree_on_each_base(name: str) -> None:
     captum = torch.cat(
         [
             explainer.attribute(one, other, target=POSITIVE)
-            for one, other in zip(x.split(1), shuffled.split(1), strict=True)
+            for one, other in zip(x[:, None], shuffled[:, None], strict=True)
         ]
     )
     multipliers = deep_lift_shap(
@@ -139,12 +139,13 @@ def test_the_log_odds_are_attributed_as_the_difference_of_the_two_targets(name: 
 
 @pytest.mark.parametrize("name", ["enhancer", *PUBLISHED])
 def test_integrated_gradients_near_the_difference_in_output(name: str) -> None:
-    # The path's kinks limit the quadrature: 50 steps leave up to 14 % of the difference.
+    # The path's kinks limit the quadrature: it converges slowly.
     network, x, _ = case(name)
+    x = x[:2]
     baselines = torch.full_like(x, 0.25)
     _, delta = IntegratedGradients(network).attribute(
-        x, baselines, target=POSITIVE, n_steps=200, return_convergence_delta=True,
-        internal_batch_size=200,
+        x, baselines, target=POSITIVE, n_steps=100, return_convergence_delta=True,
+        internal_batch_size=100,
     )  # fmt: skip
     difference = (outputs(network, x) - outputs(network, baselines))[:, POSITIVE]
     assert delta.abs().mean() <= 0.05 * difference.abs().mean(), (delta, difference)
