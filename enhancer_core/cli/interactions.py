@@ -92,30 +92,30 @@ def wiring(
 
     loaded = models.load_model(model)
     architecture, members = loaded.architecture, loaded.filter_members
-    reach = interpretation.reach(architecture)
+    reach = interpretation.max_distance(architecture)
     note_other_filters(console, loaded)
     targets = io.read_motifs(database) if database is not None else []
     codes, pfms = read_activating_sites(sequences, loaded, model=model, threads=threads)
     filters = motif_matching.match_filters(pfms, targets, counted=True)
     sites = interpretation.consensus_sites(pfms)
-    joints = interpretation.joints(members, sites)[:pairs]
+    ranked = interpretation.rank_pairs(members, sites)[:pairs]
 
     rng = random_generator(seed)
     rows = rng.choice(len(codes), size=backgrounds, replace=backgrounds > len(codes))
     shuffled = dna.k_shuffle(codes[rows], k=_SHUFFLED_K, rng=rng, threads=threads)
-    starts = interpretation.anchors(backgrounds, architecture, spacing=spacing, rng=rng)
+    starts = interpretation.draw_anchors(backgrounds, architecture, spacing=spacing, rng=rng)
     predictor = loaded.predictor(device)
     spacings = np.arange(-spacing, spacing + 1)
     tested = []
-    with console.progress("pairs tested", len(joints)) as advance:
-        for joint in joints:
+    with console.progress("pairs tested", len(ranked)) as advance:
+        for pair in ranked:
             tested.append(
-                interpretation.interactions(
-                    predictor, joint, sites, shuffled, starts, spacings=spacings, threads=threads
+                interpretation.measure_interactions(
+                    predictor, pair, sites, shuffled, starts, spacings=spacings, threads=threads
                 )
             )
             advance(1)
-    findings = interpretation.findings(tested)
+    findings = interpretation.best_arrangements(tested)
     io.make_folder(output)
     io.write_table(output / "wiring.tsv", _COLUMNS, (row for pair in tested for row in _rows(pair)))
     page = report.interaction_page(filters, sites, tested, findings, model=model.name, reach=reach)
@@ -123,14 +123,14 @@ def wiring(
     console.info(f"{page.lead[:-1]}: {output}")
 
 
-def _rows(pair: Interactions) -> Iterator[tuple[object, ...]]:
+def _rows(tested: Interactions) -> Iterator[tuple[object, ...]]:
     """Return a pair's rows of the table, for all arrangements that are possible."""
-    joint = pair.joint
-    names = f"filter_{joint.first + 1}", f"filter_{joint.second + 1}"
-    for row, spacing in enumerate(pair.spacings.tolist()):
+    pair = tested.pair
+    names = f"filter_{pair.first + 1}", f"filter_{pair.second + 1}"
+    for row, spacing in enumerate(tested.spacings.tolist()):
         for column, strand in enumerate(("same", "opposite")):
-            values = pair.values[:, row, column]
+            values = tested.values[:, row, column]
             if values[0] == values[0]:  # NaN: the sites would overlap
-                alone = pair.first.mean(), pair.second[:, row, column].mean()
+                alone = tested.first.mean(), tested.second[:, row, column].mean()
                 interval = interpretation.mean_interval(values)
-                yield (*names, joint.strength, joint.pools, spacing, strand, *interval, *alone)
+                yield (*names, pair.strength, pair.pools, spacing, strand, *interval, *alone)

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from enhancer_core.dna.codes import ALPHABET, N_CODE, Codes
-from enhancer_core.interpretation.interactions import CONFIDENCE, Finding, Interactions
+from enhancer_core.interpretation.interactions import CONFIDENCE, Arrangement, Interactions
 from enhancer_core.motifs.match import FilterMotif
 from enhancer_core.motifs.motif import ppm
 from enhancer_core.report.motifs import SIGNIFICANT
@@ -27,7 +27,7 @@ def interaction_page(
     filters: Sequence[FilterMotif],
     sites: Codes,
     tested: Sequence[Interactions],
-    findings: Sequence[Finding],
+    findings: Sequence[Arrangement],
     *,
     model: str,
     reach: int,
@@ -45,7 +45,7 @@ def interaction_page(
     model
         Name to show.
     reach
-        bp, as `interpretation.reach` returns.
+        bp, as `interpretation.max_distance` returns.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def interaction_page(
         return Page(title=title, lead="The second layer combines no motifs.", sections=[meaning])
     names = [_name(each) for each in filters]
     confirmed = sum(each.low > 0 for each in findings)
-    shown = sorted({i for each in tested for i in (each.joint.first, each.joint.second)})
+    shown = sorted({i for each in tested for i in (each.pair.first, each.pair.second)})
     return Page(
         title=title,
         lead="Pairs of motifs that the second layer combines most strongly, tested by planting:"
@@ -131,9 +131,7 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
     middles = np.arange(1, len(means), 2)
     axes.hlines(middles[1:] - 1, edges[0], edges[-1], color="white", linewidth=2)
     axes.vlines(np.intersect1d([-reach - 0.5, reach + 0.5], edges), 0, len(means), color=GUIDE)
-    axes.set_yticks(
-        middles, [f"{each.joint.first + 1} + {each.joint.second + 1}" for each in tested]
-    )
+    axes.set_yticks(middles, [f"{each.pair.first + 1} + {each.pair.second + 1}" for each in tested])
     axes.set_yticks(np.arange(len(means)) + 0.5, ["=", "×"] * len(tested), minor=True)
     axes.tick_params(axis="y", pad=22)
     axes.tick_params(axis="y", which="minor", pad=6, length=0, labelsize=10)
@@ -154,10 +152,10 @@ def _name(each: FilterMotif) -> str:
     return f"{each.name} ({each.match.target.alias or each.match.target.name})"
 
 
-def _sentence(each: Finding, names: Sequence[str], reach: int) -> str:
+def _sentence(each: Arrangement, names: Sequence[str], reach: int) -> str:
     """Write what planting a pair showed, and no more."""
-    first, second = names[each.joint.first], names[each.joint.second]
-    own = each.joint.first == each.joint.second
+    first, second = names[each.pair.first], names[each.pair.second]
+    own = each.pair.first == each.pair.second
     arrangement = (
         f"{'another such site' if own else second} {abs(each.spacing)} bp"
         f" {'behind' if each.spacing >= 0 else 'before'} {first}, on the"
@@ -199,17 +197,17 @@ def _sentence(each: Finding, names: Sequence[str], reach: int) -> str:
     return text
 
 
-def _table(findings: Sequence[Finding], filters: Sequence[FilterMotif]) -> Table:
+def _table(findings: Sequence[Arrangement], filters: Sequence[FilterMotif]) -> Table:
     rows = [
         (
-            filters[each.joint.first].name,
-            filters[each.joint.second].name,
+            filters[each.pair.first].name,
+            filters[each.pair.second].name,
             "same" if each.same_strand else "opposite",
             signed(each.spacing, "+d"),
             _measured(each),
             "" if np.isnan(each.elsewhere) else signed(each.elsewhere, _LOG_ODDS),
             ", ".join(signed(value, _LOG_ODDS) for value in each.alone),
-            f"{each.joint.strength:.3g} at {each.joint.pools}",
+            f"{each.pair.strength:.3g} at {each.pair.pools}",
         )
         for each in findings
     ]
@@ -217,7 +215,7 @@ def _table(findings: Sequence[Finding], filters: Sequence[FilterMotif]) -> Table
     return Table(head=(*head, "Strength"), rows=rows, text_columns=3)
 
 
-def _measured(each: Finding) -> str:
+def _measured(each: Arrangement) -> str:
     value, low, high = (
         signed(number, _LOG_ODDS) for number in (each.interaction, each.low, each.high)
     )

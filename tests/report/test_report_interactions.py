@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from enhancer_core.dna.codes import encode
-from enhancer_core.interpretation.interactions import Finding, Interactions
-from enhancer_core.interpretation.second_layer import Joint
+from enhancer_core.interpretation.interactions import Arrangement, Interactions
+from enhancer_core.interpretation.second_layer import FilterPair
 from enhancer_core.motifs.match import FilterMotif, Match
 from enhancer_core.motifs.motif import Motif
 from enhancer_core.report.interactions import interaction_map, interaction_page
@@ -21,9 +21,9 @@ from enhancer_core.report.page import Page, render_page
 from enhancer_core.report.plots import GUIDE
 
 SITES = encode(["GATTN", "CCGTG"])
-JOINT = Joint(0, 1, 4.0, 3)
-FOUND = Finding(
-    joint=JOINT, spacing=-9, same_strand=False, interaction=2.5, low=2.0, high=3.0, turned=2.4,
+PAIR = FilterPair(0, 1, 4.0, 3)
+FOUND = Arrangement(
+    pair=PAIR, spacing=-9, same_strand=False, interaction=2.5, low=2.0, high=3.0, turned=2.4,
     swapped=2.2, elsewhere=-0.25, alone=(1.0, 0.5),
 )  # fmt: skip
 
@@ -41,16 +41,16 @@ def filters(*, named: bool = True) -> list[FilterMotif]:
 def planted(values: list[list[float]]) -> Interactions:
     array = np.array([values] * 4)
     return Interactions(
-        JOINT, np.arange(-9, len(values) - 9), array, np.zeros(4), np.zeros_like(array)
+        PAIR, np.arange(-9, len(values) - 9), array, np.zeros(4), np.zeros_like(array)
     )
 
 
-def page(*found: Finding) -> Page:
+def page(*found: Arrangement) -> Page:
     tested = [planted([[0.0, 2.5], [1.0, np.nan]])] * len(found)
     return interaction_page(filters(), SITES, tested, found, model="m", reach=14)
 
 
-def sentence(found: Finding) -> str:
+def sentence(found: Arrangement) -> str:
     return page(found).sections[0].text[0]
 
 
@@ -90,7 +90,7 @@ def test_a_pair_farther_apart_than_the_layer_reaches_is_told_so() -> None:
 
 
 def test_a_filter_joined_to_itself_is_named_once() -> None:
-    said = sentence(replace(FOUND, joint=Joint(1, 1, 1.0, 2)))
+    said = sentence(replace(FOUND, pair=FilterPair(1, 1, 1.0, 2)))
     assert said.startswith("Another such site 9 bp before filter_2, on the opposite strand: ")
 
 
