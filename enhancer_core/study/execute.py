@@ -141,8 +141,7 @@ def _judged(test: Dataset, scores: NDArray[np.floating], seed: int) -> dict[str,
 
 
 def _k_mers(task: Task) -> dict[str, NDArray[np.float32]]:
-    learn, check = task.learn.train, task.learn.validation
-    fitted = kmers.fit(learn.codes, learn.labels, check.codes, check.labels, k=5)
+    fitted = kmers.fit(task.learn, k=5)
     return {name: fitted.probabilities(test.codes) for name, test in task.tests.items()}
 
 

@@ -54,8 +54,7 @@ def score_baseline(data: SplitDataset, k: int, *, seed: int) -> Scored:
     SequenceError
         If k is not allowed.
     """
-    learn, check = data.train, data.validation
-    fitted = kmers.fit(learn.codes, learn.labels, check.codes, check.labels, k=k)
+    fitted = kmers.fit(data, k=k)
     found = fitted.probabilities(data.dataset.codes)
     regression = of_k_mers(fitted, data.dataset.codes.shape[1])
     return replace(judged(data, regression.name, found, seed=seed), regression=regression)
@@ -82,8 +81,7 @@ def score_spectrum(data: SplitDataset, k: int, *, seed: int) -> Scored:
     SequenceError
         If k is not allowed.
     """
-    learn, check = data.train, data.validation
-    fitted = kmers.fit_spectrum(learn.codes, learn.labels, check.codes, check.labels, k=k)
+    fitted = kmers.fit_spectrum(data, k=k)
     found = fitted.probabilities(data.dataset.codes)
     return judged(data, f"{k}-mer spectrum", found, seed=seed)
 
@@ -96,8 +94,7 @@ def score_gapped(data: SplitDataset, *, seed: int) -> Scored:
     SequenceError
         If sequences are too short.
     """
-    learn, check = data.train, data.validation
-    fitted = gapped_kmers.fit(learn.codes, learn.labels, check.codes, check.labels)
+    fitted = gapped_kmers.fit(data)
     found = fitted.probabilities(data.dataset.codes)
     return judged(data, f"gapped {gapped_kmers.K}-mer logistic regression", found, seed=seed)
 

@@ -17,10 +17,10 @@ import numpy as np
 from enhancer_core import __version__, metrics, report
 from enhancer_core.data.dataset import PARTS, TEST, TRAIN, Dataset, SplitDataset, file_names
 from enhancer_core.dna.codes import gc_content
+from enhancer_core.dna.kmers import k_mer_frequencies, k_mer_names
 from enhancer_core.errors import DatasetError
 from enhancer_core.interpretation.filters import filter_pfms
 from enhancer_core.io.files import sha256, write_files, write_json, write_text
-from enhancer_core.models import kmers
 from enhancer_core.models.architecture import NETWORKS, Architecture
 from enhancer_core.models.model import MODEL_FILE, save_model
 from enhancer_core.models.transfer import Planted
@@ -323,10 +323,10 @@ def _result(data: SplitDataset, scored: Scored, *, seed: int) -> report.ModelRes
 
 
 def _composition(dataset: Dataset, outcome: Outcome) -> report.Composition:
-    shares = kmers.k_mer_frequencies(dataset.codes, 2)
+    shares = k_mer_frequencies(dataset.codes, 2)
     return report.Composition(
         features=_gc(dataset),
-        kmers=kmers.k_mer_names(2),
+        kmers=k_mer_names(2),
         positive_frequencies=shares[dataset.labels].mean(axis=0, dtype=np.float64),
         negative_frequencies=shares[~dataset.labels].mean(axis=0, dtype=np.float64),
         aucs={name: scored.test.auc for name, scored in outcome.composition.items()},
