@@ -8,8 +8,6 @@ exact Bayes classifier for data that were simulated so.
 
 Scores are in bits. N scores 0, since the odds of a letter, averaged over uniform bases, are 1. A
 base that the motif never has scores -64, so that scores stay finite and can be compared.
-
-Five letters at a time are looked up in a table of the scores of all words.
 """
 
 from __future__ import annotations
@@ -21,20 +19,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.dna._numba import compiled
-from enhancer_core.dna.codes import ALPHABET, Codes, check_codes
+from enhancer_core.dna.codes import Codes, check_codes
 from enhancer_core.errors import MotifError
-from enhancer_core.motifs.motif import Matrix, Prior, reverse_complement
+from enhancer_core.motifs.motif import Matrix, Prior
+from enhancer_core.motifs.scan import (
+    LETTERS,
+    Tables,
+    make_workspace,
+    site_score,
+    spell,
+    strand_scores,
+    word_tables,
+)
 
 Floats: TypeAlias = NDArray[np.float32]
-Positions: TypeAlias = NDArray[np.int64]
-# One table for each word of a site, complex64 (5**5,): the forward strand's score of a word is the
-# real part, the reverse strand's the imaginary one, so that one load and one sum serve both.
-Tables: TypeAlias = tuple[NDArray[np.complex64], ...]
-Words: TypeAlias = NDArray[np.uint16]
 
 IMPOSSIBLE = -64.0  # bits
 
-_LETTERS = 5  # of a word
 # Scores are whole multiples of this, in bits. So sums below 1,024 bits are exact in float32, and a
 # site scores the same on both strands.
 _STEP = 2.0**-14
@@ -56,7 +57,7 @@ class Hits:
     """
 
     scores: Floats
-    starts: Positions
+    starts: NDArray[np.int64]
     strands: NDArray[np.int8]
 
 
@@ -192,18 +193,12 @@ def _checked_bonus(codes: Codes, pwm: Matrix, prior: Prior | None) -> Floats | N
 
 
 def _tables(pwm: Matrix, *, both_strands: bool) -> Tables:
-    """Sum the scores of each word at each place of a site, on both strands."""
-    steps = np.rint(np.maximum(pwm, IMPOSSIBLE) / _STEP) * _STEP
-    scores = np.empty((pwm.shape[1], len(ALPHABET)), np.complex64)
-    scores.real[:, :4] = steps.T
-    scores.imag[:, :4] = reverse_complement(steps).T if both_strands else -np.inf
-    scores[:, 4] = 0 if both_strands else complex(0, -np.inf)
-    # The positions beyond the end score 0.
-    words = np.pad(scores, ((0, -len(scores) % _LETTERS), (0, 0))).reshape(-1, _LETTERS, 5)
-    tables = words[:, 0]
-    for letter in range(1, _LETTERS):
-        tables = (tables[:, :, np.newaxis] + words[:, letter, np.newaxis]).reshape(len(words), -1)
-    return tuple(tables)
+    scores = np.zeros((pwm.shape[1], 5))
+    scores[:, :4] = np.rint(np.maximum(pwm.T, IMPOSSIBLE) / _STEP) * _STEP
+    strands = strand_scores(scores)
+    if not both_strands:
+        strands.imag = -np.inf
+    return tuple(word_tables(strands))
 
 
 @compiled
@@ -213,23 +208,23 @@ def _find_best(
     width: int,
     bonus: Floats | None,
     scores: Floats,
-    starts: Positions,
+    starts: NDArray[np.int64],
     strands: NDArray[np.int8],
 ) -> None:
     """Write the best place of each sequence: its score, start and strand."""
     places = codes.shape[1] - width + 1
-    letters, words = _room(codes)
+    letters, words = make_workspace(codes.shape[1])
     for i in range(len(codes)):
-        _spell(codes[i], letters, words)
+        spell(codes[i], letters, words)
         best, place = np.float32(-np.inf), 0
         for start in range(places):
-            both = _score(tables, words, start)
+            both = site_score(tables, words, start, LETTERS, np.complex64(0))
             score = np.float32(max(both.real, both.imag))
             if bonus is not None:
                 score += bonus[start]
             if score > best:
                 best, place = score, start
-        both = _score(tables, words, place)
+        both = site_score(tables, words, place, LETTERS, np.complex64(0))
         scores[i], starts[i], strands[i] = best, place, 1 if both.real >= both.imag else -1
 
 
@@ -243,41 +238,12 @@ def _add_up(
     sums: NDArray[np.float64],
 ) -> None:
     """Write the sum of the odds of all places, in units of the best one's."""
-    letters, words = _room(codes)
+    letters, words = make_workspace(codes.shape[1])
     for i in range(len(codes)):
-        _spell(codes[i], letters, words)
+        spell(codes[i], letters, words)
         total = 0.0
         for start in range(codes.shape[1] - width + 1):
-            both = _score(tables, words, start)
+            both = site_score(tables, words, start, LETTERS, np.complex64(0))
             less = best[i] - (np.float32(0) if bonus is None else bonus[start])
             total += 2.0 ** (both.real - less) + 2.0 ** (both.imag - less)
         sums[i] = total
-
-
-@compiled
-def _room(codes: Codes) -> tuple[Codes, Words]:
-    """Make room for the letters and words of a sequence; beyond its end stands A."""
-    length = codes.shape[1]
-    return np.zeros(length + _LETTERS, np.uint8), np.zeros(length, np.uint16)
-
-
-@compiled
-def _spell(codes: Codes, letters: Codes, words: Words) -> None:
-    """Write the number of the word at each position of a sequence (L,)."""
-    for position in range(len(codes)):  # a slice would be copied letter by letter
-        letters[position] = codes[position]
-    for position in range(len(codes)):
-        word = np.uint16(0)
-        for letter in range(_LETTERS):
-            word = np.uint16(word * np.uint16(5) + letters[position + letter])
-        words[position] = word
-
-
-@compiled
-def _score(tables: Tables, words: Words, start: int) -> np.complex64:
-    """Sum the score of a site on the forward strand, and i times that on the reverse strand."""
-    score, position = np.complex64(0), np.uint64(start)  # unsigned: never counted from the end
-    for table in tables:
-        score += table[words[position]]
-        position += np.uint64(_LETTERS)
-    return score
