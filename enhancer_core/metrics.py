@@ -11,7 +11,7 @@ them vary would widen the intervals with a chance that the model has no part in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any, TypeAlias
@@ -52,27 +52,31 @@ class Estimate:
 class Metrics:
     """Figures of one set of scores, and how their intervals were made."""
 
-    auc: Estimate  # area under the ROC curve
-    average_precision: Estimate
-    accuracy: Estimate  # share of sequences on their own side of 0.5
+    figures: Mapping[str, Estimate]  # as in FIGURES
     n_positive: int
     n_negative: int
     confidence: float
     resamples: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures as they stand in a metrics.json.
+    @property
+    def auc(self) -> Estimate:
+        """Area under the ROC curve."""
+        return self.figures["auc"]
 
-        Returns
-        -------
-        dict
-            `auc`, `average_precision` and `accuracy`, each with `value`, `low` and `high`; counts
-            `positives` and `negatives`; `confidence` and `resamples`.
-        """
+    @property
+    def average_precision(self) -> Estimate:
+        """Average precision."""
+        return self.figures["average_precision"]
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Share of sequences on their own side of 0.5."""
+        return self.figures["accuracy"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as they stand in a metrics.json, each with `value`, `low`, `high`."""
         return {
-            "auc": asdict(self.auc),
-            "average_precision": asdict(self.average_precision),
-            "accuracy": asdict(self.accuracy),
+            **{name: asdict(estimate) for name, estimate in self.figures.items()},
             "positives": self.n_positive,
             "negatives": self.n_negative,
             "confidence": self.confidence,
@@ -147,22 +151,14 @@ def evaluate(
     tails = _tails(confidence)
     distinct, positives, negatives = _tied_counts(labels, scores)
     n_called = int((distinct >= THRESHOLD).sum())
-    values = (
-        roc_auc_score(labels, scores),
-        average_precision_score(labels, scores),
-        accuracy_score(labels, scores >= THRESHOLD),
-    )
     blocks = _resample(positives, negatives, rng=rng, resamples=resamples)
     drawn = np.concatenate([_figures(*block, n_called) for block in blocks], axis=1)
     lows, highs = np.quantile(drawn, tails, axis=1)
-    auc, average_precision, accuracy = (
-        Estimate(float(value), float(low), float(high))
-        for value, low, high in zip(values, lows, highs, strict=True)
-    )
     return Metrics(
-        auc=auc,
-        average_precision=average_precision,
-        accuracy=accuracy,
+        figures={
+            name: Estimate(float(value(labels, scores)), float(low), float(high))
+            for (name, (value, _)), low, high in zip(FIGURES.items(), lows, highs, strict=True)
+        },
         n_positive=int(positives.sum()),
         n_negative=int(negatives.sum()),
         confidence=confidence,
@@ -199,7 +195,7 @@ def roc_auc(labels: Labels, scores: ArrayLike) -> float:
     0.75
     """
     _, positives, negatives = _tied_counts(labels, _checked(labels, scores))
-    return float(_figures(positives[None], negatives[None], n_called=0)[0, 0])
+    return float(_auc(_Counts(positives[None], negatives[None]))[0])
 
 
 def auc_difference(
@@ -419,17 +415,46 @@ def _draw(counts: Counts, *, rng: np.random.Generator, size: int) -> Counts:
     return np.bincount(drawn.ravel(), minlength=size * counts.size).reshape(size, counts.size)
 
 
+class _Counts:
+    """Counts (B, G) of positives and negatives at each score, highest first, and running sums."""
+
+    def __init__(self, positives: Counts, negatives: Counts, n_called: int = 0) -> None:
+        self.positives, self.negatives, self.n_called = positives, negatives, n_called
+        self.true, self.false = positives.cumsum(axis=1), negatives.cumsum(axis=1)
+        self.n_positive, self.n_negative = self.true[:, -1], self.false[:, -1]
+
+
+def _auc(counts: _Counts) -> Floats:
+    ranked = counts.negatives * (counts.true - counts.positives / 2)
+    auc: Floats = ranked.sum(axis=1) / (counts.n_positive * counts.n_negative)
+    return auc
+
+
+def _average_precision(counts: _Counts) -> Floats:
+    precision = counts.true / np.maximum(counts.true + counts.false, 1)  # 0 / 0 above the first
+    average: Floats = (counts.positives * precision).sum(axis=1) / counts.n_positive
+    return average
+
+
+def _accuracy(counts: _Counts) -> Floats:
+    called = slice(counts.n_called)
+    right = counts.positives[:, called].sum(axis=1) - counts.negatives[:, called].sum(axis=1)
+    share: Floats = (right + counts.n_negative) / (counts.n_positive + counts.n_negative)
+    return share
+
+
+# Each figure: scikit-learn's value, from labels and scores, and that of B resamples, from counts.
+FIGURES: Mapping[str, tuple[Callable[[Labels, Floats], float], Callable[[_Counts], Floats]]] = {
+    "auc": (roc_auc_score, _auc),
+    "average_precision": (average_precision_score, _average_precision),
+    "accuracy": (lambda labels, p: accuracy_score(labels, p >= THRESHOLD), _accuracy),
+}
+
+
 def _figures(positives: Counts, negatives: Counts, n_called: int) -> Floats:
-    """Return AUC, average precision and accuracy (3, B) of counts (B, G), highest score first."""
-    true = positives.cumsum(axis=1)
-    false = negatives.cumsum(axis=1)
-    n_positive, n_negative = true[:, -1], false[:, -1]
-    auc = (negatives * (true - positives / 2)).sum(axis=1) / (n_positive * n_negative)
-    precision = true / np.maximum(true + false, 1)  # 0 / 0 above the first score drawn
-    average_precision = (positives * precision).sum(axis=1) / n_positive
-    called = positives[:, :n_called].sum(axis=1), negatives[:, :n_called].sum(axis=1)
-    accuracy = (called[0] + n_negative - called[1]) / (n_positive + n_negative)
-    return np.stack([auc, average_precision, accuracy])
+    """Compute each of FIGURES (F, B) from counts (B, G); the first `n_called` scores are calls."""
+    counts = _Counts(positives, negatives, n_called)
+    return np.stack([resampled(counts) for _, resampled in FIGURES.values()])
 
 
 def _trace(positives: Counts, negatives: Counts, false_rate: Floats, recall: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""The k-lets of a run as a graph: its words as numbered vertices, and the workspace for shuffles."""
+"""A run as a graph, its words being numbered vertices; and the workspace for shuffles."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def make_workspace(longest: int, k: int) -> Workspace:
 
 @compiled
 def spell(run: Codes, width: int, work: Workspace) -> tuple[int, int]:
-    """Number the words of `width` letters along a run, and count how often each is left.
+    """Replace by numbers the words of `width` letters along a run, and count how often each is left.
 
     Returns
     -------
