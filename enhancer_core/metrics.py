@@ -174,10 +174,8 @@ def roc_auc(labels: Labels, scores: ArrayLike) -> float:
 
     Parameters
     ----------
-    labels
-        bool, shape (n,): True for a positive.
-    scores
-        float, shape (n,), finite.
+    labels, scores
+        As `evaluate`.
 
     Returns
     -------
@@ -187,7 +185,7 @@ def roc_auc(labels: Labels, scores: ArrayLike) -> float:
     Raises
     ------
     ScoreError
-        If labels are not bool or all of one class, lengths differ or a score is not finite.
+        As `evaluate`.
 
     Examples
     --------
@@ -209,10 +207,8 @@ def auc_difference(
 
     Parameters
     ----------
-    labels
-        bool, shape (n,): True for a positive.
-    scores, other_scores
-        float, shape (n,), finite: the two models' scores of the same sequences.
+    labels, scores, other_scores
+        As `evaluate`: the two models' scores of the same sequences.
     confidence
         Between 0 and 1.
 
@@ -232,7 +228,7 @@ def auc_difference(
     >>> auc_difference(labels, [4, 3, 2, 1], [4, 1, 3, 2]).value
     0.5
     """
-    placements = [_placements(labels, _checked(labels, each)) for each in (scores, other_scores)]
+    placements = [_placements(labels, _checked(labels, s)) for s in (scores, other_scores)]
     of_positives, of_negatives = (ours - theirs for ours, theirs in zip(*placements, strict=True))
     for name, values in (("positives", of_positives), ("negatives", of_negatives)):
         if values.size < 2:
@@ -259,14 +255,10 @@ def curves(
 
     Parameters
     ----------
-    labels
-        bool, shape (n,): True for a positive.
-    scores
-        float, shape (n,), finite.
-    rng
-        Source of the resamples, stratified as in `evaluate`.
-    resamples
-        How many to draw.
+    labels, scores
+        As `evaluate`.
+    rng, resamples
+        As `evaluate`.
     confidence
         Share of resamples inside the band at any one point, between 0 and 1.
 
@@ -315,10 +307,8 @@ def calibration(
 
     Parameters
     ----------
-    labels
-        bool, shape (n,): True for a positive.
-    probabilities
-        float, shape (n,), 0-1.
+    labels, probabilities
+        As `evaluate`; float, 0-1.
     bins
         How many, from 1 to n: the first holds the sequences of lowest probability.
     confidence
@@ -348,12 +338,12 @@ def calibration(
     if not 1 <= bins <= labels.size:
         raise ScoreError(f"bins is {bins}; allowed are 1 to {labels.size}, the number of labels")
     rows = np.array_split(np.argsort(values, kind="stable"), bins)
-    size = np.array([each.size for each in rows])
-    share = np.array([labels[each].mean() for each in rows])
+    size = np.array([row.size for row in rows])
+    share = np.array([labels[row].mean() for row in rows])
     z2 = NormalDist().inv_cdf(_tails(confidence)[1]) ** 2
     middle = (share + z2 / (2 * size)) / (1 + z2 / size)
     half = np.sqrt(z2 * share * (1 - share) / size + (z2 / (2 * size)) ** 2) / (1 + z2 / size)
-    mean = np.array([values[each].mean() for each in rows])
+    mean = np.array([values[row].mean() for row in rows])
     return Curve(x=mean, y=share, low=middle - half, high=middle + half)
 
 

@@ -61,7 +61,7 @@ def make_workspace(longest: int, k: int) -> Workspace:
 
 @compiled
 def spell(run: Codes, width: int, work: Workspace) -> tuple[int, int]:
-    """Replace by numbers the words of `width` letters along a run, and count how often each is left.
+    """Replace the words of `width` letters along a run by numbers; count how often each is left.
 
     Returns
     -------

@@ -98,8 +98,8 @@ def discover(
     >>> rng = np.random.default_rng(0)
     >>> codes = rng.integers(4, size=(400, 40), dtype=np.uint8)
     >>> codes[:200, 20:28] = encode(["GATTACAG"])[0]
-    >>> found = discover(codes, np.arange(400) < 200, width=8)
-    >>> found.seed in ("GATTAC", "ATTACA", "TTACAG", "CTGTAA", "TGTAAT", "GTAATC")
+    >>> discovery = discover(codes, np.arange(400) < 200, width=8)
+    >>> discovery.seed in ("GATTAC", "ATTACA", "TTACAG", "CTGTAA", "TGTAAT", "GTAATC")
     True
     """
     if not SEED <= width <= codes.shape[1]:
@@ -119,7 +119,7 @@ def discover(
     with ThreadPoolExecutor(threads) as pool:
         few = _Task(codes[sample], labels[sample], log_prior, strands, pool)
         tries = [(few.fit(_start(seed, width), _TRIES), seed) for seed in seeds]
-        (_, parameters), seed = min(tries, key=lambda each: each[0][0])
+        (_, parameters), seed = min(tries, key=lambda attempt: attempt[0][0])
         _, parameters = _Task(codes, labels, log_prior, strands, pool).fit(parameters, _STEPS)
     # A constant in a column only moves the model's, so each may be scaled to sum to 1.
     odds = np.exp(parameters[:-1].reshape(width, 4).T)
@@ -175,7 +175,7 @@ def enriched_words(codes: Codes, labels: NDArray[np.bool_], *, both_strands: boo
 
 
 def _start(seed: str, width: int) -> Floats:
-    """Lay a word in the middle of a flat matrix; give the parameters (4 W + 1,)."""
+    """Put a word in the middle of a flat matrix; return the parameters (4 W + 1,)."""
     matrix = np.zeros((width, 4))
     first = (width - SEED) // 2
     matrix[np.arange(first, first + SEED), encode([seed])[0]] = _SEED_ODDS
@@ -201,10 +201,10 @@ class _Task:
         self._pool = pool
 
     def fit(self, parameters: Floats, steps: int) -> tuple[float, Floats]:
-        """Minimise the loss; give it, and the parameters there."""
+        """Minimise the loss; return it, and the parameters there."""
         options = {"maxiter": steps, "ftol": _ENOUGH}
-        found = minimize(self._loss, parameters, jac=True, method="L-BFGS-B", options=options)
-        return float(found.fun), found.x
+        result = minimize(self._loss, parameters, jac=True, method="L-BFGS-B", options=options)
+        return float(result.fun), result.x
 
     def _loss(self, parameters: Floats) -> tuple[float, Floats]:
         """Compute the mean cross-entropy, with the matrix's prior, and its slopes."""
@@ -251,7 +251,7 @@ def _add_slopes(
             both = site_score(matrix, codes[i], start, 1, prior)
             odds[-1, start] = both.imag
             odds[0, start] = both.real  # after the other, which is not there on one strand
-            best = max(best, both.real, both.imag if strands == 2 else best)
+            best = max(best, float(both.real), float(both.imag) if strands == 2 else best)
         odds[:] = np.exp(odds - best)
         total = odds.sum()
         z = best + np.log(total / odds.size) + constant

@@ -148,7 +148,7 @@ def log_likelihood_ratios(
 
 
 def best_threshold(labels: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
-    """Choose the threshold that calls most sequences rightly.
+    """Return the threshold that classifies most sequences correctly.
 
     Parameters
     ----------
@@ -168,13 +168,13 @@ def best_threshold(labels: NDArray[np.bool_], scores: NDArray[np.floating]) -> f
     3.0
     """
     order = np.argsort(-scores, kind="stable")
-    found = np.cumsum(np.where(labels[order], 1, -1))  # right calls, less wrong ones
+    right = np.cumsum(np.where(labels[order], 1, -1))  # right calls, less wrong ones
     last = np.append(np.diff(scores[order]) != 0, True)  # equal scores are called together
-    return float(scores[order][last][np.argmax(found[last])])
+    return float(scores[order][last][np.argmax(right[last])])
 
 
 def _checked_bonus(codes: Codes, pwm: Matrix, prior: Prior | None) -> Floats | None:
-    """Check the input; give what the prior adds to each place's score, if there is one."""
+    """Check the input; return what the prior adds to each place's score, if there is one."""
     check_codes(codes)
     places = codes.shape[1] - pwm.shape[1] + 1
     if places < 1:

@@ -28,6 +28,7 @@ from enhancer_core.motifs.motif import UNIFORM, Motif, ppm, pwm
 # Complex scores: the forward strand's is the real part, the reverse strand's the imaginary one, so
 # that one load and one sum serve both.
 Scores: TypeAlias = NDArray[np.complexfloating[Any, Any]]
+Score: TypeAlias = complex | np.complexfloating[Any, Any]
 # One table for each word of a site, (words, 5**letters). In a tuple of arrays, whose length is
 # known when it is compiled, a loop over tables is unrolled: twice as fast as in one array.
 Tables: TypeAlias = tuple[NDArray[np.complex64], ...] | Scores
@@ -92,7 +93,7 @@ def spell(codes: Codes, letters: Codes, words: Words) -> None:
 
 
 @compiled
-def site_score(tables: Tables, words: Words, start: int, step: int, score: complex) -> complex:
+def site_score(tables: Tables, words: Words, start: int, step: int, score: Score) -> Score:
     """Add the scores of the words of a site, `step` positions apart, to `score`."""
     position = np.uint64(start)  # unsigned: never counted from the end
     for table in tables:
@@ -147,8 +148,9 @@ class Scanner:
     @cached_property
     def strands(self) -> Scores:
         """`strand_scores` of `steps`, exact in complex64; a place with N is none."""
-        nowhere = np.full((self.motif.width, 1), -np.inf)
-        return strand_scores(np.append(self.steps, nowhere, axis=1)).astype(np.complex64)
+        scores = self.steps.astype(np.float64)
+        scores = np.pad(scores, ((0, 0), (0, 1)), constant_values=-np.inf)
+        return strand_scores(scores).astype(np.complex64)
 
     @cached_property
     def _chances(self) -> NDArray[np.float64]:
