@@ -85,17 +85,9 @@ def encode(sequences: Sequence[str]) -> Codes:
 
 
 def describe_bad_letter(letters: Letters) -> str:
-    """Return which letter of a sequence is not DNA, its position and what is allowed.
+    """Return which letter of a sequence (L,) is not DNA, its position from 1, what is allowed.
 
-    Parameters
-    ----------
-    letters
-        uint8, shape (L,): ASCII bytes with at least one that is not A, C, G, T or N.
-
-    Returns
-    -------
-    str
-        A phrase for an error message; positions count from 1.
+    At least one of its ASCII bytes is not A, C, G, T or N.
 
     Examples
     --------
@@ -145,10 +137,6 @@ def check_codes(codes: Codes) -> None:
     ------
     SequenceError
         If a code is above 4; the message says where.
-
-    Examples
-    --------
-    >>> check_codes(np.array([[0, 1, 2, 3, 4]], dtype=np.uint8))
     """
     if codes.size and codes.max() > N_CODE:
         index = tuple(int(i) for i in np.argwhere(codes > N_CODE)[0])
@@ -183,17 +171,7 @@ def one_hot(codes: Codes) -> OneHot:
 
 
 def reverse_complement(codes: Codes) -> Codes:
-    """Return sequences as read on the other strand.
-
-    Parameters
-    ----------
-    codes
-        uint8, shape (..., L), values 0-4.
-
-    Returns
-    -------
-    uint8, same shape
-        N stays N.
+    """Return sequences on the other strand: uint8 (..., L), values 0-4; N stays N.
 
     Examples
     --------
@@ -204,17 +182,9 @@ def reverse_complement(codes: Codes) -> Codes:
 
 
 def gc_content(codes: Codes) -> NDArray[np.float64]:
-    """Compute the share of G and C among the bases that are not N.
+    """Compute the share of G and C among the bases that are not N: uint8 (n, L) -> float64 (n,).
 
-    Parameters
-    ----------
-    codes
-        uint8, shape (n, L), values 0-4.
-
-    Returns
-    -------
-    float64, shape (n,)
-        0 to 1; nan for a sequence of N alone.
+    It is nan for a sequence of N alone.
 
     Examples
     --------

@@ -110,17 +110,7 @@ def check_interval(where: str, start: int, end: int, *, negative: bool = False) 
 def centred_windows(intervals: Intervals, length: int) -> Intervals:
     """Return the window of `length` bp around the centre of each interval, (start + end) // 2.
 
-    Parameters
-    ----------
-    intervals
-        n intervals.
-    length
-        Window length in bp, at least 1.
-
-    Returns
-    -------
-    Intervals
-        n windows [centre - length // 2, centre - length // 2 + length); a start may be negative.
+    It is [centre - length // 2, centre - length // 2 + length); a start may be negative.
 
     Examples
     --------
@@ -225,19 +215,7 @@ def require_bedtools() -> None:
 def slop(intervals: Intervals, lengths: Mapping[str, int], distance: int) -> Intervals:
     """Widen each interval by `distance` bp on both sides, as far as its chromosome goes.
 
-    Parameters
-    ----------
-    intervals
-        n intervals.
-    lengths
-        bp of each chromosome.
-    distance
-        In bp, at least 0.
-
-    Returns
-    -------
-    Intervals
-        n intervals in the same order (`bedtools slop`).
+    `lengths` are in bp; the order stays (`bedtools slop`).
 
     Raises
     ------
@@ -258,10 +236,7 @@ def slop(intervals: Intervals, lengths: Mapping[str, int], distance: int) -> Int
 def complement(intervals: Intervals, lengths: Mapping[str, int]) -> Intervals:
     """Return the gaps between intervals, which may overlap and stand in any order.
 
-    Returns
-    -------
-    Intervals
-        Gaps of at least 1 bp in the order of `lengths` (`bedtools complement`).
+    Gaps are of at least 1 bp, in the order of `lengths` (`bedtools complement`).
 
     Raises
     ------

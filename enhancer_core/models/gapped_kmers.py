@@ -159,18 +159,10 @@ def kernel_roots(width: int, k: int) -> Floats:
 
 
 def smooth(values: Floats, roots: Floats) -> Floats:
-    """Multiply by the symmetric root of the kernel, or of any matrix of these eigenvalues.
+    """Multiply by the symmetric root of the kernel, or of any matrix with these eigenvalues.
 
-    Parameters
-    ----------
-    values
-        float32, shape (4**width,), for an even width: one number a word.
-    roots
-        As `kernel_roots` gives.
-
-    Returns
-    -------
-    float32, shape (4**width,)
+    `values` and the result are float32 (4**width,), one number a word; `roots` are those of
+    `kernel_roots`.
     """
     return _transform(roots * _transform(values))
 

@@ -147,17 +147,9 @@ def pwm(ppm: Matrix, *, background: ArrayLike = UNIFORM) -> Matrix:
 
 
 def information_content(ppm: Matrix) -> NDArray[np.float64]:
-    """Compute the information of each position, against uniform bases.
+    """Compute the information of each position of a PPM, against uniform bases: float64 (W,).
 
-    Parameters
-    ----------
-    ppm
-        float64, shape (4, W), each position summing to 1.
-
-    Returns
-    -------
-    float64, shape (W,)
-        Bits, 0 (uniform) to 2 (one base only): 2 plus the sum of p log2 p.
+    It is in bits, 0 (uniform) to 2 (one base only): 2 plus the sum of p log2 p.
 
     Examples
     --------
@@ -170,17 +162,9 @@ def information_content(ppm: Matrix) -> NDArray[np.float64]:
 
 
 def reverse_complement(matrix: Matrix) -> Matrix:
-    """Return a motif on the other strand: both axes reversed, as rows are in the order A C G T.
+    """Return a matrix (..., 4, W) on the other strand: a view, both axes reversed.
 
-    Parameters
-    ----------
-    matrix
-        Shape (..., 4, W): a PFM, PPM or PWM.
-
-    Returns
-    -------
-    Same shape and dtype
-        A view, not a copy.
+    That complements too, as rows are in the order A C G T.
 
     Examples
     --------

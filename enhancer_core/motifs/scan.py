@@ -54,17 +54,9 @@ def strand_scores(scores: NDArray[np.floating]) -> NDArray[np.complex128]:
 
 
 def word_tables(scores: Scores) -> NDArray[np.complex64]:
-    """Sum the scores of each word of five letters at each of its places in a site.
+    """Sum the scores (W, 5) of letters for all words of five: complex64 (ceil(W / 5), 5**5).
 
-    Parameters
-    ----------
-    scores
-        Complex, shape (W, 5): of letters, as `strand_scores` returns.
-
-    Returns
-    -------
-    complex64, shape (ceil(W / 5), 5**5)
-        Letters beyond the site's end score 0.
+    Letters beyond the site's end score 0.
     """
     padded = np.pad(scores.astype(np.complex64), ((0, -len(scores) % LETTERS), (0, 0)))
     words = padded.reshape(-1, LETTERS, len(ALPHABET))
