@@ -171,21 +171,7 @@ def roc_auc(labels: Labels, scores: ArrayLike) -> float:
 
     It is the chance that a random positive scores above a random negative, ties counting half
     (Hanley and McNeil 1982). scikit-learn's function takes about ten times as long at n = 7,000.
-
-    Parameters
-    ----------
-    labels, scores
-        As `evaluate`.
-
-    Returns
-    -------
-    float
-        0-1; 0.5 is chance.
-
-    Raises
-    ------
-    ScoreError
-        As `evaluate`.
+    Parameters and errors are those of `evaluate`.
 
     Examples
     --------
@@ -203,14 +189,7 @@ def auc_difference(
 
     Two intervals may overlap although one model is reliably better, because both saw the same easy
     and hard sequences. Pairing the scores removes that shared chance: DeLong, DeLong and
-    Clarke-Pearson 1988, in the rank form of Sun and Xu 2014.
-
-    Parameters
-    ----------
-    labels, scores, other_scores
-        As `evaluate`: the two models' scores of the same sequences.
-    confidence
-        Between 0 and 1.
+    Clarke-Pearson 1988, in the rank form of Sun and Xu 2014. Parameters are those of `evaluate`.
 
     Returns
     -------
@@ -251,16 +230,8 @@ def curves(
 
     The ROC curve is interpolated linearly between thresholds. Precision is not, since a straight
     line there is optimistic (Davis and Goadrich 2006): at each recall it is that of the highest
-    threshold that reaches it.
-
-    Parameters
-    ----------
-    labels, scores
-        As `evaluate`.
-    rng, resamples
-        As `evaluate`.
-    confidence
-        Share of resamples inside the band at any one point, between 0 and 1.
+    threshold that reaches it. Parameters are those of `evaluate`; `confidence` is the share of
+    resamples inside the band at any one point.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from enhancer_core.dna.klets import (
     GOLDEN,
     Numbers,
     Positions,
-    Workspace,
+    ShuffleWorkspace,
     make_workspace,
     spell,
 )
@@ -46,7 +46,9 @@ def shuffle_runs(codes: Codes, starts: Positions, stops: Positions, seeds: Numbe
 
 
 @compiled
-def _prepare(run: Codes, k: int, state: np.uint64, work: Workspace) -> tuple[np.uint64, np.uint64]:
+def _prepare(
+    run: Codes, k: int, state: np.uint64, work: ShuffleWorkspace
+) -> tuple[np.uint64, np.uint64]:
     """Make all choices for a run; return its first fork, and the position after its word."""
     steps, count = spell(run, k - 1, work)
     root = work.words[np.uint64(steps)]
@@ -64,7 +66,7 @@ def _prepare(run: Codes, k: int, state: np.uint64, work: Workspace) -> tuple[np.
 
 
 @compiled
-def _begin_lists(count: int, root: np.uint64, work: Workspace) -> None:
+def _begin_lists(count: int, root: np.uint64, work: ShuffleWorkspace) -> None:
     """Convert counts to where lists begin, and mark the vertices that have no choice."""
     first, settled = work.first, work.settled
     total = np.uint64(0)
@@ -78,7 +80,7 @@ def _begin_lists(count: int, root: np.uint64, work: Workspace) -> None:
 
 
 @compiled
-def _fill_chances(steps: int, state: np.uint64, work: Workspace) -> np.uint64:
+def _fill_chances(steps: int, state: np.uint64, work: ShuffleWorkspace) -> np.uint64:
     """Draw for all steps at once, in SIMD; return the generator's new state."""
     chances = work.chances
     for i in range(steps):
@@ -87,7 +89,7 @@ def _fill_chances(steps: int, state: np.uint64, work: Workspace) -> np.uint64:
 
 
 @compiled
-def _list_segments(run: Codes, steps: int, count: int, work: Workspace) -> tuple[int, bool]:
+def _list_segments(run: Codes, steps: int, count: int, work: ShuffleWorkspace) -> tuple[int, bool]:
     """Cut the path along a run at its forks; list the segments that leave each in random order.
 
     Returns
@@ -123,7 +125,7 @@ def _list_segments(run: Codes, steps: int, count: int, work: Workspace) -> tuple
 
 
 @compiled
-def _grow_tree(count: int, root: np.uint64, state: np.uint64, work: Workspace) -> None:
+def _grow_tree(count: int, root: np.uint64, state: np.uint64, work: ShuffleWorkspace) -> None:
     """Move the segments of a random tree to the ends of their lists.
 
     Wilson's algorithm: from each fork walk at random until the tree is met, forgetting loops
@@ -177,7 +179,7 @@ def _mixed(state: np.uint64) -> np.uint64:
 
 @compiled
 def _follow(
-    run: Codes, fork: np.uint64, at: np.uint64, work: Workspace
+    run: Codes, fork: np.uint64, at: np.uint64, work: ShuffleWorkspace
 ) -> tuple[np.uint64, np.uint64]:
     """Write the next segment of the path into run[at:]; return the next fork and position."""
     segment = work.heads[fork]

@@ -18,7 +18,7 @@ SPAN = 31  # letters that fit in 62 bits
 _TABLED = 8  # letters of a word at most, for a table of all words
 
 
-class Workspace(NamedTuple):
+class ShuffleWorkspace(NamedTuple):
     """Arrays for the shuffles of runs, one after another: made once, since that takes time.
 
     Vertices are numbers from 0; each has a list of the segments that leave it, all in one array.
@@ -37,7 +37,7 @@ class Workspace(NamedTuple):
 
 
 @compiled
-def make_workspace(longest: int, k: int) -> Workspace:
+def make_workspace(longest: int, k: int) -> ShuffleWorkspace:
     """Make the workspace for runs of up to `longest` letters."""
     size = 1 << 2 * min(k - 1, _TABLED)
     while size < 4 * longest:
@@ -46,7 +46,7 @@ def make_workspace(longest: int, k: int) -> Workspace:
     for count in range(1, longest + 1):
         unfair[count] = (1 << 32) % count
     most = longest + 2  # numbers end one beyond the vertices, and the step after the last is read
-    return Workspace(
+    return ShuffleWorkspace(
         words=np.empty(most, np.uint64),
         first=np.empty(most, np.uint64),
         heads=np.empty(most, np.uint64),
@@ -60,7 +60,7 @@ def make_workspace(longest: int, k: int) -> Workspace:
 
 
 @compiled
-def spell(run: Codes, width: int, work: Workspace) -> tuple[int, int]:
+def spell(run: Codes, width: int, work: ShuffleWorkspace) -> tuple[int, int]:
     """Replace the words of `width` letters along a run by numbers; count how often each is left.
 
     Returns
@@ -106,7 +106,7 @@ def spell(run: Codes, width: int, work: Workspace) -> tuple[int, int]:
 
 
 @compiled
-def _number(size: int, work: Workspace) -> int:
+def _number(size: int, work: ShuffleWorkspace) -> int:
     """Replace words, in place, by numbers from 0 in order of appearance; return the count.
 
     The table has a place for each word. No branch, since none could predict it.
@@ -128,7 +128,7 @@ def _number(size: int, work: Workspace) -> int:
 
 
 @compiled
-def _number_by_hash(size: int, work: Workspace) -> int:
+def _number_by_hash(size: int, work: ShuffleWorkspace) -> int:
     """Replace words as `_number` does, by open addressing."""
     words, table, word_of = work.words, work.table, work.segments
     bits = 1

@@ -69,11 +69,6 @@ class GappedBaseline:
 def fit(data: SplitDataset) -> GappedBaseline:
     """Fit on the training part; the penalty with the best validation AUC is kept.
 
-    Parameters
-    ----------
-    data
-        Its training and validation parts, L >= 10.
-
     Raises
     ------
     SequenceError

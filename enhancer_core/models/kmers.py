@@ -74,12 +74,7 @@ class Baseline(Linear):
 def fit(data: SplitDataset, *, k: int = 5) -> Baseline:
     """Fit on the training part; the penalty with the best validation AUC is kept.
 
-    Parameters
-    ----------
-    data
-        Its training and validation parts.
-    k
-        Length of the k-mers, 1 to 8; a k-mer and its reverse complement are one.
+    k is 1 to 8; a k-mer and its reverse complement are one feature.
 
     Raises
     ------

@@ -22,22 +22,15 @@ _TIE = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """How alike n queries and m targets are, each pair in its best alignment.
+    """How alike n queries and m targets are, each pair in its best alignment: arrays (n, m).
 
-    Parameters
-    ----------
-    scores
-        float64, shape (n, m): Pearson correlation, -1 to 1.
-    offsets
-        int64, shape (n, m): the target's position at which the first position of the query (of its
-        reverse complement where the strand is -1) stands; negative where it hangs over.
-    strands
-        int8, shape (n, m): 1, or -1 where the query's reverse complement fits better.
+    An offset is the target's position at which the first position of the query (of its reverse
+    complement where the strand is -1) stands; negative where it hangs over.
     """
 
-    scores: NDArray[np.float64]
+    scores: NDArray[np.float64]  # Pearson correlation, -1 to 1
     offsets: NDArray[np.int64]
-    strands: NDArray[np.int8]
+    strands: NDArray[np.int8]  # 1, or -1 where the query's reverse complement fits better
 
 
 def similarity(queries: Sequence[Motif], targets: Sequence[Motif]) -> Similarity:
@@ -48,15 +41,7 @@ def similarity(queries: Sequence[Motif], targets: Sequence[Motif]) -> Similarity
     with at least one common position counts (Heinz et al. 2010; Cohn et al. 2018, section 3.1.2).
     Of equally good alignments that of the lowest offset counts, and there the forward strand.
 
-    Parameters
-    ----------
-    queries, targets
-        Motifs of any widths.
-
-    Returns
-    -------
-    Similarity
-        A motif that is uniform at every position, for which no correlation is defined, scores 0.
+    A motif that is uniform at every position, for which no correlation is defined, scores 0.
 
     Raises
     ------

@@ -22,16 +22,7 @@ UNIFORM = 0.25
 
 @dataclass(frozen=True, eq=False)
 class Motif:
-    """A named motif.
-
-    Parameters
-    ----------
-    name
-        Its identifier, for example a JASPAR accession.
-    pfm
-        float64, shape (4, W), rows A C G T: counts or probabilities. Kept as a read-only copy.
-    alias
-        A second name, for example the transcription factor's; empty if there is none.
+    """A named motif: `pfm`, counts or probabilities, is kept as a read-only copy.
 
     Raises
     ------
@@ -45,9 +36,9 @@ class Motif:
     4
     """
 
-    name: str
+    name: str  # for example a JASPAR accession
     pfm: Matrix
-    alias: str = ""
+    alias: str = ""  # a second name, for example the transcription factor's
 
     def __post_init__(self) -> None:
         """Copy the matrix and check it."""

@@ -12,8 +12,7 @@ base that the motif never has scores -64, so that scores stay finite and can be 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,24 +40,12 @@ IMPOSSIBLE = -64.0  # bits
 _STEP = 2.0**-14
 
 
-@dataclass(frozen=True, eq=False)
-class Hits:
-    """The best place for a motif in each of n sequences.
+class Hits(NamedTuple):
+    """The best place for a motif in each of n sequences, the first of equally good ones."""
 
-    Parameters
-    ----------
-    scores
-        float32, shape (n,), bits.
-    starts
-        int64, shape (n,): 0-based first position of the site on the forward strand. Of equally
-        good places the first is given.
-    strands
-        int8, shape (n,): 1, or -1 where the reverse strand is better.
-    """
-
-    scores: Floats
-    starts: NDArray[np.int64]
-    strands: NDArray[np.int8]
+    scores: Floats  # (n,), bits
+    starts: NDArray[np.int64]  # (n,): 0-based first position of the site on the forward strand
+    strands: NDArray[np.int8]  # (n,): 1, or -1 where the reverse strand is better
 
 
 def best_hits(
@@ -104,7 +91,7 @@ def best_hits(
     n = len(codes)
     hits = Hits(np.empty(n, np.float32), np.empty(n, np.int64), np.empty(n, np.int8))
     tables = _tables(pwm, both_strands=both_strands)
-    _find_best(codes, tables, pwm.shape[1], bonus, hits.scores, hits.starts, hits.strands)
+    _find_best(codes, tables, pwm.shape[1], bonus, hits)
     return hits
 
 
@@ -148,19 +135,9 @@ def log_likelihood_ratios(
 
 
 def best_threshold(labels: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
-    """Return the threshold that classifies most sequences correctly.
+    """Return the score from which on to call positives, so that most sequences are called rightly.
 
-    Parameters
-    ----------
-    labels
-        bool, shape (n,), n >= 1: True for a positive.
-    scores
-        float, shape (n,).
-
-    Returns
-    -------
-    float
-        One of the scores; from there up is a call. Of equally good ones the highest.
+    `labels`, bool (n,), are True for positives, n >= 1. Of equally good scores it is the highest.
 
     Examples
     --------
@@ -202,15 +179,7 @@ def _tables(pwm: Matrix, *, both_strands: bool) -> Tables:
 
 
 @compiled
-def _find_best(
-    codes: Codes,
-    tables: Tables,
-    width: int,
-    bonus: Floats | None,
-    scores: Floats,
-    starts: NDArray[np.int64],
-    strands: NDArray[np.int8],
-) -> None:
+def _find_best(codes: Codes, tables: Tables, width: int, bonus: Floats | None, hits: Hits) -> None:
     """Write the best place of each sequence: its score, start and strand."""
     places = codes.shape[1] - width + 1
     letters, words = make_workspace(codes.shape[1])
@@ -225,7 +194,8 @@ def _find_best(
             if score > best:
                 best, place = score, start
         both = site_score(tables, words, place, LETTERS, np.complex64(0))
-        scores[i], starts[i], strands[i] = best, place, 1 if both.real >= both.imag else -1
+        hits.scores[i], hits.starts[i] = best, place
+        hits.strands[i] = 1 if both.real >= both.imag else -1
 
 
 @compiled
