@@ -93,7 +93,8 @@ def test_a_figure_is_one_function_and_one_entry(monkeypatch: pytest.MonkeyPatch)
         return float(labels.mean())
 
     def resampled(counts: metrics_module._Counts) -> NDArray[np.float64]:
-        return counts.n_positive / (counts.n_positive + counts.n_negative)
+        share: NDArray[np.float64] = counts.n_positive / (counts.n_positive + counts.n_negative)
+        return share
 
     entry = {"prevalence": (prevalence, resampled)}
     monkeypatch.setattr(metrics_module, "FIGURES", {**metrics_module.FIGURES, **entry})
