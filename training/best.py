@@ -26,9 +26,10 @@ from sklearn.linear_model import LogisticRegression
 
 from enhancer_core import metrics
 from enhancer_core.data.dataset import SplitDataset, read_dataset
-from enhancer_core.data.homology import relatives
+from enhancer_core.data.homology import find_relatives
 from enhancer_core.data.splits import split_folds
 from enhancer_core.dna.codes import Codes
+from enhancer_core.dna.kmers import k_mer_frequencies
 from enhancer_core.io.files import make_folder
 from enhancer_core.io.motifs import read_motifs
 from enhancer_core.io.tables import read_table, write_table
@@ -59,9 +60,9 @@ def near_duplicates(codes: Codes) -> NDArray[np.str_]:
     A repeat of 300 bp, of which thousands of copies differ, links few; a duplication does. Words
     count however many sequences hold them.
     """
-    groups: NDArray[np.str_] = relatives(codes, word=_WORD, least=_SHARED, most=len(codes)).astype(
-        np.str_
-    )
+    groups: NDArray[np.str_] = find_relatives(
+        codes, word=_WORD, least=_SHARED, most=len(codes)
+    ).astype(np.str_)
     return groups
 
 
@@ -72,22 +73,20 @@ def default_k_mers(data: SplitDataset, *, k: int) -> Scores:
     """
     learn, places = data.train, data.dataset.codes.shape[1] - k + 1
     fitted = LogisticRegression(max_iter=5000)
-    fitted.fit(places * kmers.k_mer_frequencies(learn.codes, k), learn.labels)
-    scores: Scores = fitted.decision_function(places * kmers.k_mer_frequencies(data.test.codes, k))
+    fitted.fit(places * k_mer_frequencies(learn.codes, k), learn.labels)
+    scores: Scores = fitted.decision_function(places * k_mer_frequencies(data.test.codes, k))
     return scores.astype(np.float64)
 
 
 def k_mers(data: SplitDataset, *, k: int) -> Scores:
     """Score the test part with the logistic regression on k-mers that `train` reports."""
-    learn, check = data.train, data.validation
-    fitted = kmers.fit(learn.codes, learn.labels, check.codes, check.labels, k=k)
+    fitted = kmers.fit(data, k=k)
     return fitted.probabilities(data.test.codes).astype(np.float64)
 
 
 def gapped_k_mers(data: SplitDataset) -> Scores:
     """Score the test part with gapped k-mers."""
-    learn, check = data.train, data.validation
-    fitted = gapped_kmers.fit(learn.codes, learn.labels, check.codes, check.labels)
+    fitted = gapped_kmers.fit(data)
     return fitted.probabilities(data.test.codes).astype(np.float64)
 
 

@@ -2,8 +2,8 @@
 
 Orthologous windows of close species are nearly the same sequence. If one is learned from and the
 other tested, memory passes for knowledge. Words of 24 letters hardly recur by chance, and 20 of
-them in common are a stretch of 43 letters, or several shorter ones. Words that many records hold
-are repeats of the genome, and say nothing of a common place: Alus share some words of 24 letters by
+them in common are one match of 43 letters, or several shorter ones. Words that many records hold
+are repeats of the genome, and no sign of a common place: Alus share some words of 24 letters by
 their common origin alone, which would link a third of the windows of a mammal's genome.
 """
 
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from enhancer_core.dna.codes import N_CODE, Codes
+from enhancer_core.dna.codes import Codes
+from enhancer_core.dna.kmers import k_mer_numbers, reverse_complement_numbers
 from enhancer_core.errors import SequenceError
 
 WORD = 24  # bp
@@ -23,10 +24,10 @@ MOST = 10  # records that hold a rare word
 LONGEST = 31  # bp: what fits in 64 bits
 
 
-def relatives(
+def find_relatives(
     codes: Codes, *, word: int = WORD, least: int = LEAST, most: int = MOST
 ) -> NDArray[np.int64]:
-    """Give each family of sequences, linked by rare words in common, a number.
+    """Group sequences into families, linked by rare words in common.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def relatives(
     Examples
     --------
     >>> from enhancer_core.dna.codes import encode
-    >>> relatives(encode(["AAGATTACA", "CTGTAATCC", "ACGTACGTA"]), word=7, least=1).tolist()
+    >>> find_relatives(encode(["AAGATTACA", "CTGTAATCC", "ACGTACGTA"]), word=7, least=1).tolist()
     [0, 0, 1]
     """
     n, length = codes.shape
@@ -60,7 +61,9 @@ def relatives(
         raise SequenceError(
             f"words of {word} letters are not allowed; allowed are 1 to {min(LONGEST, length)}"
         )
-    words, rows = _words(codes, word)
+    numbers, known = k_mer_numbers(codes, word)
+    words = np.minimum(numbers, reverse_complement_numbers(numbers, word))[known]
+    rows = np.nonzero(known)[0]
     order = np.lexsort((rows, words))
     words, rows = words[order], rows[order]
     fresh = np.ones(len(words), dtype=bool)  # the first of each word in each record
@@ -77,40 +80,23 @@ def relatives(
     return _families(n, linked // n, linked % n)
 
 
-def joined(sets: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join two ways of grouping n records, each int64 (n,): what either holds together stays.
+def join_groups(groups: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Join two groupings of n records, each int64 (n,): what either holds together stays so.
 
     Examples
     --------
-    >>> joined(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
+    >>> join_groups(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
     [0, 0, 0, 1]
     """
-    n = len(sets)
+    n = len(groups)
     rows = np.arange(n)
-    left, right = n + sets, n + int(sets.max(initial=-1)) + 1 + others
+    left, right = n + groups, n + int(groups.max(initial=-1)) + 1 + others
     size = int(right.max(initial=n)) + 1
-    found = _families(size, np.concatenate([rows, rows]), np.concatenate([left, right]))[:n]
-    return np.unique(found, return_inverse=True)[1].astype(np.int64)
+    families = _families(size, np.concatenate([rows, rows]), np.concatenate([left, right]))[:n]
+    return np.unique(families, return_inverse=True)[1].astype(np.int64)
 
 
 def _families(n: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
     graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(n, n))
     families: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
     return families
-
-
-def _words(codes: Codes, word: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Write each record's words without N as numbers, on the strand where those are smaller."""
-    n, length = codes.shape
-    places = length - word + 1
-    forward = np.zeros((n, places), np.uint64)
-    reverse = np.zeros((n, places), np.uint64)
-    known = np.ones((n, places), dtype=bool)
-    for offset in range(word):
-        letter = codes[:, offset : offset + places]
-        known &= letter != N_CODE
-        value = (letter & 3).astype(np.uint64)
-        forward = forward << np.uint64(2) | value
-        reverse |= (np.uint64(3) - value) << np.uint64(2 * offset)
-    rows = np.broadcast_to(np.arange(n)[:, np.newaxis], known.shape)
-    return np.minimum(forward, reverse)[known], rows[known]

@@ -8,8 +8,9 @@ import numpy as np
 from markupsafe import Markup
 
 from enhancer_core.dna.codes import ALPHABET
-from enhancer_core.motifs.match import FEWEST, FLAT, FilterMotif, Match
+from enhancer_core.motifs.match import FLAT, FilterMotif, Match
 from enhancer_core.motifs.motif import Motif, ppm, reverse_complement
+from enhancer_core.motifs.tomtom import FEWEST
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
 from enhancer_core.report.plots import LETTER_WIDTH, LOGO_HEIGHT, logo
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from enhancer_core import __version__, metrics
 from enhancer_core.data.dataset import PARTS, TEST
+from enhancer_core.dna import kmers
 from enhancer_core.dna.codes import gc_content
-from enhancer_core.models import kmers
 from enhancer_core.models.architecture import NETWORKS
 from enhancer_core.motifs.match import FilterMotif
 from enhancer_core.motifs.motif import Motif

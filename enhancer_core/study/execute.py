@@ -104,8 +104,7 @@ def _execute(run: Run, context: Context) -> dict[str, Any]:
     if run.model in ORACLES:
         scores = {name: _oracle(run, test, context) for name, test in data.tests.items()}
     elif run.model == "5-mers":
-        learn, check = data.learn.train, data.learn.validation
-        fitted = kmers.fit(learn.codes, learn.labels, check.codes, check.labels, k=5)
+        fitted = kmers.fit(data.learn, k=5)
         scores = {name: fitted.probabilities(test.codes) for name, test in data.tests.items()}
     else:
         model, training = _train(run, data, context)

@@ -14,8 +14,9 @@ from enhancer_core.dna.codes import Codes
 from enhancer_core.interpretation.filters import filter_pfms
 from enhancer_core.io.motifs import read_motif, read_motifs
 from enhancer_core.models.model import Model
+from enhancer_core.motifs.homer import similarity
 from enhancer_core.motifs.match import Match, best_matches, nearest_query
-from enhancer_core.motifs.motif import Motif, similarity
+from enhancer_core.motifs.motif import Motif
 
 _MOST = 2000  # positives to count sites in; more change a motif's counts by a few percent
 

@@ -90,17 +90,15 @@ def fit_baseline(
     MotifError
         If there are no motifs, or one is flat.
     """
-    learn, check = data.train, data.validation
-    arrays = learn.codes, learn.labels, check.codes, check.labels
     if kind == "kmer":
-        fitted = kmers.fit(*arrays, k=k)
+        fitted = kmers.fit(data, k=k)
         regression = of_k_mers(fitted, data.dataset.codes.shape[1])
         return FittedBaseline(regression.name, fitted.probabilities, regression)
     if kind == "spectrum":
-        return FittedBaseline(f"{k}-mer spectrum", kmers.fit_spectrum(*arrays, k=k).probabilities)
+        return FittedBaseline(f"{k}-mer spectrum", kmers.fit_spectrum(data, k=k).probabilities)
     if kind == "gkm":
         name = f"gapped {gapped_kmers.K}-mer logistic regression"
-        return FittedBaseline(name, gapped_kmers.fit(*arrays).probabilities)
+        return FittedBaseline(name, gapped_kmers.fit(data).probabilities)
     if kind == "motifs":
         regression = fit_best_hits(data, motifs)
         predictor = Model(regression.members).predictor()

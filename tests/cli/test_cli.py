@@ -21,7 +21,8 @@ import numpy as np
 import pyBigWig
 import pytest
 
-from enhancer_core.dna.codes import encode, k_let_counts
+from enhancer_core.dna.codes import encode
+from enhancer_core.dna.kmers import k_let_counts
 from enhancer_core.io.fasta import read_fasta, read_records
 from enhancer_core.io.motifs import write_meme
 from enhancer_core.io.tables import read_table

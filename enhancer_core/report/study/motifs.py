@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from enhancer_core.motifs.homer import similarity
 from enhancer_core.motifs.match import Match
-from enhancer_core.motifs.motif import Motif, similarity
+from enhancer_core.motifs.motif import Motif
 from enhancer_core.report.motifs import pair_logo
 from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import text
