@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from enhancer_core.dna.codes import N_CODE, Codes, reverse_complement
 from enhancer_core.errors import SequenceError
 from enhancer_core.models.architecture import Architecture
-from enhancer_core.models.cpu.expit import expit
+from enhancer_core.models.cpu.predictor import expit
 from enhancer_core.models.ensemble import Predictor
 
 if TYPE_CHECKING:  # what they need takes a tenth of a second to import

@@ -46,7 +46,7 @@ _BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of Adam
 
 
 @compiled
-def backward(  # noqa: PLR0913
+def backward_pass(  # noqa: PLR0913
     codes: Codes,
     labels: Labels,
     share: float,

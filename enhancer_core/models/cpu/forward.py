@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -44,7 +45,7 @@ Words: TypeAlias = NDArray[np.int64]  # (L,): at each position, where its word's
 
 
 @compiled
-def forward(  # noqa: PLR0913
+def forward_pass(  # noqa: PLR0913
     codes: Codes,
     layers: Layers,
     convolutions: int,
@@ -342,3 +343,25 @@ def _add_products(  # noqa: PLR0913
         x_index += x_step
         w_index += w_row
     return tile
+
+
+@compiled
+def predict(
+    codes: Codes,
+    layers: Layers,
+    convolutions: int,
+    packed: Floats,
+    memory: Floats,
+    words: Words,
+    scores: Floats,
+) -> None:
+    """Compute every layer's output for sequences (n, L), as `forward_pass` without training."""
+    forward_pass(codes, layers, convolutions, packed, memory, words, scores, None, None)
+
+
+@compiled
+def logistic(log_odds: NDArray[Any], probabilities: NDArray[Any]) -> None:
+    """Write 1 / (1 + exp(-x)) of each number, in its own precision."""
+    one = log_odds.dtype.type(1)
+    for i in range(len(log_odds)):
+        probabilities[i] = one / (one + math.exp(-log_odds[i]))

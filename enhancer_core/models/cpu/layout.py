@@ -67,6 +67,40 @@ FRAGMENT = np.dtype(
 )
 
 
+Kind: TypeAlias = tuple[np.dtype[Any] | None, int, bool]  # dtype, ndim, whether in C order
+INTEGER: Kind = (None, 0, True)
+_CODES, _ROWS = ((np.dtype(np.uint8), ndim, True) for ndim in (1, 2))
+_INTS, _CHANGES = ((np.dtype(np.int64), ndim, True) for ndim in (1, 2))
+_FLOATS, _LOGITS, _SUMS = ((np.dtype(np.float32), ndim, True) for ndim in (1, 2, 3))
+_DOUBLES, _LAYERS, _FRAGMENTS = ((np.dtype(d), 1, True) for d in (np.float64, LAYER, FRAGMENT))
+_SPACE = (_FLOATS, _INTS, _FLOATS)  # memory, words and scores
+# What the kernels that Python calls take.
+SIGNATURES: dict[str, tuple[Kind, ...]] = {
+    "pack": (_LAYERS, _FLOATS, _FLOATS, _SUMS),
+    "predict": (_ROWS, _LAYERS, INTEGER, _FLOATS, *_SPACE),
+    "substitute": (_ROWS, _CHANGES, _LAYERS, INTEGER, _FLOATS, _FLOATS, *_SPACE),
+    "compute_fragments": (_CODES, _LAYERS, _LAYERS, _FRAGMENTS, _FLOATS, *_SPACE),
+    "slide": (_CODES, _INTS, _LAYERS, INTEGER, _FLOATS, *_SPACE),
+    "compute_windows": (
+        *(
+            _CODES,
+            _INTS,
+            _INTS,
+            INTEGER,
+            _LAYERS,
+            INTEGER,
+            INTEGER,
+            INTEGER,
+            _FLOATS,
+            *_SPACE,
+            _LOGITS,
+        ),
+    ),
+    "logistic.float32": (_FLOATS, _FLOATS),
+    "logistic.float64": (_DOUBLES, _DOUBLES),
+}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """A network's layers, and the sizes of the flat arrays that they lie in."""

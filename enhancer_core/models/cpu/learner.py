@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from enhancer_core.dna.codes import Codes
 from enhancer_core.errors import DatasetError
 from enhancer_core.models.architecture import Architecture, tied_weights, weight_mask
-from enhancer_core.models.cpu.backward import adam, backward, follow, shrink, unpack
-from enhancer_core.models.cpu.forward import forward
+from enhancer_core.models.cpu.backward import adam, backward_pass, follow, shrink, unpack
+from enhancer_core.models.cpu.forward import forward_pass
 from enhancer_core.models.cpu.layout import Floats, aligned, plan, sums_shape
 from enhancer_core.models.cpu.packing import pack
 from enhancer_core.models.cpu.predictor import check_length
@@ -185,8 +185,10 @@ class CpuLearner:
         for start in range(0, len(codes), _BLOCK):
             block = slice(start, start + _BLOCK)
             some, kept = np.ascontiguousarray(codes[block]), np.ascontiguousarray(mask[block])
-            forward(some, layers, convolutions, packed, memory, words, self._scores, chosen, kept)
-            loss += backward(
+            forward_pass(
+                some, layers, convolutions, packed, memory, words, self._scores, chosen, kept
+            )
+            loss += backward_pass(
                 some, labels[block], 1 / len(codes), layers, convolutions, packed, memory, chosen,
                 kept, self._slopes, self._gradients, words, self._live, self._nothing,
             )  # fmt: skip

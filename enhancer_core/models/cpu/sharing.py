@@ -10,37 +10,27 @@ window needs of it; all sums are the same, in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.dna.codes import Codes
-from enhancer_core.models.architecture import CLASSES
 from enhancer_core.models.cpu.layout import (
     COLUMNS,
     FRAGMENT,
     LANES,
-    LETTERS,
     ROWS,
-    Floats,
     Fragments,
     Layer,
     Plan,
-    aligned,
-    padded,
     slides,
-    sliding_room,
     table_row,
     tables,
 )
-from enhancer_core.models.cpu.object_cache import entry
 
 Numbers: TypeAlias = NDArray[np.int64]
 
-_SPAN = 1 << 14  # bp between the first and the last start of a block, if not long windows ask more
 _POSITIONS = 192  # scored at once, so that their scores stay near in the cache
 
 
@@ -52,51 +42,6 @@ class Sharing:
     fragments: Fragments  # layer by layer, those of one source next to each other
     places: Numbers  # (n,): where in memory each window's part of the last shared layer begins
     memory: int
-
-
-def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int) -> Floats:
-    """Compute the logits, float32 (n, 2), of windows of `length` bp of codes (C,), all inside.
-
-    `starts` ascend.
-    """
-    layers = plan.layers.copy()
-    layers["columns"][0] = layers["filters"][0]  # in scores, since `read_dna` leaves no room
-    # The first layer as it scores single positions, of which the best is the pool's: its bias and
-    # its ReLU change no order.
-    unpooled = layers[:1].copy()
-    unpooled["pool"] = 1
-    positions = [padded((outputs_at_once(each) + 1) * each["pool"], ROWS) for each in layers]
-    size = max(plan.scores, sliding_room(layers), *positions * layers["columns"])
-    scores = aligned(int(size) + LANES)
-    span = max(_SPAN, 4 * length)
-    words = np.zeros(span + 2 * length + LETTERS, np.int64)
-    memory = aligned(plan.memory)
-    found = np.empty((len(starts), CLASSES), np.float32)
-    relative = np.zeros(0, np.int64)
-    for block in _blocks(starts, span):
-        first = starts[block.start]
-        some = starts[block] - first
-        if not np.array_equal(some, relative):  # blocks of windows at even distances are alike
-            relative, sharing = some, share(plan, some)
-            memory = memory if len(memory) >= sharing.memory else aligned(sharing.memory)
-        stretch = codes[first : first + some[-1] + length]
-        if sharing.layers and slides(layers, plan.convolutions):
-            entry("slide")(stretch, some, layers, plan.memory, packed, memory, words, scores)
-        entry("fragments")(
-            stretch, layers, unpooled, sharing.fragments, packed, memory, words, scores
-        )
-        entry("windows")(
-            stretch, some, sharing.places, sharing.layers, layers, plan.convolutions,
-            plan.sequences, length, packed, memory, words, scores, found[block],
-        )  # fmt: skip
-    return found
-
-
-def _blocks(starts: Numbers, span: int) -> Iterator[slice]:
-    end = 0
-    while end < len(starts):
-        begin, end = end, int(np.searchsorted(starts, starts[end] + span, side="right"))
-        yield slice(begin, end)
 
 
 def share(plan: Plan, starts: Numbers) -> Sharing:

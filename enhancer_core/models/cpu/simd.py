@@ -18,9 +18,9 @@ from typing import Any, TypeAlias, TypeVar, cast
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_jitable, register_model
 
-from enhancer_core.models.cpu import target
 from enhancer_core.models.cpu.layout import COLUMNS, LANES, ROWS, STRIP, padded, table_row, tables
 
 Value: TypeAlias = Any  # of numba's and llvmlite's, which have no types
@@ -29,7 +29,8 @@ Strip: TypeAlias = Any
 Tile: TypeAlias = Any
 F = TypeVar("F", bound=Callable[..., Any])
 
-DOUBLE_TILES = "+avx512f" in target.features().split(",")
+_, _, _features = cpu_target.target_context.codegen().magic_tuple()
+DOUBLE_TILES = "+avx512f" in _features.split(",")
 
 _LANES, _WIDE = (ir.VectorType(ir.FloatType(), lanes) for lanes in (LANES, COLUMNS))
 
