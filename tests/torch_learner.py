@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from enhancer_core.dna.codes import Codes
 from enhancer_core.models.architecture import Architecture, tied_weights, weight_mask
-from enhancer_core.models.cpu.learner import averaging_share
+from enhancer_core.models.cpu.learner import ema_weight
 from enhancer_core.models.network import Network, one_hot
 
 
@@ -59,7 +59,7 @@ class TorchLearner:
         self._network = Network(architecture)
         self._shapes = {name: p.shape for name, p in self._network.state_dict().items()}
 
-    def learned(self) -> NDArray[np.float32]:
+    def prediction_weights(self) -> NDArray[np.float32]:
         """Copy the weights to predict with, float32 (p,): the running mean where one is kept."""
         return _copy(self.parameters if self.averaged is None else self.averaged)
 
@@ -108,12 +108,12 @@ class TorchLearner:
         *,
         rate: float,
         mask: NDArray[np.float32] | None = None,
-        held: NDArray[np.bool_] | None = None,
+        frozen: NDArray[np.bool_] | None = None,
     ) -> float:
         """Take one step of Adam with betas 0.9 and 0.999, epsilon 1e-8; give the loss before it.
 
         Kingma and Ba 2015, algorithm 1: the same numbers as torch.optim.Adam, whose first use
-        imports a compiler for 2.4 s. Decay, running mean and `held` are as in
+        imports a compiler for 2.4 s. Decay, running mean and `frozen` are as in
         `CpuLearner`.
         """
         loss, gradient = self.loss_and_gradients(codes, labels, mask=mask)
@@ -127,15 +127,15 @@ class TorchLearner:
             self.square.mul_(0.999).addcmul_(gradient, gradient, value=1 - 0.999)
             scale = (1 - 0.999**self.steps) ** 0.5
             spread = (self.square.sqrt() / scale).add_(1e-8)
-            moved = self.parameters if held is None else self.parameters.clone()
+            moved = self.parameters if frozen is None else self.parameters.clone()
             if self._weight_decay:
                 moved.mul_(1 - rate * self._weight_decay * self._weights)
             moved.addcdiv_(self.mean, spread, value=-rate / (1 - 0.9**self.steps))
-            if held is not None:
-                still = torch.from_numpy(held)
+            if frozen is not None:
+                still = torch.from_numpy(frozen)
                 self.parameters.copy_(torch.where(still, self.parameters, moved))
             if self.averaged is not None:
-                share = averaging_share(self._average, self.steps)
+                share = ema_weight(self._average, self.steps)
                 self.averaged.lerp_(self.parameters, share)
         return loss.item()
 

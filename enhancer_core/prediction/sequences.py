@@ -218,7 +218,7 @@ def track(
         Chromosome, and the starts, ends and values of the bins that have one, in order.
     """
     predictor, length = network.predictor(), network.architecture.length
-    most = step * min(predictor.stretch, max(_REACH // step, 1))
+    most = step * min(predictor.windows_per_call, max(_REACH // step, 1))
 
     def predict(block: _Block) -> tuple[int, Stretch]:
         chrom, bins, ends, windows, codes = block

@@ -82,12 +82,12 @@ def test_kernels_give_the_same_outputs_and_slopes(
         assert (ours - theirs).norm() <= 1e-4 * theirs.norm()
 
 
-def test_an_error_of_the_kernels_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an__compile_error_the_kernels_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     device = torch.device("cpu")
-    assert fused.error_of(device) is None
+    assert fused._compile_error(device) is None
     kernels = importlib.import_module("enhancer_core.models.gpu.kernels")
     monkeypatch.setattr(kernels, "forward", {})  # no kernel can be launched
-    assert fused.error_of(device) == "KeyError: (1, 1)"
+    assert fused._compile_error(device) == "KeyError: (1, 1)"
 
 
 COMPILE = """

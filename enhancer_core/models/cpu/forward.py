@@ -1,4 +1,4 @@
-"""Predict: convolutions one sequence at a time, near in the cache; dense layers all together."""
+"""The forward pass: convolutions sequence by sequence, in the cache; dense layers as a batch."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def forward_pass(  # noqa: PLR0913
     chosen: Floats | None,
     mask: Floats | None,
 ) -> None:
-    """Compute every layer's output for sequences (n, L); `words` and `scores` are to write on.
+    """Compute every layer's output for sequences (n, L); `words` and `scores` are workspace.
 
-    In training `chosen`, laid out as memory, receives what `pool` and `read_dna` say, and `mask`
+    In training `chosen`, laid out as memory, receives the argmax of each pool, and `mask`
     (n, units) multiplies what the last layer reads, in PyTorch's order; else both are None.
     """
     for i in range(len(codes)):
@@ -188,7 +188,7 @@ def read_dna(
 def best_strands(
     words: Words, start: int, size: int, n_tables: int, packed: Floats, place: int, table: int
 ) -> Wide:
-    """Give the best scores of eight filters in a pool, on the forward strand and on the other."""
+    """Return the best scores of eight filters in a pool, on the forward and the reverse strand."""
     both = spread_wide(-np.inf)
     for position in range(start, start + size):
         scores = load_wide(packed, place + whole(words, position))
@@ -256,7 +256,7 @@ def dense_from(
     packed: Floats,
     memory: Floats,
 ) -> None:
-    """Go on from the sums over the first `known` of what a dense layer reads, the same for all."""
+    """Compute a dense layer from the sums over its first `known` inputs, the same for all."""
     layer, source = layers[index], layers[index - 1]
     multiply(
         memory, source.output + known, source.stride, 1, layer.depth - known,
@@ -303,7 +303,7 @@ def multiply(  # noqa: PLR0913 -- three matrices, each an array, a place and str
     """Write out = add_to + x w, for x (rows, depth) and w (depth, columns).
 
     Columns are a whole number of tiles; rows are taken up to one, so that `x` must have something
-    to read there, and `out` room to write.
+    to read there, and `out` space to write.
     """
     # Rows inside, so that a column of tiles of w, which may be large, comes near once.
     column = 0

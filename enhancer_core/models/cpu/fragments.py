@@ -1,4 +1,4 @@
-"""The kernels of `scanning`: the fragments that windows share, and the windows from there on."""
+"""The kernels of `sharing`: the fragments that windows share, and the windows from there on."""
 
 from __future__ import annotations
 

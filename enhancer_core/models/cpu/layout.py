@@ -45,17 +45,17 @@ LAYER = np.dtype(
         ("bias", np.int64),  # in the parameters: (filters,)
         ("depth", np.int64),  # channels * width, the numbers that a filter reads
         ("columns", np.int64),  # filters, in whole tiles
-        ("stretch", np.int64),  # depth, in whole strips
+        ("padded_depth", np.int64),  # depth, in whole strips
         ("packed", np.int64),  # in the packed weights: (depth, columns); first layer: its tables
         ("packed_bias", np.int64),  # in the packed weights: (columns,)
-        ("turned", np.int64),  # in the packed weights: (filters, stretch)
+        ("transposed", np.int64),  # in the packed weights: (filters, padded_depth)
         ("output", np.int64),  # in memory: (outputs, filters) of the first sequence
         ("stride", np.int64),  # in memory: from one sequence's output to the next one's
     ]
 )
 
 
-# What several windows share of a layer's outputs; see `scanning`.
+# What several windows share of a layer's outputs; see `sharing`.
 FRAGMENT = np.dtype(
     [
         ("layer", np.int64),
@@ -107,15 +107,14 @@ class Plan:
 
     layers: Layers
     convolutions: int  # so many of the layers; the others are dense
-    parameters: int  # all of the network's, in the order of its `state_dict`
     packed: int  # weights and biases as the kernels read them
     memory: int  # activations of `sequences` at once
     scores: int  # of the positions of any convolution but the first, before the pool
     sequences: int
 
 
-def plan(architecture: Architecture, *, sequences: int, keep: bool) -> Plan:
-    """Lay out a network for some sequences at once; `keep` each layer's output for training."""
+def plan(architecture: Architecture, *, sequences: int, training: bool) -> Plan:
+    """Lay out a network for some sequences at once; training needs the outputs of all layers."""
     lengths = architecture.pooled_lengths()
     last = len(lengths) - 1
     rows, parameters, channels = [], 0, BASES
@@ -141,9 +140,8 @@ def plan(architecture: Architecture, *, sequences: int, keep: bool) -> Plan:
     return Plan(
         layers=layers,
         convolutions=convolutions,
-        parameters=parameters,
         packed=_place_weights(layers),
-        memory=_place_outputs(layers, convolutions, sequences, keep=keep),
+        memory=_place_outputs(layers, convolutions, sequences, training=training),
         scores=_most_scores(layers[1:convolutions]),
         sequences=sequences,
     )
@@ -154,7 +152,7 @@ def _place_weights(layers: Layers) -> int:
     for index, layer in enumerate(layers):
         layer["depth"] = layer["channels"] * layer["width"]
         layer["columns"] = padded(layer["filters"], COLUMNS)
-        layer["stretch"] = padded(layer["depth"], STRIP)
+        layer["padded_depth"] = padded(layer["depth"], STRIP)
         layer["packed"] = end
         if index == 0:
             end += tables(layer) * table_row(layer) * WORDS
@@ -162,12 +160,12 @@ def _place_weights(layers: Layers) -> int:
             # Whole tiles, since gradients are written so.
             end += padded(layer["depth"], ROWS) * layer["columns"]
         layer["packed_bias"], end = end, end + layer["columns"]
-        layer["turned"], end = end, end + layer["filters"] * layer["stretch"]
+        layer["transposed"], end = end, end + layer["filters"] * layer["padded_depth"]
     return int(end)
 
 
-def _place_outputs(layers: Layers, convolutions: int, sequences: int, *, keep: bool) -> int:
-    """Place each layer's output; where not kept, each sequence's lies on the one's before."""
+def _place_outputs(layers: Layers, convolutions: int, sequences: int, *, training: bool) -> int:
+    """Place each layer's output; in prediction each sequence overwrites the one before."""
     end = 0
     for index, layer in enumerate(layers):
         batched = index >= convolutions - 1  # the dense layers read all sequences together
@@ -177,8 +175,8 @@ def _place_outputs(layers: Layers, convolutions: int, sequences: int, *, keep: b
             rows = padded(after["outputs"] * after["pool"], ROWS)
             size = max(size, padded(rows * after["channels"] + after["depth"], COLUMNS))
         layer["output"] = end
-        layer["stride"] = size if keep or batched else 0
-        end += size * (padded(sequences, ROWS) if keep or batched else 1)
+        layer["stride"] = size if training or batched else 0
+        end += size * (padded(sequences, ROWS) if training or batched else 1)
     return int(end)
 
 
@@ -193,13 +191,13 @@ def padded(count: int, step: int) -> int:
 
 
 def slides(layers: Layers, convolutions: int) -> bool:
-    """Say whether a network is one convolution with one pool over all of it; see `sliding`."""
+    """Return whether a network is one convolution with one pool over all of it; see `sliding`."""
     alone: bool = convolutions == 1 and layers[0]["outputs"] == 1
     return alone
 
 
-def sliding_room(layers: Layers) -> int:
-    """Count the numbers that the kernels of `sliding` write on."""
+def sliding_workspace(layers: Layers) -> int:
+    """Count the numbers of workspace that the kernels of `sliding` need."""
     return 2 * LANES * int(layers[0]["pool"])
 
 
@@ -215,7 +213,7 @@ def table_row(layer: Layer) -> int:
 
 
 def sums_shape(layer: Layer) -> tuple[int, int, int]:
-    """Give the shape of what the tables of the first layer are summed from."""
+    """Return the shape of what the tables of the first layer are summed from."""
     return tables(layer) * LETTERS, BASES + 1, table_row(layer)
 
 

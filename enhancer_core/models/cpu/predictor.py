@@ -24,7 +24,7 @@ from enhancer_core.models.cpu.layout import (
     padded,
     plan,
     slides,
-    sliding_room,
+    sliding_workspace,
     sums_shape,
 )
 from enhancer_core.models.cpu.object_cache import available, load_kernel
@@ -36,7 +36,7 @@ _BLOCK = 48  # sequences whose dense layers are computed together: whole tiles, 
 
 
 class CpuPredictor:
-    """A network as it is laid out here; later changes of its weights are not seen.
+    """A network on CPU cores; any number of threads may call it.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class CpuPredictor:
 
     Attributes
     ----------
-    stretch
-        Windows along a genome that are best given at once.
+    windows_per_call
+        Windows along a genome to pass to a call of `scanned_logits`, for speed.
 
     Examples
     --------
@@ -56,15 +56,21 @@ class CpuPredictor:
     >>> from enhancer_core.models.architecture import Architecture, Convolution
     >>> from enhancer_core.models.network import Network
     >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-    >>> Network(architecture).predictor().logits(encode(["ACGTAC", "NNNNNN"])).shape
-    (2, 2)
+    >>> predictor = Network(architecture).predictor()
+    >>> logits = predictor.logits(encode(["ACGTAC", "ATGTAC", "GTACGG"]))
+    >>> changed = predictor.substituted_logits(encode(["ACGTAC"]), [0], [1], [3])
+    >>> bool((changed == logits[1:2]).all())
+    True
+    >>> scanned = predictor.scanned_logits(encode(["ACGTACGG"])[0], [0, 2])
+    >>> bool((scanned == logits[[0, 2]]).all())
+    True
     """
 
-    stretch = 4096
+    windows_per_call = 4096
 
     def __init__(self, architecture: Architecture, parameters: Floats) -> None:
         self.architecture = architecture
-        self._plan = plan(self.architecture, sequences=_BLOCK, keep=False)
+        self._plan = plan(self.architecture, sequences=_BLOCK, training=False)
         self._packed = aligned(self._plan.packed)
         layers = self._plan.layers
         sums = np.zeros(sums_shape(layers[0]), np.float32)
@@ -72,7 +78,7 @@ class CpuPredictor:
         load_kernel("pack")(layers, weights, self._packed, sums)
 
     def logits(self, codes: Codes) -> Floats:
-        """Compute the two logits of each sequence, on one core; threads may call side by side.
+        """Compute the two logits of each sequence, on one core.
 
         Parameters
         ----------
@@ -92,20 +98,16 @@ class CpuPredictor:
         return self._outputs(codes, self._plan.layers, CLASSES)
 
     def pooled(self, codes: Codes) -> Floats:
-        """Compute what the last convolution gives, after its pool and ReLU, on one core.
+        """Compute the last convolution's output, after its pool and ReLU, on one core.
 
-        Codes and errors are those of `logits`.
-
-        Returns
-        -------
-        float32, shape (n, outputs, filters)
+        uint8 (n, L) -> float32 (n, outputs, filters); errors as for `logits`.
         """
         layers = self._plan.layers[: self._plan.convolutions]
         shape = int(layers[-1]["outputs"]), int(layers[-1]["filters"])
         return self._outputs(codes, layers, shape[0] * shape[1]).reshape(len(codes), *shape)
 
     def _outputs(self, codes: Codes, layers: Layers, size: int) -> Floats:
-        """Compute the first `size` numbers that the last of these layers gives: (n, size)."""
+        """Compute the first `size` numbers of the output of the last of these layers: (n, size)."""
         check_length(codes, self.architecture.length)
         memory, words = aligned(self._plan.memory), np.empty(codes.shape[1], np.int64)
         scores, convolutions = aligned(self._plan.scores), self._plan.convolutions
@@ -139,17 +141,6 @@ class CpuPredictor:
         ------
         SequenceError
             As `logits`, or if a row, a position or a base does not exist.
-
-        Examples
-        --------
-        >>> from enhancer_core.dna.codes import encode
-        >>> from enhancer_core.models.architecture import Architecture, Convolution
-        >>> from enhancer_core.models.network import Network
-        >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-        >>> predictor = Network(architecture).predictor()
-        >>> changed = predictor.substituted_logits(encode(["ACGTAC"]), [0], [1], [3])
-        >>> bool((changed == predictor.logits(encode(["ATGTAC"]))).all())
-        True
         """
         check_length(codes, self.architecture.length)
         changes = np.stack([rows, positions, bases], axis=1).astype(np.int64)
@@ -171,7 +162,7 @@ class CpuPredictor:
 
     def _changed_logits(self, codes: Codes, changes: Changes) -> Floats:
         memory, original = aligned(self._plan.memory), aligned(self._plan.memory)
-        size = max(self._plan.scores, sliding_room(self._plan.layers))
+        size = max(self._plan.scores, sliding_workspace(self._plan.layers))
         scores, words = aligned(size), np.empty(codes.shape[1], np.int64)
         layers, convolutions = self._plan.layers, self._plan.convolutions
         substitute = load_kernel(
@@ -185,14 +176,14 @@ class CpuPredictor:
         return found
 
     def scanned_logits(self, codes: Codes, starts: ArrayLike) -> Floats:
-        """Compute the logits of windows along a stretch of DNA, on one core.
+        """Compute the logits of windows along a sequence, on one core.
 
-        What windows that overlap share is computed once, to the same bits as by `logits`.
+        What overlapping windows share is computed once, to the same bits as by `logits`.
 
         Parameters
         ----------
         codes
-            uint8, shape (C,), values 0-4: the stretch.
+            uint8, shape (C,), values 0-4.
         starts
             Integers, shape (n,), in ascending order: where windows begin, all inside.
 
@@ -205,17 +196,6 @@ class CpuPredictor:
         ------
         SequenceError
             If starts do not ascend, a window is not inside, or a code is above 4.
-
-        Examples
-        --------
-        >>> from enhancer_core.dna.codes import encode
-        >>> from enhancer_core.models.architecture import Architecture, Convolution
-        >>> from enhancer_core.models.network import Network
-        >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-        >>> predictor = Network(architecture).predictor()
-        >>> found = predictor.scanned_logits(encode(["ACGTACGG"])[0], [0, 2])
-        >>> bool((found == predictor.logits(encode(["ACGTAC", "GTACGG"]))).all())
-        True
         """
         check_codes(codes)
         begins = np.asarray(starts, np.int64)
@@ -236,13 +216,13 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
     `starts` ascend.
     """
     layers = plan.layers.copy()
-    layers["columns"][0] = layers["filters"][0]  # in scores, since `read_dna` leaves no room
+    layers["columns"][0] = layers["filters"][0]  # in scores: `read_dna` does not pad them
     # The first layer as it scores single positions, of which the best is the pool's: its bias and
     # its ReLU change no order.
     unpooled = layers[:1].copy()
     unpooled["pool"] = 1
     positions = [padded((outputs_at_once(each) + 1) * each["pool"], ROWS) for each in layers]
-    size = max(plan.scores, sliding_room(layers), *positions * layers["columns"])
+    size = max(plan.scores, sliding_workspace(layers), *positions * layers["columns"])
     scores = aligned(int(size) + LANES)
     span = max(_SPAN, 4 * length)
     words = np.zeros(span + 2 * length + LETTERS, np.int64)
@@ -251,18 +231,18 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
     relative = np.zeros(0, np.int64)
     for block in _blocks(starts, span):
         first = starts[block.start]
-        some = starts[block] - first
-        if not np.array_equal(some, relative):  # blocks of windows at even distances are alike
-            relative, sharing = some, share(plan, some)
+        before, relative = relative, starts[block] - first
+        if not np.array_equal(before, relative):  # evenly spaced windows make the same blocks
+            sharing = share(plan, relative)
             memory = memory if len(memory) >= sharing.memory else aligned(sharing.memory)
-        stretch = codes[first : first + some[-1] + length]
+        part = codes[first : first + relative[-1] + length]
         if sharing.layers and slides(layers, plan.convolutions):
-            load_kernel("slide")(stretch, some, layers, plan.memory, packed, memory, words, scores)
+            load_kernel("slide")(part, relative, layers, plan.memory, packed, memory, words, scores)
         load_kernel("compute_fragments")(
-            stretch, layers, unpooled, sharing.fragments, packed, memory, words, scores
+            part, layers, unpooled, sharing.fragments, packed, memory, words, scores
         )
         load_kernel("compute_windows")(
-            stretch, some, sharing.places, sharing.layers, layers, plan.convolutions,
+            part, relative, sharing.places, sharing.layers, layers, plan.convolutions,
             plan.sequences, length, packed, memory, words, scores, found[block],
         )  # fmt: skip
     return found
@@ -276,22 +256,18 @@ def _blocks(starts: Numbers, span: int) -> Iterator[slice]:
 
 
 def _of_layer(layer: Layer, memory: Floats, n: int, size: int) -> Floats:
-    """Give the first numbers of a layer's outputs for n sequences, (n, size): a view."""
+    """Return a view of the first numbers of a layer's outputs for n sequences, (n, size)."""
     place, stride = int(layer["output"]), int(layer["stride"])
     return memory[place : place + n * stride].reshape(n, stride)[:, :size]
 
 
 def check_length(codes: Codes, length: int) -> None:
-    """Raise unless sequences are what a network reads.
+    """Raise unless sequences have the length and the letters that a network reads.
 
     Raises
     ------
     SequenceError
         If their length is not `length`, or a code is above 4.
-
-    Examples
-    --------
-    >>> check_length(np.zeros((1, 500), np.uint8), 500)
     """
     if codes.shape[1] != length:
         raise SequenceError(f"sequences of {codes.shape[1]} bp; the model reads {length} bp")
@@ -301,7 +277,7 @@ def check_length(codes: Codes, length: int) -> None:
 def expit(log_odds: FloatArray) -> FloatArray:
     """Compute 1 / (1 + exp(-x)) of each number: float32 or float64, any shape.
 
-    The same bits as scipy's, which takes a fifth of a second to import.
+    Same bits as scipy's, whose import takes .2 s.
 
     Examples
     --------

@@ -4,9 +4,9 @@ LLVM turns scalar loops over arrays into vector code, but keeps sums in memory, 
 some 30 steps the way in and out costs more than the work. Here the vectors are explicit: a tile of
 6 rows is summed in twelve registers, the most that AVX2 has room for. They hold 16 columns, and 32
 where registers are twice as long, with AVX-512. LLVM splits the vectors for processors with shorter
-ones, so that the code runs everywhere, and a sum is always taken in one order, whatever the tile.
+ones, so that the code runs everywhere; sums are always taken in the same order.
 
-Nothing here checks bounds: arrays are flat, and their owners leave room for the last vector.
+Nothing here checks bounds: arrays are flat, and padded to whole vectors.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class _Code:
         self.builder.store(vector, place, align=4)
 
     def load_rows(self, index: Value, stride: Value, across: int) -> list[Value]:
-        """Read so many wide vectors side by side of each row of a tile."""
+        """Read `across` wide vectors of each row of a tile."""
         starts = [self.after(index, row, stride) for row in range(ROWS)]
         return [
             self.load(0, self.after(start, i * COLUMNS), _WIDE)
@@ -89,7 +89,7 @@ class _Code:
         ]
 
     def after(self, index: Value, steps: int, stride: Value = None) -> Value:
-        """Give index + steps * stride."""
+        """Compute index + steps * stride."""
         count = ir.Constant(index.type, steps)
         by = count if stride is None else self.builder.mul(stride, count)
         return self.builder.add(index, by)
@@ -129,7 +129,7 @@ class _Code:
 def _operation(
     result: Value, *arguments: Value
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a numba function of one that writes code.
+    """Make a numba intrinsic of a function that writes code.
 
     `arguments` are types, None for an array or vectors of either kind; a result of None is of the
     first argument's.
@@ -162,13 +162,13 @@ def load(code: _Code, _: Value, index: Value) -> Value:
 
 @_operation(_INDEX, None, _INDEX)
 def whole(code: _Code, _: Value, index: Value) -> Value:
-    """Read one int64, not asking whether the index is negative: array, index."""
+    """Read an int64 without a check for negative indices: array, index."""
     return code.builder.load(code.place(0, index))
 
 
 @_operation(_NUMBER, None, _INDEX)
 def number(code: _Code, _: Value, index: Value) -> Value:
-    """Read one float32, not asking whether the index is negative: array, index."""
+    """Read a float32 without a check for negative indices: array, index."""
     return code.builder.load(code.place(0, index))
 
 
@@ -180,7 +180,7 @@ def store(code: _Code, _: Value, index: Value, __: Value) -> None:
 
 @_operation(_VECTOR, _NUMBER)
 def spread(code: _Code, number: Value) -> Value:
-    """Fill a vector with one number."""
+    """Broadcast a number to a vector."""
     return code.pack([code.spread(number)])
 
 
@@ -192,13 +192,13 @@ def load_wide(code: _Code, _: Value, index: Value) -> Value:
 
 @_operation(_WIDE_VECTOR, _NUMBER)
 def spread_wide(code: _Code, number: Value) -> Value:
-    """Fill a wide vector with one number."""
+    """Broadcast a number to a wide vector."""
     return code.pack([code.spread(number, _WIDE)])
 
 
 @_operation(_VECTOR, _WIDE_VECTOR)
 def greater_half(code: _Code, _: Value) -> Value:
-    """Compare the halves of a wide vector, and give the greater lane by lane."""
+    """Return the larger half of a wide vector, lane by lane."""
     (wide,) = code.unpack(0)
     low, high = (code.choose(wide, list(range(i, i + LANES))) for i in (0, LANES))
     return code.pack([code.greater(high, low, high, low)])
@@ -208,12 +208,6 @@ def greater_half(code: _Code, _: Value) -> Value:
 def add(code: _Code, _: Value, __: Value) -> Value:
     """Sum two vectors."""
     return code.pack([code.builder.fadd(code.unpack(0)[0], code.unpack(1)[0])])
-
-
-@_operation(_VECTOR, _VECTOR, _VECTOR, _VECTOR)
-def multiply_add(code: _Code, *_: Value) -> Value:
-    """Give x * y + z, rounded once where the processor can."""
-    return code.pack([code.multiply_add(*(code.unpack(i)[0] for i in range(3)))])
 
 
 @_operation(None, None, None, None, None)
@@ -244,7 +238,7 @@ def store_strip(code: _Code, _: Value, index: Value, __: Value) -> None:
 
 @_operation(_STRIP, _STRIP, _NUMBER, None, _INDEX)
 def add_scaled(code: _Code, _: Value, number: Value, __: Value, index: Value) -> Value:
-    """Add so many times what an array holds to a strip: strip, number, array, index."""
+    """Add part of an array, times a number, to a strip: strip, number, array, index."""
     by = code.spread(number)
     return code.pack(
         [

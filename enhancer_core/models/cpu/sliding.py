@@ -52,7 +52,7 @@ def slide(
     """Compute the first layer's one output for windows of codes whose starts ascend, the first 0.
 
     That of window i goes to `memory` at `place` and i strides of the layer. `best`, of
-    `sliding_room` numbers, is to write on.
+    `sliding_workspace` numbers, is workspace.
     """
     layer = layers[0]
     spell(codes, layer, words)
@@ -128,5 +128,5 @@ def slide_changes(
 
 @compiled
 def better(one: Vector, other: Vector) -> Vector:
-    """Keep the larger, lane by lane."""
+    """Return the larger, lane by lane."""
     return where_greater(one, other, one, other)

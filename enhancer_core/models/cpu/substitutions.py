@@ -36,7 +36,7 @@ def substitute(  # noqa: PLR0913
     words: Words,
     scores: Floats,
 ) -> None:
-    """Compute every layer's output for changes to another base; `original` is as memory, to use."""
+    """Compute every layer's output for changes to another base; `original` is workspace."""
     if slides(layers, convolutions):
         slide_changes(codes, changes, layers[0], packed, memory, words, scores)
         for index in range(convolutions, len(layers)):
@@ -106,7 +106,7 @@ def _read_near(  # noqa: PLR0913
     words: Words,
     scores: Floats,
 ) -> int:
-    """Compute of change number i what its position reaches; give the first output it may reach."""
+    """Compute what the position of change i reaches; return the first output it may reach."""
     start, stop, source = position, position + 1, 0
     for index in range(convolutions):
         layer = layers[index]
@@ -142,6 +142,6 @@ def _restore(
 
 @compiled
 def _reach(layer: Layer, start: int, stop: int) -> tuple[int, int]:
-    """Give the outputs that read positions start to stop; none if the pools end before."""
+    """Return the outputs that read positions start to stop; none if the pools end before."""
     first = max(start - layer.width + 1, 0) // layer.pool
     return first, min((stop - 1) // layer.pool + 1, layer.outputs)

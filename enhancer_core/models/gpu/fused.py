@@ -8,8 +8,9 @@ alone: one kernel sums what reaches the filters, another what reaches each numbe
 Nothing is added in an order that chance decides, so that the same run gives the same bytes.
 
 The kernels are Triton's (Tillet et al. 2019), which comes with PyTorch for CUDA. They are for
-bfloat16, and sum in float32. Float32, as three products of 11 bits, took 1.6 times as long as by
-`layers` on an H200.
+bfloat16, and sum in float32; float32, as three products of 11 bits, took 1.6 times as long as by
+`layers` on an H200. They stay since they beat the matrix products of `layers` there: a step of 50
+restarts takes 1.11 ms instead of 1.36, one of 10 restarts of `best` .99 instead of 1.54 ms.
 """
 
 from __future__ import annotations
@@ -32,26 +33,26 @@ _CAPABILITY = 8, 0  # from which on GPUs multiply bfloat16
 _PLACES = 127  # that can be told apart in 8 bits
 
 
-def fits(layer: Convolution, device: torch.device, dtype: torch.dtype) -> bool:
-    """Tell whether the kernels are to compute a layer, in some numbers, on a device.
+def supports(layer: Convolution, device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether the kernels support a layer on a device.
 
-    They are for bfloat16, and for pools of up to 63 positions, of which the places on both strands
-    can be told apart in a byte.
+    They are for bfloat16, and for pools of up to 63 positions: the place of the best, on either
+    strand, is a byte.
     """
     small = 2 * layer.pool <= _PLACES
-    return small and dtype == torch.bfloat16 and obstacle(device) is None
+    return small and dtype == torch.bfloat16 and missing_requirement(device) is None
 
 
 @cache
-def obstacle(device: torch.device) -> str | None:
-    """Say in a line why kernels do not run on a device; None where they do.
+def missing_requirement(device: torch.device) -> str | None:
+    """Return in a line what kernels lack to run on a device; None if they run.
 
     They need an NVIDIA GPU of 2020 or later, Triton, and the C compiler and the Python headers that
     it compiles with.
 
     Examples
     --------
-    >>> obstacle(torch.device("cpu"))
+    >>> missing_requirement(torch.device("cpu"))
     'no CUDA GPU'
     """
     if device.type != "cuda":
@@ -61,11 +62,11 @@ def obstacle(device: torch.device) -> str | None:
     if importlib.util.find_spec("triton") is None:
         return "Triton is not installed"
     with torch.cuda.device(device):
-        return error_of(device)
+        return _compile_error(device)
 
 
-def error_of(device: torch.device) -> str | None:
-    """Run a kernel on next to nothing, and give what goes wrong, in a line."""
+def _compile_error(device: torch.device) -> str | None:
+    """Run a kernel on one base, and return the error, if any, in a line."""
     codes = torch.zeros(1, 1, 1, dtype=torch.uint8, device=device)
     weight, bias = (torch.zeros(1, 1, *size, device=device) for size in ((4, 1), ()))
     try:
@@ -81,19 +82,19 @@ def pooled(x: Tensor, weight: Tensor, bias: Tensor, pool: int, dtype: torch.dtyp
     Parameters
     ----------
     x
-        Base codes, uint8, shape (R, n, L), which are scored on both strands; or what the layer
-        before gave, shape (R, n, P * C).
+        Base codes, uint8, shape (R, n, L), which are scored on both strands; or the
+        output of the layer before, shape (R, n, P * C).
     weight, bias
         float32, shapes (R, F, C, W) and (R, F).
     pool
         Positions of a pool.
     dtype
-        What is multiplied, and what comes out.
+        Of the factors and of the output.
 
     Returns
     -------
     Tensor, shape (R, n, outputs * F)
-        As `layers.pooled` gives it.
+        As from `layers.pooled`.
     """
     found: Tensor = _Pooled.apply(x, weight, bias, pool, dtype)  # type: ignore[no-untyped-call]
     return found

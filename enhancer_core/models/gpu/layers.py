@@ -95,7 +95,7 @@ def convolved(
     x = codes
     for index in used(architecture):
         layer, name = architecture.convolutions[index], f"convolutions.{index}"
-        if fused.fits(layer, x.device, dtype):
+        if fused.supports(layer, x.device, dtype):
             weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
             x = fused.pooled(x, weight, bias, layer.pool, dtype)
         else:

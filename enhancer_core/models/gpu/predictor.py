@@ -36,8 +36,8 @@ class GpuPredictor:
 
     Attributes
     ----------
-    stretch
-        Windows along a genome that are best given at once.
+    windows_per_call
+        Windows along a genome to pass to a call of `scanned_logits`, for speed.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class GpuPredictor:
     (3, 2)
     """
 
-    stretch = 1 << 16
+    windows_per_call = 1 << 16
 
     def __init__(
         self, architecture: Architecture, parameters: NDArray[np.float32], *, device: str = "cpu"
@@ -60,7 +60,7 @@ class GpuPredictor:
         self._sequences = min(_SEQUENCES, max(_SCORES // (scores_a_bp * architecture.length), 1))
         self._span = min(_SPAN, _SCORES // (4 * scores_a_bp))  # laid out four times over
         cuda = self._parameters.is_cuda
-        self._turns: AbstractContextManager[object] = (
+        self._slots: AbstractContextManager[object] = (
             threading.Semaphore(_AT_ONCE) if cuda else nullcontext()
         )
 
@@ -69,7 +69,7 @@ class GpuPredictor:
         return self._in_parts(codes, self._logits, (CLASSES,))
 
     def pooled(self, codes: Codes) -> NDArray[np.float32]:
-        """Compute what the last convolution gives: uint8 (n, L) -> float32 (n, outputs, F)."""
+        """Compute the last convolution's output: uint8 (n, L) -> float32 (n, outputs, F)."""
         shape = self.architecture.pooled_lengths()[-1], self.architecture.convolutions[-1].filters
 
         def compute(codes: Tensor) -> Tensor:
@@ -97,11 +97,11 @@ class GpuPredictor:
             start, first = end, begins[end]
             end = int(np.searchsorted(begins, first + self._span, side="right"))
             stretch, some = codes[first : begins[end - 1] + length], begins[start:end] - first
-            if len(stretch) >= len(some) * length:  # they overlap too little for it
+            if len(stretch) >= len(some) * length:  # they overlap too little
                 windows = np.lib.stride_tricks.sliding_window_view(stretch, length)[some]
                 found.append(self.logits(windows))
                 continue
-            with self._turns, torch.inference_mode():
+            with self._slots, torch.inference_mode():
                 scan = self._slide if slides else self._scan
                 found.append(scan(self._upload(stretch), some).cpu().numpy())
         return np.concatenate(found)
@@ -112,7 +112,7 @@ class GpuPredictor:
         """Compute something of sequences, (n, *shape), no more at once than memory allows."""
         found = [np.zeros((0, *shape), np.float32)]
         for start in range(0, len(codes), self._sequences):
-            with self._turns, torch.inference_mode():
+            with self._slots, torch.inference_mode():
                 some = self._upload(codes[start : start + self._sequences])
                 found.append(compute(some).cpu().numpy())
         return np.concatenate(found)
@@ -124,7 +124,7 @@ class GpuPredictor:
         """Compute the logits of windows of a stretch, (n, 2).
 
         The outputs of a layer fall into fragments, one for each remainder of the starts modulo the
-        pools so far (as in `engine.scanning`); here they are rows of one tensor, each read from its
+        pools so far (as in `cpu.sharing`); here they are rows of one tensor, each read from its
         phase on.
         """
         architecture, stride = self.architecture, 1
@@ -157,7 +157,7 @@ class GpuPredictor:
         """Compute the logits of windows of a stretch, (n, 2), each of them one pool.
 
         The best of a window is the better of that to the end of its block of positions, and that
-        from the beginning of the next (as in `engine.sliding`).
+        from the beginning of the next (as in `cpu.sliding`).
         """
         x = spell(codes, torch.float32)[None, None]
         found = scores(self._weights, 0, x, pool=1)[0, 0].amax(dim=1)  # (P, F)
