@@ -35,7 +35,7 @@ class TorchLearner:
         float32 tensors, shape (p,): the weights, and Adam's averages of gradients and of their
         squares; may be written to without gradients.
     averaged
-        The running mean of the parameters, likewise; None where none is kept.
+        The EMA of the parameters, likewise; None without one.
     steps
         Steps taken.
     """
@@ -60,18 +60,18 @@ class TorchLearner:
         self._shapes = {name: p.shape for name, p in self._network.state_dict().items()}
 
     def prediction_weights(self) -> NDArray[np.float32]:
-        """Copy the weights to predict with, float32 (p,): the running mean where one is kept."""
+        """Return a copy of the weights to predict with, float32 (p,): their EMA if there is one."""
         return _copy(self.parameters if self.averaged is None else self.averaged)
 
     def state(self) -> dict[str, NDArray[np.float32]]:
-        """Copy what a checkpoint needs: the attributes that are tensors, as arrays by name."""
+        """Return copies of what a checkpoint needs, as arrays by the name of the attribute."""
         tensors = {"parameters": self.parameters, "mean": self.mean, "square": self.square}
         if self.averaged is not None:
             tensors["averaged"] = self.averaged
         return {name: _copy(tensor) for name, tensor in tensors.items()}
 
     def restore(self, state: Mapping[str, NDArray[np.float32]], *, steps: int) -> None:
-        """Go on from a `state` after so many steps."""
+        """Restore a `state` that was reached in `steps` steps."""
         with torch.no_grad():
             for name, array in state.items():
                 getattr(self, name).copy_(torch.from_numpy(array))
@@ -110,11 +110,10 @@ class TorchLearner:
         mask: NDArray[np.float32] | None = None,
         frozen: NDArray[np.bool_] | None = None,
     ) -> float:
-        """Take one step of Adam with betas 0.9 and 0.999, epsilon 1e-8; give the loss before it.
+        """Take one step of Adam with betas 0.9 and 0.999, epsilon 1e-8; return the loss before it.
 
         Kingma and Ba 2015, algorithm 1: the same numbers as torch.optim.Adam, whose first use
-        imports a compiler for 2.4 s. Decay, running mean and `frozen` are as in
-        `CpuLearner`.
+        imports a compiler for 2.4 s. Decay, EMA and `frozen` are as in `CpuLearner`.
         """
         loss, gradient = self.loss_and_gradients(codes, labels, mask=mask)
         if self._tied is not None:

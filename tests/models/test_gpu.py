@@ -26,7 +26,7 @@ from enhancer_core.models.architecture import (
 from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.gpu.batches import MiniBatches
 from enhancer_core.models.gpu.fused import supports
-from enhancer_core.models.gpu.layers import convolved, cut, logits
+from enhancer_core.models.gpu.layers import convolve, cut, logits
 from enhancer_core.models.gpu.learner import Batch, GpuLearner
 from enhancer_core.models.gpu.predictor import GpuPredictor
 from enhancer_core.models.gpu.program import (
@@ -407,7 +407,7 @@ def test_a_gpu_computes_the_convolutions(name: str, dtype: torch.dtype, bound: f
     found = []
     for device, kind in (("cpu", torch.float64), ("cuda", dtype)):
         given = parameters.to(device, torch.promote_types(kind, torch.float32)).requires_grad_()
-        made = convolved(
+        made = convolve(
             architecture, cut(architecture, given), codes.to(device), dtype=kind
         ).double()
         (slopes,) = torch.autograd.grad((made.sin() * made).sum(), given)

@@ -241,7 +241,7 @@ def pool(
 
 @compiled
 def dense(n: int, layers: Layers, index: int, packed: Floats, memory: Floats) -> None:
-    """Compute a dense layer for n sequences; its ReLU too, unless it gives the logits."""
+    """Compute a dense layer for n sequences; its ReLU too, unless it is the last."""
     dense_from(0, packed, layers[index].packed_bias, n, layers, index, packed, memory)
 
 

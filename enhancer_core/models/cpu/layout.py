@@ -106,7 +106,7 @@ class Plan:
     """A network's layers, and the sizes of the flat arrays that they lie in."""
 
     layers: Layers
-    convolutions: int  # so many of the layers; the others are dense
+    convolutions: int  # how many of the layers; the others are dense
     packed: int  # weights and biases as the kernels read them
     memory: int  # activations of `sequences` at once
     scores: int  # of the positions of any convolution but the first, before the pool

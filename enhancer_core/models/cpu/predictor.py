@@ -112,12 +112,12 @@ class CpuPredictor:
         memory, words = aligned(self._plan.memory), np.empty(codes.shape[1], np.int64)
         scores, convolutions = aligned(self._plan.scores), self._plan.convolutions
         forward = load_kernel("predict", layers, convolutions, self._packed, memory, words, scores)
-        found = np.empty((len(codes), size), np.float32)
+        outputs = np.empty((len(codes), size), np.float32)
         for start in range(0, len(codes), _BLOCK):
-            some = np.ascontiguousarray(codes[start : start + _BLOCK])
-            forward(some)
-            found[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(some), size)
-        return found
+            block = np.ascontiguousarray(codes[start : start + _BLOCK])
+            forward(block)
+            outputs[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(block), size)
+        return outputs
 
     def substituted_logits(
         self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
@@ -145,20 +145,21 @@ class CpuPredictor:
         check_length(codes, self.architecture.length)
         changes = np.stack([rows, positions, bases], axis=1).astype(np.int64)
         sizes = {"row": len(codes), "position": codes.shape[1], "base": N_CODE + 1}
-        for (name, count), each in zip(sizes.items(), changes.T, strict=True):
-            if ((each < 0) | (each >= count)).any():
-                wrong = each[(each < 0) | (each >= count)][0]
-                raise SequenceError(f"{name} {wrong} does not exist; allowed are 0 to {count - 1}")
-        found = np.empty((len(changes), CLASSES), np.float32)
-        stays = codes[changes[:, 0], changes[:, 1]] == changes[:, 2]
-        computed = ~stays
-        # One of those of a sequence that change nothing is computed among its other changes.
-        _, last, which = np.unique(changes[stays, 0][::-1], return_index=True, return_inverse=True)
-        one = np.flatnonzero(stays)[::-1][last]
-        computed[one] = True
-        found[computed] = self._changed_logits(np.ascontiguousarray(codes), changes[computed])
-        found[stays] = found[one][which[::-1]]
-        return found
+        for (name, count), column in zip(sizes.items(), changes.T, strict=True):
+            if (wrong := (column < 0) | (column >= count)).any():
+                raise SequenceError(
+                    f"{name} {column[wrong][0]} does not exist; allowed are 0 to {count - 1}"
+                )
+        logits = np.empty((len(changes), CLASSES), np.float32)
+        same = codes[changes[:, 0], changes[:, 1]] == changes[:, 2]
+        computed = ~same
+        # Of those of a sequence that change nothing, one is computed among its other changes.
+        _, last, which = np.unique(changes[same, 0][::-1], return_index=True, return_inverse=True)
+        representatives = np.flatnonzero(same)[::-1][last]
+        computed[representatives] = True
+        logits[computed] = self._changed_logits(np.ascontiguousarray(codes), changes[computed])
+        logits[same] = logits[representatives][which[::-1]]
+        return logits
 
     def _changed_logits(self, codes: Codes, changes: Changes) -> Floats:
         memory, original = aligned(self._plan.memory), aligned(self._plan.memory)
@@ -168,12 +169,12 @@ class CpuPredictor:
         substitute = load_kernel(
             "substitute", layers, convolutions, self._packed, memory, original, words, scores
         )
-        found = np.empty((len(changes), CLASSES), np.float32)
-        for start in range(0, len(found), _BLOCK):
-            some = changes[start : start + _BLOCK]
-            substitute(codes, some)
-            found[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(some), CLASSES)
-        return found
+        logits = np.empty((len(changes), CLASSES), np.float32)
+        for start in range(0, len(logits), _BLOCK):
+            block = changes[start : start + _BLOCK]
+            substitute(codes, block)
+            logits[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(block), CLASSES)
+        return logits
 
     def scanned_logits(self, codes: Codes, starts: ArrayLike) -> Floats:
         """Compute the logits of windows along a sequence, on one core.
@@ -227,7 +228,7 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
     span = max(_SPAN, 4 * length)
     words = np.zeros(span + 2 * length + LETTERS, np.int64)
     memory = aligned(plan.memory)
-    found = np.empty((len(starts), CLASSES), np.float32)
+    logits = np.empty((len(starts), CLASSES), np.float32)
     relative = np.zeros(0, np.int64)
     for block in _blocks(starts, span):
         first = starts[block.start]
@@ -243,9 +244,9 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
         )
         load_kernel("compute_windows")(
             part, relative, sharing.places, sharing.layers, layers, plan.convolutions,
-            plan.sequences, length, packed, memory, words, scores, found[block],
+            plan.sequences, length, packed, memory, words, scores, logits[block],
         )  # fmt: skip
-    return found
+    return logits
 
 
 def _blocks(starts: Numbers, span: int) -> Iterator[slice]:

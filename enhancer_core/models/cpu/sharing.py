@@ -38,7 +38,7 @@ _POSITIONS = 192  # scored at once, so that their scores stay near in the cache
 class Sharing:
     """How the windows of a block share their first layers."""
 
-    layers: int  # so many of them
+    layers: int  # how many
     fragments: Fragments  # layer by layer, those of one source next to each other
     places: Numbers  # (n,): where in memory each window's part of the last shared layer begins
     memory: int
@@ -65,18 +65,18 @@ def share(plan: Plan, starts: Numbers) -> Sharing:
         )
 
     # What is read, one pool more in whole tiles, and written, in whole vectors, reaches beyond.
-    rows = outputs + ROWS + np.append(layers["pool"][1:], 0)
-    sizes = (rows * layers["filters"] + LANES + COLUMNS - 1) // COLUMNS * COLUMNS
+    lengths = outputs + ROWS + np.append(layers["pool"][1:], 0)
+    sizes = (lengths * layers["filters"] + LANES + COLUMNS - 1) // COLUMNS * COLUMNS
     end, places, fragments = plan.memory, np.zeros(1, np.int64), [np.zeros(0, FRAGMENT)]
     for index in range(shared):
-        these = remainders[index + 1]
-        source = np.searchsorted(remainders[index], these % strides[index])
-        made = np.zeros(len(these), FRAGMENT)
-        made["layer"], made["outputs"] = index, outputs[index]
-        made["source"], made["phase"] = places[source], these // strides[index]
-        made["place"] = places = end + sizes[index] * np.arange(len(these))
-        fragments.append(made[np.argsort(source, kind="stable")])
-        end += sizes[index] * len(these)
+        phases = remainders[index + 1]
+        source = np.searchsorted(remainders[index], phases % strides[index])
+        rows = np.zeros(len(phases), FRAGMENT)
+        rows["layer"], rows["outputs"] = index, outputs[index]
+        rows["source"], rows["phase"] = places[source], phases // strides[index]
+        rows["place"] = places = end + sizes[index] * np.arange(len(phases))
+        fragments.append(rows[np.argsort(source, kind="stable")])
+        end += sizes[index] * len(phases)
     own = np.searchsorted(remainders[shared], starts % strides[shared])
     return Sharing(
         layers=shared,

@@ -2,7 +2,7 @@
 
 LLVM turns scalar loops over arrays into vector code, but keeps sums in memory, and for loops of
 some 30 steps the way in and out costs more than the work. Here the vectors are explicit: a tile of
-6 rows is summed in twelve registers, the most that AVX2 has room for. They hold 16 columns, and 32
+6 rows is summed in twelve registers, the most that AVX2 can hold. They hold 16 columns, and 32
 where registers are twice as long, with AVX-512. LLVM splits the vectors for processors with shorter
 ones, so that the code runs everywhere; sums are always taken in the same order.
 
@@ -66,10 +66,8 @@ class _Code:
         self.context, self.builder, self.kinds, self.args = context, builder, signature.args, args
 
     def place(self, array: int, index: Value) -> Value:
-        found = self.context.make_array(self.kinds[array])(
-            self.context, self.builder, self.args[array]
-        )
-        return self.builder.gep(found.data, [index])
+        make = self.context.make_array(self.kinds[array])
+        return self.builder.gep(make(self.context, self.builder, self.args[array]).data, [index])
 
     def load(self, array: int, index: Value, lanes: Value = _LANES) -> Value:
         place = self.builder.bitcast(self.place(array, index), lanes.as_pointer())
@@ -137,8 +135,8 @@ def _operation(
 
     def decorate(write: Callable[..., Any]) -> Callable[..., Any]:
         def build(context: Value, builder: Value, signature: Value, args: Value) -> Value:
-            made = write(_Code(context, builder, signature, args), *args)
-            return context.get_dummy_value() if made is None else made
+            value = write(_Code(context, builder, signature, args), *args)
+            return context.get_dummy_value() if value is None else value
 
         def typed(_context: Value, *given: Value) -> Value:
             kinds = [g if a is None else a for g, a in zip(given, arguments, strict=True)]

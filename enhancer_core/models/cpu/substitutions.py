@@ -43,7 +43,7 @@ def substitute(  # noqa: PLR0913
             dense(len(changes), layers, index, packed, memory)
         return
     last, row = layers[convolutions - 1], table_row(layers[0])
-    same = last.outputs  # so many outputs of the last convolution no change of these reaches
+    same = last.outputs  # leading outputs of the last convolution that no change so far reaches
     for i in range(len(changes)):
         place = last.output + i * last.stride
         sequence, position, base = changes[i, 0], changes[i, 1], changes[i, 2]

@@ -52,8 +52,8 @@ class MiniBatches:
         names = ("rows", "mask", "moves", "turned", "letters")
         arrays = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         for step, rate in enumerate(self.rates.tolist()):
-            some = slice(step * self.batch, (step + 1) * self.batch)
-            yield MiniBatch(rate=rate, **{name: array[some] for name, array in arrays.items()})
+            block = slice(step * self.batch, (step + 1) * self.batch)
+            yield MiniBatch(rate=rate, **{name: array[block] for name, array in arrays.items()})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

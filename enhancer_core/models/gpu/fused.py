@@ -5,7 +5,7 @@ a sequence, and reads it again to find the best. Here scores never leave the reg
 the GPU multiplies its windows with the filters for one place of the pool after the other, and keeps
 the best and the place it is at. Base codes are spelled only there. Slopes go back to that place
 alone: one kernel sums what reaches the filters, another what reaches each number that was read.
-Nothing is added in an order that chance decides, so that the same run gives the same bytes.
+The order of all sums is fixed, so that the same run gives the same bytes.
 
 The kernels are Triton's (Tillet et al. 2019), which comes with PyTorch for CUDA. They are for
 bfloat16, and sum in float32; float32, as three products of 11 bits, took 1.6 times as long as by
@@ -96,8 +96,8 @@ def pooled(x: Tensor, weight: Tensor, bias: Tensor, pool: int, dtype: torch.dtyp
     Tensor, shape (R, n, outputs * F)
         As from `layers.pooled`.
     """
-    found: Tensor = _Pooled.apply(x, weight, bias, pool, dtype)  # type: ignore[no-untyped-call]
-    return found
+    outputs: Tensor = _Pooled.apply(x, weight, bias, pool, dtype)  # type: ignore[no-untyped-call]
+    return outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +137,15 @@ class _Pooled(torch.autograd.Function):
         x = x.contiguous()
         best = torch.empty(networks, windows, filters, dtype=dtype, device=x.device)
         places = torch.empty(best.shape, dtype=torch.int8, device=x.device)
-        some = _block(filters)
-        kernels.forward[networks * _blocks(windows, _ROWS), _blocks(filters, some)](
+        block = _block(filters)
+        kernels.forward[networks * _blocks(windows, _ROWS), _blocks(filters, block)](
             *(x, weights, bias.contiguous(), best, places),
             *(windows, sizes.outputs, x.shape[2], filters, size),
             C=channels,
             POOL=pool,
             LETTERS=letters,
             ROWS=_ROWS,
-            BF=some,
+            BF=block,
             BK=_block(size),
         )
         ctx.save_for_backward(x, weights, places)
@@ -168,8 +168,8 @@ def _to_filters(sizes: _Sizes, x: Tensor, slopes: Tensor, places: Tensor) -> tup
 
     networks, filters, size = sizes.networks, sizes.filters, sizes.width * sizes.channels
     letters, windows = x.dtype == torch.uint8, x.shape[1] * sizes.outputs
-    some, numbers = _block(filters), _block(size)
-    grid = _blocks(filters, some), _blocks(size, numbers)
+    block, numbers = _block(filters), _block(size)
+    grid = _blocks(filters, block), _blocks(size, numbers)
     blocks = _blocks(windows, _ROWS)
     together = _blocks(blocks, _blocks(_PROGRAMS, networks * grid[0] * grid[1]))
     parts = _blocks(blocks, together)
@@ -183,7 +183,7 @@ def _to_filters(sizes: _Sizes, x: Tensor, slopes: Tensor, places: Tensor) -> tup
         POOL=sizes.pool,
         LETTERS=letters,
         ROWS=_ROWS,
-        BF=some,
+        BF=block,
         BK=numbers,
     )
     ahead, *behind = sums.sum(1).unbind(1)
@@ -196,18 +196,18 @@ def _to_inputs(sizes: _Sizes, x: Tensor, weights: Tensor, slopes: Tensor, places
     """Compute the slopes of what was read, (R, n, P * C)."""
     from enhancer_core.models.gpu import kernels
 
-    length, some = x.shape[2] // sizes.channels, _block(sizes.channels)
-    positions, found = x.shape[1] * length, torch.empty_like(x)
-    kernels.to_inputs[sizes.networks * _blocks(positions, _ROWS), _blocks(sizes.channels, some)](
-        *(weights, slopes, places, found),
+    length, block = x.shape[2] // sizes.channels, _block(sizes.channels)
+    positions, reached = x.shape[1] * length, torch.empty_like(x)
+    kernels.to_inputs[sizes.networks * _blocks(positions, _ROWS), _blocks(sizes.channels, block)](
+        *(weights, slopes, places, reached),
         *(positions, sizes.outputs, sizes.width, sizes.filters, length),
         C=sizes.channels,
         POOL=sizes.pool,
         ROWS=_ROWS,
         BF=_block(sizes.filters),
-        BC=some,
+        BC=block,
     )
-    return found
+    return reached
 
 
 def _block(count: int) -> int:

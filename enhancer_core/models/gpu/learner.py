@@ -135,13 +135,13 @@ class GpuLearner:
 
     def loss_and_gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute each network's mean cross-entropy (R,), in nats, and its gradient (R, p)."""
-        found = logits(
+        outputs = logits(
             self.architecture, self.parameters, batch.codes, mask=batch.mask, dtype=self._dtype
         )
-        each = functional.cross_entropy(
-            found.flatten(0, 1), batch.labels.flatten(), reduction="none"
+        entropies = functional.cross_entropy(
+            outputs.flatten(0, 1), batch.labels.flatten(), reduction="none"
         )
-        losses = (each.view_as(batch.shares) * batch.shares).sum(1)
+        losses = (entropies.view_as(batch.shares) * batch.shares).sum(1)
         # A network's weights reach its own loss only, so the gradient of the sum is each one's.
         (gradients,) = torch.autograd.grad(losses.sum(), self.parameters)
         return losses.detach(), gradients
@@ -158,8 +158,8 @@ class GpuLearner:
         with torch.no_grad():
             if self._tied is not None:  # equal gradients keep equal weights equal
                 where, shape = self._tied
-                each = gradients[:, where].view(-1, *shape)
-                each.copy_(each.mean(dim=3, keepdim=True).expand_as(each))
+                tied = gradients[:, where].view(-1, *shape)
+                tied.copy_(tied.mean(dim=3, keepdim=True).expand_as(tied))
             going = batch.shares.any(1) & ~self.ended
             self.steps += going
             move = going[:, None].float()  # where 0, nothing changes to the last bit

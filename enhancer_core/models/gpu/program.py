@@ -133,7 +133,7 @@ class Program:
         weights = learner.parameters if learner.averaged is None else learner.averaged
         together = max(self._batch, _PREDICTED)
         with torch.no_grad():
-            found = [
+            probabilities = [
                 logits(architecture, weights, self._codes[some]).diff(dim=2)[:, :, 0].sigmoid()
                 for some in torch.split(torch.from_numpy(rows).to(device), together, dim=1)
             ]
@@ -145,7 +145,7 @@ class Program:
                     "ended": learner.ended,
                     "sum": total,
                     "count": count,
-                    "probabilities": torch.cat(found, dim=1),
+                    "probabilities": torch.cat(probabilities, dim=1),
                 }
             )
             learner.losses.zero_()
@@ -242,14 +242,14 @@ def bytes_needed(architecture: Architecture, *, batch: int, half: bool) -> int:
     """Count the bytes of the device that a restart needs while it takes a step."""
     number, parameters = 2 if half else 4, sum(map(np.prod, shapes(architecture).values()))
     lengths, channels, before = architecture.pooled_lengths(), BASES, architecture.length
-    each = before * BASES * number
+    numbers = before * BASES * number
     for index in used(architecture):
         layer, outputs = architecture.convolutions[index], lengths[index]
         places = layer.pool * (1 if index else 2)
         read = (layer.pool + layer.width + 1) * channels
         # What is read and the scores, each with its slopes; then the best, with index and ReLU.
-        each += outputs * 2 * number * (read + places * layer.filters)
-        each += outputs * layer.filters * (8 + 4 * number)
+        numbers += outputs * 2 * number * (read + places * layer.filters)
+        numbers += outputs * layer.filters * (8 + 4 * number)
         channels, before = layer.filters, outputs
-    each += 4 * 4 * (channels * before + sum(architecture.dense))
-    return int(_WEIGHTS * 4 * parameters + batch * each)
+    numbers += 4 * 4 * (channels * before + sum(architecture.dense))
+    return int(_WEIGHTS * 4 * parameters + batch * numbers)
