@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
 from enhancer_core.models.architecture import BASES
-from enhancer_core.models.cpu.forward import Words, drop, multiply, spell
+from enhancer_core.models.cpu.forward import drop, multiply, spell
 from enhancer_core.models.cpu.layout import (
     LANES,
     LETTERS,
@@ -24,6 +24,8 @@ from enhancer_core.models.cpu.layout import (
     Floats,
     Layer,
     Layers,
+    Net,
+    Words,
     table_row,
     tables,
 )
@@ -50,31 +52,28 @@ def backward_pass(  # noqa: PLR0913
     codes: Codes,
     labels: Labels,
     share: float,
-    layers: Layers,
-    convolutions: int,
-    packed: Floats,
-    memory: Floats,
+    net: Net,
     chosen: Floats,
     mask: Floats,
     slopes: Floats,
     gradients: Floats,
-    words: Words,
     live: NDArray[np.int64],
     nothing: Floats,
 ) -> float:
     """Add the gradients of some sequences to `gradients`, and return the sum of their losses.
 
-    `memory` and `chosen` hold the activations of the same sequences, from `forward_pass`.
+    Memory and `chosen` hold the activations of the same sequences, from `forward_pass`.
 
     `slopes` and `chosen` are laid out as memory, `gradients` as the packed weights, with those of
     convolutions in the place of their transposed weights; `share` is the weight of a sequence in
-    the mean. `words` and `live` are workspace, and `nothing` holds zeros.
+    the mean. `live` is workspace, and `nothing` holds zeros.
     """
+    layers, convolutions, memory = net.layers, net.convolutions, net.memory
     n, last = len(codes), len(layers) - 1
     loss = _cross_entropy(labels, share, layers[last], memory, slopes)
     for index in range(last, convolutions - 1, -1):
         source = layers[index - 1]
-        _dense(n, layers[index], source, packed, memory, slopes, gradients, nothing)
+        _dense(n, layers[index], source, net, slopes, gradients, nothing)
         if index == last:
             drop(mask, source, slopes)
         for i in range(n):
@@ -89,15 +88,13 @@ def backward_pass(  # noqa: PLR0913
             # those of the last convolution came from the dense layers, all together.
             top = place if index == convolutions - 1 else layer.output
             if index == 0:
-                spell(codes[i], layer, words)
-                _first(layer, words, place, top, chosen, slopes, gradients)
+                spell(codes[i], layer, net.words)
+                _first(layer, net.words, place, top, chosen, slopes, gradients)
                 break
             source = layers[index - 1]
             below, bottom = source.output + i * source.stride, source.output
             slopes[bottom : bottom + source.stride] = 0
-            _convolution(
-                layer, place, top, below, bottom, packed, memory, chosen, slopes, gradients, live
-            )
+            _convolution(layer, place, top, below, bottom, net, chosen, slopes, gradients, live)
             _relu_backward(source, memory, below, slopes, bottom)
     return loss
 
@@ -126,8 +123,7 @@ def _dense(
     n: int,
     layer: Layer,
     source: Layer,
-    packed: Floats,
-    memory: Floats,
+    net: Net,
     slopes: Floats,
     gradients: Floats,
     nothing: Floats,
@@ -137,14 +133,14 @@ def _dense(
         for f in range(layer.filters):
             gradients[layer.packed_bias + f] += slopes[place + f]
     multiply(
-        memory, source.output, 1, source.stride, n,
+        net.memory, source.output, 1, source.stride, n,
         slopes, layer.output, layer.stride, layer.columns,
         gradients, layer.packed, layer.columns,
         gradients, layer.packed, layer.columns, layer.depth,
     )  # fmt: skip
     multiply(
         slopes, layer.output, layer.stride, 1, layer.filters,
-        packed, layer.transposed, layer.padded_depth, layer.padded_depth,
+        net.packed, layer.transposed, layer.padded_depth, layer.padded_depth,
         nothing, 0, 0,
         slopes, source.output, source.stride, n,
     )  # fmt: skip
@@ -167,8 +163,7 @@ def _convolution(  # noqa: PLR0913
     top: int,
     below: int,
     bottom: int,
-    packed: Floats,
-    memory: Floats,
+    net: Net,
     chosen: Floats,
     slopes: Floats,
     gradients: Floats,
@@ -179,14 +174,12 @@ def _convolution(  # noqa: PLR0913
     transposed, padded_depth, bias = layer.transposed, layer.padded_depth, layer.packed_bias
     for f in range(filters):
         for j in range(0, depth, STRIP):
-            gradient, total = (
-                load_strip(gradients, transposed + f * padded_depth + j),
-                np.float32(0),
-            )
+            gradient = load_strip(gradients, transposed + f * padded_depth + j)
+            total = np.float32(0)
             for q in range(layer.outputs):
                 slope = number(slopes, top + q * filters + f)
                 position = q * size + int(number(chosen, place + q * filters + f))
-                gradient = add_scaled(gradient, slope, memory, below + position * channels + j)
+                gradient = add_scaled(gradient, slope, net.memory, below + position * channels + j)
                 total += slope
             store_strip(gradients, transposed + f * padded_depth + j, gradient)
             if j == 0:
@@ -202,7 +195,7 @@ def _convolution(  # noqa: PLR0913
             position = q * size + int(number(chosen, place + row + f))
             for j in range(0, depth, STRIP):
                 reached = load_strip(slopes, bottom + position * channels + j)
-                reached = add_scaled(reached, slope, packed, transposed + f * padded_depth + j)
+                reached = add_scaled(reached, slope, net.packed, transposed + f * padded_depth + j)
                 store_strip(slopes, bottom + position * channels + j, reached)
 
 

@@ -10,7 +10,7 @@ the first and the last convolution are laid out; the others reach nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,21 @@ Layers: TypeAlias = NDArray[np.void]  # (layers,) of LAYER
 Layer: TypeAlias = Any  # one of them
 Fragments: TypeAlias = NDArray[np.void]  # (m,) of FRAGMENT
 Changes: TypeAlias = NDArray[np.int64]  # (m, 3): row, position, code of the base
+Words: TypeAlias = NDArray[np.int64]  # (L,): at each position, where its word's row begins
+
+
+class Net(NamedTuple):
+    """What kernels compute a network with; see `Plan`."""
+
+    layers: Layers
+    convolutions: int
+    packed: Floats
+    memory: Floats
+    words: Words  # workspace
+    scores: Floats  # workspace
+
+
+Field: TypeAlias = Any  # one of those of a `Net`, as Python passes them to a kernel
 
 LETTERS = 3  # of a word: the first layer's tables have a row for each word over A C G T N
 WORDS = 5**LETTERS
@@ -73,29 +88,15 @@ _CODES, _ROWS = ((np.dtype(np.uint8), ndim, True) for ndim in (1, 2))
 _INTS, _CHANGES = ((np.dtype(np.int64), ndim, True) for ndim in (1, 2))
 _FLOATS, _LOGITS, _SUMS = ((np.dtype(np.float32), ndim, True) for ndim in (1, 2, 3))
 _DOUBLES, _LAYERS, _FRAGMENTS = ((np.dtype(d), 1, True) for d in (np.float64, LAYER, FRAGMENT))
-_SPACE = (_FLOATS, _INTS, _FLOATS)  # memory, words and scores
+_NET = (_LAYERS, INTEGER, _FLOATS, _FLOATS, _INTS, _FLOATS)
 # What the kernels that Python calls take.
 SIGNATURES: dict[str, tuple[Kind, ...]] = {
     "pack": (_LAYERS, _FLOATS, _FLOATS, _SUMS),
-    "predict": (_ROWS, _LAYERS, INTEGER, _FLOATS, *_SPACE),
-    "substitute": (_ROWS, _CHANGES, _LAYERS, INTEGER, _FLOATS, _FLOATS, *_SPACE),
-    "compute_fragments": (_CODES, _LAYERS, _LAYERS, _FRAGMENTS, _FLOATS, *_SPACE),
-    "slide": (_CODES, _INTS, _LAYERS, INTEGER, _FLOATS, *_SPACE),
-    "compute_windows": (
-        *(
-            _CODES,
-            _INTS,
-            _INTS,
-            INTEGER,
-            _LAYERS,
-            INTEGER,
-            INTEGER,
-            INTEGER,
-            _FLOATS,
-            *_SPACE,
-            _LOGITS,
-        ),
-    ),
+    "predict": (_ROWS, *_NET),
+    "substitute": (_ROWS, _CHANGES, _FLOATS, *_NET),
+    "compute_fragments": (_CODES, _LAYERS, _FRAGMENTS, *_NET),
+    "slide": (_CODES, _INTS, INTEGER, *_NET),
+    "compute_windows": (_CODES, _INTS, _INTS, INTEGER, INTEGER, INTEGER, _LOGITS, *_NET),
     "logistic.float32": (_FLOATS, _FLOATS),
     "logistic.float64": (_DOUBLES, _DOUBLES),
 }
@@ -111,6 +112,12 @@ class Plan:
     memory: int  # activations of `sequences` at once
     scores: int  # of the positions of any convolution but the first, before the pool
     sequences: int
+
+    def net(self, packed: Floats, *, length: int, scores: int = 0) -> Net:
+        """Return what kernels compute with, for sequences of some length, in memory of its own."""
+        memory, words = aligned(self.memory), np.zeros(length, np.int64)
+        workspace = aligned(max(self.scores, scores))
+        return Net(self.layers, self.convolutions, packed, memory, words, workspace)
 
 
 def plan(architecture: Architecture, *, sequences: int, training: bool) -> Plan:

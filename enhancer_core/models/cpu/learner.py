@@ -74,12 +74,11 @@ class CpuLearner:
         self.steps = 0
         self._weight_decay, self._average = weight_decay, average
         self._weights, self._tied = weight_mask(architecture), tied_weights(architecture)
-        self._plan = plan(architecture, sequences=_BLOCK, training=True)
-        layers = self._plan.layers
-        self._packed, self._gradients = aligned(self._plan.packed), aligned(self._plan.packed)
-        self._memory, self._chosen, self._slopes = (aligned(self._plan.memory) for _ in range(3))
-        self._scores = aligned(self._plan.scores)
-        self._words = np.empty(architecture.length, np.int64)
+        laid = plan(architecture, sequences=_BLOCK, training=True)
+        layers = laid.layers
+        self._net = laid.net(aligned(laid.packed), length=architecture.length)
+        self._gradients = aligned(laid.packed)
+        self._chosen, self._slopes = aligned(laid.memory), aligned(laid.memory)
         self._live = np.empty(layers["filters"].max() + 1, np.int64)
         self._nothing = aligned(int(layers["padded_depth"].max()))
         self._units = int(layers[-1]["depth"])
@@ -179,23 +178,20 @@ class CpuLearner:
         labels = np.asarray(labels, np.int64)
         mask = np.ones((len(codes), self._units), np.float32) if mask is None else mask
         self._check(len(codes), labels, mask)
-        layers, convolutions, packed = self._plan.layers, self._plan.convolutions, self._packed
-        memory, chosen, words = self._memory, self._chosen, self._words
-        pack(layers, self.parameters, packed, np.zeros(sums_shape(layers[0]), np.float32))
+        net, layers = self._net, self._net.layers
+        pack(layers, self.parameters, net.packed, np.zeros(sums_shape(layers[0]), np.float32))
         self._gradients.fill(0)
         loss = 0.0
         for start in range(0, len(codes), _BLOCK):
             block = slice(start, start + _BLOCK)
-            some, kept = np.ascontiguousarray(codes[block]), np.ascontiguousarray(mask[block])
-            forward_pass(
-                some, layers, convolutions, packed, memory, words, self._scores, chosen, kept
-            )
+            part, kept = np.ascontiguousarray(codes[block]), np.ascontiguousarray(mask[block])
+            forward_pass(part, net, self._chosen, kept)
             loss += backward_pass(
-                some, labels[block], 1 / len(codes), layers, convolutions, packed, memory, chosen,
-                kept, self._slopes, self._gradients, words, self._live, self._nothing,
+                part, labels[block], 1 / len(codes), net, self._chosen, kept, self._slopes,
+                self._gradients, self._live, self._nothing,
             )  # fmt: skip
         gradients = np.zeros_like(self.parameters)
-        unpack(layers, convolutions, self._gradients, gradients)
+        unpack(layers, net.convolutions, self._gradients, gradients)
         return loss / len(codes), gradients
 
     def _check(self, n: int, labels: NDArray[np.int64], mask: Floats) -> None:

@@ -100,8 +100,8 @@ def compile_kernel(name: str) -> bytes:
         numba.intp if dtype is None else numba.types.Array(numba.from_dtype(dtype), ndim, "C")
         for dtype, ndim, _ in SIGNATURES[name]
     )
-    dispatcher.compile(signature)
-    compiled: Any = dispatcher.overloads[signature]
+    dispatcher.get_call_template(signature, {})  # compiles
+    compiled: Any = next(iter(dispatcher.overloads.values()))
     module = binding.parse_assembly(compiled.library.get_llvm_str())
     module.link_in(binding.parse_assembly(_entry_point(name, compiled.fndesc.llvm_func_name)))
     for symbol in (*module.functions, *module.global_variables):

@@ -109,14 +109,13 @@ class CpuPredictor:
     def _outputs(self, codes: Codes, layers: Layers, size: int) -> Floats:
         """Compute the first `size` numbers of the output of the last of these layers: (n, size)."""
         check_length(codes, self.architecture.length)
-        memory, words = aligned(self._plan.memory), np.empty(codes.shape[1], np.int64)
-        scores, convolutions = aligned(self._plan.scores), self._plan.convolutions
-        forward = load_kernel("predict", layers, convolutions, self._packed, memory, words, scores)
+        net = self._plan.net(self._packed, length=codes.shape[1])._replace(layers=layers)
+        forward = load_kernel("predict", *net)
         outputs = np.empty((len(codes), size), np.float32)
         for start in range(0, len(codes), _BLOCK):
             block = np.ascontiguousarray(codes[start : start + _BLOCK])
             forward(block)
-            outputs[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(block), size)
+            outputs[start : start + _BLOCK] = _of_layer(layers[-1], net.memory, len(block), size)
         return outputs
 
     def substituted_logits(
@@ -162,18 +161,15 @@ class CpuPredictor:
         return logits
 
     def _changed_logits(self, codes: Codes, changes: Changes) -> Floats:
-        memory, original = aligned(self._plan.memory), aligned(self._plan.memory)
-        size = max(self._plan.scores, sliding_workspace(self._plan.layers))
-        scores, words = aligned(size), np.empty(codes.shape[1], np.int64)
-        layers, convolutions = self._plan.layers, self._plan.convolutions
-        substitute = load_kernel(
-            "substitute", layers, convolutions, self._packed, memory, original, words, scores
-        )
+        layers = self._plan.layers
+        size = sliding_workspace(layers)
+        net = self._plan.net(self._packed, length=codes.shape[1], scores=size)
+        substitute = load_kernel("substitute", aligned(self._plan.memory), *net)
         logits = np.empty((len(changes), CLASSES), np.float32)
         for start in range(0, len(logits), _BLOCK):
             block = changes[start : start + _BLOCK]
             substitute(codes, block)
-            logits[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(block), CLASSES)
+            logits[start : start + _BLOCK] = _of_layer(layers[-1], net.memory, len(block), CLASSES)
         return logits
 
     def scanned_logits(self, codes: Codes, starts: ArrayLike) -> Floats:
@@ -224,10 +220,9 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
     unpooled["pool"] = 1
     positions = [padded((outputs_at_once(each) + 1) * each["pool"], ROWS) for each in layers]
     size = max(plan.scores, sliding_workspace(layers), *positions * layers["columns"])
-    scores = aligned(int(size) + LANES)
     span = max(_SPAN, 4 * length)
-    words = np.zeros(span + 2 * length + LETTERS, np.int64)
-    memory = aligned(plan.memory)
+    net = plan.net(packed, length=span + 2 * length + LETTERS, scores=int(size) + LANES)
+    net = net._replace(layers=layers)
     logits = np.empty((len(starts), CLASSES), np.float32)
     relative = np.zeros(0, np.int64)
     for block in _blocks(starts, span):
@@ -235,16 +230,15 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
         before, relative = relative, starts[block] - first
         if not np.array_equal(before, relative):  # evenly spaced windows make the same blocks
             sharing = share(plan, relative)
-            memory = memory if len(memory) >= sharing.memory else aligned(sharing.memory)
+            if len(net.memory) < sharing.memory:
+                net = net._replace(memory=aligned(sharing.memory))
         part = codes[first : first + relative[-1] + length]
         if sharing.layers and slides(layers, plan.convolutions):
-            load_kernel("slide")(part, relative, layers, plan.memory, packed, memory, words, scores)
-        load_kernel("compute_fragments")(
-            part, layers, unpooled, sharing.fragments, packed, memory, words, scores
-        )
+            load_kernel("slide")(part, relative, plan.memory, *net)
+        load_kernel("compute_fragments")(part, unpooled, sharing.fragments, *net)
         load_kernel("compute_windows")(
-            part, relative, sharing.places, sharing.layers, layers, plan.convolutions,
-            plan.sequences, length, packed, memory, words, scores, logits[block],
+            part, relative, sharing.places, sharing.layers, plan.sequences, length, logits[block],
+            *net,
         )  # fmt: skip
     return logits
 
