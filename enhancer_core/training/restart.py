@@ -21,7 +21,7 @@ from enhancer_core.dna.codes import Codes
 from enhancer_core.errors import ModelFileError
 from enhancer_core.io.safetensors import read_arrays, write_arrays
 from enhancer_core.models.architecture import Architecture, dropout_mask
-from enhancer_core.models.gpu.batches import Visits
+from enhancer_core.models.gpu.batches import MiniBatches
 from enhancer_core.models.network import Network
 from enhancer_core.models.transfer import Planted
 from enhancer_core.training.config import TrainConfig
@@ -209,7 +209,7 @@ def discard_states(folder: Path) -> None:
 
 def visits(
     state: State, number: int, *, most: int | None = None, first: int = 0
-) -> Iterator[Visits]:
+) -> Iterator[MiniBatches]:
     """Draw the mini-batches up to the check of a number, from 0.
 
     Parameters
@@ -241,7 +241,7 @@ def visits(
             config.rate(epoch * batches + step, total=config.epochs * batches)
             for step in steps.tolist()
         ]
-        yield Visits(
+        yield MiniBatches(
             batch=config.batch_size,
             rates=np.array(rates),
             rows=rows + first,

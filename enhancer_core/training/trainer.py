@@ -250,10 +250,12 @@ def _train_alone(task: Task, index: int) -> State:
                 raise InterruptedError("another restart failed, or the run was interrupted")
             codes = augment(task.codes[visit.rows], visit.moves, visit.turned, visit.letters)
             labels = task.labels[visit.rows]
-            losses.append(learner.step(codes, labels, rate=visit.rate, mask=visit.mask, held=held))
+            losses.append(
+                learner.step(codes, labels, rate=visit.rate, mask=visit.mask, frozen=held)
+            )
             if losses[-1] < config.stop_below_loss:
                 break
-        predictor = single_predictor(Member(task.architecture, learner.learned()))
+        predictor = single_predictor(Member(task.architecture, learner.prediction_weights()))
         found = probabilities(predictor, task.validation.codes)
         check = judged(task, len(state.checks), float(np.mean(losses)), found)
         ended = losses[-1] < config.stop_below_loss
