@@ -38,7 +38,8 @@ from enhancer_core.models.architecture import (
     named_architecture,
 )
 from enhancer_core.models.gpu.layers import used
-from enhancer_core.models.gpu.learner import Batch, Learner
+from enhancer_core.models.gpu.learner import Batch, GpuLearner
+from enhancer_core.models.model import Model
 from enhancer_core.models.network import Network, one_hot
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.gpu import arrangement
@@ -188,7 +189,7 @@ def one_by_one(data: SplitDataset, device: str) -> float:
 def step_seconds(device: str) -> float:
     """Time one recorded step of all restarts, bfloat16, by the device's clock."""
     first = Network(WANTED).flat_parameters()
-    learner = Learner(
+    learner = GpuLearner(
         WANTED, np.stack([first] * CONFIG.restarts), device=device, dtype=torch.bfloat16
     )
     size = CONFIG.restarts, CONFIG.batch
@@ -265,13 +266,13 @@ def seconds(run: Callable[[], object], *, times: int = 20, turns: int = 9) -> fl
 def scanning(device: str, bp: int) -> list[tuple[str, str]]:
     """Scan a chromosome from FASTA to bigWig, every 50 bp, both strands."""
     network = Network(named_architecture("enhancer"), generator=torch.Generator().manual_seed(0))
-    network = network.eval().to(device)
+    predictor = Model.from_torch(network).predictor(device)
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as name:
         folder, spent = Path(name), []
         for size in (bp // 100, bp):  # the first warms up
             genome = chromosome(folder, size)
             start = time.perf_counter()
-            scan(network, genome, folder / "track.bw", threads=cores())
+            scan(predictor, genome, folder / "track.bw", threads=cores())
             spent.append(time.perf_counter() - start)
     whole = HUMAN / bp * spent[-1]
     return [

@@ -28,6 +28,7 @@ from enhancer_core.dna.intervals import from_rows
 from enhancer_core.dna.shuffle import k_shuffle
 from enhancer_core.io.genome import open_genome
 from enhancer_core.models.architecture import named_architecture
+from enhancer_core.models.model import Model
 from enhancer_core.models.network import Network
 from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.training.config import TrainConfig
@@ -92,8 +93,8 @@ def random_codes(n: int) -> Codes:
 
 def predicts(n: int, _: Path) -> Run:
     """Prepare to predict n sequences."""
-    network, codes = Network(WANTED), random_codes(n)
-    return lambda: probabilities(network, codes)
+    model, codes = Model.from_torch(Network(WANTED)), random_codes(n)
+    return lambda: probabilities(model.predictor(), codes)
 
 
 def shuffles(n: int, _: Path) -> Run:
@@ -133,7 +134,7 @@ def extracts(n: int, folder: Path) -> Run:
 def scans(bp: int, folder: Path) -> Run:
     """Prepare to predict a genome's track."""
     genome = chromosome(folder, bp)
-    return lambda: scan(Network(WANTED), genome, folder / "track.bw")
+    return lambda: scan(Model.from_torch(Network(WANTED)).predictor(), genome, folder / "track.bw")
 
 
 TASKS: dict[str, tuple[int, Prepare]] = {  # the least size, and how to prepare

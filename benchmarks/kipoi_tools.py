@@ -187,7 +187,7 @@ def compare_predictions(
     model = load_model(commands.weights)
     report_limit(result, model.architecture, sequences=WINDOWS)
     codes = read_fasta(commands.folder / "sequences.fa").codes
-    report_network(result, partial(probabilities, model, codes))
+    report_network(result, partial(probabilities, model.predictor(), codes))
 
 
 def report_network(result: Result, network: Callable[[], object]) -> None:
@@ -225,7 +225,9 @@ def compare_snvs(commands: Commands) -> None:
     alternatives[:, WIDTH // 2 - 1] ^= 1  # A and C change places, and G and T
     for task, times in (("SNVs, whole commands", whole), ("SNVs, less the start", scoring)):
         (result,) = report(task, times, bars=bars)
-        report_network(result, partial(effects, model, references, alternatives, range(SNVS)))
+        report_network(
+            result, partial(effects, model.predictor(), references, alternatives, range(SNVS))
+        )
 
 
 def read_last_column(table: Path) -> Values:

@@ -18,6 +18,7 @@ from turns import machine, one_core, report, take_turns
 
 from enhancer_core.dna.codes import Codes
 from enhancer_core.models.architecture import named_architecture
+from enhancer_core.models.model import Model
 from enhancer_core.models.network import Network, one_hot
 from enhancer_core.prediction.sequences import substituted_log_odds
 
@@ -72,7 +73,9 @@ def ours(network: Network, codes: Codes) -> Odds:
     """Give the log odds of each sequence with each base at each position."""
     n, length = codes.shape
     rows, bases, positions = np.indices((n, 4, length)).reshape(3, -1)
-    found = substituted_log_odds(network, codes, rows, positions, bases.astype(np.uint8))
+    found = substituted_log_odds(
+        Model.from_torch(network).predictor(), codes, rows, positions, bases.astype(np.uint8)
+    )
     return found.reshape(n, 4, length)
 
 

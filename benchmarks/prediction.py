@@ -24,6 +24,7 @@ from turns import machine, one_core, report, take_turns
 from enhancer_core.dna.codes import Codes, one_hot
 from enhancer_core.io.fasta import read_blocks, write_fasta
 from enhancer_core.models.architecture import named_architecture
+from enhancer_core.models.model import Model
 from enhancer_core.models.network import Network
 from enhancer_core.models.network import one_hot as one_hot_tensor
 
@@ -39,7 +40,8 @@ def main(sequences: str = "100000") -> None:
         named_architecture("enhancer"), generator=torch.Generator().manual_seed(0)
     ).eval()
     codes = np.random.default_rng(0).integers(0, 4, (int(sequences), LENGTH), dtype=np.uint8)
-    predicts = {"enhancer_core": network.predictor().logits, "PyTorch eager": pytorch(network)}
+    ours = Model.from_torch(network).predictor().logits
+    predicts = {"enhancer_core": ours, "PyTorch eager": pytorch(network)}
     peer = onnxruntime(network)
     if peer is None:
         print("onnxruntime: not measured, since it or `onnx` is not installed")

@@ -40,8 +40,8 @@ def main() -> None:
     architecture = named_architecture("enhancer")
 
     def with_threads(threads: int) -> bytes:
-        network = train(data, architecture, CONFIG, threads=threads).network
-        return b"".join(each.parameters.tobytes() for each in network.member_networks())
+        model = train(data, architecture, CONFIG, threads=threads).model
+        return b"".join(member.parameters.tobytes() for member in model.members)
 
     if with_threads(1) != with_threads(2):
         sys.exit("two cores give another network than one")

@@ -27,9 +27,12 @@ from enhancer_core.dna.codes import Codes, decode
 from enhancer_core.dna.intervals import from_rows
 from enhancer_core.io.genome import open_genome
 from enhancer_core.io.tracks import write_track
-from enhancer_core.models.architecture import Architecture, named_architecture
+from enhancer_core.models.architecture import named_architecture
+from enhancer_core.models.ensemble import Predictor
+from enhancer_core.models.model import Model
 from enhancer_core.models.network import Network, one_hot
-from enhancer_core.prediction.sequences import BATCH, Scorer, track
+from enhancer_core.prediction.sequences import BATCH
+from enhancer_core.prediction.tracks import track
 
 WANTED = named_architecture("enhancer")
 TURNS, STEP, LINE = 3, 50, 60
@@ -42,17 +45,17 @@ def main(mb: str = "50") -> None:
     print(machine(("numpy", "numba", "torch")))
     whole = float(mb)
     network = Network(WANTED, generator=torch.Generator().manual_seed(0)).eval()
-    peer = WindowByWindow(network)
+    peer, ours = WindowByWindow(network), Model.from_torch(network).predictor()
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as name:
         folder = Path(name)
         sizes = [round(size * MB) for size in PEERS]
-        check(network, peer, chromosome(folder, sizes[-1]), folder)
+        check(ours, peer, chromosome(folder, sizes[-1]), folder)
 
-        def scans(scorer: Scorer, bp: int) -> Callable[[], object]:
-            return partial(scan, scorer, chromosome(folder, bp), folder / "track.bw")
+        def scans(predictor: Predictor, bp: int) -> Callable[[], object]:
+            return partial(scan, predictor, chromosome(folder, bp), folder / "track.bw")
 
         runs = {f"{size}": scans(peer, size) for size in sizes}
-        times = take_turns({"": scans(network, round(whole * MB)), **runs}, turns=TURNS)
+        times = take_turns({"": scans(ours, round(whole * MB)), **runs}, turns=TURNS)
     seconds = [np.median(times[size]) for size in runs]
     exponent = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
     who = (
@@ -66,10 +69,10 @@ def main(mb: str = "50") -> None:
     )
 
 
-def check(network: Network, peer: Scorer, genome: Path, folder: Path) -> None:
+def check(ours: Predictor, peer: Predictor, genome: Path, folder: Path) -> None:
     """Stop unless both give the same track."""
-    for scorer, name in ((network, "ours.bw"), (peer, "peers.bw")):
-        scan(scorer, genome, folder / name)
+    for predictor, name in ((ours, "ours.bw"), (peer, "peers.bw")):
+        scan(predictor, genome, folder / name)
     worst = np.abs(values(folder / "ours.bw") - values(folder / "peers.bw")).max()
     if worst > 1e-5:
         sys.exit(f"PyTorch: probabilities differ by {worst}")
@@ -81,16 +84,7 @@ class WindowByWindow:
     stretch = BATCH
 
     def __init__(self, network: Network) -> None:
-        self._network = network
-
-    @property
-    def architecture(self) -> Architecture:
-        """What it is made of."""
-        return self._network.architecture
-
-    def predictor(self) -> WindowByWindow:
-        """Predict with what it is."""
-        return self
+        self._network, self.length = network, network.architecture.length
 
     def logits(self, codes: Codes) -> NDArray[np.float32]:
         """Compute the logits of sequences."""
@@ -101,7 +95,7 @@ class WindowByWindow:
     def scanned_logits(self, codes: Codes, starts: ArrayLike) -> NDArray[np.float32]:
         """Compute the logits of windows, each on its own."""
         begins = np.asarray(starts)
-        windows = np.lib.stride_tricks.sliding_window_view(codes, self.architecture.length)
+        windows = np.lib.stride_tricks.sliding_window_view(codes, self.length)
         batches = [windows[begins[i : i + BATCH]] for i in range(0, len(begins), BATCH)]
         return np.concatenate([np.zeros((0, 2), np.float32), *map(self.logits, batches)])
 
@@ -127,11 +121,11 @@ def chromosome(folder: Path, bp: int) -> Path:
     return path
 
 
-def scan(network: Scorer, genome: Path, output: Path, *, threads: int = 1) -> None:
+def scan(predictor: Predictor, genome: Path, output: Path, *, threads: int = 1) -> None:
     """Predict a genome's track, as `enhancer-core predict --both-strands --threads N` does."""
     with open_genome(genome) as opened:
         whole = from_rows((chrom, 0, bp) for chrom, bp in opened.lengths.items())
-        stretches = track(network, opened, whole, step=STEP, both_strands=True, threads=threads)
+        stretches = track(predictor, opened, whole, step=STEP, both_strands=True, threads=threads)
         write_track(output, stretches, opened.lengths)
 
 

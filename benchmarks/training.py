@@ -23,7 +23,7 @@ from turns import machine, one_core, report, take_turns
 
 from enhancer_core.dna.codes import Codes, one_hot
 from enhancer_core.models.architecture import NETWORKS, Architecture, Convolution, shapes
-from enhancer_core.models.cpu.learner import Learner
+from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.network import Network
 from enhancer_core.models.network import one_hot as one_hot_tensor
 
@@ -65,9 +65,9 @@ def compare(
     | None = None,
 ) -> None:
     """Train one network in turns with its peers."""
-    architecture = replace(architecture, keep=1.0)  # so that losses can be compared
+    architecture = replace(architecture, dropout=0.0)  # so that losses can be compared
     network = Network(architecture, generator=torch.Generator().manual_seed(0))
-    learner = Learner(architecture, network.flat_parameters())
+    learner = CpuLearner(architecture, network.flat_parameters())
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 4, (STEPS, BATCH, architecture.length), dtype=np.uint8)

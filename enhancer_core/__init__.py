@@ -1,19 +1,14 @@
 """Find enhancers in DNA sequence: k-shuffles, convolutional networks, motifs and variant effects.
 
-Import the module you need (`from enhancer_core import dna, shuffle, train`); this package itself
-imports nothing, so that it costs nothing.
+    import enhancer_core as ec
+
+The names below are loaded when they are first used, so that importing the package costs nothing.
+The wings (`ec.dna`, `ec.motifs`, `ec.io`, `ec.data`, `ec.models`, `ec.prediction`,
+`ec.interpretation`, `ec.training`, `ec.study`, `ec.report`, `ec.kipoi`) hold the rest.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from types import ModuleType
+import lazy_loader
 
 __version__ = "0.1.0"
 
-
-def __getattr__(name: str) -> ModuleType:
-    """Import `kipoi` when it is asked for: Kipoi imports this package, then reads attributes."""
-    if name != "kipoi":
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return import_module(f"{__name__}.kipoi")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

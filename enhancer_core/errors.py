@@ -33,3 +33,7 @@ class DatasetError(EnhancerError):
 
 class ModelFileError(EnhancerError):
     """A model file is damaged, foreign, or newer than this release."""
+
+
+class DeviceError(EnhancerError):
+    """A device is asked for that this machine does not have."""

@@ -172,10 +172,10 @@ def loads_in_python(bench: Bench, model: str, row: dict[str, str]) -> None:
     assert np.array_equal(batch["inputs"], one_hot(expected))
     assert batch["metadata"]["ranges"]["strand"].tolist() == ["+", "-", "-"]
     assert batch["metadata"]["ranges"]["start"].tolist()[0] == 5 - length // 2
-    network = load_model(Path(loaded.source_dir) / loaded.args["weights"]).network
+    model = load_model(Path(loaded.source_dir) / loaded.args["weights"])
     found = loaded.predict_on_batch(batch["inputs"])
     tolerance = TOLERANCES.get(row["network"], TOLERANCE)
-    same(found[:, 0], probabilities(network, expected), tolerance)
+    same(found[:, 0], probabilities(model.predictor(), expected), tolerance)
 
 
 def tiles_an_interval(bench: Bench, _: str, __: dict[str, str]) -> None:

@@ -33,6 +33,8 @@ OPENING = {
     *("torch.load", "torch.save", "safe_open", "load_file", "save_file"),
 }
 PRINTING = {"print", ".echo", ".secho", ".stdout", ".stderr"}
+# What opens files outside `io`, and why it may.
+EXCEPTIONS: dict[tuple[str, str], str] = {}
 
 HEAVY = {
     *("matplotlib", "numba", "numpy", "pandas", "pybedtools", "pyfaidx", "pyBigWig"),

@@ -18,7 +18,7 @@ from enhancer_core.models.network import Network, one_hot
 
 
 class TorchLearner:
-    """A network in training; the same steps and state as `engine.learner.Learner`.
+    """A network in training; the same steps and state as `CpuLearner`.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class TorchLearner:
     parameters
         float32, shape (p,): its first weights, end to end as `architecture.flatten` gives them.
     weight_decay, average
-        As in `engine.learner.Learner`.
+        As in `CpuLearner`.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class TorchLearner:
 
         Kingma and Ba 2015, algorithm 1: the same numbers as torch.optim.Adam, whose first use
         imports a compiler for 2.4 s. Decay, running mean and `held` are as in
-        `engine.learner.Learner`.
+        `CpuLearner`.
         """
         loss, gradient = self.loss_and_gradients(codes, labels, mask=mask)
         if self._tied is not None:

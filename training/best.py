@@ -107,7 +107,7 @@ def network(
         architecture = named_architecture(name, length=data.dataset.codes.shape[1])
         planted = None if motifs is None else from_motifs(motifs, architecture, data=data).planted
         trained = train(data, architecture, config, planted=planted, threads=threads)
-        save_model(file, trained.network, {})
+        save_model(trained.model, file)
     return scores_of(load_model(file), data, threads=threads)
 
 
@@ -122,7 +122,7 @@ def with_regressions(data: SplitDataset, *, file: Path, motifs: Path, threads: i
 
 def scores_of(model: Model, data: SplitDataset, *, threads: int = 1) -> Scores:
     """Score the test part with a model; what calibrates it would change no order."""
-    return log_odds(model, data.test.codes, threads=threads).astype(np.float64)
+    return log_odds(model.predictor(), data.test.codes, threads=threads).astype(np.float64)
 
 
 def models(data: Path, stem: Path, threads: int) -> dict[str, Callable[[SplitDataset], Scores]]:

@@ -539,8 +539,8 @@ def score(
     data: Path, model: Path, experiments: Sequence[Experiment], *, threads: int
 ) -> dict[str, Results]:
     """Compare a model and its baseline with every experiment, by kind of change."""
-    network = load_model(model).network
-    length = network.architecture.length
+    loaded = load_model(model)
+    length, predictor = loaded.length, loaded.predictor()
     if length not in TRAINED_ON:
         allowed = " and ".join(f"{each}" for each in TRAINED_ON)
         raise EnhancerError(
@@ -550,7 +550,7 @@ def score(
     found: dict[str, dict[str, Comparison]] = {kind: {} for kind in reversed(KINDS)}
     for each in experiments:
         cuts = cut(each.codes, length)
-        ours = effects(network, *cuts, threads=threads).logit.reshape(-1, BASES)
+        ours = effects(predictor, *cuts, threads=threads).logit.reshape(-1, BASES)
         theirs = k_mer_effects(fitted, *cuts).reshape(-1, BASES)
         for kind, results in found.items():
             of_kind = (values[:, KINDS[kind]] for values in (each.measured, ours, theirs))
@@ -568,7 +568,7 @@ def run(data: Path, models: Sequence[Path], output: Path, *, threads: int) -> No
     for path in models:
         name = re.sub(r"-[0-9a-f]{12}$", "", path.stem)  # a published file's name has its digest
         found[name] = score(data, path, experiments, threads=threads)
-        learned[name] = TRAINED_ON[load_model(path).network.architecture.length][0]
+        learned[name] = TRAINED_ON[load_model(path).length][0]
         sys.stdout.write(
             f"{name}: median Pearson {medians(found[name]['snv'])}. {verdict(found[name]['snv'])}\n"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import sys
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from enhancer_core.models.architecture import Weighted
-    from enhancer_core.prediction.sequences import Scorer
+    from enhancer_core.models.ensemble import Predictor
+    from enhancer_core.models.model import Model
 
 
 class Advance(Protocol):
@@ -119,44 +118,11 @@ class ListCommand(click.Command):
         return super().parse_args(ctx, spelled)
 
 
-def load_scorer(model: Path, device: str) -> Scorer:
+def load_predictor(model: Path, device: str) -> Predictor:
     """Load a model to predict with, on the device that `--device` says."""
     from enhancer_core.models.model import load_model
 
-    loaded = load_model(model)
-    resolved = resolve_device(device)
-    return loaded if resolved == "cpu" else loaded.network.to(resolved)
-
-
-def resolve_device(device: str) -> str:
-    """Turn `auto` into what the machine has.
-
-    PyTorch, which takes seconds to import, is asked only where there is a driver to ask about.
-
-    Raises
-    ------
-    click.UsageError
-        If CUDA is asked for and is not there.
-    """
-    found = device != "cpu" and _has_driver() and _torch_has_cuda()
-    if device == "cuda" and not found:
-        raise click.UsageError("--device cuda: this machine has no CUDA GPU that PyTorch can use")
-    return "cuda" if found else "cpu"
-
-
-def _has_driver() -> bool:
-    """Say whether NVIDIA's driver is installed."""
-    try:
-        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
-    except OSError:
-        return False
-    return True
-
-
-def _torch_has_cuda() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
+    return load_model(model).predictor(device)
 
 
 class Talk:
@@ -202,12 +168,10 @@ class Talk:
         return advance
 
 
-def say_alike(talk: Talk, model: Weighted) -> None:
+def say_alike(talk: Talk, model: Model) -> None:
     """Say whose filters are shown, where not all members have filters of one kind."""
-    from enhancer_core.models.architecture import alike
-
-    members = model.member_networks()
-    same = len(alike(members))
+    members = model.members
+    same = len(model.filter_members)
     if same < len(members):
         talk.say(
             f"the filters are those of the first {same} of {len(members)} networks; the others are"

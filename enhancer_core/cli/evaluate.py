@@ -17,7 +17,7 @@ from enhancer_core.cli.common import (
     Talk,
     device_option,
     list_option,
-    load_scorer,
+    load_predictor,
     output_option,
     quiet_option,
     seed_option,
@@ -98,10 +98,10 @@ def evaluate(
 
     talk = Talk(quiet)
     check_output(output)
-    network = load_scorer(model, device)
+    predictor = load_predictor(model, device)
     dataset = read_dataset(positives, negatives)
     with talk.progress("sequences predicted", len(dataset)) as advance:
-        found = probabilities(network, dataset.codes, threads=threads, progress=advance)
+        found = probabilities(predictor, dataset.codes, threads=threads, progress=advance)
     figures = metrics.evaluate(dataset.labels, found, rng=np.random.default_rng(seed))
     write_json(output, figures.to_dict())
     talk.say(f"AUC {interval(figures.auc)}: {output}")
@@ -222,7 +222,7 @@ def baseline(
             "penalty": scored.regression.penalty,
             "baseline": {"name": beside.name, **beside.to_dict()},
         }
-        save_model(output / MODEL_FILE, Model(scored.regression.members, {}), record)
+        save_model(Model(scored.regression.members, record), output / MODEL_FILE)
     talk.say(f"{scored.name}: test AUC {interval(scored.test.auc)}: {output}")
 
 

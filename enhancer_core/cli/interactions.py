@@ -14,7 +14,6 @@ from enhancer_core.cli.common import (
     device_option,
     output_option,
     quiet_option,
-    resolve_device,
     say_alike,
     seed_option,
     threads_option,
@@ -115,7 +114,6 @@ def wiring(
     from enhancer_core.io.files import make_folder, write_files, write_text
     from enhancer_core.io.motifs import read_motifs
     from enhancer_core.io.tables import write_table
-    from enhancer_core.models.architecture import alike
     from enhancer_core.models.model import load_model
     from enhancer_core.motifs.match import match_filters
     from enhancer_core.report.interactions import wiring_page
@@ -124,13 +122,12 @@ def wiring(
 
     talk = Talk(quiet)
     loaded = load_model(model)
-    architecture, network = loaded.architecture, loaded.network
-    members = alike(loaded.members)
+    architecture, members = loaded.architecture, loaded.filter_members
     reach = wired.reach(architecture)
     say_alike(talk, loaded)
     targets = read_motifs(database) if database is not None else []
     codes = read_fasta(sequences, length=architecture.length).codes
-    pfms = filter_pfms(network, codes, threads=threads)
+    pfms = filter_pfms(loaded, codes, threads=threads)
     if not pfms.any():
         raise MotifError(f"{sequences}: nothing in it activates a filter of {model}")
     filters = match_filters(pfms, targets, counted=True)
@@ -141,15 +138,14 @@ def wiring(
     rows = rng.choice(len(codes), size=backgrounds, replace=backgrounds > len(codes))
     shuffled = k_shuffle(codes[rows], k=_SHUFFLED_K, rng=rng, threads=threads)
     starts = wired.anchors(backgrounds, architecture, spacing=spacing, rng=rng)
-    resolved = resolve_device(device)
-    scorer = loaded if resolved == "cpu" else network.to(resolved)
+    predictor = loaded.predictor(device)
     tested = []
     with talk.progress("pairs tested", len(chosen)) as advance:
         for joint in chosen:
             spacings = np.arange(-spacing, spacing + 1)
             tested.append(
                 wired.interactions(
-                    scorer, joint, sites, shuffled, starts, spacings=spacings, threads=threads
+                    predictor, joint, sites, shuffled, starts, spacings=spacings, threads=threads
                 )
             )
             advance(1)

@@ -287,13 +287,12 @@ def motifs(
     from enhancer_core.report.plots import logo
 
     loaded, talk = load_model(model), Talk(quiet)
-    network = loaded.network
     say_alike(talk, loaded)
     targets = read_motifs(database)
-    pfms: NDArray[Any] = weight_ppms(network)
+    pfms: NDArray[Any] = weight_ppms(loaded)
     if sequences is not None:
-        codes = read_fasta(sequences, length=network.architecture.length).codes
-        pfms = filter_pfms(network, codes, threads=threads)
+        codes = read_fasta(sequences, length=loaded.length).codes
+        pfms = filter_pfms(loaded, codes, threads=threads)
         if not pfms.any():
             raise MotifError(f"{sequences}: nothing in it activates a filter of {model}")
     filters = match_filters(pfms, targets, counted=sequences is not None)

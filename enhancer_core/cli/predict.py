@@ -12,7 +12,7 @@ from enhancer_core.cli.common import (
     PATH,
     Talk,
     device_option,
-    load_scorer,
+    load_predictor,
     output_option,
     quiet_option,
     threads_option,
@@ -21,7 +21,7 @@ from enhancer_core.cli.common import (
 if TYPE_CHECKING:
     from enhancer_core.io.fasta import Sequences
     from enhancer_core.io.tracks import Stretch
-    from enhancer_core.prediction.sequences import Scorer
+    from enhancer_core.models.ensemble import Predictor
 
 _BLOCK = 4096  # sequences read at once
 
@@ -79,34 +79,40 @@ def predict(
     from enhancer_core.io.files import check_output
 
     check_output(output)
-    network = load_scorer(model, device)
+    predictor = load_predictor(model, device)
     talk = Talk(quiet)
     if source is not None:
         _predict_sequences(
-            network, source, output, both_strands=both_strands, threads=threads, talk=talk
+            predictor, source, output, both_strands=both_strands, threads=threads, talk=talk
         )
     elif genome is not None:
         _predict_track(
-            network, genome, regions, output,
+            predictor, genome, regions, output,
             step=step, both_strands=both_strands, threads=threads, talk=talk,
         )  # fmt: skip
 
 
 def _predict_sequences(
-    network: Scorer, source: Path, output: Path, *, both_strands: bool, threads: int, talk: Talk
+    predictor: Predictor,
+    source: Path,
+    output: Path,
+    *,
+    both_strands: bool,
+    threads: int,
+    talk: Talk,
 ) -> None:
     from enhancer_core.io.fasta import read_blocks
     from enhancer_core.io.files import open_output
     from enhancer_core.prediction.sequences import in_order, probabilities
 
     def predict(block: Sequences) -> list[tuple[str, float]]:
-        found = probabilities(network, block.codes, both_strands=both_strands)
+        found = probabilities(predictor, block.codes, both_strands=both_strands)
         return list(zip(block.names, found.tolist(), strict=True))
 
     done = 0
     with open_output(output) as stream, talk.progress("sequences predicted", None) as advance:
         stream.write(b"name\tprobability\n")
-        blocks = read_blocks(source, size=_BLOCK, length=network.architecture.length)
+        blocks = read_blocks(source, size=_BLOCK, length=predictor.length)
         for rows in in_order(predict, blocks, threads=threads):
             stream.write("".join(f"{name}\t{value:.6g}\n" for name, value in rows).encode())
             advance(len(rows))
@@ -115,7 +121,7 @@ def _predict_sequences(
 
 
 def _predict_track(
-    network: Scorer,
+    predictor: Predictor,
     genome: Path,
     regions: Path | None,
     output: Path,
@@ -125,23 +131,17 @@ def _predict_track(
     threads: int,
     talk: Talk,
 ) -> None:
-    from enhancer_core.dna import intervals
-    from enhancer_core.io.bed import read_bed
     from enhancer_core.io.genome import open_genome
     from enhancer_core.io.tracks import write_track
-    from enhancer_core.prediction.sequences import track
+    from enhancer_core.prediction.tracks import genome_regions, track
 
     with open_genome(genome, note=talk.say) as opened:
-        if regions is None:
-            rows = ((chrom, 0, bp) for chrom, bp in opened.lengths.items())
-            wanted = intervals.from_rows(rows)
-        else:
-            wanted = intervals.merge(opened.match(read_bed(regions)), list(opened.lengths))
-        bins = int((-(-(wanted.ends - wanted.starts) // step)).sum())
+        chosen = genome_regions(opened, regions)
+        bins = int((-(-(chosen.ends - chosen.starts) // step)).sum())
         known = 0
         with talk.progress("bins predicted", bins) as advance:
             stretches = track(
-                network, opened, wanted,
+                predictor, opened, chosen,
                 step=step, both_strands=both_strands, threads=threads, progress=advance,
             )  # fmt: skip
 
@@ -154,4 +154,4 @@ def _predict_track(
             write_track(output, counted(), opened.lengths)
     if known < bins:
         talk.say(f"{bins - known:,} bins have no value: their window is mostly N")
-    talk.say(f"{known:,} bins of {step} bp in {len(wanted):,} regions predicted: {output}")
+    talk.say(f"{known:,} bins of {step} bp in {len(chosen):,} regions predicted: {output}")

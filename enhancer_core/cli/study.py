@@ -14,7 +14,6 @@ from enhancer_core.cli.common import (
     device_option,
     output_option,
     quiet_option,
-    resolve_device,
     seed_option,
     threads_option,
 )
@@ -82,6 +81,7 @@ def study(
           --only liver_planted -o planted
     """
     from enhancer_core.io.files import output_folder, write_text
+    from enhancer_core.models.device import resolve_device
     from enhancer_core.report.page import render_page
     from enhancer_core.report.study.page import study_page
     from enhancer_core.study.runner import run_study

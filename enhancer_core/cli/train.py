@@ -18,7 +18,6 @@ from enhancer_core.cli.common import (
     list_option,
     output_option,
     quiet_option,
-    resolve_device,
     seed_option,
     threads_option,
 )
@@ -282,6 +281,7 @@ def train(
     from enhancer_core.data.dataset import read_dataset
     from enhancer_core.io.files import make_folder, remove_partial
     from enhancer_core.models.architecture import named_architecture, widened
+    from enhancer_core.models.device import resolve_device
     from enhancer_core.training.experiment import Experiment, input_files, run, write_outcome
     from enhancer_core.training.restart import Check, discard_states
 

@@ -15,10 +15,9 @@ from enhancer_core.cli.common import (
     FiniteRange,
     Talk,
     device_option,
-    load_scorer,
+    load_predictor,
     output_option,
     quiet_option,
-    resolve_device,
     threads_option,
 )
 
@@ -99,7 +98,7 @@ def variants(
     from enhancer_core.prediction.vcf import FIELDS, PREFIX, annotate
 
     talk = Talk(quiet)
-    network = load_scorer(model, device)
+    predictor = load_predictor(model, device)
     records = skipped = 0
     with (
         open_genome(genome, note=talk.say) as opened,
@@ -110,7 +109,7 @@ def variants(
         write(b"\n".join(header_with(source.header, PREFIX, FIELDS)) + b"\n")
         for record, info in annotate(
             in_order(source.records) if is_indexed(output) else source.records,
-            network,
+            predictor,
             opened,
             skip_mismatch=skip_mismatch,
             threads=threads,
@@ -201,8 +200,7 @@ def mutagenesis(
     from enhancer_core.io.files import make_folder, open_output, write_files, write_text
     from enhancer_core.io.motifs import read_motifs
     from enhancer_core.motifs.scan import Scanner, find_hits
-    from enhancer_core.prediction.saturation import attributions
-    from enhancer_core.prediction.saturation import mutagenesis as mutate
+    from enhancer_core.prediction.saturation import attributions, mutate
     from enhancer_core.report.markdown import render_markdown
     from enhancer_core.report.mutagenesis import (
         Marks,
@@ -212,11 +210,11 @@ def mutagenesis(
     )
 
     talk = Talk(quiet)
-    network = load_scorer(model, device)
+    predictor = load_predictor(model, device)
     differentiate = _differentiator(model, device) if gradients else None
     scanners = [Scanner(motif) for motif in read_motifs(motifs)] if motifs is not None else []
     # All at once, so that bad input stops before there is output.
-    sequences = read_fasta(source, length=network.architecture.length)
+    sequences = read_fasta(source, length=predictor.length)
     make_folder(output)
     sections, hits = [], 0
     with ExitStack() as stack:
@@ -233,7 +231,7 @@ def mutagenesis(
         write_hits = table("hits.tsv", _HIT_COLUMNS, write=motifs is not None)
         advance = stack.enter_context(talk.progress("sequences scored", len(sequences)))
         for index, (name, codes) in enumerate(zip(sequences.names, sequences.codes, strict=True)):
-            found = mutate(network, codes, threads=threads)
+            found = mutate(predictor, codes, threads=threads)
             write_effects(_lines(name, found))
             contributions = None
             if differentiate is not None:
@@ -251,7 +249,7 @@ def mutagenesis(
             advance(1)
     notes = [_SLOPE_NOTE] if gradients else []
     if motifs is not None:
-        length = network.architecture.length
+        length = predictor.length
         chance = len(sequences) * sum(each.expected(motif_p, length) for each in scanners)
         said = (
             f"{hits:,} hits of {len(scanners):,} motifs at p up to {motif_p:g}; uniform random"
@@ -273,12 +271,13 @@ def _differentiator(
     """Give what computes a sequence's slopes (4, L), and (L,) those of the bases there."""
     from enhancer_core.dna.codes import one_hot
     from enhancer_core.interpretation.filters import input_gradients
+    from enhancer_core.models.device import resolve_device
     from enhancer_core.models.model import load_model
 
-    network = load_model(model).network.to(resolve_device(device))
+    loaded, resolved = load_model(model), resolve_device(device)
 
     def differentiate(codes: Codes) -> tuple[Slopes, NDArray[np.float64]]:
-        slopes = input_gradients(network, codes[None])[0]
+        slopes = input_gradients(loaded, codes[None], device=resolved)[0]
         return slopes, (slopes * one_hot(codes[None])[0]).sum(axis=0, dtype=float)
 
     return differentiate

@@ -23,15 +23,14 @@ from torch.nn import functional
 from enhancer_core.dna.codes import N_CODE, Codes
 from enhancer_core.models.architecture import BASES
 from enhancer_core.models.cpu.predictor import check_length
-from enhancer_core.models.network import Ensemble, Network, one_hot
+from enhancer_core.models.model import Model
+from enhancer_core.models.network import one_hot
 
 _BATCH = 32  # sequences; all their sites are laid out at once
 ACTIVE = 0.5  # share of a filter's strongest activation from which a site counts, as in Basset
 
 
-def filter_pfms(
-    network: Network | Ensemble, codes: Codes, *, threads: int = 1
-) -> NDArray[np.int64]:
+def filter_pfms(model: Model, codes: Codes, *, threads: int = 1) -> NDArray[np.int64]:
     """Count the bases of the sub-sequences that activate each first-layer filter.
 
     A site counts if its activation, after the ReLU, is at least half of the filter's strongest on
@@ -39,7 +38,7 @@ def filter_pfms(
 
     Parameters
     ----------
-    network
+    model
         F filters of W bp; those of an ensemble's members come one after another.
     codes
         uint8, shape (n, L): the sequences to read, normally the positives learned from.
@@ -51,7 +50,7 @@ def filter_pfms(
     int64, shape (F, 4, W)
         A filter that nothing activates has only zeros.
     """
-    weight, bias = (each.cpu() for each in network.filters())
+    weight, bias = map(torch.from_numpy, model.filters())
     n_filters, _, width = weight.shape
     both = torch.cat([weight, weight.flip(1, 2)]).flatten(1)  # the reverse strand as F more filters
 
@@ -84,7 +83,7 @@ def filter_pfms(
     return found
 
 
-def weight_ppms(network: Network | Ensemble) -> NDArray[np.float64]:
+def weight_ppms(model: Model) -> NDArray[np.float64]:
     """Read the weights of first-layer filters as motifs, without sequences.
 
     A position's weights are taken for log odds in nats, up to a constant. That is what Cohn et al.
@@ -95,12 +94,12 @@ def weight_ppms(network: Network | Ensemble) -> NDArray[np.float64]:
     float64, shape (F, 4, W)
         Each position sums to 1.
     """
-    weights = network.filters()[0].cpu().double()
+    weights = torch.from_numpy(model.filters()[0]).double()
     found: NDArray[np.float64] = functional.softmax(weights, dim=1).numpy()
     return found
 
 
-def input_gradients(network: Network | Ensemble, codes: Codes) -> NDArray[np.float32]:
+def input_gradients(model: Model, codes: Codes, *, device: str = "cpu") -> NDArray[np.float32]:
     """Differentiate the log odds by each base of sequences, mean of both strands.
 
     The mean over the four bases is subtracted at each position: DNA never leaves the plane where
@@ -108,10 +107,12 @@ def input_gradients(network: Network | Ensemble, codes: Codes) -> NDArray[np.flo
 
     Parameters
     ----------
-    network
-        On any device; its weights are left without gradients.
+    model
+        A trained model.
     codes
-        uint8, shape (n, L), values 0-4, L the length that the network reads.
+        uint8, shape (n, L), values 0-4, L the length that the model reads.
+    device
+        "cpu" or "cuda".
 
     Returns
     -------
@@ -127,13 +128,14 @@ def input_gradients(network: Network | Ensemble, codes: Codes) -> NDArray[np.flo
     Examples
     --------
     >>> from enhancer_core.models.architecture import Architecture, Convolution
-    >>> network = Network(Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6))
-    >>> found = input_gradients(network, np.zeros((1, 6), np.uint8))
+    >>> from enhancer_core.models.network import Network
+    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
+    >>> found = input_gradients(Model.from_torch(Network(architecture)), np.zeros((1, 6), np.uint8))
     >>> found.shape, bool(np.allclose(found.sum(axis=1), 0, atol=1e-6))
     ((1, 4, 6), True)
     """
-    check_length(codes, network.architecture.length)
-    device = network.filters()[0].device
+    check_length(codes, model.length)
+    network = model.to_torch().to(device)
     found = [np.zeros((0, BASES, codes.shape[1]), np.float32)]
     for start in range(0, len(codes), _BATCH):
         x = one_hot(torch.from_numpy(codes[start : start + _BATCH]).to(device)).requires_grad_()

@@ -13,7 +13,8 @@ from enhancer_core.dna.codes import N_CODE, Codes, reverse_complement
 from enhancer_core.errors import SequenceError
 from enhancer_core.interpretation.second_layer import Floats, Joint, second_layer
 from enhancer_core.models.architecture import Architecture
-from enhancer_core.prediction.sequences import Scorer, log_odds
+from enhancer_core.models.ensemble import Predictor
+from enhancer_core.prediction.sequences import log_odds
 
 CONFIDENCE = 0.95  # of all pairs' intervals together
 
@@ -102,7 +103,7 @@ def anchors(
 
 
 def interactions(
-    network: Scorer,
+    predictor: Predictor,
     joint: Joint,
     sites: Codes,
     backgrounds: Codes,
@@ -115,7 +116,7 @@ def interactions(
 
     Parameters
     ----------
-    network
+    predictor
         On any device.
     joint
         Whose sites to plant.
@@ -151,7 +152,7 @@ def interactions(
     def score(codes: Codes) -> Floats:
         flat = codes.reshape(-1, codes.shape[-1])
         strands = [
-            log_odds(network, each, threads=threads) for each in (flat, reverse_complement(flat))
+            log_odds(predictor, each, threads=threads) for each in (flat, reverse_complement(flat))
         ]
         mean: Floats = np.stack(strands).mean(axis=0, dtype=np.float64)
         return mean.reshape(codes.shape[:-1])

@@ -102,7 +102,11 @@ def open_vcf(path: StrPath) -> Iterator[Vcf]:
         first = len(header) if unit == "record" else 0  # a BCF's records count from 1
         yield Vcf(
             header,
-            (_record(f"{path} {unit} {number - first}", line) for number, line in lines if line),
+            (
+                parse_record(f"{path} {unit} {number - first}", line)
+                for number, line in lines
+                if line
+            ),
         )
 
 
@@ -125,7 +129,14 @@ def _bcf_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise FileError(f"{path}: the BCF data is cut or damaged ({error})") from error
 
 
-def _record(where: str, line: bytes) -> VcfRecord:
+def parse_record(where: str, line: bytes) -> VcfRecord:
+    """Read a line of a VCF; `where` names it in messages.
+
+    Raises
+    ------
+    FileError
+        If a column is missing, or a position or an allele malformed.
+    """
     columns = line.split(b"\t", _INFO + 1)
     if len(columns) <= _INFO:
         raise FileError(f"{where}: {len(columns)} columns; VCF has at least 8, separated by tabs")
@@ -210,7 +221,8 @@ def line_with(
     --------
     >>> line = b"chr1 5 . A T 50.00 PASS AF=0.10".replace(b" ", b"\t")
     >>> field = Field(id="REF", number="A", type="Float", description="Reference")
-    >>> line_with(_record("a.vcf line 3", line), "EC_", {"REF": "0.5"}, [field]).split(b"\t")[5:]
+    >>> record = parse_record("a.vcf line 3", line)
+    >>> line_with(record, "EC_", {"REF": "0.5"}, [field]).split(b"\t")[5:]
     [b'50.00', b'PASS', b'AF=0.10;EC_REF=0.5']
     """
     before = record.columns[_INFO]

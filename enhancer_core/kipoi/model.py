@@ -39,7 +39,8 @@ class ProbabilityModel(BaseModel):  # type: ignore[misc] # Kipoi has no types
         found = digest(path)
         if found != sha256:
             raise ModelFileError(f"{path}: SHA-256 is {found}; models.tsv says {sha256}")
-        self.network = load_model(path).network
+        model = load_model(path)
+        self.network, self.length = model.to_torch(), model.length
 
     def predict_on_batch(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Predict probabilities, float32 (n, 1), of one-hot sequences (n, 4, L) of any float type.
@@ -49,9 +50,9 @@ class ProbabilityModel(BaseModel):  # type: ignore[misc] # Kipoi has no types
         SequenceError
             If the shape is not what the network reads.
         """
-        wanted = (BASES, self.network.architecture.length)
-        if x.shape[1:] != wanted:
-            raise SequenceError(f"batch of shape {x.shape}; the model reads (n, 4, {wanted[1]})")
+        shape = (BASES, self.length)
+        if x.shape[1:] != shape:
+            raise SequenceError(f"batch of shape {x.shape}; the model reads (n, 4, {self.length})")
         batch = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
         with torch.inference_mode():
             found: NDArray[np.float32] = self.network(batch).softmax(1)[:, 1:].numpy()

@@ -86,12 +86,14 @@ def publish(
     rows = read_rows(folder)
     row = {
         "model": name,
-        **{key: facts.get(key) or _known(rows.get(name), loaded.training, key) for key in FACTS},
-        "network": str(loaded.training.get("network", NOT_STATED)),
+        **{key: facts.get(key) or _known(rows.get(name), loaded.metadata, key) for key in FACTS},
+        "network": str(loaded.metadata.get("network", NOT_STATED)),
         "length": str(loaded.architecture.length),
-        **_figures(path, loaded.training),
+        **_figures(path, loaded.metadata),
         "sha256": digest,
-        "expected": spell(probabilities(loaded, example_windows(loaded.architecture.length))),
+        "expected": spell(
+            probabilities(loaded.predictor(), example_windows(loaded.architecture.length))
+        ),
     }
     old = rows.get(name, row)
     rows[name] = row

@@ -1,14 +1,14 @@
-"""What the networks are made of: convolutions on DNA, the first reading both strands, then dense.
+"""Architectures: convolutions on DNA, the first reading both strands, then dense layers.
 
-Sizes and names only: `engine` computes with them on a CPU, `model` in PyTorch.
+Sizes and names only: `cpu` and `gpu` compute with them; `network` is the reference in PyTorch.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class Architecture:
 
     convolutions: tuple[Convolution, ...]
     dense: tuple[int, ...]  # units of each dense layer before the two logits
-    keep: float = 1.0  # share of the last dense layer's units kept by dropout in training
+    dropout: float = 0.0  # probability of dropping each unit that the last layer reads, in training
     length: int = 500  # bp read
     # The two below reproduce bugs of the published code; see `original_code`.
     chained: bool = True  # False: each convolution reads the first one's output; the last counts
@@ -45,7 +45,7 @@ class Architecture:
     tied: bool = False
 
     def pooled_lengths(self) -> list[int]:
-        """Give the number of positions after each convolution and its pool.
+        """Return the number of positions after each convolution and its pool.
 
         Raises
         ------
@@ -73,8 +73,13 @@ class Architecture:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the fields as plain values, for JSON; `tied` only where it is, as in older files."""
+        """Return the fields as plain values, as model files have them.
+
+        Files state the share of units that dropout keeps, and `tied` only where it is true: the
+        first release wrote them so.
+        """
         fields = asdict(self)
+        fields["keep"] = round(1 - fields.pop("dropout"), 12)
         if not self.tied:
             del fields["tied"]
         return fields
@@ -85,11 +90,11 @@ NETWORKS: dict[str, Architecture] = {
     "enhancer": Architecture(
         convolutions=(Convolution(20, 9, 3), Convolution(30, 5, 4), Convolution(40, 3, 4)),
         dense=(90, 45),
-        keep=0.85,
+        dropout=0.15,
     ),
     # Cohn et al. 2018, section 3.1: the smaller network for one transcription factor.
     "tf": Architecture(
-        convolutions=(Convolution(7, 9, 3), Convolution(50, 2, 3)), dense=(20, 20), keep=0.9
+        convolutions=(Convolution(7, 9, 3), Convolution(50, 2, 3)), dense=(20, 20), dropout=0.1
     ),
     # The published code as it runs: its layer loop discards convolution 2, dropout is never
     # active, and the initial weights ignore the kernel's width.
@@ -105,7 +110,7 @@ NETWORKS: dict[str, Architecture] = {
     "best": Architecture(
         convolutions=(Convolution(256, 15, 6), Convolution(64, 5, 4)),
         dense=(64,),
-        keep=0.5,
+        dropout=0.5,
         tied=True,
     ),
 }
@@ -113,41 +118,18 @@ NETWORKS: dict[str, Architecture] = {
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Member:
-    """One network: what it is made of, and its weights end to end, float32 (p,)."""
+    """One network of a `Model`: its architecture, and its weights end to end, float32 (p,)."""
 
     architecture: Architecture
     parameters: NDArray[np.float32]
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """Give the arrays of `shapes`: views."""
+        """Return the arrays of `shapes`, as views."""
         return cut(self.architecture, self.parameters)
 
 
-class Weighted(Protocol):
-    """What has weights: a `checkpoint.Model`, a `model.Network` or a `model.Ensemble`."""
-
-    @property
-    def architecture(self) -> Architecture:
-        """What the first network is made of; all read its length."""
-
-    def member_networks(self) -> list[Member]:
-        """List the networks that predict together, with copies of their weights."""
-
-
-def alike(members: Sequence[Member]) -> list[Member]:
-    """Take the members of an ensemble that are made as the first: those whose filters are shown.
-
-    Examples
-    --------
-    >>> one, other = (Member(NETWORKS[name], np.zeros(0, np.float32)) for name in ("tf", "best"))
-    >>> len(alike([one, other, one]))
-    2
-    """
-    return [each for each in members if each.architecture == members[0].architecture]
-
-
 def named_architecture(name: str, *, length: int = 500) -> Architecture:
-    """Look up a published network, for sequences of `length` bp.
+    """Return the architecture of a name, for sequences of `length` bp.
 
     Raises
     ------
@@ -163,13 +145,13 @@ def named_architecture(name: str, *, length: int = 500) -> Architecture:
     """
     if name not in NETWORKS:
         raise ModelFileError(f"network '{name}' is not known; known are {', '.join(NETWORKS)}")
-    found = replace(NETWORKS[name], length=length)
-    found.pooled_lengths()
-    return found
+    architecture = replace(NETWORKS[name], length=length)
+    architecture.pooled_lengths()
+    return architecture
 
 
 def shortest_length(architecture: Architecture) -> int:
-    """Give the least length, in bp, that a network can read.
+    """Return the shortest sequences, in bp, that a network can read.
 
     Examples
     --------
@@ -187,18 +169,22 @@ def shortest_length(architecture: Architecture) -> int:
 
 
 def widened(
-    architecture: Architecture, times: float, *, first: int | None = None, width: int | None = None
+    architecture: Architecture,
+    factor: float,
+    *,
+    first: int | None = None,
+    width: int | None = None,
 ) -> Architecture:
-    """Give each convolution of a network so many times its filters, rounded up.
+    """Multiply the number of filters in each convolution by a factor, rounded up.
 
     Parameters
     ----------
     architecture
         The network.
-    times
+    factor
         1 or more.
     first
-        Filters of the first convolution, whatever `times` says; None leaves it to that.
+        Filters of the first convolution, whatever the factor; None leaves it to that.
     width
         bp of each filter of the first convolution; None leaves them as wide as they are.
 
@@ -214,7 +200,7 @@ def widened(
     """
     layers = []
     for index, layer in enumerate(architecture.convolutions):
-        filters = layer.filters * times - 1e-9  # 1.1 * 10 is a little over 11 in binary
+        filters = layer.filters * factor - 1e-9  # 1.1 * 10 is a little over 11 in binary
         if index == 0 and first is not None:
             filters = first
         if not layer.filters - 1 < filters <= _MOST_UNITS:  # nan is neither
@@ -222,13 +208,13 @@ def widened(
                 f"convolution {index + 1} cannot have {filters:,.0f} filters; allowed are"
                 f" {layer.filters:,} to {_MOST_UNITS:,}"
             )
-        wide = width if index == 0 and width is not None else layer.width
-        layers.append(replace(layer, filters=math.ceil(filters), width=wide))
-    return architecture_from_dict(replace(architecture, convolutions=tuple(layers)).to_dict())
+        bp = width if index == 0 and width is not None else layer.width
+        layers.append(replace(layer, filters=math.ceil(filters), width=bp))
+    return checked(replace(architecture, convolutions=tuple(layers)))
 
 
 def architecture_from_dict(fields: Mapping[str, Any]) -> Architecture:
-    """Read back `Architecture.to_dict`, checking every field.
+    """Read what `Architecture.to_dict` returns.
 
     Raises
     ------
@@ -236,28 +222,42 @@ def architecture_from_dict(fields: Mapping[str, Any]) -> Architecture:
         If a field is missing, unknown, or has a value no network has.
     """
     try:
-        layers = tuple(Convolution(**layer) for layer in fields["convolutions"])
-        found = Architecture(**{**fields, "convolutions": layers, "dense": tuple(fields["dense"])})
+        kept = fields["keep"]
+        if not (isinstance(kept, float) and 0 < kept <= 1):
+            raise ModelFileError(f"architecture cannot be read (keep {kept} is not in 0 to 1)")
+        values = {name: value for name, value in fields.items() if name != "keep"}
+        values["convolutions"] = tuple(Convolution(**layer) for layer in fields["convolutions"])
+        values["dense"] = tuple(fields["dense"])
+        return checked(Architecture(**values, dropout=round(1 - kept, 12)))
     except (KeyError, TypeError) as error:
         raise ModelFileError(f"architecture cannot be read ({error})") from error
-    sizes = [found.length, *found.dense]
-    for layer in layers:
+
+
+def checked(architecture: Architecture) -> Architecture:
+    """Return an architecture whose sizes fit together.
+
+    Raises
+    ------
+    ModelFileError
+        If a size is not a whole number from 1, or too large, or the length too short for a layer.
+    """
+    sizes = [architecture.length, *architecture.dense]
+    for layer in architecture.convolutions:
         sizes += [layer.filters, layer.width, layer.pool]
-    if not layers or not all(type(s) is int and 0 < s <= _MOST_UNITS for s in sizes):
+    whole = all(type(size) is int and 0 < size <= _MOST_UNITS for size in sizes)
+    if not (architecture.convolutions and whole):
         raise ModelFileError(
             f"architecture cannot be read (a size is not a whole number of 1 to {_MOST_UNITS:,})"
         )
-    if not (isinstance(found.keep, float) and 0 < found.keep <= 1):
-        raise ModelFileError(f"architecture cannot be read (keep {found.keep} is not in 0 to 1)")
     try:
-        found.pooled_lengths()
+        architecture.pooled_lengths()
     except SequenceError as error:
         raise ModelFileError(f"architecture cannot be read ({error})") from error
-    return found
+    return architecture
 
 
 def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Give the shape of each array of weights by its name, in the order of PyTorch's `state_dict`.
+    """Return the shape of each array of weights by name, in the order of PyTorch's `state_dict`.
 
     Examples
     --------
@@ -266,22 +266,22 @@ def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     {'convolutions.0.weight': (2, 4, 3), 'convolutions.0.bias': (2,),
      'output.weight': (2, 4), 'output.bias': (2,)}
     """
-    found: dict[str, tuple[int, ...]] = {}
+    shape_of: dict[str, tuple[int, ...]] = {}
     channels = BASES
     for index, layer in enumerate(architecture.convolutions):
-        found[f"convolutions.{index}.weight"] = (layer.filters, channels, layer.width)
-        found[f"convolutions.{index}.bias"] = (layer.filters,)
+        shape_of[f"convolutions.{index}.weight"] = (layer.filters, channels, layer.width)
+        shape_of[f"convolutions.{index}.bias"] = (layer.filters,)
         channels = architecture.convolutions[index if architecture.chained else 0].filters
     units = architecture.convolutions[-1].filters * architecture.pooled_lengths()[-1]
     names = [f"dense.{index}" for index in range(len(architecture.dense))]
     for name, size in zip([*names, "output"], [*architecture.dense, CLASSES], strict=True):
-        found[f"{name}.weight"], found[f"{name}.bias"] = (size, units), (size,)
+        shape_of[f"{name}.weight"], shape_of[f"{name}.bias"] = (size, units), (size,)
         units = size
-    return found
+    return shape_of
 
 
 def tied_weights(architecture: Architecture) -> tuple[slice, tuple[int, int, int]] | None:
-    """Find the weights that training keeps the same at all positions.
+    """Locate the weights that training ties, the same at all positions.
 
     Returns
     -------
@@ -330,7 +330,7 @@ def cut(
 
 
 def weight_mask(architecture: Architecture) -> NDArray[np.bool_]:
-    """Tell weights from biases in a network's flat parameters: bool (p,), True for weights.
+    """Return which flat parameters are weights, not biases: bool (p,).
 
     Examples
     --------
@@ -346,19 +346,20 @@ def weight_mask(architecture: Architecture) -> NDArray[np.bool_]:
 def dropout_mask(
     architecture: Architecture, n: int, *, rng: np.random.Generator
 ) -> NDArray[np.float32] | None:
-    """Draw what multiplies the last units of n sequences in training.
+    """Draw the dropout mask of n sequences, which multiplies the units that the last layer reads.
 
     Returns
     -------
     float32, shape (n, units), or None
-        0, or 1 / keep with probability keep; None where all are kept.
+        0 with the probability of dropout, else 1 / (1 - dropout); None without dropout.
 
     Examples
     --------
     >>> dropout_mask(NETWORKS["enhancer"], 2, rng=np.random.default_rng(0)).shape
     (2, 45)
     """
-    if architecture.keep == 1:
+    if not architecture.dropout:
         return None
-    kept = rng.random((n, architecture.last_units), dtype=np.float32) < architecture.keep
-    return kept.astype(np.float32) / np.float32(architecture.keep)
+    share = 1 - architecture.dropout
+    kept = rng.random((n, architecture.last_units), dtype=np.float32) < share
+    return kept.astype(np.float32) / np.float32(share)

@@ -1,4 +1,4 @@
-"""Make probabilities mean what they say: log odds scaled and shifted, in the network's weights."""
+"""Platt calibration: log odds scaled and shifted, in the weights of the output layer."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _SCALES = (1e-3, 1e3)  # above 0, so that no two sequences change places
 
 @dataclass(frozen=True, slots=True)
 class Platt:
-    """Calibrated log odds are `scale` times the network's, plus `shift`, in nats."""
+    """Calibrated log odds are `scale` times the model's plus `shift`, in nats."""
 
     scale: float
     shift: float
 
 
 def fit_platt(labels: NDArray[np.bool_], log_odds: NDArray[np.float32]) -> Platt:
-    """Fit scale and shift of log odds by maximum likelihood (Platt 1999, section 2.2).
+    """Fit the scale and shift of log odds by maximum likelihood (Platt 1999, section 2.2).
 
     The targets are Platt's, (N+ + 1) / (N+ + 2) for the N+ positives and 1 / (N- + 2) for the
-    N- negatives, so that classes which nothing confuses do not call for endless odds.
+    N- negatives, so that separable classes do not call for infinite odds.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def fit_platt(labels: NDArray[np.bool_], log_odds: NDArray[np.float32]) -> Platt
     Examples
     --------
     >>> labels = np.repeat([False, True, True, False], [60, 20, 60, 20])  # 3 of 4 right
-    >>> found = fit_platt(labels, np.repeat([-5, -5, 5, 5], [60, 20, 60, 20]).astype(np.float32))
-    >>> round(found.scale * 5, 2), round(float(np.log(3)), 2)
+    >>> platt = fit_platt(labels, np.repeat([-5, -5, 5, 5], [60, 20, 60, 20]).astype(np.float32))
+    >>> round(platt.scale * 5, 2), round(float(np.log(3)), 2)
     (1.07, 1.1)
     """
     odds = log_odds.astype(np.float64)
@@ -57,7 +57,7 @@ def fit_platt(labels: NDArray[np.bool_], log_odds: NDArray[np.float32]) -> Platt
         slopes = np.array([(wrong * odds).mean(), wrong.mean()])
         return float((np.logaddexp(0, scaled) - targets * scaled).mean()), slopes
 
-    found = minimize(
+    optimum = minimize(
         loss,
         np.array([1.0, 0.0]),
         jac=True,
@@ -65,7 +65,7 @@ def fit_platt(labels: NDArray[np.bool_], log_odds: NDArray[np.float32]) -> Platt
         bounds=[_SCALES, (None, None)],
         options={"ftol": 1e-14, "gtol": 1e-9},
     )
-    return Platt(float(found.x[0]), float(found.x[1]))
+    return Platt(float(optimum.x[0]), float(optimum.x[1]))
 
 
 def calibrated(member: Member, by: Platt) -> Member:
@@ -77,8 +77,8 @@ def calibrated(member: Member, by: Platt) -> Member:
     --------
     >>> from enhancer_core.models.architecture import Architecture, Convolution
     >>> architecture = Architecture(convolutions=(Convolution(1, 3, 2),), dense=(), length=4)
-    >>> found = calibrated(Member(architecture, np.ones(17, np.float32)), Platt(2.0, 1.0))
-    >>> found.parameters[-4:].tolist()
+    >>> member = calibrated(Member(architecture, np.ones(17, np.float32)), Platt(2.0, 1.0))
+    >>> member.parameters[-4:].tolist()
     [2.0, 2.0, 1.5, 2.5]
     """
     weights = {name: array.astype(np.float64) for name, array in member.weights().items()}

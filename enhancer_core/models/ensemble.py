@@ -1,4 +1,4 @@
-"""What a predictor is, and what several say together: the mean of their logits."""
+"""The interface of a predictor, and several predictors as one: the mean of their logits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from enhancer_core.dna.codes import Codes
 
 
 class Predictor(Protocol):
-    """Computes logits, positives second; threads may call it side by side."""
+    """Weights laid out for a device; computes logits, positives second. Threads may share it."""
+
+    @property
+    def length(self) -> int:
+        """Length of the sequences that it reads, in bp."""
 
     @property
     def stretch(self) -> int:
@@ -31,10 +35,15 @@ class Predictor(Protocol):
 
 
 class MeanPredictor:
-    """Several predictors of one length as one: each logit is the mean of theirs."""
+    """An ensemble: each logit is the mean of its members'."""
 
     def __init__(self, members: Sequence[Predictor]) -> None:
         self.members = members
+
+    @property
+    def length(self) -> int:
+        """Length of the sequences that it reads, in bp."""
+        return self.members[0].length
 
     @property
     def stretch(self) -> int:
@@ -56,22 +65,6 @@ class MeanPredictor:
     def scanned_logits(self, codes: Codes, starts: ArrayLike) -> NDArray[np.float32]:
         """Compute the logits of windows of codes (C,), whose starts ascend: float32 (n, 2)."""
         return _mean(member.scanned_logits(codes, starts) for member in self.members)
-
-
-def together(members: Sequence[Predictor]) -> Predictor:
-    """Make one predictor of several, or give the only one as it is.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import Architecture, Convolution
-    >>> from enhancer_core.dna.codes import encode
-    >>> from enhancer_core.models.network import Network
-    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-    >>> members = [Network(architecture).predictor() for _ in range(3)]
-    >>> together(members).logits(encode(["ACGTAC", "NNNNNN"])).shape
-    (2, 2)
-    """
-    return members[0] if len(members) == 1 else MeanPredictor(members)
 
 
 def _mean(logits: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -1,30 +1,39 @@
-"""Model files: one network, or several of one length that predict together (an ensemble)."""
+"""The model: networks that predict together, and what is known of them; and its file.
+
+A model file is one safetensors file: tensors, and a JSON header with the architecture and the
+training record. Nothing loaded from it is executed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+import enhancer_core
+from enhancer_core.dna.codes import Codes
 from enhancer_core.errors import ModelFileError
 from enhancer_core.io.safetensors import Arrays, read_arrays, write_arrays
 from enhancer_core.models.architecture import (
     Architecture,
     Member,
-    Weighted,
-    alike,
     architecture_from_dict,
     flatten,
     shapes,
 )
 from enhancer_core.models.cpu.object_cache import available
-from enhancer_core.models.cpu.predictor import Predictor as Engine
-from enhancer_core.models.ensemble import Predictor, together
+from enhancer_core.models.cpu.predictor import CpuPredictor
+from enhancer_core.models.device import resolve_device
+from enhancer_core.models.ensemble import MeanPredictor, Predictor
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # PyTorch takes seconds to import, a genome and tracks a tenth of one
+    from enhancer_core.dna.intervals import Intervals
+    from enhancer_core.io.tracks import Stretch
+    from enhancer_core.models.gpu.predictor import GpuPredictor
     from enhancer_core.models.network import Ensemble, Network
 
 MODEL_FILE = "model.safetensors"
@@ -32,80 +41,203 @@ MODEL_FILE = "model.safetensors"
 _MOST_MEMBERS = 1 << 10  # a damaged or hostile header must not ask for all time
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Model:
-    """A trained network, or an ensemble, as its file has it; it predicts on the CPU."""
+    """A trained network, or several that predict together by their mean logits.
 
-    members: tuple[Member, ...]  # at least one; all read one length
-    training: Mapping[str, Any]  # its training record: plain values
-
-    @property
-    def architecture(self) -> Architecture:
-        """What the first network is made of."""
-        return self.members[0].architecture
-
-    def member_networks(self) -> list[Member]:
-        """List the networks, with copies of their weights."""
-        return [replace(each, parameters=each.parameters.copy()) for each in self.members]
-
-    def predictor(self) -> Predictor:
-        """Lay the weights out for prediction, without PyTorch; several give their mean logits.
-
-        Where the engine cannot be compiled, PyTorch takes its place.
-        """
-        if not available():
-            return self.network.predictor()
-        return together([Engine(each.architecture, each.parameters) for each in self.members])
-
-    @property
-    def network(self) -> Network | Ensemble:
-        """Make the network in PyTorch, in evaluation mode on the CPU."""
-        # Imported here, since PyTorch takes seconds to import.
-        from enhancer_core.models.network import network_of_members
-
-        return network_of_members(self.members)
-
-
-def model_file(path: Path) -> Path:
-    """Give the model file that a path means: itself, or `model.safetensors` in a folder."""
-    return path / MODEL_FILE if path.is_dir() else path
-
-
-def save_model(path: Path, network: Weighted, training: Mapping[str, Any]) -> None:
-    """Write a model file, whole or not at all.
+    Immutable: training and calibration return another. The methods that predict are the functions
+    of the same names in `enhancer_core`, with this model first.
 
     Parameters
     ----------
-    path
-        The file, by custom `model.safetensors`.
-    network
-        Its weights are written as float32. An ensemble's tensors are named for their member,
-        `member.0.output.bias`, and releases that know none refuse the file for its version.
-    training
-        How it was trained: plain values that JSON can hold.
+    members
+        At least one network; all read sequences of one length.
+    metadata
+        The training record, in plain values that JSON can hold.
+    """
+
+    members: tuple[Member, ...]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_torch(
+        cls, network: Network | Ensemble, metadata: Mapping[str, Any] | None = None
+    ) -> Model:
+        """Copy the weights of a network that `to_torch` returned, as after training it in PyTorch.
+
+        Examples
+        --------
+        >>> from enhancer_core.models.architecture import NETWORKS
+        >>> from enhancer_core.models.network import Network
+        >>> Model.from_torch(Network(NETWORKS["tf"])).length
+        500
+        """
+        members = [Member(each.architecture, each.flat_parameters()) for each in network.networks()]
+        return cls(tuple(members), metadata or {})
+
+    @property
+    def architecture(self) -> Architecture:
+        """Architecture of the first member."""
+        return self.members[0].architecture
+
+    @property
+    def length(self) -> int:
+        """Length of the sequences that it reads, in bp."""
+        return self.architecture.length
+
+    @property
+    def filter_members(self) -> list[Member]:
+        """Members of the first one's architecture: those whose filters are read as motifs."""
+        return [each for each in self.members if each.architecture == self.architecture]
+
+    def filters(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return first-layer filters, float32 (F, 4, W), and biases, (F,), of `filter_members`."""
+        weights = [member.weights() for member in self.filter_members]
+        names = "convolutions.0.weight", "convolutions.0.bias"
+        filters, biases = (np.concatenate([each[name] for each in weights]) for name in names)
+        return filters, biases
+
+    def predictor(self, device: str = "cpu") -> Predictor:
+        """Lay the weights out for prediction on a device.
+
+        On the CPU the compiled engine predicts, without PyTorch; elsewhere, and where the engine
+        cannot be compiled, PyTorch does.
+
+        Raises
+        ------
+        DeviceError
+            If the device is not there.
+        """
+        device = resolve_device(device)
+        predictors: list[Predictor] = [single_predictor(member, device) for member in self.members]
+        return predictors[0] if len(predictors) == 1 else MeanPredictor(predictors)
+
+    def to_torch(self) -> Network | Ensemble:
+        """Make the PyTorch module, in evaluation mode on the CPU, with a copy of the weights.
+
+        It maps one-hot sequences, float32 (n, 4, L) in the order A C G T, to logits (n, 2),
+        positives second.
+        """
+        # PyTorch takes seconds to import.
+        from enhancer_core.models.network import torch_module
+
+        return torch_module(self.members)
+
+    def save(self, path: str | Path) -> None:
+        """Write a model file; see `save_model`."""
+        save_model(self, path)
+
+    # What follows is bound late, through the package: the functions lie in wings above this one.
+    def predict(
+        self,
+        sequences: Sequence[str] | Codes,
+        *,
+        both_strands: bool = False,
+        device: str = "auto",
+        threads: int = 1,
+    ) -> NDArray[np.float32]:
+        """Predict the probability of each sequence; see `enhancer_core.predict`."""
+        return enhancer_core.predict(
+            self, sequences, both_strands=both_strands, device=device, threads=threads
+        )
+
+    def predict_track(
+        self,
+        genome: str | Path,
+        regions: str | Path | Intervals | None = None,
+        *,
+        step: int = 50,
+        both_strands: bool = False,
+        device: str = "auto",
+        threads: int = 1,
+    ) -> Iterator[Stretch]:
+        """Predict along regions of a genome; see `enhancer_core.predict_track`."""
+        return enhancer_core.predict_track(
+            self, genome, regions,
+            step=step, both_strands=both_strands, device=device, threads=threads,
+        )  # fmt: skip
+
+    def score_variants(
+        self,
+        variants: str | Path | Iterable[str],
+        genome: str | Path,
+        *,
+        skip_mismatch: bool = False,
+        device: str = "auto",
+        threads: int = 1,
+    ) -> list[enhancer_core.VariantScore]:
+        """Score the effects of variants; see `enhancer_core.score_variants`."""
+        return enhancer_core.score_variants(
+            self, variants, genome, skip_mismatch=skip_mismatch, device=device, threads=threads
+        )
+
+    def mutagenesis(
+        self, sequences: Sequence[str] | Codes, *, device: str = "auto", threads: int = 1
+    ) -> NDArray[np.float32]:
+        """Compute the effect of every single-base change; see `enhancer_core.mutagenesis`."""
+        return enhancer_core.mutagenesis(self, sequences, device=device, threads=threads)
+
+    def __repr__(self) -> str:
+        """Summarise in a few lines: what it is, what it reads, how it was trained."""
+        layers = ", ".join(
+            f"{layer.filters} x {layer.width} bp" for layer in self.architecture.convolutions
+        )
+        weights = sum(member.parameters.size for member in self.members)
+        lines = [
+            f"Model: {self.metadata.get('network', 'network')}, reads {self.length} bp",
+            f"  {len(self.members)} member(s), {weights:,} weights; convolutions {layers}",
+        ]
+        auc = self.metadata.get("test", {}).get("auc", {})
+        if auc:
+            lines.append(f"  test AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})")
+        return "\n".join(lines)
+
+
+def single_predictor(member: Member, device: str = "cpu") -> CpuPredictor | GpuPredictor:
+    """Lay one network's weights out for prediction on a device that is there."""
+    if device == "cpu" and available():
+        return CpuPredictor(member.architecture, member.parameters)
+    # PyTorch takes seconds to import.
+    from enhancer_core.models.gpu.predictor import GpuPredictor
+
+    return GpuPredictor(member.architecture, member.parameters, device=device)
+
+
+def model_file(path: str | Path) -> Path:
+    """Return the model file that a path means: itself, or `model.safetensors` in a folder."""
+    path = Path(path)
+    return path / MODEL_FILE if path.is_dir() else path
+
+
+def save_model(model: Model, path: str | Path) -> None:
+    """Write a model file, whole or not at all.
+
+    Weights are float32. An ensemble's tensors are named for their member, `member.0.output.bias`.
 
     Raises
     ------
     FileError
         If the file cannot be written.
     """
-    members = network.member_networks()
-    record: dict[str, Any] = {"training": dict(training)}
-    if len(alike(members)) < len(members):
+    members = model.members
+    record: dict[str, Any] = {"training": dict(model.metadata)}
+    # Each version is written only for what the releases that read those before cannot: 1 for a
+    # network, 2 for an ensemble of one architecture, 3 for one of several.
+    if len(model.filter_members) < len(members):
         version, record["members"] = 3, [each.architecture.to_dict() for each in members]
     else:
-        version, record["architecture"] = 1, network.architecture.to_dict()
+        version, record["architecture"] = 1, model.architecture.to_dict()
         if len(members) > 1:
             version, record["members"] = 2, len(members)
     arrays = {
         prefix + name: array
-        for prefix, each in zip(_prefixes(len(members)), members, strict=True)
-        for name, array in each.weights().items()
+        for prefix, member in zip(_prefixes(len(members)), members, strict=True)
+        for name, array in member.weights().items()
     }
-    write_arrays(path, arrays, kind="model", record=record, version=version)
+    write_arrays(Path(path), arrays, kind="model", record=record, version=version)
 
 
-def load_model(path: Path) -> Model:
+def load_model(path: str | Path) -> Model:
     """Read a model file, or `model.safetensors` in a folder.
 
     Raises
@@ -118,22 +250,20 @@ def load_model(path: Path) -> Model:
     path = model_file(path)
     arrays, record = read_arrays(path, kind="model")
     try:
-        made, training = _architectures(record), record["training"]
+        architectures, metadata = _architectures(record), record["training"]
     except KeyError as error:
         raise ModelFileError(f"{path}: the header lacks {error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    named = list(zip(_prefixes(len(made)), made, strict=True))
-    allowed = {p + name: shape for p, each in named for name, shape in shapes(each).items()}
+    named = list(zip(_prefixes(len(architectures)), architectures, strict=True))
+    allowed = {p + name: shape for p, made in named for name, shape in shapes(made).items()}
     _check_weights(path, allowed, arrays)
-    return Model(
-        tuple(Member(each, flatten({n: arrays[p + n] for n in shapes(each)})) for p, each in named),
-        training,
-    )
+    members = (Member(made, flatten({n: arrays[p + n] for n in shapes(made)})) for p, made in named)
+    return Model(tuple(members), metadata)
 
 
 def _architectures(record: Mapping[str, Any]) -> list[Architecture]:
-    """Read what each member is made of: a number of members made alike, or a list."""
+    """Read the architecture of each member: one for a number of members, or a list."""
     members = record.get("members", 1)
     count = len(members) if isinstance(members, list) else members
     if type(count) is not int or not 1 <= count <= _MOST_MEMBERS:
@@ -142,16 +272,16 @@ def _architectures(record: Mapping[str, Any]) -> list[Architecture]:
         )
     if not isinstance(members, list):
         return [architecture_from_dict(record["architecture"])] * count
-    made = [architecture_from_dict(each) for each in members]
-    lengths = sorted({each.length for each in made})
+    architectures = [architecture_from_dict(fields) for fields in members]
+    lengths = sorted({architecture.length for architecture in architectures})
     if len(lengths) > 1:
         spelled = " and ".join(map(str, lengths))
         raise ModelFileError(f"members read {spelled} bp; allowed is one length for all")
-    return made
+    return architectures
 
 
 def _prefixes(members: int) -> list[str]:
-    """Give what the names of each member's tensors begin with: nothing for one alone."""
+    """Return the prefix of each member's tensor names: nothing for one alone."""
     return [""] if members == 1 else [f"member.{index}." for index in range(members)]
 
 

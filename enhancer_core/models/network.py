@@ -18,13 +18,8 @@ from enhancer_core.models.architecture import (
     Architecture,
     Convolution,
     Member,
-    cut,
     flatten,
 )
-from enhancer_core.models.cpu.object_cache import available
-from enhancer_core.models.cpu.predictor import Predictor
-from enhancer_core.models.ensemble import MeanPredictor
-from enhancer_core.models.gpu.predictor import Predictor as BatchedPredictor
 
 
 class ReverseComplementConvolution(nn.Conv1d):
@@ -100,10 +95,6 @@ class Network(nn.Module):
         """The convolution that reads DNA, whose filters are motifs."""
         return cast("ReverseComplementConvolution", self.convolutions[0])
 
-    def filters(self) -> tuple[Tensor, Tensor]:
-        """Give the first layer's filters (F, 4, W) and their biases (F,)."""
-        return self.first_layer.weight.detach(), cast("Tensor", self.first_layer.bias).detach()
-
     def _draw_weights(self, generator: torch.Generator) -> None:
         """Draw as PyTorch does by default: uniform within 1 / sqrt(fan in), biases too."""
         for layer in self.modules():
@@ -141,19 +132,9 @@ class Network(nn.Module):
         weights = self.state_dict().items()
         return flatten({name: tensor.detach().cpu().numpy() for name, tensor in weights})
 
-    def member_networks(self) -> list[Member]:
-        """Give itself, as the one member that an ensemble has several of."""
-        return [Member(self.architecture, self.flat_parameters())]
-
-    def predictor(self) -> Predictor | BatchedPredictor:
-        """Make what predicts with the weights as they are: the engine on a CPU, else PyTorch.
-
-        PyTorch too where the engine cannot be compiled.
-        """
-        device, parameters = self.output.weight.device, self.flat_parameters()
-        if device.type == "cpu" and available():
-            return Predictor(self.architecture, parameters)
-        return BatchedPredictor(self.architecture, parameters, device=str(device))
+    def networks(self) -> list[Network]:
+        """Return itself, as the one network that an `Ensemble` has several of."""
+        return [self]
 
 
 class Ensemble(nn.Module):
@@ -163,43 +144,25 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    @property
-    def architecture(self) -> Architecture:
-        """What the first member is made of."""
-        return self._networks()[0].architecture
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Give the logits of one-hot sequences: float32 (n, 4, L) -> (n, 2)."""
-        return torch.stack([member(x) for member in self.members]).mean(dim=0)
-
-    def filters(self) -> tuple[Tensor, Tensor]:
-        """Give the first layers' filters and biases of the members made as the first, in order."""
-        same = [each for each in self._networks() if each.architecture == self.architecture]
-        weights, biases = zip(*(member.filters() for member in same), strict=True)
-        return torch.cat(weights), torch.cat(biases)
-
-    def member_networks(self) -> list[Member]:
-        """List the members, with copies of their weights."""
-        return [each for member in self._networks() for each in member.member_networks()]
-
-    def predictor(self) -> MeanPredictor:
-        """Make what predicts with the weights as they are, as `Network.predictor`."""
-        return MeanPredictor([member.predictor() for member in self._networks()])
-
-    def _networks(self) -> list[Network]:
+    def networks(self) -> list[Network]:
+        """Return the members."""
         return cast("list[Network]", list(self.members))
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the logits of one-hot sequences: float32 (n, 4, L) -> (n, 2)."""
+        return torch.stack([member(x) for member in self.members]).mean(dim=0)
 
-def network_of_members(members: Sequence[Member]) -> Network | Ensemble:
-    """Make a network of one member, or an ensemble of several."""
-    networks = [network_of(each.architecture, each.parameters) for each in members]
+
+def torch_module(members: Sequence[Member]) -> Network | Ensemble:
+    """Make the PyTorch module of a model's members, in evaluation mode on the CPU."""
+    networks = [torch_network(member) for member in members]
     return networks[0] if len(networks) == 1 else Ensemble(networks).eval()
 
 
-def network_of(architecture: Architecture, parameters: NDArray[np.float32]) -> Network:
-    """Make a network of flat parameters, float32 (p,), in evaluation mode on the CPU."""
-    network = Network(architecture)
-    weights = cut(architecture, parameters).items()
+def torch_network(member: Member) -> Network:
+    """Make the PyTorch network of one member, in evaluation mode on the CPU."""
+    network = Network(member.architecture)
+    weights = member.weights().items()
     network.load_state_dict({name: torch.tensor(array) for name, array in weights})
     return network.eval()
 

@@ -1,8 +1,8 @@
-"""Simple models as networks: regressions on k-mers, and on the best hits of known motifs.
+"""Logistic regressions on k-mers, and on the best hits of known motifs, written as networks.
 
-What a logistic regression makes of such features is what a convolution, a max-pool and an output
-layer make of them, with weights that are known. So a fitted regression is written down as networks,
-whose mean it is, as an ensemble's; and all that works with networks works with it.
+A convolution, a max-pool and an output layer compute such features and weigh them. So a fitted
+regression becomes an ensemble of networks of known weights, and all that works with networks works
+with it.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from enhancer_core.dna.codes import Codes, one_hot
 from enhancer_core.errors import MotifError
 from enhancer_core.models.architecture import Architecture, Convolution, Member, flatten, shapes
 from enhancer_core.models.kmers import Baseline, Linear, fit, fit_features, k_mer_words
-from enhancer_core.models.network import network_of
+from enhancer_core.models.model import single_predictor
 from enhancer_core.models.transfer import motif_filter
 from enhancer_core.motifs.motif import Motif
 
-_MATCH = 0.75  # what a k-mer's filter gives where the k-mer is; one with N gives 0
-_STEP = 3  # bp; motifs whose widths differ by less share a network, as the engine reads such words
+_MATCH = 0.75  # activation of a k-mer's filter at the k-mer; 0 with an N
+_STEP = 3  # bp; motifs whose widths differ by less share a network
 _BATCH = 256  # sequences read at once
 
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """A fitted regression as networks; its log odds are the mean of theirs."""
+    """A fitted regression as the members of a model."""
 
     name: str
     members: tuple[Member, ...]
@@ -71,7 +71,7 @@ def fit_best_hits(data: SplitDataset, motifs: Sequence[Motif]) -> Regression:
 
 
 def weightiest(data: SplitDataset, motifs: Sequence[Motif], count: int) -> list[Motif]:
-    """Choose the motifs that weigh most in `fit_best_hits`, for or against; the first weighs most.
+    """Return the motifs of the largest weights in `fit_best_hits`, the largest first.
 
     Raises
     ------
@@ -91,10 +91,10 @@ def _fit(data: SplitDataset, readers: Sequence[tuple[Member, list[int]]]) -> Lin
 
 
 def k_mer_network(fitted: Baseline, length: int) -> Member:
-    """Write a regression on k-mers as a network, for sequences of `length` bp.
+    """Write a regression on k-mers as one network, for sequences of `length` bp.
 
-    A filter for each k-mer is on where the k-mer or its reverse complement is, and nowhere else.
-    Two units give what the k-mer there adds to the log odds, if it adds and if it takes; the output
+    The filter of a k-mer is active where it or its reverse complement is, and nowhere else. Two
+    units hold what the k-mer at a position adds to the log odds, and what it takes away; the output
     layer sums them over all positions. K-mers with N count nowhere, as in the regression; its
     shares are of those without, the network's of all positions, which differs where there is an N.
 
@@ -103,7 +103,7 @@ def k_mer_network(fitted: Baseline, length: int) -> Member:
     >>> ones = np.ones(2, np.float32)
     >>> fitted = Baseline(mean=0 * ones, scale=ones, weights=ones * [4, -4], bias=1, penalty=1, k=1)
     >>> made = k_mer_network(fitted, 4)
-    >>> network_of(made.architecture, made.parameters).predictor().logits(
+    >>> single_predictor(made).logits(
     ...     np.array([[0, 0, 1, 3]], np.uint8)  # AACT: 3 of 4 letters are A or T
     ... ).tolist()
     [[-1.5, 1.5]]
@@ -128,7 +128,7 @@ def k_mer_network(fitted: Baseline, length: int) -> Member:
 
 
 def best_hits_networks(motifs: Sequence[Motif], length: int) -> list[tuple[Member, list[int]]]:
-    """Make the networks that read motifs' best hits on both strands; their output weights are 0.
+    """Make networks that score motifs' best hits on both strands; their output weights are 0.
 
     Filters hold motifs as `plant.plant_motifs` says. Those of a network are as wide as the widest
     motif there, which differs from the narrowest by 2 bp at most; so many letters, at the ends of a
@@ -137,7 +137,7 @@ def best_hits_networks(motifs: Sequence[Motif], length: int) -> list[tuple[Membe
     Returns
     -------
     list of tuple of Member and list of int
-        Each network, and which of the motifs it reads.
+        Each network, and the indices of its motifs.
 
     Raises
     ------
@@ -173,13 +173,13 @@ def best_hits_networks(motifs: Sequence[Motif], length: int) -> list[tuple[Membe
 
 
 def best_hits(readers: Sequence[tuple[Member, list[int]]], codes: Codes) -> NDArray[np.float32]:
-    """Score motifs' best hits, as `best_hits_networks` read them: uint8 (n, L) -> float32 (n, F).
+    """Score motifs' best hits with `best_hits_networks`: uint8 (n, L) -> float32 (n, F).
 
     A score is that of the filter, its bias included.
     """
     found = np.empty((len(codes), sum(len(which) for _, which in readers)), np.float32)
     for member, which in readers:
-        predictor = network_of(member.architecture, member.parameters).predictor()
+        predictor = single_predictor(member)
         for start in range(0, len(codes), _BATCH):
             some = slice(start, start + _BATCH)
             found[some, which] = predictor.pooled(codes[some])[:, 0]
@@ -187,7 +187,7 @@ def best_hits(readers: Sequence[tuple[Member, list[int]]], codes: Codes) -> NDAr
 
 
 def regressing(readers: Sequence[tuple[Member, list[int]]], fitted: Linear) -> tuple[Member, ...]:
-    """Write a regression on motifs' best hits into the output weights of what reads them."""
+    """Write a regression on motifs' best hits into the networks' output weights."""
     by_score = fitted.weights.astype(np.float64) / fitted.scale
     centred = by_score * fitted.mean
     sides = np.array([-0.5, 0.5])

@@ -1,4 +1,4 @@
-"""Begin with what is known: filters of trained networks or motifs in a larger one, or all of one.
+"""Transfer: filters of trained networks or of motifs planted in a larger network, and fine-tuning.
 
 Cohn et al. 2018, section 2.4.4.2: networks trained against k-shuffles give three quarters of the
 filters of a wider one, and the rest is random. Here filters and biases are copied exactly, and in
@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from enhancer_core.errors import ModelFileError, MotifError
 from enhancer_core.models.architecture import (
     Architecture,
-    Weighted,
-    alike,
-    architecture_from_dict,
+    checked,
     flatten,
     shapes,
 )
+from enhancer_core.models.model import Model
 from enhancer_core.motifs.motif import Motif, information_content, ppm, pwm
 
 SHARE = 0.75  # of each convolution's filters that are planted, as in the published code
@@ -36,31 +35,31 @@ Arrays: TypeAlias = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Planted:
-    """What is planted in a network, and where.
+    """Initial weights of a network, and which of them are given.
 
     `parameters` float32 (p,), as `architecture.flatten` lays them out; `planted` bool (p,), True
-    where they count. The others are to be drawn.
+    where they are given. The others are to be drawn.
     """
 
     parameters: NDArray[np.float32]
     planted: NDArray[np.bool_]
 
     def into(self, drawn: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Plant into weights that were drawn, float32 (p,): a new array."""
+        """Replace drawn weights, float32 (p,), by those that are given: a new array."""
         return np.where(self.planted, self.parameters, drawn)
 
 
 def room_for(
-    donors: Sequence[Weighted], architecture: Architecture, *, share: float = SHARE
+    donors: Sequence[Model], architecture: Architecture, *, share: float = SHARE
 ) -> Architecture:
-    """Widen a network until all that donors have is a share of each convolution's filters.
+    """Widen a network until the donors' filters are a share of each convolution's.
 
     Parameters
     ----------
     donors
-        Trained networks; all members of an ensemble count that are made as its first.
+        Trained models; of an ensemble, all members of the first one's architecture.
     architecture
-        The network to widen; its filters are the fewest that each convolution gets.
+        The network to widen; no convolution gets fewer filters.
     share
         Above 0, at most 1.
 
@@ -73,7 +72,8 @@ def room_for(
     --------
     >>> from enhancer_core.models.architecture import NETWORKS
     >>> from enhancer_core.models.network import Network
-    >>> architecture = room_for([Network(NETWORKS["enhancer"])] * 3, NETWORKS["enhancer"])
+    >>> donor = Model.from_torch(Network(NETWORKS["enhancer"]))
+    >>> architecture = room_for([donor] * 3, donor.architecture)
     >>> [layer.filters for layer in architecture.convolutions]
     [80, 120, 160]
     """
@@ -85,29 +85,29 @@ def room_for(
         filters = sum(
             each.architecture.convolutions[index].filters
             for donor in donors
-            for each in alike(donor.member_networks())
+            for each in donor.filter_members
         )
         # 60 / .6 is a little over 100 in binary.
         least = math.ceil(filters / share - 1e-9)
         layers.append(replace(layer, filters=max(layer.filters, least)))
-    return architecture_from_dict(replace(architecture, convolutions=tuple(layers)).to_dict())
+    return checked(replace(architecture, convolutions=tuple(layers)))
 
 
-def plant(donors: Sequence[Weighted], architecture: Architecture) -> Planted:
+def plant(donors: Sequence[Model], architecture: Architecture) -> Planted:
     """Lay the convolutions of trained networks side by side in a wider one.
 
     Parameters
     ----------
     donors
-        Trained networks; each member of an ensemble that is made as its first is one more.
+        Trained models; each member of an ensemble that has the first one's architecture counts.
     architecture
-        Has the donors' widths and pools, and at least as many filters as all of them.
+        It has the donors' widths and pools, and at least as many filters as all of them.
 
     Returns
     -------
     Planted
-        Donor d's filters of every convolution, in the order of the donors, with zeros for what
-        they would read of other filters; and their biases.
+        The donors' filters of every convolution and their biases, in order, with zeros where they
+        would read other donors' channels.
 
     Raises
     ------
@@ -120,15 +120,13 @@ def plant(donors: Sequence[Weighted], architecture: Architecture) -> Planted:
     >>> from enhancer_core.models.network import Network
     >>> small = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=8)
     >>> wide = Architecture(convolutions=(Convolution(5, 3, 2),), dense=(), length=8)
-    >>> found = plant([Network(small)] * 2, wide)
-    >>> int(found.planted.sum())  # 4 filters of 4 * 3 weights and a bias
+    >>> planted = plant([Model.from_torch(Network(small))] * 2, wide)
+    >>> int(planted.planted.sum())  # 4 filters of 4 * 3 weights and a bias
     52
     """
     _check(donors, architecture)
     members = [
-        (each.architecture, each.weights())
-        for donor in donors
-        for each in alike(donor.member_networks())
+        (each.architecture, each.weights()) for donor in donors for each in donor.filter_members
     ]
     for index, layer in enumerate(architecture.convolutions):
         filters = sum(made.convolutions[index].filters for made, _ in members)
@@ -137,7 +135,7 @@ def plant(donors: Sequence[Weighted], architecture: Architecture) -> Planted:
                 f"convolution {index + 1}: {filters} filters to plant; the network has"
                 f" {layer.filters}"
             )
-    values, planted = _nothing(architecture)
+    values, planted = _empty(architecture)
     ends = [0] * len(architecture.convolutions)  # filters planted so far
     for made, weights in members:
         starts = ends.copy()
@@ -150,7 +148,7 @@ def plant(donors: Sequence[Weighted], architecture: Architecture) -> Planted:
             values[name][rows, channels] = weights[name]
             values[bias][rows] = weights[bias]
             planted[name][rows], planted[bias][rows] = True, True
-    return _joined(values, planted)
+    return _planted(values, planted)
 
 
 def motif_room(architecture: Architecture, *, share: float = SHARE) -> int:
@@ -202,8 +200,8 @@ def plant_motifs(
     --------
     >>> from enhancer_core.models.architecture import NETWORKS, cut
     >>> from enhancer_core.motifs.motif import BUILTIN
-    >>> found = plant_motifs([BUILTIN["CEBPA"]], NETWORKS["enhancer"])
-    >>> filters = cut(NETWORKS["enhancer"], found.parameters)["convolutions.0.weight"]
+    >>> planted = plant_motifs([BUILTIN["CEBPA"]], NETWORKS["enhancer"])
+    >>> filters = cut(NETWORKS["enhancer"], planted.parameters)["convolutions.0.weight"]
     >>> "".join("ACGT"[base] for base in filters[0].argmax(axis=0))
     'TTTCGCAAT'
     """
@@ -214,12 +212,12 @@ def plant_motifs(
             f"{len(motifs)} motifs to plant; 1 to {room} fit into {share:g} of the first layer's"
             f" {first.filters} filters (all of them into {share:g} of {needed})"
         )
-    values, planted = _nothing(architecture)
+    values, planted = _empty(architecture)
     for row, motif in enumerate(motifs):
         values["convolutions.0.weight"][row] = motif_filter(motif, first.width)
         planted["convolutions.0.weight"][row] = True
         planted["convolutions.0.bias"][row] = True
-    return _joined(values, planted)
+    return _planted(values, planted)
 
 
 def motif_filter(motif: Motif, width: int) -> NDArray[np.float64]:
@@ -250,21 +248,21 @@ def motif_filter(motif: Motif, width: int) -> NDArray[np.float64]:
     return np.pad(odds * (_SPREAD / spread), ((0, 0), (before, after)))
 
 
-def start_from(model: Weighted, architecture: Architecture) -> Planted:
-    """Take all weights of a trained network of the same kind, to train it further.
+def start_from(model: Model, architecture: Architecture) -> Planted:
+    """Take the weights of a trained network as initial weights, to train it further.
 
     Parameters
     ----------
     model
-        A trained network; of an ensemble the first member, the best.
+        A trained model; of an ensemble, its first member, the best.
     architecture
         The network to train.
 
     Returns
     -------
     Planted
-        All weights; or those of the convolutions alone, where the two read sequences of other
-        lengths or have other dense layers.
+        All weights; those of the convolutions alone where the lengths of sequences or the dense
+        layers differ.
 
     Raises
     ------
@@ -276,8 +274,8 @@ def start_from(model: Weighted, architecture: Architecture) -> Planted:
     >>> from enhancer_core.models.architecture import NETWORKS
     >>> from enhancer_core.models.network import Network
     >>> shorter = replace(NETWORKS["tf"], length=300)
-    >>> found = start_from(Network(NETWORKS["tf"]), shorter)
-    >>> int(found.planted.sum()), found.planted.all()
+    >>> planted = start_from(Model.from_torch(Network(NETWORKS["tf"])), shorter)
+    >>> int(planted.planted.sum()), planted.planted.all()
     (1009, np.False_)
     """
     made = model.architecture
@@ -287,35 +285,35 @@ def start_from(model: Weighted, architecture: Architecture) -> Planted:
             for each in (made, architecture)
         )
         raise ModelFileError(f"convolutions are {got}; to start from they must be {allowed}")
-    given = model.member_networks()[0].weights()
+    given = model.members[0].weights()
     same = shapes(made) == shapes(architecture)
-    values, planted = _nothing(architecture)
+    values, planted = _empty(architecture)
     for name in values:
         if same or name.startswith("convolutions."):
             values[name], planted[name][:] = given[name], True
-    return _joined(values, planted)
+    return _planted(values, planted)
 
 
-def check_donor(donor: Weighted, architecture: Architecture) -> None:
-    """Raise unless a donor has the widths, pools and chaining of a network's convolutions.
+def check_donor(donor: Model, architecture: Architecture) -> None:
+    """Check that a donor has the widths, pools and chaining of a network's convolutions.
 
     Raises
     ------
     ModelFileError
-        If it has not.
+        If it does not.
 
     Examples
     --------
     >>> from enhancer_core.models.architecture import NETWORKS
     >>> from enhancer_core.models.network import Network
-    >>> check_donor(Network(NETWORKS["enhancer"]), NETWORKS["enhancer"])
+    >>> check_donor(Model.from_torch(Network(NETWORKS["tf"])), NETWORKS["tf"])
     """
-    got, allowed = (_spell(made) for made in (donor.architecture, architecture))
+    got, allowed = (_describe(made) for made in (donor.architecture, architecture))
     if got != allowed:
         raise ModelFileError(f"convolutions are {got}; to be planted they must be {allowed}")
 
 
-def _check(donors: Sequence[Weighted], architecture: Architecture) -> None:
+def _check(donors: Sequence[Model], architecture: Architecture) -> None:
     if not donors:
         raise ModelFileError("no networks to plant; at least one is needed")
     for number, donor in enumerate(donors, start=1):
@@ -325,17 +323,17 @@ def _check(donors: Sequence[Weighted], architecture: Architecture) -> None:
             raise ModelFileError(f"donor {number}: {error}") from error
 
 
-def _spell(made: Architecture) -> str:
+def _describe(made: Architecture) -> str:
     layers = ", ".join(f"{each.width} wide with pool {each.pool}" for each in made.convolutions)
     return layers if made.chained else f"{layers}, not chained"
 
 
-def _nothing(architecture: Architecture) -> tuple[Arrays, dict[str, NDArray[np.bool_]]]:
+def _empty(architecture: Architecture) -> tuple[Arrays, dict[str, NDArray[np.bool_]]]:
     sizes = shapes(architecture)
     values = {name: np.zeros(shape, np.float32) for name, shape in sizes.items()}
     return values, {name: np.zeros(shape, np.bool_) for name, shape in sizes.items()}
 
 
-def _joined(values: Arrays, planted: dict[str, NDArray[np.bool_]]) -> Planted:
+def _planted(values: Arrays, planted: dict[str, NDArray[np.bool_]]) -> Planted:
     where = np.concatenate([mask.ravel() for mask in planted.values()])
     return Planted(flatten(values), where)

@@ -53,8 +53,8 @@ def normalise(edit: Edit, fetch: Fetch) -> Edit:
     --------
     >>> from enhancer_core.dna.codes import decode, encode
     >>> codes = encode(["GCACAT"])[0]
-    >>> found = normalise(Edit(3, codes[3:6], codes[5:]), lambda start, end: codes[start:end])
-    >>> found.start, decode(found.reference)  # CAT to T at 3, the second CA lost
+    >>> edit = normalise(Edit(3, codes[3:6], codes[5:]), lambda start, end: codes[start:end])
+    >>> edit.start, decode(edit.reference)  # CAT to T at 3, the second CA lost
     (1, ['CA'])
     """
     reference, alternative = edit.reference, edit.alternative
@@ -91,7 +91,7 @@ def _shared(one: Codes, other: Codes) -> int:
 
 
 def window_start(start: int, size: int, length: int) -> int:
-    """Give the start of the window of `length` bp around an allele of `size` bp.
+    """Return the start of the window of `length` bp around an allele of `size` bp.
 
     Examples
     --------

@@ -1,7 +1,8 @@
-"""Effects of every single-base change of a sequence."""
+"""In-silico saturation mutagenesis: effects of every single-base change of a sequence."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,49 @@ from numpy.typing import NDArray
 
 from enhancer_core.dna.codes import N_CODE, Codes
 from enhancer_core.models.architecture import BASES
+from enhancer_core.models.ensemble import Predictor
+from enhancer_core.models.model import Model
 from enhancer_core.prediction.scoring import Effects, effects
-from enhancer_core.prediction.sequences import Scorer
+from enhancer_core.prediction.sequences import as_codes
+
+
+def mutagenesis(
+    model: Model, sequences: Sequence[str] | Codes, *, device: str = "auto", threads: int = 1
+) -> NDArray[np.float32]:
+    """Compute the effect of every single-base change of sequences, exactly.
+
+    Parameters
+    ----------
+    model
+        A trained model.
+    sequences
+        n strings of the model's length, or codes, uint8 (n, L).
+    device
+        "cpu", "cuda", or "auto", which takes a CUDA GPU if there is one.
+    threads
+        Batches scored side by side on the CPU; the result does not depend on it.
+
+    Returns
+    -------
+    float32, shape (n, 4, L)
+        Change of the natural log odds by the base A, C, G or T at a position, mean of both strands:
+        0 for the base that is there, NaN where the sequence has N.
+
+    Raises
+    ------
+    SequenceError
+        If a sequence is not DNA, or of another length than the model reads.
+    DeviceError
+        If the device is not there.
+    """
+    predictor, codes = model.predictor(device), as_codes(sequences)
+    changes = np.full((len(codes), BASES, codes.shape[1]), np.nan, np.float32)
+    for row, sequence in zip(changes, codes, strict=True):
+        mutations = mutate(predictor, sequence, threads=threads)
+        known = np.flatnonzero(sequence != N_CODE)
+        row[sequence[known], known] = 0
+        row[mutations.alternatives, mutations.positions] = mutations.effects.logit
+    return changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +68,17 @@ class Mutations:
     effects: Effects
 
 
-def mutagenesis(network: Scorer, codes: Codes, *, threads: int = 1) -> Mutations:
+def mutate(predictor: Predictor, codes: Codes, *, threads: int = 1) -> Mutations:
     """Change each base of a sequence to the three others, and score it on both strands.
 
     An SNV at this place of this window has the same effect in `annotate`.
 
     Parameters
     ----------
-    network
-        On any device.
+    predictor
+        As `Model.predictor` returns it.
     codes
-        uint8, shape (L,), values 0-4, L the length that the network reads.
+        uint8, shape (L,), values 0-4, L the length that the model reads.
     threads
         Batches scored side by side; the result does not depend on it.
 
@@ -48,16 +90,17 @@ def mutagenesis(network: Scorer, codes: Codes, *, threads: int = 1) -> Mutations
     Raises
     ------
     SequenceError
-        If L is not the network's.
+        If L is not the model's.
 
     Examples
     --------
     >>> from enhancer_core.dna.codes import decode, encode
     >>> from enhancer_core.models.architecture import Architecture, Convolution
     >>> from enhancer_core.models.network import Network
-    >>> network = Network(Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3))
-    >>> found = mutagenesis(network, encode(["CNT"])[0])
-    >>> found.positions.tolist(), decode(found.alternatives)
+    >>> architecture = Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3)
+    >>> predictor = Model.from_torch(Network(architecture)).predictor()
+    >>> mutations = mutate(predictor, encode(["CNT"])[0])
+    >>> mutations.positions.tolist(), decode(mutations.alternatives)
     ([0, 0, 0, 2, 2, 2], ['AGTACG'])
     """
     changed = np.arange(BASES) != codes[:, np.newaxis]
@@ -66,17 +109,17 @@ def mutagenesis(network: Scorer, codes: Codes, *, threads: int = 1) -> Mutations
     mutants = np.repeat(codes[np.newaxis], len(positions), axis=0)
     mutants[np.arange(len(positions)), positions] = alternatives
     rows = np.zeros(len(positions), dtype=np.int64)
-    found = effects(network, codes[np.newaxis], mutants, rows, threads=threads)
-    return Mutations(positions, codes[positions], alternatives.astype(np.uint8), found)
+    scores = effects(predictor, codes[np.newaxis], mutants, rows, threads=threads)
+    return Mutations(positions, codes[positions], alternatives.astype(np.uint8), scores)
 
 
 def attributions(mutations: Mutations, length: int) -> NDArray[np.float64]:
-    """Say how much each base of a sequence adds: minus the mean effect of losing it.
+    """Compute what each base of a sequence adds: minus the mean effect of losing it.
 
     Parameters
     ----------
     mutations
-        As `mutagenesis` gives them.
+        As `mutate` returns them.
     length
         Of the sequence, L bp.
 
@@ -89,8 +132,8 @@ def attributions(mutations: Mutations, length: int) -> NDArray[np.float64]:
     --------
     >>> bases = np.array([0, 1, 2, 3], dtype=np.uint8)
     >>> chances = np.full(3, 0.5)
-    >>> found = Effects(chances, chances, logit=np.array([-1.0, -1.0, -4.0]))
-    >>> mutations = Mutations(np.array([1, 1, 1]), bases[[0, 0, 0]], bases[1:], found)
+    >>> scores = Effects(chances, chances, logit=np.array([-1.0, -1.0, -4.0]))
+    >>> mutations = Mutations(np.array([1, 1, 1]), bases[[0, 0, 0]], bases[1:], scores)
     >>> attributions(mutations, 2).tolist()
     [0.0, 2.0]
     """

@@ -1,4 +1,4 @@
-"""What a network makes of an alternative window beside its reference window, on both strands."""
+"""Effects of variants: alternative windows scored against reference windows, on both strands."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from enhancer_core.dna.codes import Codes, reverse_complement
 from enhancer_core.models.cpu.expit import expit
-from enhancer_core.prediction.sequences import Scorer, log_odds, substituted_log_odds
+from enhancer_core.models.ensemble import Predictor
+from enhancer_core.prediction.sequences import log_odds, substituted_log_odds
 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What n variants change: each float64 (n,), a mean over both strands.
+    """Effects of n variants: each float64 (n,), a mean over both strands.
 
     `reference` and `alternative` are probabilities; `logit` is the difference of log odds.
     """
@@ -26,12 +27,12 @@ class Effects:
 
     @property
     def difference(self) -> NDArray[np.float64]:
-        """Give alternative - reference."""
+        """Alternative minus reference, in probability."""
         return self.alternative - self.reference
 
 
 def effects(
-    network: Scorer,
+    predictor: Predictor,
     references: Codes,
     alternatives: Codes,
     rows: Sequence[int] | NDArray[np.int64],
@@ -42,8 +43,8 @@ def effects(
 
     Parameters
     ----------
-    network
-        On any device.
+    predictor
+        As `Model.predictor` returns it.
     references
         uint8, shape (m, L), values 0-4.
     alternatives
@@ -61,16 +62,18 @@ def effects(
     Raises
     ------
     SequenceError
-        If L is not the network's.
+        If L is not the model's.
 
     Examples
     --------
     >>> from enhancer_core.dna.codes import encode
     >>> from enhancer_core.models.architecture import Architecture, Convolution
+    >>> from enhancer_core.models.model import Model
     >>> from enhancer_core.models.network import Network
-    >>> network = Network(Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3))
-    >>> found = effects(network, encode(["CAT"]), encode(["CAT", "GAT"]), [0, 0])
-    >>> found.difference[0].item(), found.logit.shape
+    >>> architecture = Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3)
+    >>> predictor = Model.from_torch(Network(architecture)).predictor()
+    >>> scores = effects(predictor, encode(["CAT"]), encode(["CAT", "GAT"]), [0, 0])
+    >>> scores.difference[0].item(), scores.logit.shape
     (0.0, (2,))
     """
     own = np.asarray(rows, dtype=np.int64)
@@ -89,17 +92,17 @@ def effects(
         ),
     )
     for strand, (windows, positions, letters, others) in enumerate(strands):
-        before[strand], after[strand, single] = _odds(
-            network, windows, own[single], positions, letters, threads=threads
+        before[strand], after[strand, single] = _substituted(
+            predictor, windows, own[single], positions, letters, threads=threads
         )
         if len(others):
-            after[strand, ~single] = log_odds(network, others, threads=threads)
+            after[strand, ~single] = log_odds(predictor, others, threads=threads)
     logit = (after - before[:, own]).mean(axis=0)
     return Effects(expit(before).mean(axis=0)[own], expit(after).mean(axis=0), logit)
 
 
-def _odds(
-    network: Scorer,
+def _substituted(
+    predictor: Predictor,
     references: Codes,
     rows: NDArray[np.int64],
     positions: NDArray[np.int64],
@@ -107,20 +110,20 @@ def _odds(
     *,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give the log odds of references (m,), and of changes of a base of one of them (n,).
+    """Compute log odds of references (m,), and of references with one base changed (n,).
 
     A reference itself is computed as a change of a base to what it is, so that it is read once.
     """
     m = len(references)
     sequences = np.concatenate([np.arange(m), rows])
     order = np.argsort(sequences, kind="stable")  # changes of one reference next to each other
-    found = np.empty(len(sequences), dtype=np.float32)
-    found[order] = substituted_log_odds(
-        network,
+    odds = np.empty(len(sequences), dtype=np.float32)
+    odds[order] = substituted_log_odds(
+        predictor,
         references,
         sequences[order],
         np.concatenate([np.zeros(m, np.int64), positions])[order],
         np.concatenate([references[:, 0], bases])[order],
         threads=threads,
     )
-    return found[:m], found[m:]
+    return odds[:m], odds[m:]

@@ -12,9 +12,9 @@ from enhancer_core.dna.codes import CODE_OF_LETTER, N_CODE, Codes, decode
 from enhancer_core.errors import FileError, IntervalError
 from enhancer_core.io.genome import Genome
 from enhancer_core.io.vcf import Field, VcfRecord, why_unscorable
+from enhancer_core.models.ensemble import Predictor
 from enhancer_core.prediction.alleles import Edit, Fetch, normalise, windows
 from enhancer_core.prediction.scoring import effects
-from enhancer_core.prediction.sequences import Scorer
 
 PREFIX = "EC_"  # of the INFO fields
 FIELDS = (
@@ -56,32 +56,16 @@ _SHOWN = 20  # letters of an allele in a message
 
 def annotate(
     records: Iterable[VcfRecord],
-    network: Scorer,
+    predictor: Predictor,
     genome: Genome,
     *,
     skip_mismatch: bool = False,
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[VcfRecord, Mapping[str, str]]]:
-    """Score every ALT of VCF records, and give each record with the values of its INFO fields.
+    """Score every ALT of VCF records, and yield each record with the values of its INFO fields.
 
-    ALTs that spell no sequence (symbolic, breakends, `*`) and those equal to REF are not scored;
-    a record that has no other is not checked against the genome.
-
-    Parameters
-    ----------
-    records
-        In any order; read a block at a time.
-    network
-        Its length is that of the windows.
-    genome
-        Chromosome names match exactly, or by the rule chr1 = 1.
-    skip_mismatch
-        Let records that do not fit the genome pass, with the reason in SKIP.
-    threads
-        Batches scored side by side; the result does not depend on it.
-    progress
-        Called with the number of records done since the last call.
+    Arguments and errors are those of `score_records`.
 
     Yields
     ------
@@ -91,9 +75,57 @@ def annotate(
     Raises
     ------
     FileError
+        As `score_records`.
+    """
+    scored = score_records(
+        records, predictor, genome,
+        skip_mismatch=skip_mismatch, threads=threads, progress=progress,
+    )  # fmt: skip
+    for record, alternatives in scored:
+        yield record, _info(alternatives)
+
+
+def score_records(
+    records: Iterable[VcfRecord],
+    predictor: Predictor,
+    genome: Genome,
+    *,
+    skip_mismatch: bool = False,
+    threads: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[tuple[VcfRecord, list[str | list[float]]]]:
+    """Score every ALT of VCF records.
+
+    ALTs that spell no sequence (symbolic, breakends, `*`) and those equal to REF are not scored;
+    a record that has no other is not checked against the genome.
+
+    Parameters
+    ----------
+    records
+        In any order; read a block at a time.
+    predictor
+        Its length is that of the windows.
+    genome
+        Chromosome names match exactly, or by the rule chr1 = 1.
+    skip_mismatch
+        Let records that do not fit the genome pass, with the reason in the place of scores.
+    threads
+        Batches scored side by side; the result does not depend on it.
+    progress
+        Called with the number of records done since the last call.
+
+    Yields
+    ------
+    tuple of VcfRecord and list
+        For each ALT the probabilities of the reference and of the alternative window, their
+        difference, and the difference of the log odds, means of both strands; or why it has none.
+
+    Raises
+    ------
+    FileError
         If the genome lacks a record's chromosome or position, or has another base than REF.
     """
-    length = network.architecture.length
+    length = predictor.length
     remaining = iter(records)
     while block := list(islice(remaining, _BLOCK)):
         plans = [_plan(record, genome, length, skip_mismatch=skip_mismatch) for record in block]
@@ -101,14 +133,14 @@ def annotate(
         shared: dict[bytes, int] = {}  # each reference window once, and its row
         rows = [shared.setdefault(pair[0].tobytes(), len(shared)) for pair in pairs]
         references, alternatives = (
-            np.frombuffer(b"".join(some), dtype=np.uint8).reshape(-1, length)
-            for some in (shared, (pair[1].tobytes() for pair in pairs))
+            np.frombuffer(b"".join(windows), dtype=np.uint8).reshape(-1, length)
+            for windows in (shared, (pair[1].tobytes() for pair in pairs))
         )
-        found = effects(network, references, alternatives, rows, threads=threads)
-        columns = (found.reference, found.alternative, found.difference, found.logit)
+        scores = effects(predictor, references, alternatives, rows, threads=threads)
+        columns = (scores.reference, scores.alternative, scores.difference, scores.logit)
         values = iter(np.stack(columns, axis=1).tolist())
         for record, plan in zip(block, plans, strict=True):
-            yield record, _info(plan, values)
+            yield record, [each if isinstance(each, str) else next(values) for each in plan]
         if progress is not None:
             progress(len(block))
 
@@ -116,7 +148,7 @@ def annotate(
 def _plan(
     record: VcfRecord, genome: Genome, length: int, *, skip_mismatch: bool
 ) -> list[str | tuple[Codes, Codes]]:
-    """Give for each ALT its two windows, or the reason why it has none."""
+    """Return for each ALT its two windows, or the reason why it has none."""
     reasons = [
         "alt_is_ref" if alternative == record.reference else why_unscorable(alternative)
         for alternative in record.alternatives
@@ -169,7 +201,7 @@ def _chromosome(record: VcfRecord, genome: Genome) -> str:
 
 
 def _checked_reference(record: VcfRecord, genome: Genome, fetch: Fetch) -> Codes:
-    """Give the codes of REF, which must be what the genome has."""
+    """Return the codes of REF, which must be what the genome has."""
     reference = _codes(record.reference)
     there = fetch(record.position, record.position + len(reference))
     if there.tobytes() != reference.tobytes():  # a tenth of the time of array_equal
@@ -212,17 +244,16 @@ def _fetch(genome: Genome, chrom: str, start: int, end: int, reach: int) -> Fetc
     return fetch
 
 
-def _info(
-    plan: Sequence[str | tuple[Codes, Codes]], values: Iterator[Sequence[float]]
-) -> dict[str, str]:
-    """Spell the INFO fields of a record, taking a row of values for each ALT that was scored."""
-    if len(plan) == 1 and not isinstance(plan[0], str):  # most records, at a third of the time
-        return dict(zip(_NUMBERS, map(_spelled, next(values)), strict=True))
-    scored = [None if isinstance(each, str) else next(values) for each in plan]
+def _info(alternatives: Sequence[str | Sequence[float]]) -> dict[str, str]:
+    """Spell the INFO fields of a record, of scores or a reason for each ALT."""
+    if len(alternatives) == 1 and not isinstance(alternatives[0], str):  # most: a third of the time
+        return dict(zip(_NUMBERS, map(_spelled, alternatives[0]), strict=True))
     info: dict[str, str] = {}
-    if any(scored):
+    if not all(isinstance(each, str) for each in alternatives):
         for column, name in enumerate(_NUMBERS):
-            info[name] = ",".join(["." if row is None else _spelled(row[column]) for row in scored])
-    if None in scored:
-        info["SKIP"] = ",".join(each if isinstance(each, str) else "." for each in plan)
+            info[name] = ",".join(
+                "." if isinstance(each, str) else _spelled(each[column]) for each in alternatives
+            )
+    if any(isinstance(each, str) for each in alternatives):
+        info["SKIP"] = ",".join(each if isinstance(each, str) else "." for each in alternatives)
     return info

@@ -67,11 +67,13 @@ def mutation_plot(
     Examples
     --------
     >>> from enhancer_core.models.architecture import Architecture, Convolution
+    >>> from enhancer_core.models.model import Model
     >>> from enhancer_core.models.network import Network
-    >>> from enhancer_core.prediction.saturation import mutagenesis
-    >>> network = Network(Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3))
+    >>> from enhancer_core.prediction.saturation import mutate
+    >>> architecture = Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3)
+    >>> predictor = Model.from_torch(Network(architecture)).predictor()
     >>> codes = np.array([1, 0, 3], dtype=np.uint8)
-    >>> mutation_plot("a<b", codes, mutagenesis(network, codes)).count("a&lt;b")
+    >>> mutation_plot("a<b", codes, mutate(predictor, codes)).count("a&lt;b")
     1
     """
     logits = np.zeros((len(codes), BASES))

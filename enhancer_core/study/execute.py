@@ -19,7 +19,6 @@ from enhancer_core.io.motifs import read_motif, read_motifs
 from enhancer_core.models import kmers
 from enhancer_core.models.architecture import Architecture, named_architecture, widened
 from enhancer_core.models.model import MODEL_FILE, Model, load_model, save_model
-from enhancer_core.models.network import Ensemble, Network
 from enhancer_core.models.transfer import Planted, plant, room_for, start_from
 from enhancer_core.motifs import pssm
 from enhancer_core.motifs.motif import Motif, ppm, pwm, site_prior
@@ -88,20 +87,22 @@ def _done(run: Run, context: Context) -> dict[str, Any]:
         },
         "unchanged": shares_unchanged(run, task),
     }
-    network: Network | Ensemble | None = None
+    model: Model | None = None
     if run.model in ORACLES:
         scores = {name: _oracle(run, test, context) for name, test in task.tests.items()}
     elif run.model == "5-mers":
         scores = _k_mers(task)
     else:
-        network, made = _network(run, task, context)
-        scores = {name: probabilities(network, test.codes) for name, test in task.tests.items()}
+        model, made = _network(run, task, context)
+        predictor = model.predictor()
+        scores = {name: probabilities(predictor, test.codes) for name, test in task.tests.items()}
         result |= made
     result["tests"] = {
         name: _judged(test, scores[name], context.seed) for name, test in task.tests.items()
     }
-    if network is not None:
-        save_model(context.folder / MODEL_FILE, network, _record(run, result, context))
+    if model is not None:
+        model = replace(model, metadata=_record(run, result, context))
+        save_model(model, context.folder / MODEL_FILE)
         discard_states(_states(context))
     return result
 
@@ -183,7 +184,7 @@ def _states(context: Context) -> Path:
     return context.folder / f"{_STATES}-{context.key[:12]}"
 
 
-def _network(run: Run, task: Task, context: Context) -> tuple[Network | Ensemble, dict[str, Any]]:
+def _network(run: Run, task: Task, context: Context) -> tuple[Model, dict[str, Any]]:
     learn = task.learn
     n_train = len(learn.train)
     config = run.config()
@@ -213,11 +214,11 @@ def _network(run: Run, task: Task, context: Context) -> tuple[Network | Ensemble
         "updates": config.epochs * a_pass,
         "restarts": [restart.auc for restart in trained.restarts],
         **read_filters(
-            trained.network, learn.train.codes[learn.train.labels], run.motifs,
+            trained.model, learn.train.codes[learn.train.labels], run.motifs,
             context.data_folder, seed=context.seed,
         ),
     }  # fmt: skip
-    return trained.network, result
+    return trained.model, result
 
 
 def _start(

@@ -13,7 +13,7 @@ from enhancer_core.data.species import MOTIFS
 from enhancer_core.dna.codes import Codes
 from enhancer_core.interpretation.filters import filter_pfms
 from enhancer_core.io.motifs import read_motif, read_motifs
-from enhancer_core.models.network import Ensemble, Network
+from enhancer_core.models.model import Model
 from enhancer_core.motifs.match import Match, best_matches, nearest_query
 from enhancer_core.motifs.motif import Motif, similarity
 
@@ -21,13 +21,13 @@ _READ = 2000  # positives that filters are read on; more change a motif's counts
 
 
 def read_filters(
-    network: Network | Ensemble, positives: Codes, specs: Sequence[str], folder: Path, *, seed: int
+    model: Model, positives: Codes, specs: Sequence[str], folder: Path, *, seed: int
 ) -> dict[str, Any]:
     """Find the filter most like each motif that is looked for, and what each filter is like.
 
     Parameters
     ----------
-    network
+    model
         A trained network.
     positives
         uint8, shape (n, L): what it learned from.
@@ -49,7 +49,7 @@ def read_filters(
         return {"motifs": {}}
     fresh = np.unique(positives, axis=0)  # each once, though copied
     chosen = np.random.default_rng(seed).permutation(len(fresh))[:_READ]
-    pfms = filter_pfms(network, fresh[np.sort(chosen)])
+    pfms = filter_pfms(model, fresh[np.sort(chosen)])
     queries = [Motif("filter", pfm) for pfm in pfms if pfm.any()]
     found: dict[str, dict[str, Any]] = {}
     filters: list[dict[str, Any]] = []

@@ -53,7 +53,7 @@ def weighed(
         The members of all parts, in order, whose mean log odds are the mean of the scaled parts'.
         They are no probabilities of any kind yet: see `calibration`.
     """
-    told = [log_odds(Model(tuple(part), {}), codes, threads=threads) for part in parts]
+    told = [log_odds(Model(tuple(p)).predictor(), codes, threads=threads) for p in parts]
     weights = np.array([_weight(odds.astype(np.float64), labels) for odds in told])
     if not weights.any():  # an ensemble of parts that tell nothing
         weights[:] = 1.0

@@ -70,7 +70,7 @@ def score_best_hits(data: SplitDataset, motifs: Sequence[Motif], *, seed: int) -
         If there are no motifs, or one is flat.
     """
     regression = fit_best_hits(data, motifs)
-    found = probabilities(Model(regression.members, {}), data.dataset.codes)
+    found = probabilities(Model(regression.members).predictor(), data.dataset.codes)
     return replace(judged(data, regression.name, found, seed=seed), regression=regression)
 
 

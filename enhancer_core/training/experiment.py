@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -151,7 +151,7 @@ def run(
         folder=folder,
         progress=progress,
     )
-    found = probabilities(trained.network, data.dataset.codes, threads=threads)
+    found = probabilities(trained.model.predictor(), data.dataset.codes, threads=threads)
     return Outcome(
         trained=trained,
         network=judged(data, "network", found, seed=seed),
@@ -235,7 +235,7 @@ def write_outcome(
     if markdown:
         write_files(folder, report.render_markdown(page))
     write_json(folder / "metrics.json", figures)
-    save_model(folder / MODEL_FILE, trained.network, training)
+    save_model(replace(trained.model, metadata=training), folder / MODEL_FILE)
 
 
 def _content(experiment: Experiment, outcome: Outcome, *, threads: int) -> report.ReportContent:
@@ -243,7 +243,7 @@ def _content(experiment: Experiment, outcome: Outcome, *, threads: int) -> repor
     dataset, parts = data.dataset, data.parts
     test = data.test
     positives = dataset.codes[(parts == TRAIN) & dataset.labels]
-    pfms = filter_pfms(outcome.trained.network, positives, threads=threads)
+    pfms = filter_pfms(outcome.trained.model, positives, threads=threads)
     return report.ReportContent(
         title=f"Network '{experiment.network}' on {experiment.inputs[0].name}",
         configuration={

@@ -14,7 +14,7 @@ from enhancer_core.dna.codes import Codes
 from enhancer_core.models.architecture import Architecture
 from enhancer_core.models.gpu.batches import Visits
 from enhancer_core.models.gpu.fused import obstacle
-from enhancer_core.models.gpu.learner import Learner
+from enhancer_core.models.gpu.learner import GpuLearner
 from enhancer_core.models.gpu.program import Look, Program, at_once
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.restart import State, judged, visits
@@ -89,7 +89,7 @@ def _program(states: list[State], *, device: str) -> tuple[Program, list[int]]:
     stacked = {
         name: np.stack([state.arrays[name] for state in states]) for name in states[0].arrays
     }
-    learner = Learner(
+    learner = GpuLearner(
         architecture,
         stacked["parameters"],
         device=device,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -15,16 +15,18 @@ from enhancer_core.data.augmentation import augment
 from enhancer_core.data.dataset import SplitDataset
 from enhancer_core.dna._numba import OBSTACLE
 from enhancer_core.errors import DatasetError
+from enhancer_core.io.progress import progress_bar
 from enhancer_core.metrics import roc_auc
-from enhancer_core.models.architecture import Architecture, Member
+from enhancer_core.models.architecture import Architecture, Member, named_architecture
 from enhancer_core.models.calibration import Platt, calibrated, fit_platt
-from enhancer_core.models.cpu.learner import Learner
-from enhancer_core.models.network import Ensemble, Network, network_of, network_of_members
+from enhancer_core.models.cpu.learner import CpuLearner
+from enhancer_core.models.device import resolve_device
+from enhancer_core.models.model import Model, single_predictor
 from enhancer_core.models.regression import Regression, fit_best_hits, fit_k_mers
-from enhancer_core.models.transfer import Planted
+from enhancer_core.models.transfer import Planted, start_from
 from enhancer_core.motifs.motif import Motif
 from enhancer_core.prediction.sequences import log_odds, probabilities
-from enhancer_core.training.config import TrainConfig
+from enhancer_core.training.config import TrainConfig, protocol
 from enhancer_core.training.ensemble import Part, weighed
 from enhancer_core.training.gpu import group_size, train_together
 from enhancer_core.training.restart import Check, Restart, State, Task, fingerprint, judged, visits
@@ -32,9 +34,9 @@ from enhancer_core.training.restart import Check, Restart, State, Task, fingerpr
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What is kept, and every restart's history."""
+    """The model that was kept, and every restart's history."""
 
-    network: Network | Ensemble
+    model: Model
     restarts: list[Restart]
     members: list[int]  # indices of the restarts kept, the best by validation AUC first
     calibration: Platt | None = None  # what was done to their log odds
@@ -48,14 +50,15 @@ class Trained:
 
 def train(  # noqa: PLR0913
     data: SplitDataset,
-    architecture: Architecture,
-    config: TrainConfig,
+    network: Architecture | str = "enhancer",
+    config: TrainConfig | None = None,
     *,
+    initial: Model | None = None,
     planted: Planted | None = None,
     motifs: Sequence[Motif] = (),
     seed: int = 0,
     threads: int = 1,
-    device: str = "cpu",
+    device: str = "auto",
     folder: Path | None = None,
     progress: Callable[[int, Check], None] | None = None,
 ) -> Trained:
@@ -65,13 +68,15 @@ def train(  # noqa: PLR0913
     ----------
     data
         Sequences with labels, in parts; the test part is not looked at.
-    architecture
-        The architecture; its length is the sequences'.
+    network
+        Name of a network, or an architecture, whose length is the sequences'.
     config
-        The protocol.
+        How it is trained; None is the default of the named network, else the paper's.
+    initial
+        Model to train further: its architecture, and its weights as the first ones.
     planted
-        Weights that every restart begins with in the place of those that it draws; they stay as
-        they are for the first `config.freeze` epochs. None draws all.
+        Weights that every restart begins with in the place of those that it draws; they are frozen
+        for the first `config.freeze` epochs. None draws all.
     motifs
         What the regression on best hits reads, if `config.regressions`; there is none without.
     seed
@@ -79,19 +84,20 @@ def train(  # noqa: PLR0913
     threads
         Restarts trained side by side, one core each; on a GPU, cores that prepare their steps.
     device
-        A torch device. On other than "cpu", or where nothing can be compiled, all restarts are one
-        program, in as few groups as its memory allows; they see the same sequences in the same
-        order as on the CPU.
+        "cpu", another torch device, or "auto", which takes a CUDA GPU if there is one. On other
+        than "cpu", or where nothing can be compiled, all restarts are one program, in as few groups
+        as its memory allows; they see the same sequences in the same order as on the CPU.
     folder
-        An existing folder where each restart's state is saved at every check. States of the same
-        run that are there already are continued.
+        An existing folder where each restart's state is saved at every checkpoint. States of the
+        same run that are there already are continued.
     progress
-        Called with a restart's index and its newest check.
+        Called with a restart's index and the metrics at its newest checkpoint; None shows a bar in
+        a notebook or an interactive session, and nothing in a script.
 
     Returns
     -------
     Trained
-        The network is on the CPU, in evaluation mode.
+        The model that was kept, and how each restart went.
 
     Raises
     ------
@@ -101,10 +107,33 @@ def train(  # noqa: PLR0913
     MotifError
         If a motif is flat.
     ModelFileError
-        If a saved state is damaged, or belongs to another run.
+        If no network has the name, `initial` has other convolutions than the network, or a saved
+        state is damaged or belongs to another run.
+    DeviceError
+        If the device is not there.
     """
-    work = [Work(data, planted=planted, motifs=motifs, folder=folder, progress=progress)]
-    return train_all(work, architecture, config, seed=seed, threads=threads, device=device)[0]
+    name = network if isinstance(network, str) else "network"
+    if initial is not None:
+        name = initial.metadata.get("network", name)
+        network = replace(initial.architecture, length=data.dataset.codes.shape[1])
+        planted = start_from(initial, network)
+    if isinstance(network, str):
+        network = named_architecture(network, length=data.dataset.codes.shape[1])
+    if config is None:
+        config = protocol(name)
+    with progress_bar("epochs trained", config.restarts * config.epochs) as advance:
+        epochs = dict.fromkeys(range(config.restarts), 0)
+
+        def show(restart: int, check: Check) -> None:
+            advance(int(check.epoch) - epochs[restart], f"validation AUC {check.auc:.3f}")
+            epochs[restart] = int(check.epoch)
+
+        work = Work(data, planted=planted, motifs=motifs, folder=folder, progress=progress or show)
+        (trained,) = train_all(
+            [work], network, config, seed=seed, threads=threads, device=resolve_device(device)
+        )
+    metadata = {"network": name, "seed": seed, "config": config.to_dict()}
+    return replace(trained, model=replace(trained.model, metadata=metadata))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +233,7 @@ def _train_alone(task: Task, index: int) -> State:
     state, config = State(task, index), task.config
     if state.done:
         return state
-    learner = Learner(
+    learner = CpuLearner(
         task.architecture,
         state.arrays["parameters"],
         weight_decay=config.weight_decay,
@@ -222,9 +251,8 @@ def _train_alone(task: Task, index: int) -> State:
             losses.append(learner.step(codes, labels, rate=visit.rate, mask=visit.mask, held=held))
             if losses[-1] < config.stop_below_loss:
                 break
-        found = probabilities(
-            network_of(task.architecture, learner.learned()), task.validation.codes
-        )
+        predictor = single_predictor(Member(task.architecture, learner.learned()))
+        found = probabilities(predictor, task.validation.codes)
         check = judged(task, len(state.checks), float(np.mean(losses)), found)
         ended = losses[-1] < config.stop_below_loss
         state.note(check, learner.state(), steps=learner.steps, ended=ended)
@@ -246,10 +274,10 @@ def _outcome(states: list[State], regressions: Sequence[Regression], *, threads:
     ranked = sorted(restarts, key=lambda restart: -restart.auc)  # the earlier one, of equals
     members = [restart.index for restart in ranked[: config.ensemble]]
     kept = [Member(architecture, states[index].kept_parameters) for index in members]
-    network = network_of_members(kept)
+    model = Model(tuple(kept))
     if not config.calibrate:
-        return Trained(network, restarts, members)
-    odds = log_odds(network, check.codes, threads=threads)
+        return Trained(model, restarts, members)
+    odds = log_odds(model.predictor(), check.codes, threads=threads)
     parts: list[Part] = []
     if regressions:
         name = f"{len(kept)} networks" if len(kept) > 1 else "network"
@@ -257,7 +285,7 @@ def _outcome(states: list[State], regressions: Sequence[Regression], *, threads:
         parts += [Part(each.name, len(each.members), each.auc) for each in regressions]
         groups = [kept, *(each.members for each in regressions)]
         kept = weighed(groups, check.codes, check.labels, threads=threads)
-        odds = log_odds(network_of_members(kept), check.codes, threads=threads)
+        odds = log_odds(Model(tuple(kept)).predictor(), check.codes, threads=threads)
     by = fit_platt(check.labels, odds)
-    network = network_of_members([calibrated(each, by) for each in kept])
-    return Trained(network, restarts, members, by, parts)
+    model = Model(tuple(calibrated(member, by) for member in kept))
+    return Trained(model, restarts, members, by, parts)

@@ -12,7 +12,7 @@ from enhancer_core.dna.shuffle import k_shuffle
 from enhancer_core.io.fasta import read_fasta
 from enhancer_core.models.model import load_model
 from enhancer_core.motifs.motif import BUILTIN, ppm
-from enhancer_core.prediction.saturation import mutagenesis
+from enhancer_core.prediction.saturation import mutate
 from enhancer_core.report.markdown import png
 from enhancer_core.report.mutagenesis import mutation_plot
 from enhancer_core.report.plots import BASELINE, GUIDE, LETTERS, NEGATIVES, NETWORK, POSITIVES, logo
@@ -233,7 +233,7 @@ def wiring() -> list[str]:
 def mutated() -> str:
     """Draw a sequence of the tests by its model."""
     record = read_fasta(DATA / "three.fa")
-    found = mutagenesis(load_model(DATA / "model.safetensors"), record.codes[0])
+    found = mutate(load_model(DATA / "model.safetensors").predictor(), record.codes[0])
     return str(mutation_plot("chr1:600-700", record.codes[0], found))
 
 

@@ -31,6 +31,7 @@ from enhancer_core.motifs.motif import BUILTIN
 from enhancer_core.training.config import protocol
 from tests.command_line import COMMANDS
 from tests.conftest import Ran
+from tests.predictors import predictor_of
 
 Run = Callable[..., Ran]
 
@@ -284,7 +285,7 @@ def test_train_fills_its_folder(trained: Path, inputs: Path) -> None:
     assert [parts.count(part) for part in ("train", "validation", "test")] == [96, 12, 12]
     tested = [name for name, part in zip(names, parts, strict=True) if part == "test"]
     assert column(trained / "test_predictions.tsv", "name") == tested
-    assert load_model(trained).training["seed"] == 0
+    assert load_model(trained).metadata["seed"] == 0
 
 
 def test_train_gives_the_same_bytes_for_any_threads_quiet_or_not(
@@ -301,7 +302,7 @@ def test_how_a_network_is_trained_is_recorded_with_it(
     options = ["--shift", 5, "--flip", "--weight-decay", 0.01, "--average", 0.9]
     ran = cli(*training(inputs), *options, "--schedule", "cosine", "-q", "-o", tmp_path / "out")
     assert ran == Ran(0, "", "")
-    config = load_model(tmp_path / "out").training["config"]
+    config = load_model(tmp_path / "out").metadata["config"]
     expected = {
         "shift": 5,
         "flip": True,
@@ -328,14 +329,14 @@ def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     assert "part of the ensemble: 5-mer logistic regression, validation AUC " in ran.err
     model = load_model(tmp_path / "out")
     expected = replace(protocol("best"), restarts=2, ensemble=2, epochs=1, shift=0)
-    assert model.training["config"] == expected.to_dict()
+    assert model.metadata["config"] == expected.to_dict()
     assert model.architecture == named_architecture("best", length=120)
     names = ["2 networks", "5-mer logistic regression"]
     names.append("logistic regression on the best hits of 193 motifs")
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert [part["name"] for part in figures["parts"]] == names
-    assert model.training["parts"] == figures["parts"]
-    assert model.training["start"]["chosen"] == 192
+    assert model.metadata["parts"] == figures["parts"]
+    assert model.metadata["start"]["chosen"] == 192
     assert [part["members"] for part in figures["parts"]] == [2, 1, 1]
     assert len(model.members) == 4
     said = f"What is judged here is 2 networks ({figures['parts'][0]['validation_auc']:.3f}), "
@@ -357,7 +358,7 @@ def test_an_ensemble_is_calibrated_recorded_and_used_as_one_model(
     assert figures["restarts"] == single["restarts"]
     assert figures["best_restart"] == figures["members"][0] == single["best_restart"]
     assert sorted(figures["members"]) == [0, 1]
-    record = load_model(here).training
+    record = load_model(here).metadata
     assert [each["restart"] for each in record["members"]] == figures["members"]
     assert record["calibration"].keys() == {"scale", "shift"}
     assert "The 2 best, restarts " in (here / "report.md").read_text()
@@ -365,7 +366,7 @@ def test_an_ensemble_is_calibrated_recorded_and_used_as_one_model(
     assert cli("predict", here, inputs / "positives.fa", "-q", "-o", tmp_path / "p.tsv").status == 0
     probabilities = [float(value) for value in column(tmp_path / "p.tsv", "probability")]
     codes = read_fasta(inputs / "positives.fa").codes
-    members = np.mean([each.predictor().logits(codes) for each in members_of(here)], axis=0)
+    members = np.mean([predictor_of(each).logits(codes) for each in members_of(here)], axis=0)
     expected = 1 / (1 + np.exp(members[:, 0] - members[:, 1]))
     assert probabilities == pytest.approx(expected.tolist(), rel=1e-4)
 
@@ -408,8 +409,8 @@ def test_trained_networks_are_planted_in_a_wider_one_that_is_used_as_any(
     for place in (0, size):
         planted = grown.members[0].parameters[place : place + size]
         assert planted.tobytes() == donor.members[0].parameters[:size].tobytes()
-    assert grown.training["start"]["kind"] == "networks planted"
-    assert grown.training["config"]["freeze"] == 1
+    assert grown.metadata["start"]["kind"] == "networks planted"
+    assert grown.metadata["config"]["freeze"] == 1
     assert "networks planted" in (out / "report.html").read_text()
     assert cli("predict", out, inputs / "positives.fa", "-o", tmp_path / "p.tsv").status == 0
 

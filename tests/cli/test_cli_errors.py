@@ -23,6 +23,7 @@ from enhancer_core.models.model import MODEL_FILE, save_model
 from enhancer_core.models.network import Network
 from enhancer_core.training import experiment
 from tests.conftest import Ran
+from tests.predictors import model_of
 
 Run = Callable[..., Ran]
 Refuse = Callable[..., None]
@@ -62,7 +63,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a tiny network for 120 bp, not trained."""
     path = tmp_path_factory.mktemp("model") / MODEL_FILE
     tiny = Architecture(convolutions=(Convolution(2, 9, 4),), dense=(3,), length=120)
-    save_model(path, Network(tiny, generator=torch.Generator().manual_seed(0)), {"seed": 0})
+    save_model(
+        model_of(Network(tiny, generator=torch.Generator().manual_seed(0)), {"seed": 0}), path
+    )
     return path
 
 
@@ -492,7 +495,7 @@ FOLDER_WRITERS = {
 }
 
 
-def writing(args: list[str], inputs: Path, model: Path) -> list[object]:
+def open_output(args: list[str], inputs: Path, model: Path) -> list[object]:
     Path("peaks.bed").write_text("chr1\t100\t900\nchr1\t1000\t1200\n")
     given = {
         "POSITIVES": inputs / "positives.fa",
@@ -507,7 +510,7 @@ def writing(args: list[str], inputs: Path, model: Path) -> list[object]:
 def test_an_output_whose_folder_is_missing_is_refused(
     refuse: Refuse, command: str, inputs: Path, model: Path
 ) -> None:
-    args = writing({**FILE_WRITERS, **FOLDER_WRITERS}[command], inputs, model)
+    args = open_output({**FILE_WRITERS, **FOLDER_WRITERS}[command], inputs, model)
     refuse(*args, "-q", "-o", "none/out", match=r"none/out: cannot be (written|made) \(folder none")
 
 
@@ -515,7 +518,7 @@ def test_an_output_whose_folder_is_missing_is_refused(
 def test_an_output_file_that_is_a_folder_is_refused(
     refuse: Refuse, command: str, inputs: Path, model: Path
 ) -> None:
-    args = writing(FILE_WRITERS[command], inputs, model)
+    args = open_output(FILE_WRITERS[command], inputs, model)
     refuse(*args, "-q", "-o", ".", match=r"\.: cannot be written \(it is a folder")
 
 
@@ -523,13 +526,13 @@ def test_an_output_file_that_is_a_folder_is_refused(
 def test_an_output_folder_that_is_a_file_is_refused(
     refuse: Refuse, command: str, inputs: Path, model: Path
 ) -> None:
-    args = writing(FOLDER_WRITERS[command], inputs, model)
+    args = open_output(FOLDER_WRITERS[command], inputs, model)
     refuse(*args, "-q", "-o", "peaks.bed", match=r"peaks\.bed: cannot be made \(File exists\)")
 
 
 @pytest.mark.parametrize("command", FILE_WRITERS)
 def test_a_full_device_is_an_error(refuse: Refuse, command: str, inputs: Path, model: Path) -> None:
-    args = writing(FILE_WRITERS[command], inputs, model)
+    args = open_output(FILE_WRITERS[command], inputs, model)
     refuse(*args, "-q", "-o", "/dev/full", match=r"/dev/full: cannot be written \(No space left")
 
 
@@ -538,13 +541,13 @@ def test_a_full_device_is_an_error(refuse: Refuse, command: str, inputs: Path, m
 def test_a_disk_that_fills_up_leaves_no_file(
     refuse: Refuse, command: str, suffix: str, inputs: Path, model: Path
 ) -> None:
-    args = writing(FILE_WRITERS[command], inputs, model)
+    args = open_output(FILE_WRITERS[command], inputs, model)
     with disk_with_room_for(20):
         refuse(*args, "-q", "-o", f"out{suffix}", match=r"cannot be written|\(TMPDIR\): File too")
 
 
 def test_a_disk_that_fills_up_leaves_no_bigwig(refuse: Refuse, inputs: Path, model: Path) -> None:
-    args = writing(FILE_WRITERS["track"], inputs, model)
+    args = open_output(FILE_WRITERS["track"], inputs, model)
     with disk_with_room_for(500):
         refuse(*args, "-q", "-o", "out.bw", match=r"out\.bw: cannot be written")
 

@@ -18,6 +18,7 @@ from enhancer_core.models.network import Network
 from enhancer_core.motifs.motif import Motif
 from tests.conftest import Ran
 from tests.interpretation.test_interactions import LENGTH, SITES, network, quiet_backgrounds
+from tests.predictors import model_of
 
 Run = Callable[..., Ran]
 
@@ -26,7 +27,7 @@ Run = Callable[..., Ran]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that joins two words 10 bp apart, sequences with its words, and known motifs."""
     folder = tmp_path_factory.mktemp("wiring")
-    save_model(folder / MODEL_FILE, network(), {})
+    save_model(model_of(network(), {}), folder / MODEL_FILE)
     codes: Codes = quiet_backgrounds(30)
     for row in range(30):
         codes[row, 20:27] = SITES[row % 3]
@@ -66,8 +67,8 @@ def test_of_a_mixed_model_wiring_and_motifs_read_the_first_kind(
     cli: Run, folder: Path, tmp_path: Path
 ) -> None:
     single = Network(Architecture(convolutions=(Convolution(9, 5, 2),), dense=(), length=LENGTH))
-    members = (*network().members, *single.member_networks())
-    save_model(tmp_path / MODEL_FILE, Model(members, {}), {})
+    members = (*network().members, *model_of(single).members)
+    save_model(model_of(Model(members, {}), {}), tmp_path / MODEL_FILE)
     said = "the filters are those of the first 1 of 2 networks; the others are made otherwise\n"
     given = ["--sequences", folder / "sequences.fa", "--backgrounds", 8, "--spacing", 12]
     ran = cli("wiring", tmp_path, *given, "-o", tmp_path / "out")
@@ -93,7 +94,7 @@ def test_wiring_needs_no_database_and_fewer_sequences_than_backgrounds(
 
 def test_wiring_refuses_what_cannot_be(cli: Run, folder: Path, tmp_path: Path) -> None:
     single = Network(Architecture(convolutions=(Convolution(1, 7, 2),), dense=(), length=LENGTH))
-    save_model(tmp_path / "single.safetensors", single, {})
+    save_model(model_of(single, {}), tmp_path / "single.safetensors")
     silent = tmp_path / "silent.fa"
     write_fasta(silent, ["a"], np.full((1, LENGTH), 4, dtype=np.uint8))
     sequences = ["--sequences", folder / "sequences.fa"]

@@ -20,6 +20,7 @@ from enhancer_core.models.network import Network
 from enhancer_core.motifs.motif import BUILTIN, Motif, ppm, pwm, similarity, site_prior
 from enhancer_core.motifs.pssm import best_hits
 from tests.conftest import Ran
+from tests.predictors import model_of
 
 Run = Callable[..., Ran]
 
@@ -164,7 +165,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         network.first_layer.weight[2] *= 1e-3
         bias = network.state_dict()["convolutions.0.bias"]
         bias.copy_(torch.tensor([-5.0, -5.0, 1.0, -20.0]))
-    save_model(folder / MODEL_FILE, network, {})
+    save_model(model_of(network, {}), folder / MODEL_FILE)
     codes: Codes = rng.integers(0, 4, (40, 60), dtype=np.uint8)
     codes[:20, 10:17] = encode(["GATTACA"])[0]
     codes[20:, 30:37] = reverse_complement(encode(["CCGTGAC"]))[0]

@@ -16,9 +16,10 @@ from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.model import load_model, save_model
 from enhancer_core.models.network import Network
 from enhancer_core.motifs.motif import Motif
-from enhancer_core.prediction.saturation import mutagenesis
+from enhancer_core.prediction.saturation import mutate
 from tests.conftest import Ran
 from tests.prediction.test_variants import word_network
+from tests.predictors import model_of, predictor_of
 
 Run = Callable[..., Ran]
 
@@ -45,7 +46,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("genome.fa").write_text(f">chr1\n{CHROMOSOME}\n>chr2\nACGT\n")
     Path("genome.fa.fai").write_text("chr1\t30\t6\t30\t31\nchr2\t4\t43\t4\t5\n")
-    save_model(Path("model.safetensors"), word_network("GATTA", length=20), {"seed": 0})
+    save_model(model_of(word_network("GATTA", length=20), {"seed": 0}), Path("model.safetensors"))
     return tmp_path
 
 
@@ -247,7 +248,7 @@ def test_plots_beyond_a_number_are_left_out_and_said_to_be(here: Path, cli: Run)
 def test_mutagenesis_does_not_depend_on_threads(here: Path, cli: Run) -> None:
     architecture = Architecture(convolutions=(Convolution(2, 9, 4),), dense=(3,), length=120)
     network = Network(architecture, generator=torch.Generator().manual_seed(0))
-    save_model(here / "random.safetensors", network, {"seed": 0})
+    save_model(model_of(network, {"seed": 0}), here / "random.safetensors")
     sequence = "".join(np.random.default_rng(0).choice(list("ACGT"), 120))
     (here / "in.fa").write_text(f">a\n{sequence}\n")
     for threads in (1, 2):
@@ -255,7 +256,9 @@ def test_mutagenesis_does_not_depend_on_threads(here: Path, cli: Run) -> None:
         assert cli("mutagenesis", *given, "-q") == Ran(0, "", "")
     for name in ("effects.tsv", "0001_a.svg"):
         assert (here / "out1" / name).read_bytes() == (here / "out2" / name).read_bytes()
-    found = mutagenesis(load_model(here / "random.safetensors").network, encode([sequence])[0])
+    found = mutate(
+        predictor_of(load_model(here / "random.safetensors").to_torch()), encode([sequence])[0]
+    )
     lines = (here / "out1" / "effects.tsv").read_text().splitlines()[1:]
     written = [float(line.split("\t")[-1]) for line in lines]
     np.testing.assert_allclose(written, found.effects.logit, rtol=1e-5)

@@ -22,13 +22,14 @@ from enhancer_core.dna.codes import Codes, encode
 from enhancer_core.dna.shuffle import k_shuffle
 from enhancer_core.metrics import evaluate, roc_auc
 from enhancer_core.models.architecture import Architecture, Convolution
-from enhancer_core.models.cpu.learner import Learner
+from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.network import Network
 from enhancer_core.motifs.motif import BUILTIN, ppm, pwm
 from enhancer_core.motifs.pssm import best_hits, log_likelihood_ratios
 from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.trainer import train
+from tests.predictors import predictor_of
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -93,16 +94,16 @@ def computed() -> Arrays:
         make_dataset([("p", names[:400], codes[:400])], [("n", names[400:], codes[400:])]), rng=rng
     )
     architecture = Architecture(
-        convolutions=(Convolution(4, 7, 4),), dense=(8,), keep=0.8, length=60
+        convolutions=(Convolution(4, 7, 4),), dense=(8,), dropout=0.2, length=60
     )
     config = TrainConfig(restarts=1, epochs=4, batch=40, learning_rate=1e-2)
-    network = train(data, architecture, config).network
+    model = train(data, architecture, config).model
     found["labels"] = data.test.labels
-    found["probabilities"] = probabilities(network, data.test.codes)
+    found["probabilities"] = probabilities(model.predictor(), data.test.codes)
     first = Network(architecture, generator=torch.Generator().manual_seed(0)).eval()
-    found["logits"] = first.predictor().logits(codes)
+    found["logits"] = predictor_of(first).logits(codes)
     if _numba.OBSTACLE is None:
-        learner = Learner(architecture, first.flat_parameters())
+        learner = CpuLearner(architecture, first.flat_parameters())
         found["gradients"] = learner.loss_and_gradients(codes, (np.arange(800) < 400) + 0)[1]
     return found
 

@@ -9,6 +9,7 @@ from enhancer_core.errors import SequenceError
 from enhancer_core.interpretation.filters import filter_pfms, input_gradients, weight_ppms
 from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.network import Network, one_hot
+from tests.predictors import model_of
 
 LENGTH = 30
 
@@ -33,7 +34,7 @@ def test_a_filter_is_counted_from_the_sites_that_activate_it_on_either_strand() 
     codes[1, 11:16] = reverse_complement(encode(["GCTCC"]))[0]
     codes[2, 20:25] = encode(["GCTCG"])[0]
     # With bias -3 a full match activates by 2 and 4 of 5 bases by 1, which is half and so counts.
-    pfm = filter_pfms(network_that_reads("GCTCC", bias=-3.0), codes)[0]
+    pfm = filter_pfms(model_of(network_that_reads("GCTCC", bias=-3.0)), codes)[0]
     #                        G  C  T  C  C/G
     assert pfm.tolist() == [[0, 0, 0, 0, 0], [0, 3, 0, 3, 2], [3, 0, 0, 0, 1], [0, 0, 3, 0, 0]]
 
@@ -42,18 +43,18 @@ def test_sites_with_n_do_not_count() -> None:
     codes = np.zeros((2, LENGTH), dtype=np.uint8)
     codes[0, 4:9] = encode(["GCTCC"])[0]
     codes[1, 4:9] = encode(["GCTCN"])[0]
-    assert filter_pfms(network_that_reads("GCTCC", bias=-3.0), codes)[0].sum() == 5
+    assert filter_pfms(model_of(network_that_reads("GCTCC", bias=-3.0)), codes)[0].sum() == 5
 
 
 def test_a_filter_that_nothing_activates_has_only_zeros() -> None:
     codes = np.zeros((2, LENGTH), dtype=np.uint8)
-    assert not filter_pfms(network_that_reads("GCTCC", bias=-5.0), codes).any()
+    assert not filter_pfms(model_of(network_that_reads("GCTCC", bias=-5.0)), codes).any()
 
 
 def test_threads_do_not_change_the_counts() -> None:
     codes = np.random.default_rng(0).integers(0, 4, (700, LENGTH), dtype=np.uint8)
     network = network_that_reads("GCTCC", bias=-2.5)
-    one, two = (filter_pfms(network, codes, threads=threads) for threads in (1, 2))
+    one, two = (filter_pfms(model_of(network), codes, threads=threads) for threads in (1, 2))
     assert one.sum() > 0
     assert np.array_equal(one, two)
 
@@ -62,7 +63,7 @@ def test_weights_are_read_as_log_odds() -> None:
     network = network_that_reads("GC", bias=0.0)
     with torch.no_grad():
         network.first_layer.weight[0, :, 1] = torch.tensor([0.0, np.log(2), np.log(4), np.log(8)])
-    ppms = weight_ppms(network)
+    ppms = weight_ppms(model_of(network))
     assert ppms.shape == (1, 4, 2)
     share = 1 / (np.e + 3)
     np.testing.assert_allclose(ppms[0, :, 0], [share, share, np.e * share, share])
@@ -78,7 +79,7 @@ def test_the_slope_of_a_word_is_what_its_bases_add_on_both_strands() -> None:
         network.output.bias.zero_()
     codes = np.zeros((2, LENGTH), dtype=np.uint8)
     codes[0, 4:9] = encode(["GCTCC"])[0]
-    found = input_gradients(network, codes)
+    found = input_gradients(model_of(network), codes)
     # The word is read on both strands, so the mean is 2 a base: 1.5 there, -0.5 for the others.
     expected = np.full((4, 5), -0.5)
     expected[codes[0, 4:9], range(5)] = 1.5
@@ -108,7 +109,9 @@ def test_slopes_are_those_of_small_steps_less_their_mean() -> None:
             with torch.no_grad():
                 slopes[:, base, position] = (odds(x + change) - odds(x - change)) / (2 * step)
     expected = slopes - slopes.mean(axis=1, keepdims=True)
-    np.testing.assert_allclose(input_gradients(network.float(), codes), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        input_gradients(model_of(network.float()), codes), expected, atol=1e-5
+    )
 
 
 def test_slopes_of_a_sequence_turned_round_are_turned_round() -> None:
@@ -116,11 +119,11 @@ def test_slopes_of_a_sequence_turned_round_are_turned_round() -> None:
     network = Network(architecture, generator=torch.Generator().manual_seed(1))
     codes = np.random.default_rng(0).integers(5, size=(40, 13), dtype=np.uint8)
     forward, reverse = (
-        input_gradients(network, each) for each in (codes, reverse_complement(codes))
+        input_gradients(model_of(network), each) for each in (codes, reverse_complement(codes))
     )
     np.testing.assert_allclose(forward, reverse[:, ::-1, ::-1], atol=1e-6)
 
 
 def test_slopes_need_the_length_of_the_network() -> None:
     with pytest.raises(SequenceError, match="sequences of 12 bp; the model reads 30 bp"):
-        input_gradients(network_that_reads("GC", bias=0.0), np.zeros((1, 12), np.uint8))
+        input_gradients(model_of(network_that_reads("GC", bias=0.0)), np.zeros((1, 12), np.uint8))

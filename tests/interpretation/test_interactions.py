@@ -39,10 +39,11 @@ from enhancer_core.models.architecture import (
     flatten,
     shapes,
 )
-from enhancer_core.models.cpu.learner import Learner
+from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.model import Model
-from enhancer_core.models.network import Network, network_of
+from enhancer_core.models.network import Network, torch_network
 from enhancer_core.prediction.sequences import log_odds, probabilities
+from tests.predictors import model_of, predictor_of
 
 WORDS = ("GATTACA", "CCGTGAC", "TTTGGGA")
 LENGTH = 61
@@ -150,7 +151,7 @@ def test_planting_finds_the_spacing_and_all_four_orientations_that_a_network_rea
     model, joint = network(), Joint(0, 1, 4.0, 10)
     spacings = np.arange(-14, 15)
     found = interactions(
-        model, joint, SITES, quiet_backgrounds(6), np.full(6, 27), spacings=spacings
+        predictor_of(model), joint, SITES, quiet_backgrounds(6), np.full(6, 27), spacings=spacings
     )
     means = dict(zip(spacings.tolist(), found.values.mean(axis=0).tolist(), strict=True))
     # The first layer reads both strands, so either orientation serves; on one of the two strands
@@ -166,7 +167,12 @@ def test_planting_finds_the_spacing_and_all_four_orientations_that_a_network_rea
 def test_two_sites_that_say_the_same_take_away_from_each_other() -> None:
     model, joint = network(), Joint(2, 2, 1.0, 0)
     found = interactions(
-        model, joint, SITES, quiet_backgrounds(4), np.full(4, 27), spacings=np.array([8])
+        predictor_of(model),
+        joint,
+        SITES,
+        quiet_backgrounds(4),
+        np.full(4, 27),
+        spacings=np.array([8]),
     )
     assert found.values == pytest.approx(np.full((4, 1, 2), -1.0))  # 1 with one, 1 with both
 
@@ -175,9 +181,13 @@ def test_sites_may_interleave_where_their_letters_do_not_meet() -> None:
     sites = SITES.copy()
     sites[1, :3] = 4
     found = interactions(
-        network(distance=4), Joint(0, 1, 1.0, 4), sites, quiet_backgrounds(4), np.full(4, 27),
+        predictor_of(network(distance=4)),
+        Joint(0, 1, 1.0, 4),
+        sites,
+        quiet_backgrounds(4),
+        np.full(4, 27),
         spacings=np.array([3, 4]),
-    )  # fmt: skip
+    )
     assert np.isnan(found.values[:, :, 0]).all(axis=0).tolist() == [True, False]
     assert np.isnan(found.values[:, :, 1]).all()  # turned round its letters come first
 
@@ -199,13 +209,21 @@ def test_an_interaction_is_that_of_sequences_planted_by_hand(seed: int) -> None:
     for codes in (two, both):
         codes[0, start + spacing : start + spacing + 7] = opposite
     odds = [
-        sum(log_odds(model, strand).item() for strand in (each, reverse_complement(each))) / 2
+        sum(
+            log_odds(predictor_of(model), strand).item()
+            for strand in (each, reverse_complement(each))
+        )
+        / 2
         for each in (both, one, two, background)
     ]
     found = interactions(
-        model, Joint(0, 1, 1.0, 0), SITES, background, np.array([start]),
+        predictor_of(model),
+        Joint(0, 1, 1.0, 0),
+        SITES,
+        background,
+        np.array([start]),
         spacings=np.array([spacing]),
-    )  # fmt: skip
+    )
     expected = odds[0] - odds[1] - odds[2] + odds[3]
     assert found.values[0, 0, 1] == pytest.approx(expected, abs=1e-4)
 
@@ -213,9 +231,13 @@ def test_an_interaction_is_that_of_sequences_planted_by_hand(seed: int) -> None:
 def test_a_site_that_is_not_inside_is_refused() -> None:
     with pytest.raises(SequenceError, match="spacings of -30 to 9 bp do not fit sequences of 61"):
         interactions(
-            network(), Joint(0, 1, 1.0, 0), SITES, quiet_backgrounds(1), np.array([27]),
+            predictor_of(network()),
+            Joint(0, 1, 1.0, 0),
+            SITES,
+            quiet_backgrounds(1),
+            np.array([27]),
             spacings=np.array([-30, 9]),
-        )  # fmt: skip
+        )
 
 
 def test_anchors_come_in_every_phase_around_the_middle(rng: np.random.Generator) -> None:
@@ -292,12 +314,12 @@ def learned(rng: np.random.Generator, *, fixed: bool) -> tuple[Network, Codes]:
         with torch.no_grad():
             first.first_layer.weight[filter_] = torch.from_numpy(np.eye(4)[:, word] - 0.25)
             first.state_dict()["convolutions.0.bias"][filter_] = -3
-    learner = Learner(READER, first.flat_parameters())
+    learner = CpuLearner(READER, first.flat_parameters())
     for _ in range(10):
         for rows in np.split(rng.permutation(2 * n), 80):
             learner.step(codes[rows], labels[rows].astype(np.int64), rate=2e-3)
-    model = network_of(READER, learner.parameters)
-    assert roc_auc(labels, probabilities(model, codes)) > 0.95
+    model = torch_network(Member(READER, learner.parameters))
+    assert roc_auc(labels, probabilities(predictor_of(model), codes)) > 0.95
     return model, codes[:n]
 
 
@@ -305,14 +327,14 @@ def pair_of_words(
     model: Network, positives: Codes, rng: np.random.Generator
 ) -> tuple[int, Finding]:
     """Give the rank of the two words among the pairs that weights join, and the finding."""
-    sites = consensus_sites(filter_pfms(model, positives))
+    sites = consensus_sites(filter_pfms(model_of(model), positives))
     assert decode(sites[:2])[0][1:-1] == "ATTACA"
-    ranked = joints(model.member_networks(), sites)
+    ranked = joints(model_of(model).members, sites)
     rank = [(each.first, each.second) for each in ranked].index((0, 1))
     backgrounds = k_shuffle(positives[:40], k=2, rng=rng)
     starts = anchors(40, READER, spacing=24, rng=rng)
     tested = interactions(
-        model, ranked[rank], sites, backgrounds, starts, spacings=np.arange(-24, 25)
+        predictor_of(model), ranked[rank], sites, backgrounds, starts, spacings=np.arange(-24, 25)
     )
     return rank, findings([tested])[0]
 

@@ -95,9 +95,9 @@ def test_a_rows_weights_are_those_of_its_checksum(group: Path, row: dict[str, st
 
 @each_row
 def test_a_row_gives_the_probabilities_that_it_expects(group: Path, row: dict[str, str]) -> None:
-    network = load_model(weights_path(group, row)).network
-    assert network.architecture.length == int(row["length"])
-    found = probabilities(network, example_windows(int(row["length"])))
+    model = load_model(weights_path(group, row))
+    assert model.length == int(row["length"])
+    found = probabilities(model.predictor(), example_windows(int(row["length"])))
     expected = np.array(row["expected"].split(), dtype=float)
     assert np.abs(found - expected).max() < 1e-6
     assert np.ptp(expected) > 1e-3  # the network looks at the sequence
@@ -106,7 +106,7 @@ def test_a_row_gives_the_probabilities_that_it_expects(group: Path, row: dict[st
 @each_row
 def test_a_row_says_all_that_a_user_needs(group: Path, row: dict[str, str]) -> None:
     assert all(row[fact] != NOT_STATED for fact in FACTS)
-    record = load_model(weights_path(group, row)).training
+    record = load_model(weights_path(group, row)).metadata
     for name, figures in (("auc", record["test"]), ("baseline_auc", record["baseline"]["test"])):
         assert float(row[name]) == pytest.approx(figures["auc"]["value"], abs=5e-5)
     assert float(row["auc_low"]) <= float(row["auc"]) <= float(row["auc_high"])
@@ -164,7 +164,7 @@ def test_a_row_can_be_trained_again_by_a_recipe_of_its_name(
         assert recipe[fact] == row[fact]
     assert row["held_out"] == recipe.get("held_out", row["held_out"])
     assert row["recipe"].endswith(f"--only {row['model']}")
-    record = load_model(weights_path(group, row)).training
+    record = load_model(weights_path(group, row)).metadata
     assert record["seed"] == recipe["seed"]
     if "study" in recipe:
         run = run_of(recipe)

@@ -26,6 +26,7 @@ from enhancer_core.models.network import Ensemble, Network
 from enhancer_core.motifs.motif import BUILTIN
 from enhancer_core.prediction.sequences import probabilities
 from tests.conftest import Ran
+from tests.predictors import model_of, predictor_of
 
 GROUP = "Nets"
 FIGURES = {"auc": {"value": 0.8, "low": 0.7, "high": 0.9}, "positives": 30, "negatives": 40}
@@ -46,7 +47,9 @@ def write_model(
 ) -> Path:
     """Write a tiny network, not trained."""
     architecture = Architecture(convolutions=(Convolution(2, 3, 4),), dense=(3,), length=length)
-    save_model(path, Network(architecture, generator=torch.Generator().manual_seed(seed)), record)
+    save_model(
+        model_of(Network(architecture, generator=torch.Generator().manual_seed(seed)), record), path
+    )
     return path
 
 
@@ -78,7 +81,7 @@ def test_a_row_holds_the_weights_their_checksum_and_the_expected_probabilities(
     assert weights_path(group, row) == weights
     assert weights.read_bytes() == model.read_bytes()
     assert row["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
-    found = probabilities(load_model(weights).network, example_windows(60))
+    found = probabilities(predictor_of(load_model(weights).to_torch()), example_windows(60))
     assert row["expected"] == spell(found)
     assert np.allclose(np.array(row["expected"].split(), dtype=float), found, rtol=1e-5, atol=0)
     assert (row["length"], row["network"], row["species"]) == ("60", "enhancer", "D. m.")
@@ -92,13 +95,13 @@ def test_an_ensemble_is_published_as_any_model(source: Path, tmp_path: Path) -> 
     architecture = Architecture(convolutions=(Convolution(2, 3, 4),), dense=(3,), length=60)
     seeds = (torch.Generator().manual_seed(seed) for seed in range(2))
     ensemble = Ensemble([Network(architecture, generator=seed) for seed in seeds])
-    save_model(tmp_path / "both.safetensors", ensemble, RECORD)
+    save_model(model_of(ensemble, RECORD), tmp_path / "both.safetensors")
     path = tmp_path / "both.safetensors"
     row = publish(path, source=source, group=GROUP, name="fly", facts={})
-    assert row["expected"] == spell(probabilities(ensemble, example_windows(60)))
+    assert row["expected"] == spell(probabilities(predictor_of(ensemble), example_windows(60)))
     batch = torch.from_numpy(one_hot(example_windows(60)))  # as the Kipoi model predicts
     with torch.inference_mode():
-        found = load_model(path).network(batch).softmax(1)[:, 1]
+        found = load_model(path).to_torch()(batch).softmax(1)[:, 1]
     assert np.allclose(np.array(row["expected"].split(), dtype=float), found, rtol=1e-4, atol=0)
 
 
@@ -234,10 +237,10 @@ def test_what_baseline_writes_is_published_beside_5_mers(
     ]
     assert [row["auc"], row["baseline_auc"]] == [f"{auc:.4f}" for auc in aucs]
     model = load_model(tmp_path / "it")
-    assert model.training["baseline"]["name"] == "5-mer logistic regression"
+    assert model.metadata["baseline"]["name"] == "5-mer logistic regression"
     batch = torch.from_numpy(one_hot(example_windows(120)))  # as the Kipoi model predicts
     with torch.inference_mode():
-        found = model.network(batch).softmax(1)[:, 1]
+        found = model.to_torch()(batch).softmax(1)[:, 1]
     expected = np.array(row["expected"].split(), dtype=float)
     assert np.allclose(expected, found, rtol=1e-4, atol=0)
 

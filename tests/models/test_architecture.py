@@ -29,7 +29,7 @@ from enhancer_core.models.architecture import (
 from tests.command_line import COMMANDS
 
 SMALL = Architecture(
-    convolutions=(Convolution(3, 4, 2), Convolution(5, 3, 2)), dense=(6, 4), keep=0.5, length=30
+    convolutions=(Convolution(3, 4, 2), Convolution(5, 3, 2)), dense=(6, 4), dropout=0.5, length=30
 )
 
 layers = st.builds(Convolution, st.integers(1, 4), st.integers(1, 6), st.integers(1, 4))
@@ -37,7 +37,7 @@ architectures = st.builds(
     Architecture,
     convolutions=st.lists(layers, min_size=1, max_size=3).map(tuple),
     dense=st.lists(st.integers(1, 5), max_size=2).map(tuple),
-    keep=st.just(1.0),
+    dropout=st.just(0.0),
     chained=st.booleans(),
     length=st.just(1),
 ).map(lambda architecture: replace(architecture, length=shortest_length(architecture)))
@@ -62,7 +62,7 @@ def test_dropout_keeps_its_share_of_the_last_units() -> None:
     assert set(mask.flatten().tolist()) == {0.0, 2.0}  # what is kept is scaled by 1 / 0.5
     # 4,000 draws with probability 1/2: 5 standard errors of the mean
     assert (mask > 0).mean() == pytest.approx(0.5, abs=5 * 0.5 / 4000**0.5)
-    assert dropout_mask(replace(SMALL, keep=1.0), 5, rng=np.random.default_rng(0)) is None
+    assert dropout_mask(replace(SMALL, dropout=0), 5, rng=np.random.default_rng(0)) is None
 
 
 @given(architectures)

@@ -10,7 +10,8 @@ from scipy.special import expit
 from enhancer_core.metrics import roc_auc
 from enhancer_core.models.architecture import Architecture, Convolution, Member
 from enhancer_core.models.calibration import Platt, calibrated, fit_platt
-from enhancer_core.models.network import Network, network_of_members
+from enhancer_core.models.network import Network, torch_network
+from tests.predictors import predictor_of
 
 SMALL = Architecture(convolutions=(Convolution(3, 4, 2),), dense=(6,), length=30)
 
@@ -63,10 +64,10 @@ def test_calibrated_weights_give_scaled_and_shifted_log_odds_and_the_same_auc() 
     network = Network(SMALL, generator=torch.Generator().manual_seed(0))
     codes = np.random.default_rng(0).integers(0, 4, (400, 30), dtype=np.uint8)
     made = calibrated(Member(SMALL, network.flat_parameters()), Platt(2.5, -0.7))
-    before = network.predictor().logits(codes)
-    after = network_of_members([made]).predictor().logits(codes)
+    before = predictor_of(network).logits(codes)
+    after = predictor_of(torch_network(made)).logits(codes)
     odds, scaled = (each[:, 1] - each[:, 0] for each in (before, after))
     np.testing.assert_allclose(scaled, 2.5 * odds - 0.7, rtol=1e-4, atol=1e-5)
     labels = np.arange(400) % 2 == 0
     assert roc_auc(labels, scaled) == pytest.approx(roc_auc(labels, odds), abs=1e-4)
-    assert network.predictor().logits(codes).tobytes() == before.tobytes()
+    assert predictor_of(network).logits(codes).tobytes() == before.tobytes()

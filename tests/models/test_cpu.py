@@ -22,9 +22,10 @@ from enhancer_core.models.architecture import (
     named_architecture,
     shortest_length,
 )
-from enhancer_core.models.cpu.learner import Learner
+from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.network import Network, one_hot
 from tests.models.test_architecture import sliding
+from tests.predictors import predictor_of
 
 layers = st.builds(Convolution, st.integers(1, 35), st.integers(1, 8), st.integers(1, 5))
 architectures = st.builds(
@@ -38,7 +39,7 @@ architectures = st.builds(
 )
 architectures = st.one_of(architectures, sliding)
 SMALL = Architecture(
-    convolutions=(Convolution(3, 4, 2), Convolution(5, 3, 2)), dense=(6, 4), keep=0.5, length=30
+    convolutions=(Convolution(3, 4, 2), Convolution(5, 3, 2)), dense=(6, 4), dropout=0.5, length=30
 )
 
 
@@ -78,7 +79,7 @@ def test_logits_are_those_worked_out_by_hand() -> None:
     # ACAGT: pools (AC CA) and (AG GT) give 3 and 3, 2.5 each after the bias.
     # TTTTT: AA on the other strand, 1 and 1, 0.5 each.  NNNNN: 0.75 each, 0.25 each.
     # TAGGG: (TA AG): AG 1, TA 1, -> 1; (GG GG): CC on the other strand 2, -> 2.
-    found = made.predictor().logits(encode(["ACAGT", "TTTTT", "NNNNN", "TAGGG"]))
+    found = predictor_of(made).logits(encode(["ACAGT", "TTTTT", "NNNNN", "TAGGG"]))
     assert found.tolist() == [[2.75, 275.0], [0.75, 55.0], [0.5, 27.5], [0.75, 155.0]]
 
 
@@ -88,7 +89,7 @@ def test_logits_of_any_network_are_those_in_float64(
     architecture: Architecture, n: int, seed: int
 ) -> None:
     made, codes = network(architecture, seed), random_codes(n, architecture.length, seed)
-    found = made.predictor().logits(codes)
+    found = predictor_of(made).logits(codes)
     if n:
         assert_close(found, exact_logits(made, codes).detach().numpy())
     else:
@@ -98,11 +99,11 @@ def test_logits_of_any_network_are_those_in_float64(
 @pytest.mark.parametrize("name", NETWORKS)
 def test_logits_of_the_published_networks_are_those_in_float64(name: str) -> None:
     made, codes = network(named_architecture(name)), random_codes(100, 500)
-    assert_close(made.predictor().logits(codes), exact_logits(made, codes).detach().numpy())
+    assert_close(predictor_of(made).logits(codes), exact_logits(made, codes).detach().numpy())
 
 
 def test_a_row_of_logits_depends_on_its_sequence_only() -> None:
-    predictor, codes = network(named_architecture("enhancer")).predictor(), random_codes(103, 500)
+    predictor, codes = predictor_of(network(named_architecture("enhancer"))), random_codes(103, 500)
     together = predictor.logits(codes)
     apart = np.concatenate([predictor.logits(codes[i : i + 1]) for i in range(len(codes))])
     assert together.tobytes() == apart.tobytes()
@@ -114,13 +115,13 @@ def test_a_row_of_logits_depends_on_its_sequence_only() -> None:
 def test_the_first_layer_reads_both_strands_alike() -> None:
     # A pool as long as the sequence hides where a match lies, so that strands can be exchanged.
     architecture = Architecture(convolutions=(Convolution(9, 5, 26),), dense=(7,), length=30)
-    predictor, codes = network(architecture).predictor(), random_codes(20, 30)
+    predictor, codes = predictor_of(network(architecture)), random_codes(20, 30)
     other = np.ascontiguousarray(reverse_complement(codes))
     np.testing.assert_allclose(predictor.logits(codes), predictor.logits(other), rtol=1e-5)
 
 
 def test_codes_that_lie_apart_in_memory_are_read_as_they_are() -> None:
-    predictor, codes = network(SMALL).predictor(), random_codes(10, 60)
+    predictor, codes = predictor_of(network(SMALL)), random_codes(10, 60)
     assert np.array_equal(
         predictor.logits(codes[::2, ::2]), predictor.logits(codes[::2, ::2].copy())
     )
@@ -128,11 +129,11 @@ def test_codes_that_lie_apart_in_memory_are_read_as_they_are() -> None:
 
 def test_sequences_that_the_network_cannot_read_are_refused() -> None:
     made = network(SMALL)
-    learner = Learner(SMALL, made.flat_parameters())
+    learner = CpuLearner(SMALL, made.flat_parameters())
     with pytest.raises(SequenceError, match="sequences of 31 bp; the model reads 30 bp"):
-        made.predictor().logits(random_codes(2, 31))
+        predictor_of(made).logits(random_codes(2, 31))
     with pytest.raises(SequenceError, match=r"code 5 at \(0, 0\) is not a base"):
-        made.predictor().logits(np.full((1, 30), 5, np.uint8))
+        predictor_of(made).logits(np.full((1, 30), 5, np.uint8))
     with pytest.raises(SequenceError, match="sequences of 29 bp; the model reads 30 bp"):
         learner.step(random_codes(2, 29), np.array([0, 1]), rate=0.1)
 
@@ -144,7 +145,7 @@ def test_logits_of_changed_bases_are_those_of_the_changed_sequences(
 ) -> None:
     rng = np.random.default_rng(seed)
     predictor, codes = (
-        network(architecture, seed).predictor(),
+        predictor_of(network(architecture, seed)),
         random_codes(n, architecture.length, seed),
     )
     rows, bases = rng.integers(0, n, changes), rng.integers(0, 5, changes)
@@ -156,7 +157,7 @@ def test_logits_of_changed_bases_are_those_of_the_changed_sequences(
 
 
 def test_all_changes_of_a_sequence_are_predicted_as_the_changed_sequences() -> None:
-    predictor, codes = network(named_architecture("enhancer")).predictor(), random_codes(1, 500)
+    predictor, codes = predictor_of(network(named_architecture("enhancer"))), random_codes(1, 500)
     positions, bases = (each.ravel() for each in np.mgrid[:500, :5])
     changed = codes[np.zeros(2500, int)]
     changed[np.arange(2500), positions] = bases
@@ -176,11 +177,11 @@ def test_changes_that_cannot_be_made_are_refused(
     change: tuple[int, int, int], message: str
 ) -> None:
     with pytest.raises(SequenceError, match=message):
-        network(SMALL).predictor().substituted_logits(random_codes(2, 30), *([i] for i in change))
+        predictor_of(network(SMALL)).substituted_logits(random_codes(2, 30), *([i] for i in change))
 
 
 def test_labels_and_masks_that_do_not_fit_are_refused() -> None:
-    learner, codes = Learner(SMALL, network(SMALL).flat_parameters()), random_codes(2, 30)
+    learner, codes = CpuLearner(SMALL, network(SMALL).flat_parameters()), random_codes(2, 30)
     with pytest.raises(DatasetError, match="labels of 2 sequences must be 2 numbers, each 0 or 1"):
         learner.step(codes, np.array([0, 2]), rate=0.1)
     with pytest.raises(DatasetError, match="labels of 2 sequences"):
@@ -213,7 +214,7 @@ def test_gradients_of_any_network_are_those_of_autograd_in_float64(
     labels = rng.integers(0, 2, n)
     units = made.output.in_features
     mask = (rng.random((n, units)) < 0.7).astype(np.float32) / np.float32(0.7)
-    learner = Learner(architecture, made.flat_parameters())
+    learner = CpuLearner(architecture, made.flat_parameters())
     loss, gradients = learner.loss_and_gradients(codes, labels, mask=mask)
     exact_loss, exact = exact_gradients(made, codes, labels, mask)
     assert loss == pytest.approx(exact_loss, rel=1e-5)
@@ -228,8 +229,8 @@ def test_gradients_of_any_network_are_those_of_autograd_in_float64(
 def test_training_goes_where_pytorch_goes() -> None:
     made, codes = network(SMALL), random_codes(64, 30)
     labels = (codes == 1).sum(axis=1) % 2
-    learner = Learner(SMALL, made.flat_parameters())
-    reference = network(replace(SMALL, keep=1.0)).double()
+    learner = CpuLearner(SMALL, made.flat_parameters())
+    reference = network(replace(SMALL, dropout=0)).double()
     optimizer = torch.optim.Adam(reference.parameters(), lr=0.01)
     for _ in range(30):
         loss = functional.cross_entropy(exact_logits(reference, codes), torch.from_numpy(labels))
@@ -245,15 +246,18 @@ def test_training_gives_the_same_bytes_each_time_and_goes_on_from_a_saved_state(
     architecture, codes = named_architecture("tf"), random_codes(60, 500)
     labels = np.arange(60) % 2
 
-    def learn(steps: int, learner: Learner) -> Learner:
+    def learn(steps: int, learner: CpuLearner) -> CpuLearner:
         for _ in range(steps):
             learner.step(codes, labels, rate=1e-3)
         return learner
 
     first = network(architecture).flat_parameters()
-    whole, again = learn(6, Learner(architecture, first)), learn(6, Learner(architecture, first))
-    half = learn(3, Learner(architecture, first))
-    rest = Learner(architecture, half.parameters)
+    whole, again = (
+        learn(6, CpuLearner(architecture, first)),
+        learn(6, CpuLearner(architecture, first)),
+    )
+    half = learn(3, CpuLearner(architecture, first))
+    rest = CpuLearner(architecture, half.parameters)
     rest.mean[:], rest.square[:], rest.steps = half.mean, half.square, half.steps
     learn(3, rest)
     assert whole.parameters.tobytes() == again.parameters.tobytes()

@@ -14,12 +14,12 @@ from enhancer_core.models.architecture import (
     dropout_mask,
     tied_weights,
 )
-from enhancer_core.models.cpu.learner import Learner, averaging_share
+from enhancer_core.models.cpu.learner import CpuLearner, averaging_share
 from enhancer_core.models.network import Network, one_hot
 from tests.torch_learner import TorchLearner
 
 SMALL = Architecture(
-    convolutions=(Convolution(6, 7, 4), Convolution(5, 3, 2)), dense=(8,), keep=0.5, length=60
+    convolutions=(Convolution(6, 7, 4), Convolution(5, 3, 2)), dense=(8,), dropout=0.5, length=60
 )
 
 
@@ -50,7 +50,7 @@ def test_steps_are_those_of_torch_with_its_own_adam() -> None:
 
 def test_the_compiled_learner_takes_the_same_steps() -> None:
     rng = np.random.default_rng(0)
-    ours, oracle = Learner(SMALL, first_weights()), TorchLearner(SMALL, first_weights())
+    ours, oracle = CpuLearner(SMALL, first_weights()), TorchLearner(SMALL, first_weights())
     for _ in range(10):
         codes = rng.integers(0, 5, (20, 60), dtype=np.uint8)
         labels = rng.integers(0, 2, 20)
@@ -63,7 +63,9 @@ def test_the_compiled_learner_takes_the_same_steps() -> None:
         )
 
 
-def steps(learner: Learner | TorchLearner, n: int, held: NDArray[np.bool_] | None = None) -> None:
+def steps(
+    learner: CpuLearner | TorchLearner, n: int, held: NDArray[np.bool_] | None = None
+) -> None:
     """Take steps on random data, the same each time."""
     rng = np.random.default_rng(0)
     for _ in range(n):
@@ -96,9 +98,9 @@ def test_decay_is_that_of_torchs_adamw_on_weights_alone() -> None:
     np.testing.assert_allclose(learner.learned(), network.flat_parameters(), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [Learner, TorchLearner])
+@pytest.mark.parametrize("make", [CpuLearner, TorchLearner])
 def test_the_running_mean_follows_the_weights_and_warms_up(
-    make: type[Learner | TorchLearner],
+    make: type[CpuLearner | TorchLearner],
 ) -> None:
     learner = make(SMALL, first_weights(), average=0.6)
     exact = first_weights().astype(np.float64)
@@ -112,7 +114,7 @@ def test_the_running_mean_follows_the_weights_and_warms_up(
 
 def test_a_long_running_mean_is_torchs_own() -> None:
     averaged = torch.optim.swa_utils.get_ema_multi_avg_fn(0.9)  # type: ignore[no-untyped-call]
-    learner = Learner(SMALL, first_weights(), average=0.9)
+    learner = CpuLearner(SMALL, first_weights(), average=0.9)
     steps(learner, 90)  # by now the warm-up is over: 91 / 100
     mean = torch.from_numpy(learner.learned())
     for _ in range(5):
@@ -125,7 +127,7 @@ def test_the_compiled_learner_decays_averages_and_holds_as_the_other_does() -> N
     held = np.random.default_rng(1).random(len(first_weights())) < 0.5
     ours, oracle = (
         make(SMALL, first_weights(), weight_decay=0.5, average=0.9)
-        for make in (Learner, TorchLearner)
+        for make in (CpuLearner, TorchLearner)
     )
     for learner in (ours, oracle):
         steps(learner, 3, held)
@@ -135,9 +137,9 @@ def test_the_compiled_learner_decays_averages_and_holds_as_the_other_does() -> N
         np.testing.assert_allclose(array, oracle.state()[name], rtol=1e-2, atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [Learner, TorchLearner])
+@pytest.mark.parametrize("make", [CpuLearner, TorchLearner])
 def test_what_is_held_stays_to_the_bit_and_the_rest_moves(
-    make: type[Learner | TorchLearner],
+    make: type[CpuLearner | TorchLearner],
 ) -> None:
     first = first_weights()
     held = np.random.default_rng(1).random(len(first)) < 0.5
@@ -149,8 +151,8 @@ def test_what_is_held_stays_to_the_bit_and_the_rest_moves(
     assert (learner.learned() != first)[held].mean() > 0.9
 
 
-@pytest.mark.parametrize("make", [Learner, TorchLearner])
-def test_a_state_has_all_that_the_next_steps_need(make: type[Learner | TorchLearner]) -> None:
+@pytest.mark.parametrize("make", [CpuLearner, TorchLearner])
+def test_a_state_has_all_that_the_next_steps_need(make: type[CpuLearner | TorchLearner]) -> None:
     whole, half, rest = (
         make(SMALL, first_weights(), weight_decay=0.5, average=0.9) for _ in range(3)
     )
@@ -167,12 +169,12 @@ def test_a_running_mean_of_few_steps_forgets_where_they_began() -> None:
     assert averaging_share(0.995, 10**6) == pytest.approx(0.005)
 
 
-@pytest.mark.parametrize("make", [Learner, TorchLearner])
+@pytest.mark.parametrize("make", [CpuLearner, TorchLearner])
 @pytest.mark.parametrize("dense", [(8,), ()])
 def test_tied_weights_learn_as_one_weight_on_each_filters_mean(
-    make: type[Learner | TorchLearner], dense: tuple[int, ...]
+    make: type[CpuLearner | TorchLearner], dense: tuple[int, ...]
 ) -> None:
-    tied = replace(SMALL, dense=dense, keep=1.0, tied=True)
+    tied = replace(SMALL, dense=dense, dropout=0, tied=True)
     network = Network(tied, generator=torch.Generator().manual_seed(0))
     learner = make(tied, network.flat_parameters())
     where = tied_weights(tied)

@@ -24,6 +24,7 @@ from enhancer_core.models.cpu.layout import plan
 from enhancer_core.models.cpu.sharing import share
 from enhancer_core.models.network import Network
 from tests.models.test_architecture import sliding
+from tests.predictors import predictor_of
 
 layers = st.builds(Convolution, st.integers(1, 35), st.integers(1, 8), st.integers(1, 5))
 architectures = st.builds(
@@ -63,7 +64,7 @@ def test_logits_of_windows_are_those_worked_out_by_hand() -> None:
     # The filter reads AC as 3 and, on the other strand, GT as 3. Its scores along ACAGTTTA are
     # AC 3, CA 0, AG 1, GT 3, TT 1, TT 1, TA 1: the pools of the windows ACAGT, CAGTT, AGTTT and
     # GTTTA are 3 3, 1 3, 3 1 and 3 1, less the bias of 0.5.
-    found = made.predictor().scanned_logits(encode(["ACAGTTTA"])[0], [0, 1, 2, 3])
+    found = predictor_of(made).scanned_logits(encode(["ACAGTTTA"])[0], [0, 1, 2, 3])
     assert found.tolist() == [[2.75, 275.0], [0.75, 255.0], [2.75, 75.0], [2.75, 75.0]]
 
 
@@ -82,7 +83,7 @@ def test_windows_at_even_distances_have_the_logits_of_each_alone(
     for start, size in runs:
         codes[start : start + size] = N_CODE
     starts = np.arange(offset, len(codes) - architecture.length + 1, step)
-    predictor = network(architecture, seed).predictor()
+    predictor = predictor_of(network(architecture, seed))
     found = predictor.scanned_logits(codes, starts)
     assert np.array_equal(found, predictor.logits(laid_out(codes, starts, architecture.length)))
 
@@ -96,7 +97,7 @@ def test_windows_anywhere_have_the_logits_of_each_alone(
         random_codes(architecture.length + 700, seed),
         np.sort(np.array(places, np.int64)),
     )
-    predictor = network(architecture, seed).predictor()
+    predictor = predictor_of(network(architecture, seed))
     found = predictor.scanned_logits(codes, starts)
     assert np.array_equal(found, predictor.logits(laid_out(codes, starts, architecture.length)))
 
@@ -107,14 +108,14 @@ def test_many_blocks_have_the_logits_of_each_window_alone(name: str, step: int) 
     codes = random_codes(60_000)
     starts = np.arange(3, 59_500, step)
     some = np.random.default_rng(0).permutation(len(starts))[:300]
-    predictor = network(named_architecture(name)).predictor()
+    predictor = predictor_of(network(named_architecture(name)))
     found = predictor.scanned_logits(codes, starts)[some]
     assert np.array_equal(found, predictor.logits(laid_out(codes, starts[some], 500)))
 
 
 def test_windows_alone_have_the_logits_that_they_have_together() -> None:
     codes, starts = random_codes(9000), np.arange(0, 8500, 50)
-    predictor = network(named_architecture("enhancer")).predictor()
+    predictor = predictor_of(network(named_architecture("enhancer")))
     together = predictor.scanned_logits(codes, starts)
     apart = [predictor.scanned_logits(codes, starts[i : i + 1]) for i in range(len(starts))]
     assert together.tobytes() == np.concatenate(apart).tobytes()
@@ -148,7 +149,7 @@ def test_layers_are_shared_where_that_is_less_work(step: int, shared: int, fragm
     ],
 )
 def test_windows_that_do_not_fit_are_refused(starts: list[int], message: str) -> None:
-    predictor = network(named_architecture("enhancer")).predictor()
+    predictor = predictor_of(network(named_architecture("enhancer")))
     with pytest.raises(SequenceError, match=message):
         predictor.scanned_logits(random_codes(600), starts)
     with pytest.raises(SequenceError, match=r"code 5 at \(7,\) is not a base"):

@@ -7,14 +7,15 @@ import torch
 from enhancer_core.dna.codes import Codes
 from enhancer_core.interpretation.filters import input_gradients
 from enhancer_core.models.architecture import Architecture, Convolution, widened
-from enhancer_core.models.cpu.predictor import Predictor
-from enhancer_core.models.ensemble import MeanPredictor, together
-from enhancer_core.models.gpu.predictor import Predictor as BatchedPredictor
-from enhancer_core.models.network import Ensemble, Network, network_of_members, one_hot
+from enhancer_core.models.cpu.predictor import CpuPredictor
+from enhancer_core.models.ensemble import MeanPredictor
+from enhancer_core.models.gpu.predictor import GpuPredictor
+from enhancer_core.models.network import Ensemble, Network, one_hot
 from enhancer_core.models.transfer import plant, room_for
+from tests.predictors import model_of, predictor_of
 
 SMALL = Architecture(
-    convolutions=(Convolution(3, 4, 2), Convolution(5, 3, 2)), dense=(6, 4), keep=0.5, length=30
+    convolutions=(Convolution(3, 4, 2), Convolution(5, 3, 2)), dense=(6, 4), dropout=0.5, length=30
 )
 
 
@@ -44,8 +45,8 @@ def random_codes(n: int, length: int) -> Codes:
 @pytest.mark.parametrize("members", [networks(3), mixed()], ids=["alike", "mixed"])
 def test_an_ensemble_says_the_mean_of_what_its_members_say(members: list[Network]) -> None:
     codes = random_codes(20, 30)
-    made = Ensemble(members).predictor()
-    each = [member.predictor() for member in members]
+    made = predictor_of(Ensemble(members))
+    each = [predictor_of(member) for member in members]
     stretch, starts = random_codes(1, 200)[0], np.arange(0, 170, 7)
     changes = np.arange(20), np.arange(20), np.arange(20) % 4
     for found, parts in (
@@ -65,7 +66,11 @@ def test_an_ensemble_says_the_mean_of_what_its_members_say(members: list[Network
 
 
 def test_windows_and_changes_of_a_mixed_ensemble_have_the_logits_of_each_sequence() -> None:
-    made, codes, stretch = Ensemble(mixed()).predictor(), random_codes(4, 30), random_codes(1, 200)
+    made, codes, stretch = (
+        predictor_of(Ensemble(mixed())),
+        random_codes(4, 30),
+        random_codes(1, 200),
+    )
     starts = np.array([0, 0, 1, 5, 23, 24, 25, 60, 61, 160, 170])
     windows = np.lib.stride_tricks.sliding_window_view(stretch[0], 30)[starts]
     scanned = made.scanned_logits(stretch[0], starts)
@@ -79,59 +84,62 @@ def test_windows_and_changes_of_a_mixed_ensemble_have_the_logits_of_each_sequenc
 
 
 def test_one_predictor_alone_stays_as_it_is() -> None:
-    alone = networks(1)[0].predictor()
-    assert together([alone]) is alone
-    assert isinstance(together([alone, alone]), MeanPredictor)
+    assert isinstance(predictor_of(networks(1)[0]), CpuPredictor)
+    assert isinstance(predictor_of(Ensemble(networks(2))), MeanPredictor)
 
 
 @pytest.mark.parametrize("members", [networks(3), mixed()], ids=["alike", "mixed"])
 def test_pytorch_and_the_engine_agree_on_an_ensemble(members: list[Network]) -> None:
     codes, stretch, starts = random_codes(20, 30), random_codes(1, 90)[0], np.arange(0, 60, 7)
-    made = network_of_members([each for made in members for each in made.member_networks()])
+    made = model_of(Ensemble(members)).to_torch()
     assert isinstance(made, Ensemble)
     assert not made.training
     with torch.inference_mode():
         found = made(one_hot(torch.from_numpy(codes))).numpy()
-    np.testing.assert_allclose(found, made.predictor().logits(codes), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found, predictor_of(made).logits(codes), rtol=1e-4, atol=1e-6)
     on_gpus = MeanPredictor(
-        [BatchedPredictor(each.architecture, each.parameters) for each in made.member_networks()]
+        [GpuPredictor(each.architecture, each.parameters) for each in model_of(made).members]
     )
     np.testing.assert_allclose(found, on_gpus.logits(codes), rtol=1e-4, atol=1e-6)
-    scanned = made.predictor().scanned_logits(stretch, starts)
+    scanned = predictor_of(made).scanned_logits(stretch, starts)
     np.testing.assert_allclose(
         scanned, on_gpus.scanned_logits(stretch, starts), rtol=1e-4, atol=1e-6
     )
 
 
 def test_one_member_makes_a_plain_network() -> None:
-    made = network_of_members(networks(1)[0].member_networks())
+    made = model_of(networks(1)[0]).to_torch()
     assert isinstance(made, Network)
-    assert isinstance(made.predictor(), Predictor)
-    assert len(made.member_networks()) == 1
+    assert isinstance(predictor_of(made), CpuPredictor)
+    assert len(model_of(made).members) == 1
 
 
 def test_an_ensembles_filters_are_those_of_all_members_in_order() -> None:
     members = networks(2)
-    weights, biases = Ensemble(members).filters()
+    weights, biases = model_of(Ensemble(members)).filters()
     assert weights.shape == (6, 4, 4)
-    assert torch.equal(weights[3:], members[1].first_layer.weight)
-    assert torch.equal(biases[:3], members[0].state_dict()["convolutions.0.bias"])
+    assert np.array_equal(weights[3:], members[1].first_layer.weight.detach())
+    assert np.array_equal(biases[:3], members[0].state_dict()["convolutions.0.bias"])
 
 
 def test_of_a_mixed_ensemble_the_filters_of_the_first_kind_are_shown() -> None:
-    assert torch.equal(Ensemble(mixed()).filters()[0], Ensemble(networks(2)).filters()[0])
+    ours, theirs = (model_of(Ensemble(members)).filters() for members in (mixed(), networks(2)))
+    assert np.array_equal(ours[0], theirs[0])
 
 
 def test_of_a_mixed_ensemble_the_members_of_the_first_kind_are_planted() -> None:
     ours, theirs = (
-        plant([Ensemble(members)], widened(SMALL, 3)) for members in (mixed(), networks(2))
+        plant([model_of(Ensemble(members))], widened(SMALL, 3))
+        for members in (mixed(), networks(2))
     )
     assert ours.parameters.tobytes() == theirs.parameters.tobytes()
-    assert room_for([Ensemble(mixed())], SMALL) == room_for([Ensemble(networks(2))], SMALL)
+    assert room_for([model_of(Ensemble(mixed()))], SMALL) == room_for(
+        [model_of(Ensemble(networks(2)))], SMALL
+    )
 
 
 def test_slopes_of_a_mixed_ensemble_are_the_mean_of_its_members() -> None:
     codes = random_codes(5, 30)
-    each = [input_gradients(member, codes) for member in mixed()]
-    found = input_gradients(Ensemble(mixed()), codes)
+    each = [input_gradients(model_of(member), codes) for member in mixed()]
+    found = input_gradients(model_of(Ensemble(mixed())), codes)
     np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-4, atol=1e-6)

@@ -23,18 +23,19 @@ from enhancer_core.models.architecture import (
     shapes,
     tied_weights,
 )
-from enhancer_core.models.cpu.learner import Learner as CompiledLearner
+from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.gpu.batches import Visits
 from enhancer_core.models.gpu.fused import fits
 from enhancer_core.models.gpu.layers import convolved, cut, logits
-from enhancer_core.models.gpu.learner import Batch, Learner
-from enhancer_core.models.gpu.predictor import Predictor
+from enhancer_core.models.gpu.learner import Batch, GpuLearner
+from enhancer_core.models.gpu.predictor import GpuPredictor
 from enhancer_core.models.gpu.program import Program, at_once, bytes_needed, moved
 from enhancer_core.models.network import Network, one_hot
 from tests.models.test_architecture import architectures, sliding
+from tests.predictors import predictor_of
 
 SMALL = Architecture(
-    convolutions=(Convolution(6, 7, 4), Convolution(5, 3, 2)), dense=(8,), keep=0.5, length=60
+    convolutions=(Convolution(6, 7, 4), Convolution(5, 3, 2)), dense=(8,), dropout=0.5, length=60
 )
 
 
@@ -103,7 +104,7 @@ def program(
     weight_decay: float = 0.0,
     average: float = 0.0,
 ) -> Program:
-    learner = Learner(
+    learner = GpuLearner(
         architecture,
         flat(networks(architecture, count)),
         stop_below_loss=stop_below_loss,
@@ -134,7 +135,7 @@ def test_steps_are_those_of_the_compiled_engine_for_each_network_alone(
     assert found["steps"].tolist() == found["count"].tolist() == [10, 7, 0]
     for index, each in enumerate(architecture):
         first = networks(small, 3)[index].flat_parameters()
-        alone = CompiledLearner(small, first, weight_decay=weight_decay, average=average)
+        alone = CpuLearner(small, first, weight_decay=weight_decay, average=average)
         losses = []
         for visit in each or ():
             rows = visit.rows
@@ -205,7 +206,7 @@ def test_a_look_gives_the_probabilities_of_each_network_and_starts_the_losses_an
     rows = np.random.default_rng(2).integers(0, 40, (2, 70))
     found = some.look(rows).wait()
     for index in range(2):
-        engine = Predictor(SMALL, found["parameters"][index].astype(np.float32))
+        engine = GpuPredictor(SMALL, found["parameters"][index].astype(np.float32))
         odds = np.diff(engine.logits(random_codes(40, 60)[rows[index]]))[:, 0]
         np.testing.assert_allclose(found["probabilities"][index], 1 / (1 + np.exp(-odds)), 1e-5)
     assert not some.learner.losses.any()
@@ -249,7 +250,7 @@ def test_visits_that_move_turn_and_mutate_are_seen_so() -> None:
     letters = random_codes(2, 60, seed=1)
     rows = np.array([5, 7])
     changed = augment(codes[rows], moves, turned, letters)
-    learners = [Learner(replace(SMALL, keep=1.0), flat(networks(SMALL, 1))) for _ in range(2)]
+    learners = [GpuLearner(replace(SMALL, dropout=0), flat(networks(SMALL, 1))) for _ in range(2)]
     labels = np.array([0, 1] * 20)
     one = np.full(1, 1e-3)
     visit = Visits(batch=2, rates=one, rows=rows, moves=moves, turned=turned, letters=letters)
@@ -264,8 +265,10 @@ def test_half_precision_gives_nearly_the_same_loss_and_slopes() -> None:
     codes = torch.from_numpy(random_codes(2, 50, 60))
     labels, shares = torch.randint(0, 2, (2, 50)), torch.full((2, 50), 1 / 50)
     batch = Batch(codes=codes, labels=labels, shares=shares, rates=torch.zeros(2))
-    made = [Learner(SMALL, flat(networks(SMALL, 2)), dtype=d) for d in (torch.float32, torch.half)]
-    made.append(Learner(SMALL, flat(networks(SMALL, 2)), dtype=torch.bfloat16))
+    made = [
+        GpuLearner(SMALL, flat(networks(SMALL, 2)), dtype=d) for d in (torch.float32, torch.half)
+    ]
+    made.append(GpuLearner(SMALL, flat(networks(SMALL, 2)), dtype=torch.bfloat16))
     (loss, slopes), *halves = (each.loss_and_gradients(batch) for each in made)
     for half_loss, half_slopes in halves:
         torch.testing.assert_close(half_loss, loss, rtol=1e-2, atol=0)
@@ -278,8 +281,8 @@ def test_half_precision_gives_nearly_the_same_loss_and_slopes() -> None:
 def test_a_scan_gives_the_logits_of_the_engine(name: str, step: int) -> None:
     made = networks(named_architecture(name), 1)[0]
     codes, starts = random_codes(9000), np.arange(3, 8500, step)
-    found = Predictor(made.architecture, made.flat_parameters()).scanned_logits(codes, starts)
-    architecture = made.predictor().scanned_logits(codes, starts)
+    found = GpuPredictor(made.architecture, made.flat_parameters()).scanned_logits(codes, starts)
+    architecture = predictor_of(made).scanned_logits(codes, starts)
     # Sums of at most 1,600 products in another order: some 1e-6 of the largest logit
     np.testing.assert_allclose(
         found, architecture, rtol=1e-4, atol=4e-6 * np.abs(architecture).max()
@@ -299,17 +302,17 @@ def test_windows_anywhere_have_the_logits_of_each_alone(
     architecture = replace(architecture, length=architecture.length + more)
     codes, starts = random_codes(architecture.length + 700), np.sort(np.array(places, np.int64))
     made = networks(architecture, 1, seed=seed)[0]
-    predictor = Predictor(architecture, made.flat_parameters())
+    predictor = GpuPredictor(architecture, made.flat_parameters())
     windows = np.lib.stride_tricks.sliding_window_view(codes, architecture.length)[starts]
     found = predictor.scanned_logits(codes, starts)
     np.testing.assert_allclose(found, predictor.logits(windows), rtol=1e-4, atol=2e-6)
-    np.testing.assert_allclose(found, made.predictor().logits(windows), rtol=1e-4, atol=2e-6)
+    np.testing.assert_allclose(found, predictor_of(made).logits(windows), rtol=1e-4, atol=2e-6)
 
 
 def test_sequences_that_may_not_be_written_to_are_read() -> None:
     made, codes = networks(SMALL, 1)[0], random_codes(3, 60)
     codes.flags.writeable = False
-    predictor = Predictor(SMALL, made.flat_parameters())
+    predictor = GpuPredictor(SMALL, made.flat_parameters())
     assert predictor.logits(codes).shape == (3, 2)
     assert predictor.scanned_logits(codes[0], [0]).shape == (1, 2)
 
@@ -336,7 +339,7 @@ def test_what_a_step_keeps_is_less_than_it_is_said_to_need(name: str, dtype: tor
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    learner = Learner(architecture, flat(networks(architecture, 2)), dtype=dtype)
+    learner = GpuLearner(architecture, flat(networks(architecture, 2)), dtype=dtype)
     shares, labels = torch.full((2, 5), 0.2), torch.zeros(2, 5, dtype=torch.int64)
     codes = torch.from_numpy(random_codes(2, 5, 500))
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
@@ -359,7 +362,9 @@ def test_recorded_steps_are_the_steps_one_by_one(dtype: torch.dtype) -> None:
     codes, labels = random_codes(40, 60), np.random.default_rng(1).integers(0, 2, 40)
     learned = []
     for recorded in (False, True):
-        learner = Learner(SMALL, flat(networks(SMALL, 3)), device="cuda", dtype=dtype, average=0.9)
+        learner = GpuLearner(
+            SMALL, flat(networks(SMALL, 3)), device="cuda", dtype=dtype, average=0.9
+        )
         some = Program(learner, codes, labels, batch=12, augmented=True, recorded=recorded)
         for seed in range(3):
             some.run(some.side_by_side(visits(SMALL, [9, 5, 0], n=10, seed=seed)))
@@ -375,8 +380,8 @@ def test_recorded_steps_are_the_steps_one_by_one(dtype: torch.dtype) -> None:
 def test_a_gpu_predicts_and_scans_as_the_engine_does(name: str) -> None:
     made = networks(named_architecture(name), 1)[0]
     codes, starts = random_codes(9000), np.arange(3, 8500, 50)
-    architecture = made.predictor().scanned_logits(codes, starts)
-    on_gpu = Predictor(made.architecture, made.flat_parameters(), device="cuda")
+    architecture = predictor_of(made).scanned_logits(codes, starts)
+    on_gpu = GpuPredictor(made.architecture, made.flat_parameters(), device="cuda")
     windows = np.lib.stride_tricks.sliding_window_view(codes, 500)[starts]
     for found in on_gpu.scanned_logits(codes, starts), on_gpu.logits(windows):
         np.testing.assert_allclose(

@@ -16,10 +16,15 @@ from safetensors.torch import save_file
 from enhancer_core.errors import FileError, ModelFileError
 from enhancer_core.io.safetensors import FORMAT_VERSION, write_arrays
 from enhancer_core.models.architecture import Architecture, Convolution
-from enhancer_core.models.model import MODEL_FILE, load_model, save_model
+from enhancer_core.models.model import (
+    MODEL_FILE,
+    load_model,
+    save_model,
+)
 from enhancer_core.models.network import Ensemble, Network
+from tests.predictors import model_of, predictor_of
 
-SMALL = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), keep=0.5, length=12)
+SMALL = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), dropout=0.5, length=12)
 OTHER = Architecture(convolutions=(Convolution(3, 5, 8),), dense=(), length=12)
 RECORD = {"seed": 0, "note": "a < b"}
 
@@ -31,7 +36,7 @@ def network() -> Network:
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     path = tmp_path / "model.safetensors"
-    save_model(path, network(), RECORD)
+    save_model(model_of(network(), RECORD), path)
     return path
 
 
@@ -58,17 +63,17 @@ def edit_header(path: Path, **changes: object) -> None:
 def test_a_model_comes_back_as_it_was_saved(saved: Path) -> None:
     for place in (saved, saved.parent):
         found = load_model(place)
-        assert found.network.architecture == SMALL
-        assert found.training == RECORD
-        assert not found.network.training
-        (member,) = found.member_networks()
+        assert found.to_torch().architecture == SMALL
+        assert found.metadata == RECORD
+        assert not found.to_torch().training
+        (member,) = model_of(found).members
         np.testing.assert_array_equal(member.parameters, network().flat_parameters())
         for name, tensor in network().state_dict().items():
-            assert torch.equal(found.network.state_dict()[name], tensor)
+            assert torch.equal(found.to_torch().state_dict()[name], tensor)
 
 
 def test_the_same_model_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
-    save_model(tmp_path / "again.safetensors", network(), RECORD)
+    save_model(model_of(network(), RECORD), tmp_path / "again.safetensors")
     assert saved.read_bytes() == (tmp_path / "again.safetensors").read_bytes()
 
 
@@ -83,7 +88,7 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(saved: Path) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(st.data())
 def test_no_flipped_bit_goes_unnoticed(saved: Path, data: st.DataObject) -> None:
-    save_model(saved, network(), RECORD)
+    save_model(model_of(network(), RECORD), saved)
     whole = bytearray(saved.read_bytes())
     size = struct.unpack("<Q", whole[:8])[0]
     index = data.draw(st.integers(8 + size, len(whole) - 1))  # in the tensors
@@ -98,7 +103,7 @@ def test_no_flipped_bit_goes_unnoticed(saved: Path, data: st.DataObject) -> None
 def test_a_flipped_bit_in_the_header_is_told_or_changes_nothing(
     saved: Path, data: st.DataObject
 ) -> None:
-    save_model(saved, network(), RECORD)
+    save_model(model_of(network(), RECORD), saved)
     whole = bytearray(saved.read_bytes())
     size = struct.unpack("<Q", whole[:8])[0]
     index = data.draw(st.integers(0, 7 + size))
@@ -109,18 +114,18 @@ def test_a_flipped_bit_in_the_header_is_told_or_changes_nothing(
     except ModelFileError as error:
         assert "\n" not in str(error)  # noqa: PT017  # a blank beside the JSON may change unseen
     else:
-        assert found.training == RECORD
-        assert found.network.architecture == SMALL
+        assert found.metadata == RECORD
+        assert found.to_torch().architecture == SMALL
 
 
 def test_a_file_whose_header_is_as_long_as_a_pickle_begins_is_read(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     for padding in range(2000):
-        save_model(path, network(), {"note": "x" * padding})
+        save_model(model_of(network(), {"note": "x" * padding}), path)
         if path.read_bytes()[0] == 0x80:
             break
     assert path.read_bytes()[0] == 0x80
-    assert load_model(path).training == {"note": "x" * padding}
+    assert load_model(path).metadata == {"note": "x" * padding}
 
 
 def test_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
@@ -167,26 +172,26 @@ def ensemble(n: int = 3) -> Ensemble:
 
 
 def test_an_ensemble_comes_back_as_it_was_saved(tmp_path: Path) -> None:
-    save_model(tmp_path / MODEL_FILE, ensemble(), RECORD)
+    save_model(model_of(ensemble(), RECORD), tmp_path / MODEL_FILE)
     found = load_model(tmp_path)
-    assert (found.architecture, found.training) == (SMALL, RECORD)
+    assert (found.architecture, found.metadata) == (SMALL, RECORD)
     for ours, theirs, made in zip(
-        ensemble().member_networks(),
-        found.member_networks(),
-        found.network.member_networks(),
+        model_of(ensemble()).members,
+        model_of(found).members,
+        model_of(found.to_torch()).members,
         strict=True,
     ):
         assert len({each.parameters.tobytes() for each in (ours, theirs, made)}) == 1
     codes = np.random.default_rng(0).integers(0, 5, (9, 12), dtype=np.uint8)
-    saved = ensemble().predictor().logits(codes)
-    assert found.predictor().logits(codes).tobytes() == saved.tobytes()
-    assert found.network.predictor().logits(codes).tobytes() == saved.tobytes()
-    save_model(tmp_path / "again.safetensors", found, found.training)
+    saved = predictor_of(ensemble()).logits(codes)
+    assert predictor_of(found).logits(codes).tobytes() == saved.tobytes()
+    assert predictor_of(found.to_torch()).logits(codes).tobytes() == saved.tobytes()
+    save_model(model_of(found, found.metadata), tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / MODEL_FILE).read_bytes()
 
 
 def test_only_an_ensemble_needs_the_newer_format(saved: Path, tmp_path: Path) -> None:
-    save_model(tmp_path / "several.safetensors", ensemble(), RECORD)
+    save_model(model_of(ensemble(), RECORD), tmp_path / "several.safetensors")
     versions = {path: our_header(path)["format_version"] for path in tmp_path.iterdir()}
     assert versions == {saved: 1, tmp_path / "several.safetensors": 2}
     assert "members" not in our_header(saved)["record"]
@@ -199,22 +204,22 @@ def mixed() -> Ensemble:
 
 
 def test_an_ensemble_of_several_architectures_comes_back_as_it_was_saved(tmp_path: Path) -> None:
-    save_model(tmp_path / MODEL_FILE, mixed(), RECORD)
+    save_model(model_of(mixed(), RECORD), tmp_path / MODEL_FILE)
     header = our_header(tmp_path / MODEL_FILE)
     assert header["format_version"] == 3
     assert [each["length"] for each in header["record"]["members"]] == [12] * 3
     found = load_model(tmp_path)
     assert [each.architecture for each in found.members] == [SMALL, SMALL, OTHER]
-    assert (found.architecture, found.training) == (SMALL, RECORD)
-    for ours, theirs in zip(mixed().member_networks(), found.members, strict=True):
+    assert (found.architecture, found.metadata) == (SMALL, RECORD)
+    for ours, theirs in zip(model_of(mixed()).members, found.members, strict=True):
         assert ours.parameters.tobytes() == theirs.parameters.tobytes()
-    save_model(tmp_path / "again.safetensors", found.network, found.training)
+    save_model(model_of(found.to_torch(), found.metadata), tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / MODEL_FILE).read_bytes()
 
 
 def test_members_that_read_other_lengths_are_refused(tmp_path: Path) -> None:
     longer = Network(replace(OTHER, length=14))
-    save_model(tmp_path / MODEL_FILE, Ensemble([network(), longer]), RECORD)
+    save_model(model_of(Ensemble([network(), longer]), RECORD), tmp_path / MODEL_FILE)
     message = r"model\.safetensors: members read 12 and 14 bp; allowed is one length for all$"
     with pytest.raises(ModelFileError, match=message):
         load_model(tmp_path)
@@ -233,7 +238,7 @@ def test_members_that_read_other_lengths_are_refused(tmp_path: Path) -> None:
 def test_a_list_of_members_that_does_not_fit_is_refused(
     tmp_path: Path, members: object, message: str
 ) -> None:
-    (member,) = network().member_networks()
+    (member,) = model_of(network()).members
     arrays = {f"member.0.{name}": array for name, array in member.weights().items()}
     record = {"training": {}, "members": members}
     write_arrays(tmp_path / MODEL_FILE, arrays, kind="model", record=record, version=3)
@@ -258,7 +263,7 @@ def test_a_number_of_members_that_does_not_fit_is_refused(
 ) -> None:
     arrays = {
         f"member.{index}.{name}": array
-        for index, each in enumerate(ensemble().member_networks())
+        for index, each in enumerate(model_of(ensemble()).members)
         for name, array in each.weights().items()
     }
     record = {"architecture": SMALL.to_dict(), "training": {}, "members": members}
@@ -310,7 +315,7 @@ def test_a_header_that_was_changed_is_refused(
 def test_a_record_that_does_not_fit_the_tensors_is_refused(
     tmp_path: Path, record: dict[str, object], message: str
 ) -> None:
-    (member,) = network().member_networks()
+    (member,) = model_of(network()).members
     weights = member.weights()
     write_arrays(tmp_path / MODEL_FILE, weights, kind="model", record=record)
     with pytest.raises(ModelFileError, match=message):
@@ -321,6 +326,6 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     broken = network()
     with torch.no_grad():
         broken.output.bias[0] = np.nan
-    save_model(tmp_path / "model.safetensors", broken, {})
+    save_model(model_of(broken, {}), tmp_path / "model.safetensors")
     with pytest.raises(ModelFileError, match=r"'output\.bias' has values that are not finite"):
         load_model(tmp_path)

@@ -17,7 +17,7 @@ from enhancer_core.models.network import Network, ReverseComplementConvolution, 
 from tests.models.test_architecture import architectures
 
 SMALL = Architecture(
-    convolutions=(Convolution(3, 4, 2), Convolution(5, 3, 2)), dense=(6, 4), keep=0.5, length=30
+    convolutions=(Convolution(3, 4, 2), Convolution(5, 3, 2)), dense=(6, 4), dropout=0.5, length=30
 )
 
 

@@ -23,6 +23,7 @@ from enhancer_core.models.cpu.layout import LAYER, Floats
 from enhancer_core.models.cpu.signatures import Argument, Kind, spell
 from enhancer_core.models.model import save_model
 from enhancer_core.models.network import Network
+from tests.predictors import model_of
 
 NAMES = ("pack", "forward", "substitute", "fragments", "slide", "windows", "expit32", "expit64")
 
@@ -32,7 +33,7 @@ def inputs(tmp_path: Path) -> Path:
     codes: Codes = np.random.default_rng(0).integers(0, 5, (50, 60), dtype=np.uint8)
     write_fasta(tmp_path / "some.fa", [str(i) for i in range(50)], codes)
     wanted = Architecture(convolutions=(Convolution(4, 7, 4),), dense=(8,), length=60)
-    save_model(tmp_path / "model.safetensors", Network(wanted), {})
+    save_model(model_of(Network(wanted), {}), tmp_path / "model.safetensors")
     return tmp_path
 
 

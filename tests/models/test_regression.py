@@ -20,10 +20,10 @@ from enhancer_core.dna.codes import N_CODE, Codes, encode, one_hot
 from enhancer_core.errors import MotifError
 from enhancer_core.io.motifs import write_meme
 from enhancer_core.io.tables import read_table
-from enhancer_core.models.gpu.predictor import Predictor as BatchedPredictor
+from enhancer_core.models.cpu.predictor import CpuPredictor
+from enhancer_core.models.gpu.predictor import GpuPredictor
 from enhancer_core.models.kmers import Baseline, Linear, k_mer_frequencies, k_mer_names
 from enhancer_core.models.model import Model, load_model
-from enhancer_core.models.network import network_of
 from enhancer_core.models.network import one_hot as spread
 from enhancer_core.models.regression import (
     best_hits,
@@ -36,6 +36,7 @@ from enhancer_core.models.transfer import motif_filter
 from enhancer_core.motifs.motif import BUILTIN, Motif, reverse_complement
 from enhancer_core.prediction.sequences import log_odds, probabilities
 from tests.conftest import Ran
+from tests.predictors import predictor_of
 
 CEBPA, HNF4A = BUILTIN["CEBPA"], BUILTIN["HNF4A"]
 
@@ -87,10 +88,10 @@ def test_a_k_mer_network_has_the_probabilities_of_its_regression(k: int) -> None
     fitted, codes = random_baseline(k, seed=k), random_codes(50, 100, seed=1)
     model = Model((k_mer_network(fitted, 100),), {})
     np.testing.assert_allclose(
-        log_odds(model, codes), exact_log_odds(fitted, codes), rtol=0, atol=2e-5
+        log_odds(predictor_of(model), codes), exact_log_odds(fitted, codes), rtol=0, atol=2e-5
     )
     np.testing.assert_allclose(
-        probabilities(model, codes), fitted.probabilities(codes), rtol=0, atol=1e-5
+        probabilities(predictor_of(model), codes), fitted.probabilities(codes), rtol=0, atol=1e-5
     )
 
 
@@ -104,7 +105,9 @@ def test_a_k_mer_network_by_hand() -> None:
     fitted = Baseline(k=3, mean=0 * ones, scale=ones, weights=weights, bias=-1.0, penalty=1.0)
     model = Model((k_mer_network(fitted, 8),), {})
     # AACGTTAA: AAC, ACG, CGT, GTT, TTA, TAA: a third
-    assert log_odds(model, encode(["AACGTTAA", "CCCCCCCC"])) == pytest.approx([1, -1], abs=1e-6)
+    assert log_odds(predictor_of(model), encode(["AACGTTAA", "CCCCCCCC"])) == pytest.approx(
+        [1, -1], abs=1e-6
+    )
 
 
 def test_k_mers_with_an_unknown_letter_count_nowhere_in_a_network() -> None:
@@ -113,7 +116,7 @@ def test_k_mers_with_an_unknown_letter_count_nowhere_in_a_network() -> None:
     shares = k_mer_frequencies(codes, 4).astype(np.float64) * 33 / 37  # of all 37 words
     exact = ((shares - fitted.mean) / fitted.scale * fitted.weights).sum(axis=1) + fitted.bias
     model = Model((k_mer_network(fitted, 40),), {})
-    np.testing.assert_allclose(log_odds(model, codes), exact, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(log_odds(predictor_of(model), codes), exact, rtol=0, atol=2e-5)
 
 
 def test_a_k_mer_network_is_one_of_equal_weights_at_all_positions() -> None:
@@ -168,8 +171,8 @@ def test_networks_read_the_best_hits_of_motifs_of_any_widths(widths: list[int], 
 def test_pytorch_reads_the_same_best_hits() -> None:
     ((member, _),) = best_hits_networks([HNF4A, reverse_motif(HNF4A)], 50)
     codes = random_codes(20, 50, letters=5)
-    ours = network_of(member.architecture, member.parameters).predictor().pooled(codes)
-    theirs = BatchedPredictor(member.architecture, member.parameters).pooled(codes)
+    ours = CpuPredictor(member.architecture, member.parameters).pooled(codes)
+    theirs = GpuPredictor(member.architecture, member.parameters).pooled(codes)
     assert ours.shape == theirs.shape == (20, 1, 2)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
     assert ours[:, 0, 0] == pytest.approx(ours[:, 0, 1], abs=1e-5)  # either strand is read
@@ -192,9 +195,9 @@ def test_a_regression_on_best_hits_is_the_mean_of_its_networks() -> None:
     exact = (found.astype(np.float64) - fitted.mean) / fitted.scale @ weights - 0.4
     # Each of 4 logits is rounded near |weight| * score * 4 / scale, some 30, to 2e-6
     model = Model(members, {})
-    np.testing.assert_allclose(log_odds(model, codes), exact, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(log_odds(predictor_of(model), codes), exact, rtol=0, atol=2e-5)
     with torch.inference_mode():
-        logits = model.network.double()(spread(torch.from_numpy(codes)).double()).numpy()
+        logits = model.to_torch().double()(spread(torch.from_numpy(codes)).double()).numpy()
     np.testing.assert_allclose(logits[:, 1] - logits[:, 0], exact, rtol=0, atol=2e-5)
 
 
@@ -206,8 +209,8 @@ def test_the_best_hits_of_a_planted_motif_tell_and_validation_chooses_the_penalt
     assert found.name == "logistic regression on the best hits of 3 motifs"
     model = Model(found.members, {})
     check, test = data.validation, data.test
-    assert metrics.roc_auc(test.labels, log_odds(model, test.codes)) > 0.8
-    chosen = metrics.roc_auc(check.labels, log_odds(model, check.codes))
+    assert metrics.roc_auc(test.labels, log_odds(predictor_of(model), test.codes)) > 0.8
+    chosen = metrics.roc_auc(check.labels, log_odds(predictor_of(model), check.codes))
     assert found.auc == pytest.approx(chosen, abs=1e-3)
 
 
@@ -247,7 +250,7 @@ def test_baseline_writes_its_regression_as_a_network_that_predicts_the_same(
                     expected = pytest.approx(told.pop(row["name"]), abs=1e-5)
                     assert float(row["probability"]) == expected
         assert not told
-        training = load_model(folder).training
+        training = load_model(folder).metadata
         figures = json.loads((folder / "metrics.json").read_text())
         assert {name: training[name] for name in figures} == figures
     assert len(load_model(tmp_path / "motifs").members) == 2  # widths 9 and 13

@@ -16,15 +16,17 @@ from enhancer_core.models.architecture import (
     NETWORKS,
     Architecture,
     Convolution,
+    Member,
     cut,
     flatten,
     shapes,
     shortest_length,
 )
-from enhancer_core.models.network import Ensemble, Network, network_of
+from enhancer_core.models.network import Ensemble, Network, torch_network
 from enhancer_core.models.transfer import Planted, plant, plant_motifs, room_for
 from enhancer_core.motifs.motif import BUILTIN, Motif, information_content, ppm
 from enhancer_core.motifs.motif import reverse_complement as other_strand
+from tests.predictors import model_of, predictor_of
 
 TF = NETWORKS["tf"]
 
@@ -38,7 +40,7 @@ def whole_numbers(architecture: Architecture, seed: int) -> Network:
     rng = np.random.default_rng(seed)
     sizes = shapes(architecture).items()
     weights = {name: rng.integers(-2, 3, shape).astype(np.float32) for name, shape in sizes}
-    return network_of(architecture, flatten(weights))
+    return torch_network(Member(architecture, flatten(weights)))
 
 
 def convolved(made: Network, codes: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
@@ -76,11 +78,7 @@ def gardens(draw: st.DrawFn) -> tuple[list[Network | Ensemble], Architecture]:
 
 
 def networks_in(donors: list[Network | Ensemble]) -> list[Network]:
-    return [
-        network_of(donor.architecture, each.parameters)
-        for donor in donors
-        for each in donor.member_networks()
-    ]
+    return [torch_network(each) for donor in donors for each in model_of(donor).members]
 
 
 @settings(max_examples=60)
@@ -89,9 +87,9 @@ def test_a_planted_network_computes_what_each_donor_computes(
     garden: tuple[list[Network | Ensemble], Architecture], rest: str, seed: int
 ) -> None:
     donors, architecture = garden
-    found = plant(donors, architecture)
+    found = plant([model_of(donor) for donor in donors], architecture)
     drawn = whole_numbers(architecture, seed).flat_parameters()
-    grown = network_of(architecture, found.into(drawn if rest == "drawn" else 0 * drawn))
+    grown = torch_network(Member(architecture, found.into(drawn if rest == "drawn" else 0 * drawn)))
     codes = np.random.default_rng(seed).integers(0, 4, (3, architecture.length), dtype=np.uint8)
     ours = convolved(grown, codes)
     starts = [0] * len(ours)
@@ -110,7 +108,7 @@ def test_what_is_not_of_a_donor_stays_as_it_was_drawn(
     garden: tuple[list[Network | Ensemble], Architecture],
 ) -> None:
     donors, architecture = garden
-    found = plant(donors, architecture)
+    found = plant([model_of(donor) for donor in donors], architecture)
     marked = cut(architecture, found.planted.astype(np.float32))
     members = [made.architecture.convolutions for made in networks_in(donors)]
     for index in range(len(architecture.convolutions)):
@@ -128,36 +126,36 @@ def test_what_is_not_of_a_donor_stays_as_it_was_drawn(
 def test_the_engine_computes_a_donor_alone_to_the_bit() -> None:
     """What is left when dense layers read the donor's units only is the donor itself."""
     donor = network(TF)
-    architecture = room_for([donor], TF, share=0.5)
+    architecture = room_for([model_of(donor)], TF, share=0.5)
     assert [layer.filters for layer in architecture.convolutions] == [14, 100]
-    weights = cut(architecture, plant([donor], architecture).parameters.copy())
+    weights = cut(architecture, plant([model_of(donor)], architecture).parameters.copy())
     given_weights = cut(TF, donor.flat_parameters())
     places = architecture.pooled_lengths()[-1]
     weights["dense.0.weight"][:, : 50 * places] = given_weights["dense.0.weight"]
     for name, array in given_weights.items():
         if name.startswith(("dense", "output")) and name != "dense.0.weight":
             weights[name][:] = array
-    grown = network_of(architecture, flatten(weights))
+    grown = torch_network(Member(architecture, flatten(weights)))
     codes = np.random.default_rng(0).integers(0, 5, (50, 500), dtype=np.uint8)
-    ours, theirs = (each.predictor().logits(codes) for each in (grown, donor))
+    ours, theirs = (predictor_of(each).logits(codes) for each in (grown, donor))
     np.testing.assert_array_equal(ours, theirs)
 
 
 def test_three_donors_are_three_quarters_of_four_times_the_filters() -> None:
     donors = [network(NETWORKS["enhancer"], seed) for seed in range(3)]
-    architecture = room_for(donors, NETWORKS["enhancer"])
+    architecture = room_for([model_of(donor) for donor in donors], NETWORKS["enhancer"])
     assert [layer.filters for layer in architecture.convolutions] == [80, 120, 160]
     assert architecture.dense == (90, 45)
-    kept = cut(architecture, plant(donors, architecture).planted)  # type: ignore[arg-type]
+    kept = cut(architecture, plant([model_of(donor) for donor in donors], architecture).planted)  # type: ignore[arg-type]
     assert kept["convolutions.1.weight"].sum() == 90 * 80 * 5
-    assert room_for([Ensemble(donors)], NETWORKS["enhancer"]) == architecture
-    fewer = room_for(donors, NETWORKS["enhancer"], share=0.6)
+    assert room_for([model_of(Ensemble(donors))], NETWORKS["enhancer"]) == architecture
+    fewer = room_for([model_of(donor) for donor in donors], NETWORKS["enhancer"], share=0.6)
     assert [layer.filters for layer in fewer.convolutions] == [100, 150, 200]
 
 
 def test_a_network_that_is_wide_enough_stays_as_it_is() -> None:
     wide = replace(TF, convolutions=(Convolution(40, 9, 3), Convolution(80, 2, 3)))
-    assert room_for([network(TF)], wide) == wide
+    assert room_for([model_of(network(TF))], wide) == wide
 
 
 @pytest.mark.parametrize("call", [plant, room_for])
@@ -179,10 +177,10 @@ def test_too_few_filters_for_the_donors_are_refused() -> None:
     with pytest.raises(
         ModelFileError, match="convolution 1: 14 filters to plant; the network has 7"
     ):
-        plant([network(TF), network(TF)], TF)
+        plant([model_of(network(TF)), model_of(network(TF))], TF)
     for share in (0.0, 1.1):
         with pytest.raises(ModelFileError, match=f"planted share of {share} is not allowed; above"):
-            room_for([network(TF)], TF, share=share)
+            room_for([model_of(network(TF))], TF, share=share)
 
 
 # Motifs
@@ -261,8 +259,8 @@ def test_motifs_are_on_about_as_often_as_random_filters() -> None:
     motifs = [*random, *BUILTIN.values()]
     codes = rng.integers(0, 4, (100, 500), dtype=np.uint8)
     drawn = network(architecture)
-    planted = network_of(
-        architecture, plant_motifs(motifs, architecture).into(drawn.flat_parameters())
+    planted = torch_network(
+        Member(architecture, plant_motifs(motifs, architecture).into(drawn.flat_parameters()))
     )
     usual, ours = share_on(drawn, codes), share_on(planted, codes)[: len(motifs)]
     assert abs(ours.mean() - usual.mean()) < 0.1
@@ -276,7 +274,10 @@ def test_a_motif_and_its_other_strand_make_the_same_network() -> None:
     architecture = one_layer(2, 9)
     codes = np.random.default_rng(0).integers(0, 4, (20, 60), dtype=np.uint8)
     one, two = (
-        convolved(network_of(architecture, plant_motifs([each], architecture).parameters), codes)[0]
+        convolved(
+            torch_network(Member(architecture, plant_motifs([each], architecture).parameters)),
+            codes,
+        )[0]
         for each in (motif, flipped)
     )
     np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
@@ -284,7 +285,9 @@ def test_a_motif_and_its_other_strand_make_the_same_network() -> None:
 
 def test_a_planted_motif_finds_its_site() -> None:
     architecture = Architecture(convolutions=(Convolution(2, 9, 1),), dense=(), length=60)
-    made = network_of(architecture, plant_motifs([BUILTIN["CEBPA"]], architecture).parameters)
+    made = torch_network(
+        Member(architecture, plant_motifs([BUILTIN["CEBPA"]], architecture).parameters)
+    )
     codes = np.random.default_rng(0).integers(0, 4, (1, 60), dtype=np.uint8)
     codes[0, 30:39] = encode(["TTTCGCAAT"])[0]  # the likeliest base at each position
     assert convolved(made, codes)[0][0, 0].argmax() == 30

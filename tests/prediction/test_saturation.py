@@ -15,10 +15,11 @@ from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.network import Network
 from enhancer_core.motifs.motif import Motif
 from enhancer_core.motifs.scan import Hit
-from enhancer_core.prediction.saturation import attributions, mutagenesis
+from enhancer_core.prediction.saturation import attributions, mutate
 from enhancer_core.prediction.vcf import annotate
 from enhancer_core.report.mutagenesis import Marks, mutation_plot
 from tests.prediction.test_variants import HIT, MISS, weak_base_network, word_network
+from tests.predictors import predictor_of
 
 SEQUENCE = "CCCGATTACCCC"  # GATTA at 3
 
@@ -29,14 +30,14 @@ def random_network(length: int) -> Network:
 
 
 def test_each_base_is_changed_to_the_three_others_in_order() -> None:
-    found = mutagenesis(weak_base_network([0.1, 0.2]), encode(["GA"])[0])
+    found = mutate(predictor_of(weak_base_network([0.1, 0.2])), encode(["GA"])[0])
     assert found.positions.tolist() == [0, 0, 0, 1, 1, 1]
     assert decode(found.references) == ["GGGAAA"]
     assert decode(found.alternatives) == ["ACTCGT"]
 
 
 def test_effects_of_changes_to_a_word_are_as_by_hand() -> None:
-    found = mutagenesis(word_network("GATTA", length=12), encode([SEQUENCE])[0])
+    found = mutate(predictor_of(word_network("GATTA", length=12)), encode([SEQUENCE])[0])
     inside = (found.positions >= 3) & (found.positions < 8)
     np.testing.assert_allclose(found.effects.reference, HIT, atol=1e-7)
     np.testing.assert_allclose(found.effects.alternative[inside], MISS, atol=1e-7)
@@ -46,21 +47,21 @@ def test_effects_of_changes_to_a_word_are_as_by_hand() -> None:
 
 def test_a_base_adds_what_its_loss_costs_on_average() -> None:
     network = weak_base_network([0.3, 0.6])
-    found = attributions(mutagenesis(network, encode(["AC"])[0]), 2)
+    found = attributions(mutate(predictor_of(network), encode(["AC"])[0]), 2)
     # strands averaged, a weak base counts 0.45 at either place; A is weak, and so is T
     np.testing.assert_allclose(found, [2 / 3 * 0.45, -2 / 3 * 0.45], atol=1e-7)
 
 
 def test_n_is_left_alone_and_adds_nothing() -> None:
-    found = mutagenesis(weak_base_network([1, 1, 1]), encode(["ANC"])[0])
+    found = mutate(predictor_of(weak_base_network([1, 1, 1])), encode(["ANC"])[0])
     assert set(found.positions.tolist()) == {0, 2}
     assert attributions(found, 3)[1] == 0
-    assert len(mutagenesis(weak_base_network([1, 1]), encode(["NN"])[0]).positions) == 0
+    assert len(mutate(predictor_of(weak_base_network([1, 1])), encode(["NN"])[0]).positions) == 0
 
 
 def test_a_sequence_of_another_length_is_refused() -> None:
     with pytest.raises(SequenceError, match="sequences of 3 bp; the model reads 2 bp"):
-        mutagenesis(weak_base_network([1, 1]), encode(["ANC"])[0])
+        mutate(predictor_of(weak_base_network([1, 1])), encode(["ANC"])[0])
 
 
 @pytest.mark.parametrize("length", [30, 31])
@@ -74,10 +75,10 @@ def test_an_snv_of_a_vcf_has_the_effect_of_the_same_change(
     record = VcfRecord("a.vcf line 2", [], "chr1", position, chromosome[position], others)
     network = random_network(length)
     with open_genome(tmp_path / "genome.fa") as genome:
-        ((_, info),) = annotate([record], network, genome)
+        ((_, info),) = annotate([record], predictor_of(network), genome)
     before = length // 2 - 1
     window = chromosome[position - before : position - before + length]
-    found = mutagenesis(network, encode([window])[0])
+    found = mutate(predictor_of(network), encode([window])[0])
     here = found.positions == before
     np.testing.assert_allclose(
         [float(each) for each in info["LOGIT"].split(",")], found.effects.logit[here], rtol=1e-4
@@ -92,7 +93,7 @@ def test_an_snv_of_a_vcf_has_the_effect_of_the_same_change(
 
 def drawn(sequence: str, network: Network, name: str = "a", marks: Marks | None = None) -> str:
     codes = encode([sequence])[0]
-    return mutation_plot(name, codes, mutagenesis(network, codes), marks)
+    return mutation_plot(name, codes, mutate(predictor_of(network), codes), marks)
 
 
 def hit(name: str, start: int, width: int, p: float, strand: int = 1) -> Hit:

@@ -23,15 +23,15 @@ from enhancer_core.models.model import save_model
 from enhancer_core.models.network import Network, one_hot
 from enhancer_core.prediction.sequences import (
     BATCH,
-    Scorer,
     in_order,
     log_odds,
     probabilities,
     substituted_log_odds,
-    track,
 )
+from enhancer_core.prediction.tracks import track
+from tests.predictors import model_of, predictor_of
 
-SMALL = Architecture(convolutions=(Convolution(4, 5, 3),), dense=(6,), keep=0.5, length=40)
+SMALL = Architecture(convolutions=(Convolution(4, 5, 3),), dense=(6,), dropout=0.5, length=40)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def one_by_one(network: Network, codes: dna.Codes) -> NDArray[np.float32]:
 
 def test_probabilities_are_the_softmax_of_each_sequence_alone(network: Network) -> None:
     codes = random_codes(2 * BATCH + 3, 40)
-    found = probabilities(network, codes)
+    found = probabilities(predictor_of(network), codes)
     np.testing.assert_allclose(found, one_by_one(network, codes), rtol=1e-5)
     assert found.std() > 0.01
 
@@ -64,24 +64,26 @@ def test_probabilities_are_the_softmax_of_each_sequence_alone(network: Network) 
 def test_on_both_strands_a_sequence_and_its_reverse_complement_are_one(network: Network) -> None:
     codes = random_codes(300, 40)
     other = dna.reverse_complement(codes)
-    found = probabilities(network, codes, both_strands=True)
-    mean = (probabilities(network, codes) + probabilities(network, other)) / 2
+    found = probabilities(predictor_of(network), codes, both_strands=True)
+    mean = (
+        probabilities(predictor_of(network), codes) + probabilities(predictor_of(network), other)
+    ) / 2
     np.testing.assert_allclose(found, mean, rtol=1e-6)
-    assert np.array_equal(found, probabilities(network, other, both_strands=True))
-    assert not np.array_equal(found, probabilities(network, codes))
+    assert np.array_equal(found, probabilities(predictor_of(network), other, both_strands=True))
+    assert not np.array_equal(found, probabilities(predictor_of(network), codes))
 
 
 def test_the_command_averages_strands_where_it_is_asked_to(
     cli: Callable[..., Any], network: Network, tmp_path: Path
 ) -> None:
     codes = random_codes(20, 40)
-    save_model(tmp_path / "model.safetensors", network, {})
+    save_model(model_of(network, {}), tmp_path / "model.safetensors")
     write_fasta(tmp_path / "a.fa", [f"s{i}" for i in range(20)], codes)
     write_fasta(tmp_path / "genome.fa", ["a"], random_codes(1, 400))
     args = ["predict", tmp_path, tmp_path / "a.fa", "--both-strands", "-o", tmp_path / "a.tsv"]
     assert cli(*args).status == 0
     table = [line.split("\t") for line in (tmp_path / "a.tsv").read_text().splitlines()[1:]]
-    architecture = probabilities(network, codes, both_strands=True)
+    architecture = probabilities(predictor_of(network), codes, both_strands=True)
     assert [float(value) for _, value in table] == pytest.approx(architecture.tolist(), rel=1e-5)
     args = ["predict", tmp_path, "--genome", tmp_path / "genome.fa", "--step", 10, "--both-strands"]
     assert cli(*args, "-o", tmp_path / "a.bedgraph").status == 0
@@ -93,23 +95,24 @@ def test_the_command_averages_strands_where_it_is_asked_to(
 def test_threads_do_not_change_a_bit(network: Network) -> None:
     codes = random_codes(5 * BATCH + 1, 40)
     assert np.array_equal(
-        probabilities(network, codes, threads=1), probabilities(network, codes, threads=3)
+        probabilities(predictor_of(network), codes, threads=1),
+        probabilities(predictor_of(network), codes, threads=3),
     )
 
 
 def test_no_sequences_give_no_probabilities(network: Network) -> None:
-    assert probabilities(network, random_codes(0, 40)).shape == (0,)
+    assert probabilities(predictor_of(network), random_codes(0, 40)).shape == (0,)
 
 
 def test_progress_adds_up_to_the_number_of_sequences(network: Network) -> None:
     done: list[int] = []
-    probabilities(network, random_codes(BATCH + 10, 40), progress=done.append)
+    probabilities(predictor_of(network), random_codes(BATCH + 10, 40), progress=done.append)
     assert sum(done) == BATCH + 10
 
 
 def test_sequences_of_another_length_are_refused(network: Network) -> None:
     with pytest.raises(SequenceError, match="sequences of 41 bp; the model reads 40 bp"):
-        probabilities(network, random_codes(2, 41))
+        probabilities(predictor_of(network), random_codes(2, 41))
 
 
 @dataclass
@@ -128,7 +131,7 @@ class Chromosomes:
 
 
 def stretches(
-    network: Scorer,
+    network: Network,
     chromosomes: dict[str, dna.Codes],
     *regions: tuple[str, int, int],
     step: int,
@@ -137,9 +140,10 @@ def stretches(
     progress: Callable[[int], None] | None = None,
 ) -> list[Stretch]:
     """Predict along regions, or all chromosomes."""
-    architecture = regions or [(name, 0, len(codes)) for name, codes in chromosomes.items()]
+    rows = regions or [(name, 0, len(codes)) for name, codes in chromosomes.items()]
+    genome = cast("Genome", Chromosomes(chromosomes))
     found = track(
-        network, cast("Genome", Chromosomes(chromosomes)), from_rows(architecture),
+        predictor_of(network), genome, from_rows(rows),
         step=step, both_strands=both_strands, threads=threads, progress=progress,
     )  # fmt: skip
     return list(found)
@@ -177,7 +181,7 @@ def test_a_track_has_the_probabilities_of_its_windows_to_the_last_bit(network: N
             network, {"a": chromosome}, ("a", 77, 616), step=7, both_strands=both_strands
         )
         architecture = probabilities(
-            network, windows[: len(values_of(found))], both_strands=both_strands
+            predictor_of(network), windows[: len(values_of(found))], both_strands=both_strands
         )
         assert np.array_equal(values_of(found), architecture)
 
@@ -272,7 +276,7 @@ def test_a_genome_is_read_a_little_ahead(network: Network) -> None:
             return super().codes(chrom, start, end)
 
     genome = cast("Genome", Watched({"a": random_codes(100_000)}))
-    found = track(network, genome, from_rows([("a", 0, 100_000)]), step=1, threads=2)
+    found = track(predictor_of(network), genome, from_rows([("a", 0, 100_000)]), step=1, threads=2)
     next(found)
     # the block that is given, and two for each thread
     assert len(read) == 5
@@ -294,5 +298,5 @@ def test_changed_bases_give_what_the_changed_sequences_give(network: Network) ->
     bases = (codes[rows, positions] + 1) % 4
     changed = codes[rows]
     changed[np.arange(120), positions] = bases
-    found = substituted_log_odds(network, codes, rows, positions, bases, threads=2)
-    assert np.array_equal(found, log_odds(network, changed))
+    found = substituted_log_odds(predictor_of(network), codes, rows, positions, bases, threads=2)
+    assert np.array_equal(found, log_odds(predictor_of(network), changed))

@@ -20,6 +20,7 @@ from enhancer_core.prediction.alleles import Edit, Fetch, normalise, windows
 from enhancer_core.prediction.scoring import effects
 from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.prediction.vcf import annotate
+from tests.predictors import predictor_of
 
 HIT, MISS = 1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))  # probabilities of log odds 1 and -1
 
@@ -235,7 +236,7 @@ def test_windows_are_what_padding_and_cutting_whole_sequences_gives(
 
 def test_effects_are_means_over_both_strands() -> None:
     network = weak_base_network([0.1, 0.2, 0.3, 0.4])
-    found = effects(network, encode(["CACC"]), encode(["CCCC", "CACT"]), [0, 0])
+    found = effects(predictor_of(network), encode(["CACC"]), encode(["CCCC", "CACT"]), [0, 0])
     # log odds: CACC 0.2, reverse 0.3; CCCC 0; CACT 0.6, reverse 0.4
     np.testing.assert_allclose(found.logit, [-0.25, 0.25], atol=1e-7)
 
@@ -251,10 +252,10 @@ def test_effects_are_those_of_kipoi_veff(rng: np.random.Generator) -> None:
     architecture = Architecture(convolutions=(Convolution(3, 4, 2),), dense=(3,), length=12)
     network = Network(architecture, generator=torch.Generator().manual_seed(1))
     references, alternatives = rng.integers(0, 4, (2, 50, 12), dtype=np.uint8)
-    found = effects(network, references, alternatives, range(50))
+    found = effects(predictor_of(network), references, alternatives, range(50))
     # kipoi_veff.scores, version 0.3.1: Diff and Logit with rc_merging "mean"
     ref, alt, ref_rc, alt_rc = (
-        probabilities(network, codes)
+        probabilities(predictor_of(network), codes)
         for codes in (
             references,
             alternatives,
@@ -277,7 +278,9 @@ def test_effects_are_those_of_kipoi_veff(rng: np.random.Generator) -> None:
 def test_each_alternative_is_set_against_its_own_reference() -> None:
     network = word_network("GATTA", length=8)
     references = encode(["CCCCCCCC", "CGATTACC"])
-    found = effects(network, references, encode(["CGATTACC", "CCCCCCCC", "CGATTACC"]), [0, 1, 1])
+    found = effects(
+        predictor_of(network), references, encode(["CGATTACC", "CCCCCCCC", "CGATTACC"]), [0, 1, 1]
+    )
     np.testing.assert_allclose(found.logit, [2, -2, 0], atol=1e-6)
     np.testing.assert_allclose(found.reference, [MISS, HIT, HIT], atol=1e-7)
 
@@ -288,40 +291,46 @@ def test_the_other_strand_has_the_same_effects(sequences: list[str]) -> None:
     network = Network(architecture, generator=torch.Generator().manual_seed(1))
     codes = encode(sequences)
     rows = [0] * (len(codes) - 1)
-    one = effects(network, codes[:1], codes[1:], rows)
-    other = effects(network, reverse_complement(codes[:1]), reverse_complement(codes[1:]), rows)
+    one = effects(predictor_of(network), codes[:1], codes[1:], rows)
+    other = effects(
+        predictor_of(network), reverse_complement(codes[:1]), reverse_complement(codes[1:]), rows
+    )
     np.testing.assert_allclose(one.logit, other.logit, atol=1e-6)
     np.testing.assert_allclose(one.difference, other.difference, atol=1e-6)
 
 
 def test_log_odds_beyond_what_a_float_probability_can_say_are_kept() -> None:
     network = weak_base_network([30.0, 30.0])
-    found = effects(network, encode(["AA"]), encode(["AC"]), [0])
+    found = effects(predictor_of(network), encode(["AA"]), encode(["AC"]), [0])
     np.testing.assert_allclose(found.logit, [-30])
 
 
 def test_no_variants_give_no_effects() -> None:
     none = np.zeros((0, 4), dtype=np.uint8)
-    assert effects(weak_base_network([1, 1, 1, 1]), none, none, []).logit.shape == (0,)
+    assert effects(predictor_of(weak_base_network([1, 1, 1, 1])), none, none, []).logit.shape == (
+        0,
+    )
 
 
 def test_threads_and_mode_are_without_effect(rng: np.random.Generator) -> None:
     architecture = Architecture(
-        convolutions=(Convolution(3, 4, 2),), dense=(3,), keep=0.5, length=12
+        convolutions=(Convolution(3, 4, 2),), dense=(3,), dropout=0.5, length=12
     )
     network = Network(architecture, generator=torch.Generator().manual_seed(1))
     codes = rng.integers(0, 4, (700, 12), dtype=np.uint8)
     network.train()
-    one = effects(network, codes[:1], codes, [0] * 700)
+    one = effects(predictor_of(network), codes[:1], codes, [0] * 700)
     assert network.training
-    two = effects(network.eval(), codes[:1], codes, [0] * 700, threads=3)
+    two = effects(predictor_of(network.eval()), codes[:1], codes, [0] * 700, threads=3)
     assert np.array_equal(one.logit, two.logit)
     assert not network.training
 
 
 def test_windows_of_another_length_are_refused() -> None:
     with pytest.raises(SequenceError, match="sequences of 3 bp; the model reads 4 bp"):
-        effects(weak_base_network([1, 1, 1, 1]), encode(["AAA"]), encode(["AAA"]), [0])
+        effects(
+            predictor_of(weak_base_network([1, 1, 1, 1])), encode(["AAA"]), encode(["AAA"]), [0]
+        )
 
 
 # Records
@@ -347,7 +356,7 @@ def scored(tmp_path: Path) -> Annotate:
         ]
         with open_genome(fasta) as genome:
             network = word_network("GATTA", length=20)
-            found = annotate(records, network, genome, skip_mismatch=skip)
+            found = annotate(records, predictor_of(network), genome, skip_mismatch=skip)
             return [dict(info) for _, info in found]
 
     return run
@@ -468,7 +477,10 @@ def test_blocks_and_progress_add_up(tmp_path: Path) -> None:
     done: list[int] = []
     with open_genome(fasta) as genome:
         network = word_network("GATTA", length=20)
-        found = [info for _, info in annotate(records, network, genome, progress=done.append)]
+        found = [
+            info
+            for _, info in annotate(records, predictor_of(network), genome, progress=done.append)
+        ]
     assert found == [{"SKIP": "no_alt"}, LOST] * (n // 2)
     assert sum(done) == n
     assert len(done) > 2

@@ -177,7 +177,7 @@ def test_a_network_is_made_and_trained_as_its_run_says(done: tuple[Results, str,
     model = load_model(done[2] / "planted")
     first = model.architecture.convolutions[0]
     assert (first.filters, first.width) == (9, 13)
-    config = model.training["config"]
+    config = model.metadata["config"]
     assert (config["mutate"], config["learning_rate"], config["calibrate"]) == (0.05, 0.002, True)
 
 

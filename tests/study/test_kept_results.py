@@ -21,6 +21,7 @@ from enhancer_core.study import runner
 from enhancer_core.study.data import digest, load
 from enhancer_core.study.runner import RESULT_FILE, run_study
 from enhancer_core.study.toml import read_study
+from tests.predictors import predictor_of
 
 RECIPE = """
 [defaults]
@@ -125,5 +126,5 @@ def test_no_result_stands_beside_a_model_that_it_is_not_of(
     told = do(folder)["plain"]["tests"]["d"]
     assert (folder / "out" / "runs" / "plain" / "model.safetensors").read_bytes() != model
     test = load(read_study(folder / "r.toml").recipes[0].data, folder, seed=0)["d"].test
-    scores = probabilities(load_model(folder / "out" / "runs" / "plain"), test.codes)
+    scores = probabilities(predictor_of(load_model(folder / "out" / "runs" / "plain")), test.codes)
     assert told["positives"] == pytest.approx(scores[test.labels].tolist(), rel=1e-5)

@@ -15,6 +15,7 @@ from enhancer_core.motifs.motif import BUILTIN, Motif, similarity
 from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.trainer import Trained, train
+from tests.predictors import model_of, predictor_of
 
 CEBPA = BUILTIN["CEBPA"]
 
@@ -32,7 +33,7 @@ def simulated(definition: str) -> SplitDataset:
 
 def best_filter(trained: Trained, data: SplitDataset) -> float:
     positives = data.train.codes[data.train.labels]
-    pfms = filter_pfms(trained.network, positives, threads=2)
+    pfms = filter_pfms(model_of(trained.model), positives, threads=2)
     filters = [Motif(str(i), pfm) for i, pfm in enumerate(pfms) if pfm.any()]
     return float(similarity(filters, [CEBPA]).scores.max())
 
@@ -44,7 +45,7 @@ def test_three_restarts_find_the_planted_motif(definition: str, least: float) ->
     trained = train(
         data, named_architecture("enhancer"), TrainConfig(restarts=3, epochs=12), threads=2
     )
-    found = probabilities(trained.network, data.test.codes, threads=2)
+    found = probabilities(predictor_of(trained.model), data.test.codes, threads=2)
     auc, match = roc_auc(data.test.labels, found), best_filter(trained, data)
     print(f"{definition}: test AUC {auc:.4f}, first-layer filter against CEBPA {match:.3f}")
     assert auc >= least

@@ -22,6 +22,7 @@ from enhancer_core.study.data import load
 from enhancer_core.study.runner import RESULT_FILE, Results, run_study
 from enhancer_core.study.toml import read_study
 from enhancer_core.training.trainer import Trained, train
+from tests.predictors import predictor_of
 from tests.small_data import CEBPA, species
 
 SEARCH = """
@@ -166,7 +167,7 @@ def test_the_scores_are_those_of_the_model_that_is_left(
     folder, results = finished
     data = load(read_study(recipe).recipes[0].data, recipe.parent, seed=0)["dog"]
     test = data.test
-    scores = probabilities(load_model(folder / "runs" / "all"), test.codes)
+    scores = probabilities(predictor_of(load_model(folder / "runs" / "all")), test.codes)
     told = results.runs["all"]["tests"]["dog"]
     assert told["positives"] == pytest.approx(scores[test.labels].tolist(), rel=1e-5)
     assert told["negatives"] == pytest.approx(scores[~test.labels].tolist(), rel=1e-5)
@@ -176,7 +177,7 @@ def test_a_model_tells_how_it_did_on_the_first_test_beside_its_baseline(
     finished: tuple[Path, Results],
 ) -> None:
     folder, results = finished
-    record = load_model(folder / "runs" / "all").training
+    record = load_model(folder / "runs" / "all").metadata
     told = results.runs["all"]["tests"]["human"]
     assert record["test"] == {
         "data": "human",
@@ -188,7 +189,7 @@ def test_a_model_tells_how_it_did_on_the_first_test_beside_its_baseline(
     assert record["baseline"]["run"] == "k_mers"
     assert record["baseline"]["test"]["data"] == "human"
     assert record["baseline"]["test"]["auc"] == results.runs["k_mers"]["tests"]["human"]["auc"]
-    alone = load_model(folder / "runs" / "one.dog").training
+    alone = load_model(folder / "runs" / "one.dog").metadata
     assert alone["test"]["auc"] == results.runs["one.dog"]["tests"]["human"]["auc"]
     assert "baseline" not in alone
 
@@ -196,7 +197,7 @@ def test_a_model_tells_how_it_did_on_the_first_test_beside_its_baseline(
 def test_a_control_trains_as_long_as_its_models_record_says(
     finished: tuple[Path, Results],
 ) -> None:
-    record = load_model(finished[0] / "runs" / "more").training
+    record = load_model(finished[0] / "runs" / "more").metadata
     assert record["config"]["epochs"] == finished[1].runs["more"]["epochs"] == 4
 
 
@@ -428,7 +429,7 @@ def test_on_folds_each_sequence_is_tested_once_by_a_network_that_did_not_see_it(
     assert model.architecture.convolutions[0].filters == 10  # 7 are three quarters of 10
     assert donor.architecture.convolutions[0].filters == 7
     for key, name in (("test", "planted"), ("baseline", "k_mers")):  # each fold beside its own
-        record = model.training[key]["test"] if key == "baseline" else model.training[key]
+        record = model.metadata[key]["test"] if key == "baseline" else model.metadata[key]
         assert record["data"] == "dog@5"
         assert record["auc"] == results.runs[name]["tests"]["dog@5"]["auc"]
     assert "<h2>Five folds</h2>" in render_page(study_page(read_study(path), results))

@@ -22,8 +22,9 @@ from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.evaluation import score_baseline
 from enhancer_core.training.experiment import Experiment, Outcome, input_files, run, write_outcome
+from tests.predictors import predictor_of
 
-SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), keep=0.8, length=60)
+SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), dropout=0.2, length=60)
 FILES = ("metrics.json", "model.safetensors", "report.html", "split.tsv", "test_predictions.tsv")
 
 
@@ -91,7 +92,7 @@ def test_the_model_that_is_written_makes_the_predictions_that_are_written(
     finished: tuple[Path, SplitDataset, Outcome],
 ) -> None:
     folder, data, outcome = finished
-    again = probabilities(load_model(folder).network, data.test.codes)
+    again = probabilities(predictor_of(load_model(folder).to_torch()), data.test.codes)
     np.testing.assert_allclose(again, outcome.network.probabilities[data.parts == TEST], rtol=1e-5)
 
 
@@ -99,7 +100,7 @@ def test_the_model_records_how_it_was_made(
     finished: tuple[Path, SplitDataset, Outcome], files: tuple[Path, Path]
 ) -> None:
     folder, _, outcome = finished
-    record = load_model(folder).training
+    record = load_model(folder).metadata
     assert record["seed"] == 0
     assert record["config"]["restarts"] == 2
     assert record["restart"] == outcome.trained.best
@@ -119,8 +120,8 @@ def test_what_becomes_of_the_files_while_a_network_is_trained_is_not_recorded(
     mine[0].write_text(">another\nACGT\n")
     mine[1].unlink()
     write_outcome(tmp_path, done, outcome)
-    inputs = load_model(tmp_path).training["inputs"]
-    assert inputs == load_model(folder).training["inputs"]
+    inputs = load_model(tmp_path).metadata["inputs"]
+    assert inputs == load_model(folder).metadata["inputs"]
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     assert [each["sha256"] for each in inputs] == digests
 

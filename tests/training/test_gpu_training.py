@@ -14,6 +14,7 @@ from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.restart import Check, Restart
 from enhancer_core.training.trainer import Work, train, train_all
+from tests.predictors import predictor_of
 from tests.training.test_trainer import (
     OPTIONS,
     SHORT,
@@ -46,7 +47,7 @@ def test_restarts_as_one_program_learn_what_they_learn_one_by_one(checks: int) -
     together = train(data, SMALL, config, device=TOGETHER)
     alike(together.restarts, train(data, SMALL, config).restarts)
     best = together.restarts[together.best]
-    found = probabilities(together.network, data.validation.codes)
+    found = probabilities(predictor_of(together.model), data.validation.codes)
     assert roc_auc(data.validation.labels, found) == pytest.approx(best.auc, abs=0.01)
 
 
@@ -155,7 +156,7 @@ def test_half_precision_learns_as_well() -> None:
     aucs = []
     for mixed in (False, True):
         trained = train(data, SMALL, replace(config, mixed_precision=mixed), device="cuda")
-        found = probabilities(trained.network, data.test.codes)
+        found = probabilities(predictor_of(trained.model), data.test.codes)
         aucs.append(roc_auc(data.test.labels, found))
     # 40 + 40 test sequences: the standard error of an AUC near 1 is below sqrt(.05 / 40)
     assert np.ptp(aucs) < 2 * (0.05 / 40) ** 0.5

@@ -27,8 +27,9 @@ from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.ensemble import weighed
 from enhancer_core.training.restart import Check
 from enhancer_core.training.trainer import Trained, train
+from tests.predictors import model_of, predictor_of
 
-SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), keep=0.8, length=60)
+SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), dropout=0.2, length=60)
 SHORT = TrainConfig(restarts=3, epochs=4, batch=20)
 OPTIONS: dict[str, Any] = {
     "shift": 5,
@@ -51,17 +52,16 @@ def planted(n: int, *, seed: int = 0) -> SplitDataset:
 
 
 def same_weights(one: Trained, other: Trained) -> bool:
-    ours, theirs = one.network.state_dict(), other.network.state_dict()
-    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+    ours, theirs = ([m.parameters.tobytes() for m in each.model.members] for each in (one, other))
+    return ours == theirs
 
 
 def test_a_planted_word_is_learned() -> None:
     data = planted(400)
     trained = train(data, SMALL, TrainConfig(restarts=2, epochs=15, batch=20, learning_rate=5e-3))
-    found = probabilities(trained.network, data.test.codes)
+    found = probabilities(predictor_of(trained.model), data.test.codes)
     # A random 60 bp holds the word on some strand with probability 108 / 4**7, so AUC .99 is easy
     assert roc_auc(data.test.labels, found) > 0.95
-    assert not trained.network.training
 
 
 def test_threads_do_not_change_a_bit() -> None:
@@ -110,8 +110,8 @@ def test_an_ensemble_is_the_best_restarts_together_and_changes_none_of_them(
     aucs = [restart.auc for restart in one.restarts]
     assert two.members == sorted(range(3), key=lambda index: (-aucs[index], index))[:2]
     assert (one.members, two.best) == ([one.best], one.best)
-    best, _ = two.network.member_networks()
-    assert [each.parameters.tobytes() for each in one.network.member_networks()] == [
+    best, _ = model_of(two.model).members
+    assert [each.parameters.tobytes() for each in model_of(one.model).members] == [
         best.parameters.tobytes()
     ]
 
@@ -136,10 +136,10 @@ def test_regressions_join_the_networks_and_each_part_counts_for_what_it_tells(
         ("5-mer logistic regression", 1),
         ("logistic regression on the best hits of 3 motifs", 2),  # of widths 7 to 9, and 13
     ]
-    members = joined.network.member_networks()
+    members = model_of(joined.model).members
     parts = [Model(tuple(some), {}) for some in (members[:2], members[2:3], members[3:])]
     check = data.validation
-    odds = [log_odds(part, check.codes) for part in parts]
+    odds = [log_odds(predictor_of(part), check.codes) for part in parts]
     # Of the ensemble's five members a part has one, or two: its share of the mean is 1/5 or 2/5
     shares = []
     for each, model in zip(odds, parts, strict=True):
@@ -150,13 +150,20 @@ def test_regressions_join_the_networks_and_each_part_counts_for_what_it_tells(
     assert shares == pytest.approx([shares[0]] * 3, rel=1e-4)
     for part, each in zip(joined.parts, odds, strict=True):
         assert part.validation_auc == pytest.approx(roc_auc(check.labels, each), abs=1e-6)
-    together = log_odds(joined.network, check.codes)
+    together = log_odds(predictor_of(joined.model), check.codes)
     found = fit_platt(check.labels, together)  # what is calibrated needs it no more
     assert found.scale == pytest.approx(1, abs=0.01)
     assert found.shift == pytest.approx(0, abs=0.01)
     for codes in (data.test.codes, check.codes):
-        sums = np.sum([log_odds(part, codes) * len(part.members) for part in parts], axis=0) / 5
-        np.testing.assert_allclose(log_odds(joined.network, codes), sums, rtol=1e-4, atol=1e-4)
+        sums = (
+            np.sum(
+                [log_odds(predictor_of(part), codes) * len(part.members) for part in parts], axis=0
+            )
+            / 5
+        )
+        np.testing.assert_allclose(
+            log_odds(predictor_of(joined.model), codes), sums, rtol=1e-4, atol=1e-4
+        )
 
 
 def test_a_part_that_tells_nothing_counts_nothing_unless_none_tells() -> None:
@@ -165,9 +172,9 @@ def test_a_part_that_tells_nothing_counts_nothing_unless_none_tells() -> None:
     constant = replace(useful, parameters=np.zeros_like(useful.parameters))
     constant.parameters[-2:] = 1, 2  # the biases of the two logits
     check = data.validation
-    assert roc_auc(check.labels, log_odds(Model((useful,), {}), check.codes)) > 0.6
+    assert roc_auc(check.labels, log_odds(predictor_of(Model((useful,), {})), check.codes)) > 0.6
     kept, silent = weighed([[useful], [constant]], check.codes, check.labels)
-    assert np.ptp(log_odds(Model((kept,), {}), check.codes)) > 0
+    assert np.ptp(log_odds(predictor_of(Model((kept,), {})), check.codes)) > 0
     assert not silent.parameters.any()
     same = weighed([[useful], [useful]], check.codes, ~check.labels)  # wrong more often than right
     assert [each.parameters.tobytes() for each in same] == [useful.parameters.tobytes()] * 2
@@ -185,19 +192,22 @@ def test_calibration_scales_log_odds_as_fitted_on_the_validation_part(ensemble: 
     data, config = planted(100), replace(SHORT, ensemble=ensemble)
     plain, scaled = (train(data, SMALL, replace(config, calibrate=c)) for c in (False, True))
     check = data.validation
-    before, after = (log_odds(each.network, check.codes) for each in (plain, scaled))
+    before, after = (log_odds(predictor_of(each.model), check.codes) for each in (plain, scaled))
     by = fit_platt(check.labels, before)
     assert (plain.calibration, scaled.calibration) == (None, by)
     np.testing.assert_allclose(after, by.scale * before + by.shift, rtol=1e-4, atol=1e-4)
     test = data.test
-    aucs = [roc_auc(test.labels, log_odds(each.network, test.codes)) for each in (plain, scaled)]
+    aucs = [
+        roc_auc(test.labels, log_odds(predictor_of(each.model), test.codes))
+        for each in (plain, scaled)
+    ]
     assert aucs[0] == aucs[1]
 
 
 def test_the_kept_weights_give_the_validation_auc_that_was_noted() -> None:
     data = planted(100)
     trained = train(data, SMALL, SHORT)
-    found = probabilities(trained.network, data.validation.codes)
+    found = probabilities(predictor_of(trained.model), data.validation.codes)
     assert roc_auc(data.validation.labels, found) == trained.restarts[trained.best].auc
 
 
@@ -296,7 +306,7 @@ def test_what_is_kept_is_the_mean_of_the_weights_where_one_is_asked_for() -> Non
         c.loss for c in averaged.restarts[0].checks
     ]
     assert not same_weights(plain, averaged)
-    found = probabilities(averaged.network, data.validation.codes)
+    found = probabilities(predictor_of(averaged.model), data.validation.codes)
     assert roc_auc(data.validation.labels, found) == averaged.restarts[0].checks[-1].auc
 
 
@@ -308,7 +318,7 @@ def half_planted() -> Planted:
 
 
 def weights_of(trained: Trained) -> NDArray[np.float32]:
-    (parameters,) = (each.parameters for each in trained.network.member_networks())
+    (parameters,) = (each.parameters for each in model_of(trained.model).members)
     return parameters
 
 
@@ -327,7 +337,7 @@ def test_each_restart_draws_its_own_weights_around_what_is_planted(tmp_path: Pat
     config = replace(SHORT, restarts=2, epochs=1, keep="last", freeze=1, learning_rate=1e-12)
     planting = half_planted()
     trained = train(planted(20), SMALL, replace(config, ensemble=2), planted=planting)
-    one, two = (each.parameters for each in trained.network.member_networks())
+    one, two = (each.parameters for each in model_of(trained.model).members)
     assert np.array_equal(one == two, planting.planted)
 
 
@@ -396,5 +406,5 @@ def test_a_gpu_learns_as_well_as_a_cpu() -> None:
     data = planted(400)
     config = TrainConfig(restarts=2, epochs=15, batch=20, learning_rate=5e-3)
     trained = train(data, SMALL, config, device="cuda")
-    found = probabilities(trained.network, data.test.codes)
+    found = probabilities(predictor_of(trained.model), data.test.codes)
     assert roc_auc(data.test.labels, found) > 0.95

@@ -21,6 +21,7 @@ from enhancer_core.models.network import Ensemble, Network
 from enhancer_core.models.transfer import motif_filter
 from enhancer_core.motifs.motif import BUILTIN, Motif
 from enhancer_core.training.warm_start import from_model, from_motifs, from_networks
+from tests.predictors import model_of
 
 TF, ENHANCER = NETWORKS["tf"], NETWORKS["enhancer"]
 
@@ -33,8 +34,10 @@ def network(architecture: Architecture, seed: int) -> Network:
 def models(tmp_path: Path) -> list[Path]:
     """A folder k2 with a network, and a file k34.safetensors with two."""
     (tmp_path / "k2").mkdir()
-    save_model(tmp_path / "k2" / MODEL_FILE, network(TF, 2), {})
-    save_model(tmp_path / "k34.safetensors", Ensemble([network(TF, 3), network(TF, 4)]), {})
+    save_model(model_of(network(TF, 2), {}), tmp_path / "k2" / MODEL_FILE)
+    save_model(
+        model_of(Ensemble([network(TF, 3), network(TF, 4)]), {}), tmp_path / "k34.safetensors"
+    )
     return [tmp_path / "k2", tmp_path / "k34.safetensors"]
 
 

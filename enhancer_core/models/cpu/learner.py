@@ -20,7 +20,7 @@ _WARM_UP = 10  # steps
 _BLOCK = 48  # sequences whose activations are kept at once; larger mini-batches go in blocks
 
 
-class Learner:
+class CpuLearner:
     """A network in training, for one thread: `state` is all that a checkpoint needs.
 
     Parameters
@@ -52,7 +52,7 @@ class Learner:
     >>> from enhancer_core.models.architecture import Architecture, Convolution
     >>> from enhancer_core.models.network import Network
     >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-    >>> learner = Learner(architecture, Network(architecture).flat_parameters())
+    >>> learner = CpuLearner(architecture, Network(architecture).flat_parameters())
     >>> codes, labels = encode(["ACGTAC", "GGGTTT"]), np.array([0, 1])
     >>> before = learner.step(codes, labels, rate=0.01)
     >>> learner.step(codes, labels, rate=0.01) < before

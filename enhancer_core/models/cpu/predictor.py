@@ -24,7 +24,7 @@ from enhancer_core.models.cpu.sharing import scan
 _BLOCK = 48  # sequences whose dense layers are computed together: whole tiles, within the cache
 
 
-class Predictor:
+class CpuPredictor:
     """A network as it is laid out here; later changes of its weights are not seen.
 
     Parameters
@@ -45,14 +45,15 @@ class Predictor:
     >>> from enhancer_core.models.architecture import Architecture, Convolution
     >>> from enhancer_core.models.network import Network
     >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-    >>> Network(architecture).predictor().logits(encode(["ACGTAC", "NNNNNN"])).shape
+    >>> predictor = CpuPredictor(architecture, Network(architecture).flat_parameters())
+    >>> predictor.logits(encode(["ACGTAC", "NNNNNN"])).shape
     (2, 2)
     """
 
     stretch = 4096
 
     def __init__(self, architecture: Architecture, parameters: Floats) -> None:
-        self.architecture = architecture
+        self.architecture, self.length = architecture, architecture.length
         self._plan = plan(self.architecture, sequences=_BLOCK, keep=False)
         self._packed = aligned(self._plan.packed)
         layers = self._plan.layers
@@ -135,7 +136,7 @@ class Predictor:
         >>> from enhancer_core.models.architecture import Architecture, Convolution
         >>> from enhancer_core.models.network import Network
         >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-        >>> predictor = Network(architecture).predictor()
+        >>> predictor = CpuPredictor(architecture, Network(architecture).flat_parameters())
         >>> changed = predictor.substituted_logits(encode(["ACGTAC"]), [0], [1], [3])
         >>> bool((changed == predictor.logits(encode(["ATGTAC"]))).all())
         True
@@ -201,7 +202,7 @@ class Predictor:
         >>> from enhancer_core.models.architecture import Architecture, Convolution
         >>> from enhancer_core.models.network import Network
         >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-        >>> predictor = Network(architecture).predictor()
+        >>> predictor = CpuPredictor(architecture, Network(architecture).flat_parameters())
         >>> found = predictor.scanned_logits(encode(["ACGTACGG"])[0], [0, 2])
         >>> bool((found == predictor.logits(encode(["ACGTAC", "GTACGG"]))).all())
         True

@@ -3,6 +3,6 @@
 A mini-batch of one of these networks is too little work for a GPU, and a step of it too many calls.
 So networks lie side by side: weights are (R, p), every layer is one batched matrix product, data
 stay on the device as base codes, and a whole step is recorded once and played back. `Program`
-trains, `Predictor` predicts; both run on any device, which is how they are tested. No call here is
-of a kind that cannot be recorded: nothing waits for the device but `Program.look`.
+trains, `GpuPredictor` predicts; both run on any device, which is how they are tested. Nothing waits
+for the device but `Program.look`, so that a CUDA graph can hold all the rest.
 """

@@ -33,7 +33,7 @@ class Batch:
     mask: Tensor | None = None  # float32 (R, n, units): multiplies what the last layer reads
 
 
-class Learner:
+class GpuLearner:
     """R networks in training; each takes the steps that `engine.learner.Learner` takes.
 
     Nothing here waits for the device, so that a step can be recorded as a CUDA graph.
@@ -71,7 +71,7 @@ class Learner:
     --------
     >>> from enhancer_core.models.architecture import Convolution
     >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> learner = Learner(architecture, np.zeros((3, 36), np.float32))
+    >>> learner = GpuLearner(architecture, np.zeros((3, 36), np.float32))
     >>> codes, labels = torch.zeros(3, 2, 6, dtype=torch.uint8), torch.tensor([[0, 1]] * 3)
     >>> shares = torch.tensor([[0.5, 0.5], [1, 0], [0, 0]])
     >>> rates = torch.full((3,), 0.1, dtype=torch.float64)

@@ -22,7 +22,7 @@ _SPAN = 1 << 20  # bp between the first and the last start of windows scanned at
 _AT_ONCE = 2  # threads whose work lies on a GPU: one computes while another is fetched
 
 
-class Predictor:
+class GpuPredictor:
     """A network on a device; predicts as `engine.predictor.Predictor` does, in float32.
 
     Parameters
@@ -43,7 +43,7 @@ class Predictor:
     --------
     >>> from enhancer_core.models.architecture import Convolution
     >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> predictor = Predictor(architecture, np.zeros(36, np.float32))
+    >>> predictor = GpuPredictor(architecture, np.zeros(36, np.float32))
     >>> predictor.scanned_logits(np.zeros(9, np.uint8), [0, 1, 3]).shape
     (3, 2)
     """
@@ -53,7 +53,7 @@ class Predictor:
     def __init__(
         self, architecture: Architecture, parameters: NDArray[np.float32], *, device: str = "cpu"
     ) -> None:
-        self.architecture = architecture
+        self.architecture, self.length = architecture, architecture.length
         self._parameters = torch.tensor(parameters[None], device=device)
         self._weights = cut(architecture, self._parameters)
         scores_a_bp = 2 * architecture.convolutions[0].filters

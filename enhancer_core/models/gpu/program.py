@@ -15,7 +15,7 @@ from enhancer_core.dna.codes import N_CODE, Codes
 from enhancer_core.models.architecture import BASES, Architecture, shapes
 from enhancer_core.models.gpu.batches import Steps, Visits, side_by_side
 from enhancer_core.models.gpu.layers import logits, used
-from enhancer_core.models.gpu.learner import Batch, Learner
+from enhancer_core.models.gpu.learner import Batch, GpuLearner
 
 _UPLOAD = 1 << 25  # bytes of steps that are sent at once
 _LOOKED_AT = 64  # sequences of each network, at least, that are looked at together
@@ -41,7 +41,7 @@ class Look:
     def wait(self) -> dict[str, NDArray[Any]]:
         """Wait for the device, and give arrays by name, each with a row for each network.
 
-        `Learner.state`, `steps` and `ended`; float32 `probabilities`, (R, m); and of the losses
+        `GpuLearner.state`, `steps` and `ended`; float32 `probabilities`, (R, m); and of the losses
         since the look before, float64 (R,), their `sum` and `count`.
         """
         if self._ready is not None:
@@ -77,7 +77,7 @@ class Program:
 
     def __init__(
         self,
-        learner: Learner,
+        learner: GpuLearner,
         codes: Codes,
         labels: NDArray[np.int64],
         *,
@@ -90,7 +90,7 @@ class Program:
         self.learner, self._batch, self._augmented = learner, batch, augmented
         self._codes = torch.from_numpy(np.ascontiguousarray(codes)).to(device)
         self._labels = torch.from_numpy(np.asarray(labels, np.int64)).to(device)
-        self._units = architecture.last_units if architecture.keep < 1 else 0
+        self._units = architecture.last_units if architecture.dropout else 0
         self._length = architecture.length if mutated else 0
         networks = len(learner.parameters)
         idle = Visits(batch=1, rates=np.zeros(1), rows=np.zeros(1, np.int64))
@@ -154,7 +154,7 @@ class Program:
     def _step(self) -> None:
         """Take the step that is next of those sent."""
         now = {name: room.index_select(0, self._at)[0] for name, room in self._steps.items()}
-        kept = now["kept"].float() / self.learner.architecture.keep
+        kept = now["kept"].float() / (1 - self.learner.architecture.dropout)
         codes, letters = self._codes[now["rows"]], now["letters"]
         if self._augmented:
             codes = moved(codes, now["moves"], now["turned"])

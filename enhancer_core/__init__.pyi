@@ -1,0 +1,32 @@
+from . import cli as cli
+from . import data as data
+from . import dna as dna
+from . import interpretation as interpretation
+from . import io as io
+from . import kipoi as kipoi
+from . import models as models
+from . import motifs as motifs
+from . import prediction as prediction
+from . import report as report
+from . import study as study
+from . import training as training
+from .data.dataset import read_dataset as read_dataset
+from .data.splits import split as split
+from .dna.codes import decode as decode
+from .dna.codes import encode as encode
+from .dna.codes import one_hot as one_hot
+from .dna.shuffle import k_shuffle as k_shuffle
+from .io.genome import open_genome as open_genome
+from .io.motifs import read_motifs as read_motifs
+from .models.model import Model as Model
+from .models.model import load_model as load_model
+from .models.model import save_model as save_model
+from .prediction.saturation import mutagenesis as mutagenesis
+from .prediction.sequences import predict as predict
+from .prediction.tracks import predict_track as predict_track
+from .prediction.variants import VariantScore as VariantScore
+from .prediction.variants import score_variants as score_variants
+from .training.config import TrainConfig as TrainConfig
+from .training.trainer import train as train
+
+__version__: str
