@@ -1,4 +1,4 @@
-"""Find sequences that descend from one another: those that share many rare words.
+"""Find homologous sequences: those that share many rare k-mers.
 
 Orthologous windows of close species are nearly the same sequence. If one is learned from and the
 other tested, memory passes for knowledge. Words of 24 letters hardly recur by chance, and 20 of
@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from enhancer_core.data.groups import connected_sets
 from enhancer_core.dna.codes import N_CODE, Codes
 from enhancer_core.errors import SequenceError
 
@@ -23,10 +22,10 @@ MOST = 10  # records that hold a rare word
 LONGEST = 31  # bp: what fits in 64 bits
 
 
-def relatives(
+def link_homologs(
     codes: Codes, *, word: int = WORD, least: int = LEAST, most: int = MOST
 ) -> NDArray[np.int64]:
-    """Give each family of sequences, linked by rare words in common, a number.
+    """Find the families of sequences that rare words in common link.
 
     Parameters
     ----------
@@ -52,7 +51,7 @@ def relatives(
     Examples
     --------
     >>> from enhancer_core.dna.codes import encode
-    >>> relatives(encode(["AAGATTACA", "CTGTAATCC", "ACGTACGTA"]), word=7, least=1).tolist()
+    >>> link_homologs(encode(["AAGATTACA", "CTGTAATCC", "ACGTACGTA"]), word=7, least=1).tolist()
     [0, 0, 1]
     """
     n, length = codes.shape
@@ -74,29 +73,21 @@ def relatives(
         pairs.append(np.stack([holders[:, one].ravel(), holders[:, other].ravel()], axis=1))
     keys, shared = np.unique(np.concatenate(pairs) @ np.array([n, 1]), return_counts=True)
     linked = keys[shared >= least]
-    return _families(n, linked // n, linked % n)
+    return connected_sets(n, linked // n, linked % n)
 
 
-def joined(sets: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join two ways of grouping n records, each int64 (n,): what either holds together stays.
+def join_groupings(sets: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Join two groupings of n records, int64 (n,) each: records of one group in either are in one.
 
     Examples
     --------
-    >>> joined(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
+    >>> join_groupings(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
     [0, 0, 0, 1]
     """
-    n = len(sets)
-    rows = np.arange(n)
-    left, right = n + sets, n + int(sets.max(initial=-1)) + 1 + others
-    size = int(right.max(initial=n)) + 1
-    found = _families(size, np.concatenate([rows, rows]), np.concatenate([left, right]))[:n]
-    return np.unique(found, return_inverse=True)[1].astype(np.int64)
-
-
-def _families(n: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
-    graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(n, n))
-    families: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
-    return families
+    n, rows = len(sets), np.arange(len(sets))
+    nodes = n + sets, n + int(sets.max(initial=-1)) + 1 + others
+    size = int(nodes[1].max(initial=n)) + 1
+    return connected_sets(size, np.tile(rows, 2), np.concatenate(nodes))[:n]
 
 
 def _words(codes: Codes, word: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -13,7 +13,7 @@ from enhancer_core.data import species
 from enhancer_core.data.background.candidates import BackgroundRules, candidate_windows
 from enhancer_core.data.dataset import PARTS, TEST, Dataset, SplitDataset
 from enhancer_core.data.groups import linked_sets, sequence_sets
-from enhancer_core.data.homology import joined, relatives
+from enhancer_core.data.homology import join_groupings, link_homologs
 from enhancer_core.data.mixture import concatenate, take
 from enhancer_core.data.simulation import simulate
 from enhancer_core.data.splits import split_folds, split_strata
@@ -106,7 +106,7 @@ def _load_set(members: Sequence[Data], folder: Path, seed: int) -> dict[str, Spl
     together = concatenate(unsplit).dataset
     sets = linked_sets(together)
     if any(each.relatives for each in members):
-        sets = joined(sets, relatives(together.codes))
+        sets = join_groupings(sets, link_homologs(together.codes))
     sizes = [len(each) for each in raw.values()]
     member = np.repeat(np.arange(len(raw)), sizes)
     rng = np.random.default_rng((_SPLIT, seed))

@@ -12,10 +12,10 @@ from enhancer_core.data.mixture import (
     Mix,
     background_as_positives,
     concatenate,
-    opposed,
+    mix_negatives,
+    share_unchanged,
     subset,
     take,
-    unchanged,
 )
 from enhancer_core.errors import DatasetError
 from enhancer_core.study.recipe import Run, split_test
@@ -56,7 +56,7 @@ def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int) -> Task:
         rng = np.random.default_rng((_SUBSET, seed))
         pooled = subset(pooled, share=run.share, rng=rng)
     return Task(
-        learn=opposed(pooled, run.mix(), seed=seed),
+        learn=mix_negatives(pooled, run.mix(), seed=seed),
         tests={test: test_data(run, test, data, seed=seed) for test in run.tests},
     )
 
@@ -76,7 +76,7 @@ def test_data(run: Run, test: str, data: Mapping[str, SplitDataset], *, seed: in
         part = background_as_positives(part)
     mix = Mix() if k is None else Mix(background=0, shuffles=(k,))
     try:
-        return opposed(part, mix, seed=seed).dataset
+        return mix_negatives(part, mix, seed=seed).dataset
     except DatasetError as error:
         raise DatasetError(f"test '{test}': {error}") from error
 
@@ -88,6 +88,6 @@ def shares_unchanged(run: Run, task: Task) -> dict[str, float]:
     n = len(positives) // mix.copies  # as `opposed` puts them: one copy, then the others
     made = negatives[len(negatives) - n * len(mix.shuffles) :]  # after the background, k by k
     return {
-        str(k): unchanged(positives[:n], made[n * i : n * (i + 1)])
+        str(k): share_unchanged(positives[:n], made[n * i : n * (i + 1)])
         for i, k in enumerate(mix.shuffles)
     }
