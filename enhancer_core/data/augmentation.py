@@ -1,4 +1,4 @@
-"""Change training sequences so that labels stay: shift, read the other strand, mutate a little."""
+"""Augment training sequences, labels unchanged: shift, reverse-complement, mutate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from enhancer_core.dna.codes import N_CODE, Codes, reverse_complement
 def draw_moves(
     n: int, *, shift: int, flip: bool, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.bool_] | None]:
-    """Draw how n sequences are moved and turned.
+    """Draw how n sequences are shifted and reverse-complemented.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def draw_moves(
 
     Examples
     --------
-    >>> moves, turned = draw_moves(9, shift=1, flip=False, rng=np.random.default_rng(0))
-    >>> moves, turned
+    >>> moves, flipped = draw_moves(9, shift=1, flip=False, rng=np.random.default_rng(0))
+    >>> moves, flipped
     (array([ 1,  0,  0, -1, -1, -1, -1, -1, -1]), None)
     """
     moves = rng.integers(0, 2 * shift + 1, n) - shift if shift else None
@@ -45,10 +45,7 @@ def draw_moves(
 def draw_letters(
     n: int, length: int, *, mutate: float, rng: np.random.Generator
 ) -> NDArray[np.uint8] | None:
-    """Draw which letters of n sequences become which bases.
-
-    A network that is to bear this cannot learn sequences by heart (Lee et al. 2023, Genome Biology
-    24:105).
+    """Draw mutations, against memorising sequences (Lee et al. 2023, Genome Biology 24:105).
 
     Parameters
     ----------
@@ -79,16 +76,16 @@ def draw_letters(
 def augment(
     codes: Codes,
     moves: NDArray[np.int64] | None,
-    turned: NDArray[np.bool_] | None,
+    flipped: NDArray[np.bool_] | None,
     letters: NDArray[np.uint8] | None = None,
 ) -> Codes:
-    """Change sequences as `draw_moves` says, then as `draw_letters` does.
+    """Augment sequences by the draws of `draw_moves`, then of `draw_letters`.
 
     Parameters
     ----------
     codes
         uint8, shape (n, L), values 0-4.
-    moves, turned
+    moves, flipped
         Shape (n,), or None for none.
     letters
         Shape (n, L), or None for none.
@@ -102,10 +99,10 @@ def augment(
     --------
     >>> from enhancer_core.dna.codes import decode, encode
     >>> codes = encode(["AACCG"] * 3)
-    >>> moves, turned = np.array([-1, 1, 1]), np.array([False, False, True])
-    >>> decode(augment(codes, moves, turned))
+    >>> moves, flipped = np.array([-1, 1, 1]), np.array([False, False, True])
+    >>> decode(augment(codes, moves, flipped))
     ['NAACC', 'ACCGN', 'NCGGT']
-    >>> decode(augment(codes, moves, turned, np.array([[4, 0, 0, 0, 1]] * 3, np.uint8)))
+    >>> decode(augment(codes, moves, flipped, np.array([[4, 0, 0, 0, 1]] * 3, np.uint8)))
     ['TAACA', 'TCCGA', 'TCGGA']
     """
     n, length = codes.shape
@@ -114,8 +111,8 @@ def augment(
         padded = np.pad(codes, ((0, 0), (most, most)), constant_values=N_CODE)
         windows = np.lib.stride_tricks.sliding_window_view(padded, length, axis=1)
         codes = windows[np.arange(n), moves + most]
-    if turned is not None:
-        codes = np.where(turned[:, np.newaxis], reverse_complement(codes), codes)
+    if flipped is not None:
+        codes = np.where(flipped[:, np.newaxis], reverse_complement(codes), codes)
     if letters is not None:
         codes = np.where(letters > 0, letters - np.uint8(1), codes)
     return codes

@@ -92,7 +92,7 @@ def sequence_sets(codes: Codes) -> NDArray[np.int64]:
 
 
 def without_shared_sequences(dataset: Dataset, groups: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """Mark the records to keep so that no sequence, on either strand, is in two groups.
+    """Return which records to keep so that no sequence, on either strand, is in two groups.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def without_shared_sequences(dataset: Dataset, groups: NDArray[np.str_]) -> NDAr
 
 
 def chromosome_groups(names: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Take each record's chromosome from its name, `chrom:start-end`.
+    """Return each record's chromosome, from its name `chrom:start-end`.
 
     What `bedtools getfasta` adds with `-name` and `-s` may stand around it.
 

@@ -109,14 +109,14 @@ def subset(data: SplitDataset, *, share: float, rng: np.random.Generator) -> Spl
     """
     if not 0 < share <= 1:
         raise DatasetError(f"share of {share}; allowed is above 0, up to 1")
-    kept = data.parts == TEST
+    chosen = data.parts == TEST
     for part in range(TEST):
         for label in (False, True):
             rows = np.flatnonzero((data.parts == part) & (data.dataset.labels == label))
             if len(rows):
                 size = max(1, round(share * len(rows)))
-                kept[rng.choice(rows, size=size, replace=False)] = True
-    return take(data, kept)
+                chosen[rng.choice(rows, size=size, replace=False)] = True
+    return take(data, chosen)
 
 
 def background_as_positives(data: SplitDataset) -> SplitDataset:

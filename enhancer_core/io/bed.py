@@ -138,8 +138,8 @@ def _strings(letters: Letters, begins: Positions, stops: Positions) -> NDArray[n
 def _collect(
     path: StrPath, lines: Iterable[tuple[int, str]], *, genes: bool
 ) -> tuple[Columns, bool | None]:
-    """Read lines one by one; say whether they are GTF, if there is a row that tells."""
-    chroms, starts, ends, numbers = [], [], [], []
+    """Read lines one by one; and whether they are GTF, if there is a row that tells."""
+    rows = []
     gtf: bool | None = None
     for number, fields in _rows(lines):
         where = f"{path} line {number}"
@@ -148,17 +148,10 @@ def _collect(
         if gtf and len(fields) == _GTF_COLUMNS and fields[2] != "gene":
             continue
         start, end = _gtf_span(where, fields) if gtf else _bed_span(where, fields)
-        chroms.append(fields[0])
-        starts.append(start)
-        ends.append(end)
-        numbers.append(number)
-    columns = (
-        np.array(chroms, dtype=np.str_),
-        np.array(starts, dtype=np.int64),
-        np.array(ends, dtype=np.int64),
-        np.array(numbers, dtype=np.int64),
-    )
-    return columns, gtf
+        rows.append((fields[0], start, end, number))
+    chroms, *numbers = zip(*rows, strict=True) if rows else ((), (), (), ())
+    starts, ends, line_numbers = (np.array(column, dtype=np.int64) for column in numbers)
+    return (np.array(chroms, dtype=np.str_), starts, ends, line_numbers), gtf
 
 
 def _rows(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
@@ -169,7 +162,7 @@ def _rows(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _is_gtf(fields: list[str]) -> bool:
-    """Tell GTF from BED with 9 columns, which has numbers where GTF has source and strand."""
+    """Return whether it is GTF, not BED with 9 columns, whose source and strand are numbers."""
     return (
         len(fields) == _GTF_COLUMNS
         and not _WHOLE_NUMBER.fullmatch(fields[1])
@@ -179,7 +172,12 @@ def _is_gtf(fields: list[str]) -> bool:
 
 def _bed_span(where: str, fields: list[str], *, negative: bool = False) -> tuple[int, int]:
     if len(fields) < 3:
-        raise FileError(f"{where}: {_too_few(fields)}")
+        if len(fields) == 1 and len(fields[0].split()) > 1:
+            raise FileError(f"{where}: columns are separated by spaces; BED needs tabs")
+        raise FileError(
+            f"{where}: {_columns(fields)}; BED needs at least 3 (chrom, start, end), separated by"
+            " tabs"
+        )
     start, end = _positions(where, fields[1], fields[2])
     check_interval(where, start, end, negative=negative)
     return start, end
@@ -194,12 +192,6 @@ def _gtf_span(where: str, fields: list[str]) -> tuple[int, int]:
             f"{where}: start {start} and end {end}; GTF counts from 1, and end is not below start"
         )
     return start - 1, end
-
-
-def _too_few(fields: list[str]) -> str:
-    if len(fields) == 1 and len(fields[0].split()) > 1:
-        return "columns are separated by spaces; BED needs tabs"
-    return f"{_columns(fields)}; BED needs at least 3 (chrom, start, end), separated by tabs"
 
 
 def _columns(fields: list[str]) -> str:

@@ -65,15 +65,13 @@ class Genome:
         if other in self.lengths:
             self.renamed[chrom] = other
             return other
-        some = ", ".join(list(self.lengths)[:3])
-        more = ", ..." if len(self.lengths) > 3 else ""
+        names = ", ".join(list(self.lengths)[:3]) + (", ..." if len(self.lengths) > 3 else "")
         raise IntervalError(
-            f"{where}: chromosome '{chrom}' (or '{other}') is not in {self.path}, which has"
-            f" {some}{more}"
+            f"{where}: chromosome '{chrom}' (or '{other}') is not in {self.path}, which has {names}"
         )
 
     def match(self, intervals: Intervals) -> Intervals:
-        """Put intervals into this genome's names, and check that each lies inside.
+        """Rename intervals' chromosomes as this genome does, and check that each lies inside.
 
         Raises
         ------
