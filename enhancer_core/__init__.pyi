@@ -10,12 +10,16 @@ from . import prediction as prediction
 from . import report as report
 from . import study as study
 from . import training as training
+from .data.dataset import Dataset as Dataset
 from .data.dataset import read_dataset as read_dataset
 from .data.splits import split as split
+from .data.windows import extract as extract
+from .data.windows import sample_background as sample_background
 from .dna.codes import decode as decode
 from .dna.codes import encode as encode
 from .dna.codes import one_hot as one_hot
 from .dna.shuffle import k_shuffle as k_shuffle
+from .io.fasta import read_fasta as read_fasta
 from .io.genome import open_genome as open_genome
 from .io.motifs import read_motifs as read_motifs
 from .models.model import Model as Model

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.dna.codes import Codes
+from enhancer_core.dna.codes import Codes, SequencesLike, as_codes
 from enhancer_core.errors import DatasetError
 from enhancer_core.io.fasta import read_fasta
 from enhancer_core.io.files import StrPath, check_regular
@@ -34,6 +34,39 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @classmethod
+    def from_sequences(
+        cls, positives: SequencesLike, negatives: SequencesLike, *, paired: bool = False
+    ) -> Dataset:
+        """Label sequences that are in memory.
+
+        Parameters
+        ----------
+        positives, negatives
+            Strings of one length, or codes, uint8 (n, L).
+        paired
+            Whether negative i was made of positive i, as a k-shuffle is: a split keeps the two in
+            one part.
+
+        Raises
+        ------
+        SequenceError
+            If a sequence is not DNA, or lengths differ.
+        DatasetError
+            If a class is empty, or the two classes' lengths differ.
+
+        Examples
+        --------
+        >>> Dataset.from_sequences(["ACGT", "CCGT"], ["TTAT"]).labels
+        array([ True,  True, False])
+        """
+        classes = {"positives": as_codes(positives), "negatives": as_codes(negatives)}
+        sources = {
+            name: (name, [f"{'record' if paired else name}_{i}" for i in range(len(codes))], codes)
+            for name, codes in classes.items()
+        }
+        return make_dataset([sources["positives"]], [sources["negatives"]])
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Dataset:
         """Select rows by index or mask."""

@@ -26,7 +26,7 @@ FRACTIONS = (0.8, 0.1, 0.1)  # Cohn et al. 2018, section 3.1.2
 def split(
     dataset: Dataset,
     *,
-    rng: np.random.Generator,
+    rng: np.random.Generator | int = 0,
     fractions: tuple[float, float, float] = FRACTIONS,
 ) -> SplitDataset:
     """Split by linked records: identical sequences, shared names, overlapping windows.
@@ -41,7 +41,7 @@ def split(
     dataset
         n records.
     rng
-        Draws the order.
+        Generator that draws the order, or the seed of one.
     fractions
         Shares of train, validation and test; they add up to 1.
 
@@ -51,7 +51,10 @@ def split(
         If a part would hold no positive or no negative, or the shares are not allowed.
     """
     parts = split_strata(
-        dataset.labels.astype(np.int64), linked_sets(dataset), rng=rng, fractions=fractions
+        dataset.labels.astype(np.int64),
+        linked_sets(dataset),
+        rng=np.random.default_rng(rng),
+        fractions=fractions,
     )
     check_parts(dataset.labels, parts, f"{len(dataset)} sequences")
     return SplitDataset(dataset, parts)

@@ -6,8 +6,8 @@ from it a batch at a time, and N is 0.25 in all four channels, as kipoiseq encod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Iterable
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from enhancer_core.errors import SequenceError
 Codes: TypeAlias = NDArray[np.uint8]  # (n, L) or (L,): A=0 C=1 G=2 T=3 N=4
 Letters: TypeAlias = NDArray[np.uint8]  # ASCII bytes of a sequence, either case
 OneHot: TypeAlias = NDArray[np.float32]  # (n, 4, L)
+# Strings in a list, tuple, NumPy array or pandas Series; or codes, uint8 (n, L).
+SequencesLike: TypeAlias = Iterable[str] | Codes
 
 ALPHABET = "ACGTN"
 N_CODE = 4
@@ -42,13 +44,13 @@ CODE_OF_LETTER = _code_table(iupac_as_n=False)
 CODE_OF_GENOME_LETTER = _code_table(iupac_as_n=True)
 
 
-def encode(sequences: Sequence[str]) -> Codes:
+def encode(sequences: Iterable[str]) -> Codes:
     """Encode DNA strings of one length as base codes.
 
     Parameters
     ----------
     sequences
-        Strings over A, C, G, T and N, in either case.
+        Strings over A, C, G, T and N, in either case: a list, tuple, NumPy array or pandas Series.
 
     Returns
     -------
@@ -58,7 +60,7 @@ def encode(sequences: Sequence[str]) -> Codes:
     Raises
     ------
     SequenceError
-        If `sequences` is empty, lengths differ, or a letter is not one of the five.
+        If `sequences` is empty or one string, lengths differ, or a letter is not one of the five.
 
     Examples
     --------
@@ -66,6 +68,9 @@ def encode(sequences: Sequence[str]) -> Codes:
     array([[0, 1, 2, 3],
            [4, 4, 0, 1]], dtype=uint8)
     """
+    if isinstance(sequences, str):
+        raise SequenceError(f"one string of {len(sequences)} letters; allowed is a list of strings")
+    sequences = list(sequences)
     if not sequences:
         raise SequenceError("no sequences to encode; at least one is needed")
     length = len(sequences[0])
@@ -82,6 +87,27 @@ def encode(sequences: Sequence[str]) -> Codes:
             raise SequenceError(f"sequence {index}: {describe_bad_letter(letters)}")
         rows.append(codes)
     return np.stack(rows)
+
+
+def as_codes(sequences: SequencesLike) -> Codes:
+    """Return codes as they are, and encode strings.
+
+    Raises
+    ------
+    SequenceError
+        As `encode`, or if an array is of two dimensions but not of codes.
+
+    Examples
+    --------
+    >>> as_codes(np.array([[0, 1]], np.uint8)), as_codes(("AC",))
+    (array([[0, 1]], dtype=uint8), array([[0, 1]], dtype=uint8))
+    """
+    if isinstance(sequences, np.ndarray) and sequences.ndim == 2:
+        if sequences.dtype != np.uint8:
+            raise SequenceError(f"an array of {sequences.dtype}; codes are uint8, shape (n, L)")
+        check_codes(sequences)
+        return sequences
+    return encode(cast("Iterable[str]", sequences))
 
 
 def describe_bad_letter(letters: Letters) -> str:

@@ -6,7 +6,7 @@ training record. Nothing loaded from it is executed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import enhancer_core
-from enhancer_core.dna.codes import Codes
+from enhancer_core.dna.codes import SequencesLike
 from enhancer_core.errors import ModelFileError
 from enhancer_core.io.safetensors import Arrays, read_arrays, write_arrays
 from enhancer_core.models.architecture import (
@@ -130,7 +130,7 @@ class Model:
     # What follows is bound late, through the package: the functions lie in wings above this one.
     def predict(
         self,
-        sequences: Sequence[str] | Codes,
+        sequences: SequencesLike,
         *,
         both_strands: bool = False,
         device: str = "auto",
@@ -172,7 +172,7 @@ class Model:
         )
 
     def mutagenesis(
-        self, sequences: Sequence[str] | Codes, *, device: str = "auto", threads: int = 1
+        self, sequences: SequencesLike, *, device: str = "auto", threads: int = 1
     ) -> NDArray[np.float32]:
         """Compute the effect of every single-base change; see `enhancer_core.mutagenesis`."""
         return enhancer_core.mutagenesis(self, sequences, device=device, threads=threads)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.dna.codes import N_CODE, Codes
+from enhancer_core.dna.codes import N_CODE, Codes, SequencesLike, as_codes
 from enhancer_core.models.architecture import BASES
 from enhancer_core.models.ensemble import Predictor
 from enhancer_core.models.model import Model
 from enhancer_core.prediction.scoring import Effects, effects
-from enhancer_core.prediction.sequences import as_codes
 
 
 def mutagenesis(
-    model: Model, sequences: Sequence[str] | Codes, *, device: str = "auto", threads: int = 1
+    model: Model, sequences: SequencesLike, *, device: str = "auto", threads: int = 1
 ) -> NDArray[np.float32]:
     """Compute the effect of every single-base change of sequences, exactly.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.dna.codes import Codes, encode, reverse_complement
+from enhancer_core.dna.codes import Codes, SequencesLike, as_codes, reverse_complement
 from enhancer_core.errors import SequenceError
 from enhancer_core.models.cpu.expit import expit
 from enhancer_core.models.ensemble import Predictor
@@ -26,7 +26,7 @@ _CHANGES = 4096  # changes predicted at once: each is a fraction of a sequence's
 
 def predict(
     model: Model,
-    sequences: Sequence[str] | Codes,
+    sequences: SequencesLike,
     *,
     both_strands: bool = False,
     device: str = "auto",
@@ -68,19 +68,6 @@ def predict(
     """
     predictor = model.predictor(device)
     return probabilities(predictor, as_codes(sequences), both_strands=both_strands, threads=threads)
-
-
-def as_codes(sequences: Sequence[str] | Codes) -> Codes:
-    """Return codes as they are, and encode strings.
-
-    Raises
-    ------
-    SequenceError
-        If a string is not DNA, or lengths differ.
-    """
-    if isinstance(sequences, np.ndarray) and sequences.dtype == np.uint8:
-        return sequences
-    return encode(cast("Sequence[str]", sequences))
 
 
 def probabilities(
