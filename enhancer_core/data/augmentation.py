@@ -18,19 +18,19 @@ def draw_moves(
     n
         Number of sequences.
     shift
-        Each sequence moves by a whole number of bp drawn from -shift to shift, all equally likely;
-        N comes in at the end that opens. 0 moves none.
+        Each sequence is shifted by -shift to shift bp, all equally likely; N comes in at the end
+        that opens.
     flip
-        Whether each sequence is the other strand's with probability 1/2.
+        Whether each sequence is reverse-complemented with probability 1/2.
     rng
-        Draws the moves, then the strands; nothing is drawn for what is off.
+        Draws the shifts, then the strands; nothing is drawn for what is off.
 
     Returns
     -------
     int64, shape (n,), or None
-        From how many bp further on each sequence is read.
+        How many bp further on each sequence is read.
     bool, shape (n,), or None
-        Which of them are then read on the other strand.
+        Which of them are then reverse-complemented.
 
     Examples
     --------
@@ -52,9 +52,9 @@ def draw_letters(
     n, length
         Number of sequences, and of letters in each.
     mutate
-        Chance of each letter to become one of the four bases, each as likely; so a quarter stay.
+        Probability that a letter becomes one of the four bases at random; so a quarter stay.
     rng
-        Draws where, then what; nothing where `mutate` is 0.
+        Draws where, then what; nothing if `mutate` is 0.
 
     Returns
     -------

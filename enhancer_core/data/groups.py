@@ -48,17 +48,7 @@ def linked_sets(dataset: Dataset) -> NDArray[np.int64]:
 def connected_sets(n: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
     """Find the connected components of n nodes, from 0 in order of appearance.
 
-    Parameters
-    ----------
-    n
-        Number of nodes.
-    left, right
-        Shape (m,): the nodes that each edge connects.
-
-    Returns
-    -------
-    int64, shape (n,)
-        Component of each node.
+    Edge i connects nodes left[i] and right[i]. The result is int64, shape (n,).
 
     Examples
     --------

@@ -83,14 +83,7 @@ def take(data: SplitDataset, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Spl
 def subset(data: SplitDataset, *, share: float, rng: np.random.Generator) -> SplitDataset:
     """Keep a share of each class in training and validation; the test part stays whole.
 
-    Parameters
-    ----------
-    data
-        n records.
-    share
-        Above 0, up to 1; each class of each part keeps one record at least.
-    rng
-        Draws the records to keep.
+    Each class of each part keeps one record at least.
 
     Raises
     ------

@@ -198,7 +198,7 @@ def split_strata(
     Returns
     -------
     int64, shape (n,)
-        The part of each record: 0 train, 1 validation, 2 test.
+        The part of each record, as in `SplitDataset`.
 
     Raises
     ------

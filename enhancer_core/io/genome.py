@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,10 +94,7 @@ class Genome:
                 f"{intervals.where(row)}: end {intervals.ends[row]} is beyond the end of"
                 f" {intervals.chroms[row]}, {limits[row]}"
             )
-        chroms = np.array(ours, dtype=np.str_)[rows]
-        return Intervals(
-            chroms, intervals.starts, intervals.ends, intervals.source, intervals.lines
-        )
+        return replace(intervals, chroms=np.array(ours, dtype=np.str_)[rows])
 
     def letters(self, chrom: str, start: int = 0, end: int | None = None) -> Letters:
         """Fetch the ASCII letters of an interval inside a chromosome, case kept: uint8 (L,).

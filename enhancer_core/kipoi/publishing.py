@@ -88,12 +88,10 @@ def publish(
         "model": name,
         **{key: facts.get(key) or _known(rows.get(name), loaded.metadata, key) for key in FACTS},
         "network": str(loaded.metadata.get("network", NOT_STATED)),
-        "length": str(loaded.architecture.length),
+        "length": str(loaded.length),
         **_figures(path, loaded.metadata),
         "sha256": digest,
-        "expected": spell(
-            probabilities(loaded.predictor(), example_windows(loaded.architecture.length))
-        ),
+        "expected": spell(probabilities(loaded.predictor(), example_windows(loaded.length))),
     }
     old = rows.get(name, row)
     rows[name] = row
@@ -101,7 +99,7 @@ def publish(
     fresh = not weights.exists()
     try:
         _copy(path, weights, digest)
-        table = [[rows[each][column] for column in COLUMNS] for each in sorted(rows)]
+        table = [[content[column] for column in COLUMNS] for _, content in sorted(rows.items())]
         write_table(folder / TABLE, COLUMNS, table)
     except BaseException:
         if fresh:
@@ -204,8 +202,8 @@ def _known(row: Mapping[str, str] | None, training: Mapping[str, Any], key: str)
     if row is not None:
         return row[key]
     if key in ("positives", "negatives"):
-        files = [each for each in training.get("inputs", ()) if each["label"] == key]
-        text = ", ".join(f"{each['sequences']:,} sequences of {each['name']}" for each in files)
+        files = [file for file in training.get("inputs", ()) if file["label"] == key]
+        text = ", ".join(f"{file['sequences']:,} sequences of {file['name']}" for file in files)
         return _NOT_IN_CELL.sub("_", text) or NOT_STATED
     if key == "held_out" and "test" in training:
         test = training["test"]

@@ -87,14 +87,9 @@ def candidate_windows(
     rules
         Where windows may lie.
     rng
-        Source of the split.
+        Draws where windows begin in each run of bases.
     progress
         Called after each chromosome with the bp done, and in all.
-
-    Returns
-    -------
-    Candidates
-        Windows in the order of `lengths`; there may be none.
 
     Raises
     ------
@@ -122,11 +117,11 @@ def candidate_windows(
         near_genes = slop(rules.genes, lengths, rules.gene_distance)
     off_genes = complement(near_genes, lengths)
     free = complement(concatenate([near_genes, *rules.excluded]), lengths)
-    free_spans = defaultdict(list)
-    for chrom, start, end in zip(
+    spans = defaultdict(list)
+    for chrom, *span in zip(
         free.chroms.tolist(), free.starts.tolist(), free.ends.tolist(), strict=True
     ):
-        free_spans[chrom].append((start, end))
+        spans[chrom].append(span)
 
     starts: list[NDArray[np.int64]] = []
     compositions: list[Composition] = []
@@ -136,7 +131,7 @@ def candidate_windows(
         letters = letters_of(chrom)
         if len(letters) != bp:
             raise IntervalError(f"{chrom}: {len(letters)} letters were read; its length is {bp}")
-        runs = _base_runs(letters, free_spans[chrom])
+        runs = _base_runs(letters, spans[chrom])
         base_bp += sum(end - start for start, end in runs)
         starts.append(_tile_starts(chrom, runs, rules.length, rng=rng))
         compositions.extend(_compositions(letters, starts[-1], rules.length))
@@ -166,12 +161,10 @@ def _bp(intervals: Intervals) -> int:
     return int((intervals.ends - intervals.starts).sum())
 
 
-def _base_runs(letters: Letters, free_spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def _base_runs(letters: Letters, spans: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """Find the runs of A, C, G and T inside intervals, without an array as long as `letters`."""
     return [
-        run.span()
-        for start, end in free_spans
-        for run in _BASE_RUN.finditer(letters.data, start, end)
+        run.span() for start, end in spans for run in _BASE_RUN.finditer(letters.data, start, end)
     ]
 
 

@@ -59,14 +59,9 @@ def draw_background(
     n
         Windows to draw, at least 1.
     rng
-        Source of the draw.
+        Draws the windows.
     target
         Composition of, say, the positives.
-
-    Returns
-    -------
-    Background
-        n windows in genome order.
 
     Raises
     ------
@@ -99,11 +94,8 @@ def draw_background(
     else:
         rows, match = _follow(target, candidates.composition, n, rng=rng)
     rows = np.sort(rows)
-    return Background(
-        windows=candidates.windows(rows),
-        composition=candidates.composition.take(rows),
-        match=match,
-    )
+    composition = candidates.composition.take(rows)
+    return Background(windows=candidates.windows(rows), composition=composition, match=match)
 
 
 def _follow(
