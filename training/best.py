@@ -26,7 +26,7 @@ from sklearn.linear_model import LogisticRegression
 
 from enhancer_core import metrics
 from enhancer_core.data.dataset import SplitDataset, read_dataset
-from enhancer_core.data.homology import find_relatives
+from enhancer_core.data.homology import link_homologs
 from enhancer_core.data.splits import split_folds
 from enhancer_core.dna.codes import Codes
 from enhancer_core.dna.kmers import k_mer_frequencies
@@ -60,7 +60,7 @@ def near_duplicates(codes: Codes) -> NDArray[np.str_]:
     A repeat of 300 bp, of which thousands of copies differ, links few; a duplication does. Words
     count however many sequences hold them.
     """
-    groups: NDArray[np.str_] = find_relatives(
+    groups: NDArray[np.str_] = link_homologs(
         codes, word=_WORD, least=_SHARED, most=len(codes)
     ).astype(np.str_)
     return groups

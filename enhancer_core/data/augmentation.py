@@ -1,4 +1,4 @@
-"""Change training sequences so that labels stay: shift, read the other strand, mutate a little."""
+"""Augment training sequences, labels unchanged: shift, reverse-complement, mutate."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from enhancer_core.dna.codes import N_CODE, Codes, reverse_complement
 def draw_moves(
     n: int, *, shift: int, flip: bool, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.bool_] | None]:
-    """Draw how n sequences are moved and turned.
+    """Draw how n sequences are shifted and reverse-complemented.
 
     Parameters
     ----------
     n
         Number of sequences.
     shift
-        Each sequence moves by a whole number of bp drawn from -shift to shift, all equally likely;
-        N comes in at the end that opens. 0 moves none.
+        Each sequence is shifted by -shift to shift bp, all equally likely; N comes in at the end
+        that opens.
     flip
-        Whether each sequence is the other strand's with probability 1/2.
+        Whether each sequence is reverse-complemented with probability 1/2.
     rng
-        Draws the moves, then the strands; nothing is drawn for what is off.
+        Draws the shifts, then the strands; nothing is drawn for what is off.
 
     Returns
     -------
     int64, shape (n,), or None
-        From how many bp further on each sequence is read.
+        How many bp further on each sequence is read.
     bool, shape (n,), or None
-        Which of them are then read on the other strand.
+        Which of them are then reverse-complemented.
 
     Examples
     --------
-    >>> moves, turned = draw_moves(9, shift=1, flip=False, rng=np.random.default_rng(0))
-    >>> moves, turned
+    >>> moves, flipped = draw_moves(9, shift=1, flip=False, rng=np.random.default_rng(0))
+    >>> moves, flipped
     (array([ 1,  0,  0, -1, -1, -1, -1, -1, -1]), None)
     """
     moves = rng.integers(0, 2 * shift + 1, n) - shift if shift else None
@@ -45,19 +45,16 @@ def draw_moves(
 def draw_letters(
     n: int, length: int, *, mutate: float, rng: np.random.Generator
 ) -> NDArray[np.uint8] | None:
-    """Draw which letters of n sequences become which bases.
-
-    A network that is to bear this cannot learn sequences by heart (Lee et al. 2023, Genome Biology
-    24:105).
+    """Draw mutations, against memorising sequences (Lee et al. 2023, Genome Biology 24:105).
 
     Parameters
     ----------
     n, length
         Number of sequences, and of letters in each.
     mutate
-        Chance of each letter to become one of the four bases, each as likely; so a quarter stay.
+        Probability that a letter becomes one of the four bases at random; so a quarter stay.
     rng
-        Draws where, then what; nothing where `mutate` is 0.
+        Draws where, then what; nothing if `mutate` is 0.
 
     Returns
     -------
@@ -79,16 +76,16 @@ def draw_letters(
 def augment(
     codes: Codes,
     moves: NDArray[np.int64] | None,
-    turned: NDArray[np.bool_] | None,
+    flipped: NDArray[np.bool_] | None,
     letters: NDArray[np.uint8] | None = None,
 ) -> Codes:
-    """Change sequences as `draw_moves` says, then as `draw_letters` does.
+    """Augment sequences by the draws of `draw_moves`, then of `draw_letters`.
 
     Parameters
     ----------
     codes
         uint8, shape (n, L), values 0-4.
-    moves, turned
+    moves, flipped
         Shape (n,), or None for none.
     letters
         Shape (n, L), or None for none.
@@ -102,10 +99,10 @@ def augment(
     --------
     >>> from enhancer_core.dna.codes import decode, encode
     >>> codes = encode(["AACCG"] * 3)
-    >>> moves, turned = np.array([-1, 1, 1]), np.array([False, False, True])
-    >>> decode(augment(codes, moves, turned))
+    >>> moves, flipped = np.array([-1, 1, 1]), np.array([False, False, True])
+    >>> decode(augment(codes, moves, flipped))
     ['NAACC', 'ACCGN', 'NCGGT']
-    >>> decode(augment(codes, moves, turned, np.array([[4, 0, 0, 0, 1]] * 3, np.uint8)))
+    >>> decode(augment(codes, moves, flipped, np.array([[4, 0, 0, 0, 1]] * 3, np.uint8)))
     ['TAACA', 'TCCGA', 'TCGGA']
     """
     n, length = codes.shape
@@ -114,8 +111,8 @@ def augment(
         padded = np.pad(codes, ((0, 0), (most, most)), constant_values=N_CODE)
         windows = np.lib.stride_tricks.sliding_window_view(padded, length, axis=1)
         codes = windows[np.arange(n), moves + most]
-    if turned is not None:
-        codes = np.where(turned[:, np.newaxis], reverse_complement(codes), codes)
+    if flipped is not None:
+        codes = np.where(flipped[:, np.newaxis], reverse_complement(codes), codes)
     if letters is not None:
         codes = np.where(letters > 0, letters - np.uint8(1), codes)
     return codes

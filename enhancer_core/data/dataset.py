@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from enhancer_core.dna.codes import Codes, SequencesLike, as_codes
 from enhancer_core.errors import DatasetError
 from enhancer_core.io.fasta import read_fasta
-from enhancer_core.io.files import check_regular
+from enhancer_core.io.files import StrPath, check_regular
 
 PARTS = ("train", "validation", "test")
 CLASSES = ("negative", "positive")  # as a split table spells them: CLASSES[label]
@@ -83,27 +83,29 @@ class SplitDataset:
 
     @property
     def train(self) -> Dataset:
-        """What models learn from."""
+        """The records that models learn from."""
         return self.dataset.take(self.parts == TRAIN)
 
     @property
     def validation(self) -> Dataset:
-        """What models are chosen on."""
+        """The records that models are chosen on."""
         return self.dataset.take(self.parts == VALIDATION)
 
     @property
     def test(self) -> Dataset:
-        """What models are reported on, once."""
+        """The records that models are reported on, once."""
         return self.dataset.take(self.parts == TEST)
 
 
-def read_dataset(positives: Sequence[Path], negatives: Sequence[Path]) -> Dataset:
+def read_dataset(
+    positives: StrPath | Sequence[StrPath], negatives: StrPath | Sequence[StrPath]
+) -> Dataset:
     """Read FASTA files of positives and negatives, all of one length.
 
     Parameters
     ----------
     positives, negatives
-        At least one file each; `file_names` says how a record's file is called.
+        One file or more each; a record's file is named as by `file_names`.
 
     Raises
     ------
@@ -112,21 +114,27 @@ def read_dataset(positives: Sequence[Path], negatives: Sequence[Path]) -> Datase
     FileError, SequenceError
         If a file is a pipe, or not FASTA of one length.
     """
-    given: dict[Path, str] = {}
-    for kind, paths in (("positives", positives), ("negatives", negatives)):
+    classes = [
+        [Path(path) for path in ([paths] if isinstance(paths, StrPath) else paths)]
+        for paths in (positives, negatives)
+    ]
+    kind_of: dict[Path, str] = {}
+    for kind, paths in zip(("positives", "negatives"), classes, strict=True):
         for path in paths:
             check_regular(path)
-            if path.resolve() in given:
+            if path.resolve() in kind_of:
                 raise DatasetError(
-                    f"{path}: given as {kind} and already as {given[path.resolve()]}; each file"
+                    f"{path}: given as {kind} and already as {kind_of[path.resolve()]}; each file"
                     " is given once"
                 )
-            given[path.resolve()] = kind
-    read = {path: read_fasta(path) for path in (*positives, *negatives)}
-    names = file_names([*positives, *negatives])
+            kind_of[path.resolve()] = kind
+    files = file_names([path for paths in classes for path in paths])
+    content = {path: read_fasta(path) for path in files}
     return make_dataset(
-        [(names[path], read[path].names, read[path].codes) for path in positives],
-        [(names[path], read[path].names, read[path].codes) for path in negatives],
+        *(
+            [(files[path], content[path].names, content[path].codes) for path in paths]
+            for paths in classes
+        )
     )
 
 
@@ -146,7 +154,7 @@ def make_dataset(
     positives: Sequence[tuple[str, Sequence[str], Codes]],
     negatives: Sequence[tuple[str, Sequence[str], Codes]],
 ) -> Dataset:
-    """Put positives and negatives together.
+    """Combine positives and negatives.
 
     Parameters
     ----------
@@ -170,8 +178,8 @@ def make_dataset(
     >>> make_dataset([("p.fa", ["a"], codes)], [("n.fa", ["b"], codes)]).labels
     array([ True, False])
     """
-    for sources, kind in ((positives, "positives"), (negatives, "negatives")):
-        if not any(len(names) for _, names, _ in sources):
+    for kind, files in (("positives", positives), ("negatives", negatives)):
+        if not any(len(names) for _, names, _ in files):
             raise DatasetError(f"no {kind}; both classes need at least one sequence")
     sources = [*positives, *negatives]
     lengths = {codes.shape[1]: file for file, _, codes in sources}

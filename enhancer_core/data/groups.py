@@ -1,4 +1,4 @@
-"""Which records must not be told apart: identical, of one name, or overlapping."""
+"""Groups of records that must share a part: identical, of one name, or overlapping."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COORDINATES = re.compile(r"(?:.*::)?(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)(?
 
 
 def linked_sets(dataset: Dataset) -> NDArray[np.int64]:
-    """Give each set of records that must share a part a number.
+    """Find the sets of records that must share a part.
 
     Returns
     -------
@@ -42,13 +42,26 @@ def linked_sets(dataset: Dataset) -> NDArray[np.int64]:
     links = [key + offset for key, offset in zip(keys, (n, 2 * n), strict=True)]
     one, other = _overlapping(dataset.names)
     left, right = np.concatenate([*rows, one]), np.concatenate([*links, other])
-    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(3 * n, 3 * n))
-    components = connected_components(graph, directed=False)[1][:n]
-    return np.unique(components, return_inverse=True)[1].astype(np.int64)
+    return connected_sets(3 * n, left, right)[:n]
+
+
+def connected_sets(n: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the connected components of n nodes, from 0 in order of appearance.
+
+    Edge i connects nodes left[i] and right[i]. The result is int64, shape (n,).
+
+    Examples
+    --------
+    >>> connected_sets(4, np.array([0, 1]), np.array([2, 3])).tolist()
+    [0, 1, 0, 1]
+    """
+    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(n, n))
+    components: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
+    return components
 
 
 def sequence_sets(codes: Codes) -> NDArray[np.int64]:
-    """Give each distinct sequence a number, which its reverse complement shares.
+    """Find the sets of equal sequences, reverse complements counting as equal.
 
     Returns
     -------
@@ -69,7 +82,7 @@ def sequence_sets(codes: Codes) -> NDArray[np.int64]:
 
 
 def without_shared_sequences(dataset: Dataset, groups: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """Mark the records to keep so that no sequence, on either strand, is in two groups.
+    """Return which records to keep so that no sequence, on either strand, is in two groups.
 
     Returns
     -------
@@ -84,7 +97,7 @@ def without_shared_sequences(dataset: Dataset, groups: NDArray[np.str_]) -> NDAr
 
 
 def chromosome_groups(names: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Take each record's chromosome from its name, `chrom:start-end`.
+    """Return each record's chromosome, from its name `chrom:start-end`.
 
     What `bedtools getfasta` adds with `-name` and `-s` may stand around it.
 

@@ -1,4 +1,4 @@
-"""Find sequences that descend from one another: those that share many rare words.
+"""Find homologous sequences: those that share many rare k-mers.
 
 Orthologous windows of close species are nearly the same sequence. If one is learned from and the
 other tested, memory passes for knowledge. Words of 24 letters hardly recur by chance, and 20 of
@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from enhancer_core.data.groups import connected_sets
 from enhancer_core.dna.codes import Codes
 from enhancer_core.dna.kmers import k_mer_numbers, reverse_complement_numbers
 from enhancer_core.errors import SequenceError
@@ -24,7 +23,7 @@ MOST = 10  # records that hold a rare word
 LONGEST = 31  # bp: what fits in 64 bits
 
 
-def find_relatives(
+def link_homologs(
     codes: Codes, *, word: int = WORD, least: int = LEAST, most: int = MOST
 ) -> NDArray[np.int64]:
     """Group sequences into families, linked by rare words in common.
@@ -53,7 +52,7 @@ def find_relatives(
     Examples
     --------
     >>> from enhancer_core.dna.codes import encode
-    >>> find_relatives(encode(["AAGATTACA", "CTGTAATCC", "ACGTACGTA"]), word=7, least=1).tolist()
+    >>> link_homologs(encode(["AAGATTACA", "CTGTAATCC", "ACGTACGTA"]), word=7, least=1).tolist()
     [0, 0, 1]
     """
     n, length = codes.shape
@@ -77,26 +76,18 @@ def find_relatives(
         pairs.append(np.stack([holders[:, one].ravel(), holders[:, other].ravel()], axis=1))
     keys, shared = np.unique(np.concatenate(pairs) @ np.array([n, 1]), return_counts=True)
     linked = keys[shared >= least]
-    return _families(n, linked // n, linked % n)
+    return connected_sets(n, linked // n, linked % n)
 
 
-def join_groups(groups: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join two groupings of n records, each int64 (n,): what either holds together stays so.
+def join_groupings(sets: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Join two groupings of n records, int64 (n,) each: records of one group in either are in one.
 
     Examples
     --------
-    >>> join_groups(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
+    >>> join_groupings(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
     [0, 0, 0, 1]
     """
-    n = len(groups)
-    rows = np.arange(n)
-    left, right = n + groups, n + int(groups.max(initial=-1)) + 1 + others
-    size = int(right.max(initial=n)) + 1
-    families = _families(size, np.concatenate([rows, rows]), np.concatenate([left, right]))[:n]
-    return np.unique(families, return_inverse=True)[1].astype(np.int64)
-
-
-def _families(n: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
-    graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(n, n))
-    families: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
-    return families
+    n, rows = len(sets), np.arange(len(sets))
+    nodes = n + sets, n + int(sets.max(initial=-1)) + 1 + others
+    size = int(nodes[1].max(initial=n)) + 1
+    return connected_sets(size, np.tile(rows, 2), np.concatenate(nodes))[:n]

@@ -1,13 +1,13 @@
-"""What a network learns from: species pooled, negatives expanded, inside each part of a split.
+"""What models learn from: species pooled, negatives expanded, inside each part of a split.
 
-Data are split before any of this. Each function here keeps a record's part, name and class, and a
-copy or shuffle has its parent's, so that nothing made from a test sequence can be learned from.
+Data are split before any of this. Each function here keeps a record's part and name, and a copy
+or shuffle has its parent's, so that nothing made from a test sequence can be learned from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from enhancer_core.errors import DatasetError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mix:
-    """What positives are opposed to in training; copies of them keep the classes balanced.
+    """The negatives of training; copies of the positives keep the classes balanced.
 
     The best of Cohn et al. 2018, section 2.4.4.1, is `background` 2 with `shuffles` 2, 3, 4.
     """
@@ -44,7 +44,7 @@ class Mix:
 
 
 def concatenate(sets: Sequence[SplitDataset]) -> SplitDataset:
-    """Put split data sets of one length together, in the order given.
+    """Concatenate split data sets of one length, in the order given.
 
     Raises
     ------
@@ -63,19 +63,16 @@ def concatenate(sets: Sequence[SplitDataset]) -> SplitDataset:
     """
     if not sets:
         raise DatasetError("no data sets to pool; at least one is needed")
-    lengths = sorted({each.dataset.codes.shape[1] for each in sets})
+    lengths = sorted({data.dataset.codes.shape[1] for data in sets})
     if len(lengths) > 1:
         raise DatasetError(
             f"sequences of {lengths[0]} and {lengths[1]} bp to pool; allowed is one length"
         )
-    every = [each.dataset for each in sets]
-    dataset = Dataset(
-        np.concatenate([each.codes for each in every]),
-        np.concatenate([each.labels for each in every]),
-        np.concatenate([each.names for each in every]),
-        np.concatenate([each.files for each in every]),
+    columns = (
+        np.concatenate([getattr(data.dataset, column.name) for data in sets])
+        for column in fields(Dataset)
     )
-    return SplitDataset(dataset, np.concatenate([each.parts for each in sets]))
+    return SplitDataset(Dataset(*columns), np.concatenate([data.parts for data in sets]))
 
 
 def take(data: SplitDataset, rows: NDArray[np.int64] | NDArray[np.bool_]) -> SplitDataset:
@@ -86,14 +83,7 @@ def take(data: SplitDataset, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Spl
 def subset(data: SplitDataset, *, share: float, rng: np.random.Generator) -> SplitDataset:
     """Keep a share of each class in training and validation; the test part stays whole.
 
-    Parameters
-    ----------
-    data
-        n records.
-    share
-        Above 0, up to 1; each class of each part keeps one record at least.
-    rng
-        Draws which.
+    Each class of each part keeps one record at least.
 
     Raises
     ------
@@ -112,31 +102,30 @@ def subset(data: SplitDataset, *, share: float, rng: np.random.Generator) -> Spl
     """
     if not 0 < share <= 1:
         raise DatasetError(f"share of {share}; allowed is above 0, up to 1")
-    kept = data.parts == TEST
+    chosen = data.parts == TEST
     for part in range(TEST):
         for label in (False, True):
             rows = np.flatnonzero((data.parts == part) & (data.dataset.labels == label))
             if len(rows):
                 size = max(1, round(share * len(rows)))
-                kept[rng.choice(rows, size=size, replace=False)] = True
-    return take(data, kept)
+                chosen[rng.choice(rows, size=size, replace=False)] = True
+    return take(data, chosen)
 
 
 def background_as_positives(data: SplitDataset) -> SplitDataset:
-    """Keep the background alone, as what is told from its own shuffles (Cohn et al., Figure 5)."""
-    alone = take(data, ~data.dataset.labels)
-    dataset = alone.dataset
-    ones = np.ones(len(dataset), dtype=bool)
-    return SplitDataset(Dataset(dataset.codes, ones, dataset.names, dataset.files), alone.parts)
+    """Return the background as positives, to tell from its shuffles (Cohn et al., Figure 5)."""
+    background = take(data, ~data.dataset.labels)
+    positives = replace(background.dataset, labels=np.ones(len(background.dataset), dtype=bool))
+    return SplitDataset(positives, background.parts)
 
 
-def opposed(data: SplitDataset, mix: Mix, *, seed: int, threads: int = 1) -> SplitDataset:
-    """Oppose positives to a mix of negatives, in each part by itself.
+def mix_negatives(data: SplitDataset, mix: Mix, *, seed: int, threads: int = 1) -> SplitDataset:
+    """Combine positives with a mix of negatives, in each part by itself.
 
     In training, the background is copied and each k gives one shuffle of every positive, while
     positives are copied to the same number. In validation and test each sequence stands once,
-    against the background where the mix has any, else against one shuffle at each k: networks are
-    chosen by the task that they are meant for.
+    with the background where the mix has any, else with one shuffle at each k: networks are chosen
+    by the task that they are meant for.
 
     Parameters
     ----------
@@ -166,8 +155,8 @@ def opposed(data: SplitDataset, mix: Mix, *, seed: int, threads: int = 1) -> Spl
     >>> from enhancer_core.data.dataset import make_dataset
     >>> from enhancer_core.dna.codes import encode
     >>> pair = make_dataset([("p", ["a"], encode(["ACGGT"]))], [("n", ["b"], encode(["AATTC"]))])
-    >>> mixed = opposed(SplitDataset(pair, np.zeros(2, int)), Mix(background=2, shuffles=(1,)),
-    ...     seed=0)
+    >>> data = SplitDataset(pair, np.zeros(2, int))
+    >>> mixed = mix_negatives(data, Mix(background=2, shuffles=(1,)), seed=0)
     >>> mixed.dataset.names.tolist()
     ['a', 'a', 'a', 'b', 'b', 'a']
     """
@@ -180,25 +169,16 @@ def opposed(data: SplitDataset, mix: Mix, *, seed: int, threads: int = 1) -> Spl
     pieces = [positives, *[take(data, labels & learned)] * (mix.copies - 1)]
     if mix.background:
         pieces += [background, *[take(data, ~labels & learned)] * (mix.background - 1)]
-        shuffled_from = take(data, labels & learned)
-    else:
-        shuffled_from = positives
-    for k in mix.shuffles:
-        pieces.append(shuffled(shuffled_from, k=k, seed=seed, threads=threads))
+    parents = take(data, labels & learned) if mix.background else positives
+    pieces += [shuffle_dataset(parents, k=k, seed=seed, threads=threads) for k in mix.shuffles]
     return concatenate(pieces)
 
 
-def shuffled(data: SplitDataset, *, k: int, seed: int, threads: int = 1) -> SplitDataset:
-    """Shuffle every record, as a negative of its parent's name and part.
+def shuffle_dataset(data: SplitDataset, *, k: int, seed: int, threads: int = 1) -> SplitDataset:
+    """Shuffle every record, to a negative of its parent's name and part.
 
-    Parameters
-    ----------
-    data
-        n records.
-    k, threads
-        As `shuffle.k_shuffle`.
-    seed
-        A record's shuffle depends on it, k, and the records before it.
+    A record's shuffle depends on the seed, k, and the records before it; `threads` is of
+    `k_shuffle`.
 
     Raises
     ------
@@ -210,9 +190,8 @@ def shuffled(data: SplitDataset, *, k: int, seed: int, threads: int = 1) -> Spli
     >>> from enhancer_core.data.dataset import make_dataset
     >>> codes = np.array([[0, 1, 2, 3]], np.uint8)
     >>> data = SplitDataset(make_dataset([("p", ["a"], codes)], [("n", ["b"], codes)]), np.ones(2))
-    >>> made = shuffled(data, k=1, seed=0)
-    >>> made.dataset.labels.tolist(), made.dataset.files.tolist(), made.parts.tolist()
-    ([False, False], ['1-shuffle of p', '1-shuffle of n'], [1.0, 1.0])
+    >>> shuffle_dataset(data, k=1, seed=0).dataset.files.tolist()
+    ['1-shuffle of p', '1-shuffle of n']
     """
     dataset = data.dataset
     codes = k_shuffle(dataset.codes, k=k, rng=np.random.default_rng((k, seed)), threads=threads)
@@ -221,12 +200,12 @@ def shuffled(data: SplitDataset, *, k: int, seed: int, threads: int = 1) -> Spli
     return SplitDataset(Dataset(codes, negatives, dataset.names, files), data.parts)
 
 
-def unchanged(parents: Codes, made: Codes) -> float:
-    """Give the share of shuffles that equal their input, of uint8 (n, L) each.
+def share_unchanged(parents: Codes, shuffles: Codes) -> float:
+    """Return the share of shuffles that equal their parents; both are uint8 (n, L).
 
     Examples
     --------
-    >>> unchanged(np.array([[0, 1], [2, 3]], np.uint8), np.array([[0, 1], [3, 2]], np.uint8))
+    >>> share_unchanged(np.array([[0, 1], [2, 3]], np.uint8), np.array([[0, 1], [3, 2]], np.uint8))
     0.5
     """
-    return float((parents == made).all(axis=1).mean()) if len(parents) else 0.0
+    return float((parents == shuffles).all(axis=1).mean()) if len(parents) else 0.0

@@ -15,21 +15,11 @@ from enhancer_core.motifs.motif import Motif, ppm, site_prior
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """How sites are drawn; `DEFINITIONS` holds the two that are named.
+    """How sites are drawn; `DEFINITIONS` holds the two that are named."""
 
-    Parameters
-    ----------
-    pseudocount
-        Added to each frequency of the motif, as in `motif.ppm`.
-    sd
-        Standard deviation of the site's centre, bp, as in `motif.site_prior`.
-    mean
-        Mean of the site's centre, 0-based; None is the window's centre, length // 2.
-    """
-
-    pseudocount: float
-    sd: float
-    mean: float | None = None
+    pseudocount: float  # added to each frequency of the motif, as in `motif.ppm`
+    sd: float  # standard deviation of the site's centre, bp, as in `motif.site_prior`
+    mean: float | None = None  # of the site's centre, 0-based; None is the window's, length // 2
 
 
 DEFINITIONS: Mapping[str, Definition] = {
@@ -43,22 +33,12 @@ DEFINITIONS: Mapping[str, Definition] = {
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """Sequences with one site each, and as many without; sites are on the forward strand.
+    """Sequences with one site each, and as many without; sites are on the forward strand."""
 
-    Parameters
-    ----------
-    positives, background
-        uint8, shape (n, L): base codes A=0 C=1 G=2 T=3.
-    starts
-        int64, shape (n,): 0-based first position of the site in each positive.
-    sites
-        uint8, shape (n, W): base codes of the sites.
-    """
-
-    positives: Codes
-    background: Codes
-    starts: NDArray[np.int64]
-    sites: Codes
+    positives: Codes  # (n, L), without N, as are all
+    background: Codes  # (n, L)
+    starts: NDArray[np.int64]  # (n,): 0-based first position of the site in each positive
+    sites: Codes  # (n, W)
 
 
 def simulate(
@@ -87,11 +67,6 @@ def simulate(
         "figure2", "literal" or a `Definition`.
     rng
         Source of all chance; the same state gives the same sequences.
-
-    Returns
-    -------
-    Simulation
-        Sequences, and where each site is.
 
     Raises
     ------

@@ -120,7 +120,7 @@ def draw_species(species: str, *, number: int, length: int, seed: int) -> tuple[
 
 
 def _state(species: str, seed: int) -> _State:
-    """Let the root's state drift down to a species; a branch drifts alike for all below it."""
+    """Draw the drift from the root to a species; species below one branch share its drift."""
     rng = np.random.default_rng((0, seed, 2))
     background = rng.normal(0, 0.15, (_CONTEXT, 4)) + np.log([0.29, 0.21, 0.21, 0.29])
     background[1::4, 2] -= 1.2  # G after C is rare, as in mammals

@@ -98,7 +98,7 @@ def split_folds(
     >>> names = [str(i) for i in range(40)]
     >>> data = make_dataset([("p.fa", names[:20], codes[:20])], [("n.fa", names[20:], codes[20:])])
     >>> splits = split_folds(data, folds=5, rng=np.random.default_rng(0))
-    >>> [len(each.test) for each in splits], len(splits[0].validation), len(splits[0].train)
+    >>> [len(one.test) for one in splits], len(splits[0].validation), len(splits[0].train)
     ([8, 8, 8, 8, 8], 4, 28)
     """
     if folds < 2:
@@ -155,25 +155,24 @@ def split_by_group(
     known = set(groups.tolist())
     for name in (*test, *validation):
         if name not in known:
-            some = ", ".join(sorted(known)[:5]) + ", ..." * (len(known) > 5)
-            raise DatasetError(f"group '{name}' is not in the data; groups are {some}")
+            names = ", ".join(sorted(known)[:5]) + ", ..." * (len(known) > 5)
+            raise DatasetError(f"group '{name}' is not in the data; groups are {names}")
     if both := set(test) & set(validation):
         raise DatasetError(f"group '{min(both)}' is named for both test and validation")
     parts = np.full(len(dataset), TRAIN)
     parts[np.isin(groups, list(test))] = TEST
     parts[np.isin(groups, list(validation))] = VALIDATION
     free = parts == TRAIN
-    rest = sum(
-        f for f, named in zip(fractions, (False, validation, test), strict=True) if not named
-    )
-    shares = (
-        fractions[0] / rest,
-        0.0 if validation else fractions[1] / rest,
-        0.0 if test else fractions[2] / rest,
-    )
+    train, *others = fractions
+    drawn = [0.0 if named else f for f, named in zip(others, (validation, test), strict=True)]
+    rest = train + drawn[0] + drawn[1]
     _, ids = np.unique(groups[free], return_inverse=True)
-    strata = dataset.labels[free].astype(np.int64)
-    parts[free] = split_strata(strata, ids, rng=rng, fractions=shares)
+    parts[free] = split_strata(
+        dataset.labels[free].astype(np.int64),
+        ids,
+        rng=rng,
+        fractions=(train / rest, drawn[0] / rest, drawn[1] / rest),
+    )
     check_parts(dataset.labels, parts, f"{len(known)} groups")
     return SplitDataset(dataset, parts)
 
@@ -185,7 +184,7 @@ def split_strata(
     rng: np.random.Generator,
     fractions: tuple[float, float, float] = FRACTIONS,
 ) -> NDArray[np.int64]:
-    """Share sets of records out to the parts, in the same proportions of each stratum.
+    """Split sets of records, in the same proportions of each stratum.
 
     Parameters
     ----------
@@ -199,7 +198,7 @@ def split_strata(
     Returns
     -------
     int64, shape (n,)
-        The part of each record: 0 train, 1 validation, 2 test.
+        The part of each record, as in `SplitDataset`.
 
     Raises
     ------
@@ -218,19 +217,19 @@ def split_strata(
     kinds = int(strata.max(initial=0)) + 1
     sizes = _sizes(strata, sets, kinds=kinds)
     shares = {part: np.rint(sizes.sum(axis=0) * fractions[part]) for part in (TEST, VALIDATION)}
-    rooms = {part: share.copy() for part, share in shares.items()}
+    missing = {part: share.copy() for part, share in shares.items()}
     part_of_set = np.full(len(sizes), TRAIN)
     order = rng.permutation(len(sizes))
     for index in order:
         size = sizes[index]
-        for part, room in rooms.items():
-            if ((size < 2 * room) | (size == 0)).all():
-                room -= size
+        for part, counts in missing.items():
+            if ((size < 2 * counts) | (size == 0)).all():
+                counts -= size
                 part_of_set[index] = part
                 break
-        if not any((room > 0).any() for room in rooms.values()):
+        if not any((counts > 0).any() for counts in missing.values()):
             break
-    for part, kind in product(rooms, range(kinds)):
+    for part, kind in product(missing, range(kinds)):
         if shares[part][kind] and not sizes[part_of_set == part, kind].any():
             left = order[(part_of_set[order] == TRAIN) & (sizes[order, kind] > 0)]
             if left.size:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,13 @@ from enhancer_core.data.dataset import CLASSES, LEFT_OUT, PARTS, Dataset, SplitD
 from enhancer_core.data.groups import sequence_sets
 from enhancer_core.data.splits import check_parts
 from enhancer_core.errors import DatasetError
+from enhancer_core.io.files import StrPath
 from enhancer_core.io.tables import read_table, write_table
 
 _PLACES = (*PARTS, LEFT_OUT)
 
 
-def read_split(path: Path, dataset: Dataset) -> SplitDataset:
+def read_split(path: StrPath, dataset: Dataset) -> SplitDataset:
     """Split as an earlier run did, from its split.tsv: by record name.
 
     A shuffle, which has its parent's name, goes where its parent goes, in a table of parents too.
@@ -68,7 +68,7 @@ def read_split(path: Path, dataset: Dataset) -> SplitDataset:
         raise DatasetError(f"{path}: {error}") from error
 
 
-def read_groups(path: Path, dataset: Dataset) -> NDArray[np.str_]:
+def read_groups(path: StrPath, dataset: Dataset) -> NDArray[np.str_]:
     """Read each record's group from a table with the columns name and group.
 
     Raises
@@ -103,9 +103,10 @@ def split_by_name(dataset: Dataset, part_of_name: Mapping[str, str]) -> SplitDat
             f" '{missing[0]}'"
         )
     parts = np.array([_PLACES.index(part_of_name[name]) for name in dataset.names.tolist()])
-    left_out, kept = None, parts < len(PARTS)
-    if not kept.all():
-        left_out, dataset, parts = dataset.take(~kept), dataset.take(kept), parts[kept]
+    left_out, in_part = None, parts < len(PARTS)
+    if not in_part.all():
+        left_out, dataset = dataset.take(~in_part), dataset.take(in_part)
+        parts = parts[in_part]
     sets = sequence_sets(dataset.codes)
     order = np.argsort(sets, kind="stable")
     same = sets[order][1:] == sets[order][:-1]
@@ -120,7 +121,7 @@ def split_by_name(dataset: Dataset, part_of_name: Mapping[str, str]) -> SplitDat
     return SplitDataset(dataset, parts, left_out)
 
 
-def write_split(path: str | Path, data: SplitDataset) -> None:
+def write_split(path: StrPath, data: SplitDataset) -> None:
     """Write the part of each record as a table, which `read_split` reads.
 
     Raises

@@ -33,11 +33,8 @@ def first_bytes(path: StrPath) -> bytes:
     FileError
         If the file cannot be read.
     """
-    try:
-        with Path(path).open("rb") as raw:
-            return raw.read(8)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
+    with _read_errors(path), Path(path).open("rb") as raw:
+        return raw.read(8)
 
 
 def is_gzip(path: StrPath) -> bool:
@@ -62,19 +59,12 @@ def open_input(path: StrPath) -> Iterator[BinaryIO]:
     FileError
         If the file is missing, a folder, not readable, or its gzip data is cut or damaged.
     """
-    try:
-        with Path(path).open("rb") as raw:
-            if raw.peek(2).startswith(GZIP_MAGIC):
-                with gzip.GzipFile(fileobj=raw) as unzipped:
-                    yield cast("BinaryIO", unzipped)
-            else:
-                yield raw
-    except EOFError as error:
-        raise FileError(f"{path}: the gzip data ends too early; the file is cut") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise FileError(f"{path}: the gzip data is damaged ({error})") from error
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
+    with _read_errors(path), Path(path).open("rb") as raw:
+        if raw.peek(2).startswith(GZIP_MAGIC):
+            with gzip.GzipFile(fileobj=raw) as unzipped:
+                yield cast("BinaryIO", unzipped)
+        else:
+            yield raw
 
 
 def read_chunks(path: StrPath) -> Iterator[bytes]:
@@ -155,11 +145,8 @@ def sha256(path: StrPath) -> str:
     FileError
         If the file cannot be read.
     """
-    try:
-        with Path(path).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
+    with _read_errors(path), Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
@@ -225,7 +212,7 @@ def write_text(path: StrPath, text: str) -> None:
     Raises
     ------
     FileError
-        If the folder is missing or not writable, or the disk is full.
+        As `open_output`.
     """
     with open_output(path) as stream:
         stream.write(text.encode())
@@ -326,6 +313,18 @@ def _is_stream(path: Path) -> bool:
 def _target(path: Path) -> Path:
     """Follow a link: /dev/stdout is one, and must not be replaced where it leads to a file."""
     return path.resolve() if path.is_symlink() else path
+
+
+@contextmanager
+def _read_errors(path: StrPath) -> Iterator[None]:
+    try:
+        yield
+    except EOFError as error:
+        raise FileError(f"{path}: the gzip data ends too early; the file is cut") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise FileError(f"{path}: the gzip data is damaged ({error})") from error
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,15 +66,13 @@ class Genome:
         if other in self.lengths:
             self.renamed[chrom] = other
             return other
-        some = ", ".join(list(self.lengths)[:3])
-        more = ", ..." if len(self.lengths) > 3 else ""
+        names = ", ".join(list(self.lengths)[:3]) + (", ..." if len(self.lengths) > 3 else "")
         raise IntervalError(
-            f"{where}: chromosome '{chrom}' (or '{other}') is not in {self.path}, which has"
-            f" {some}{more}"
+            f"{where}: chromosome '{chrom}' (or '{other}') is not in {self.path}, which has {names}"
         )
 
     def match(self, intervals: Intervals) -> Intervals:
-        """Put intervals into this genome's names, and check that each lies inside.
+        """Rename intervals' chromosomes as this genome does, and check that each lies inside.
 
         Raises
         ------
@@ -95,10 +94,7 @@ class Genome:
                 f"{intervals.where(row)}: end {intervals.ends[row]} is beyond the end of"
                 f" {intervals.chroms[row]}, {limits[row]}"
             )
-        chroms = np.array(ours, dtype=np.str_)[rows]
-        return Intervals(
-            chroms, intervals.starts, intervals.ends, intervals.source, intervals.lines
-        )
+        return replace(intervals, chroms=np.array(ours, dtype=np.str_)[rows])
 
     def letters(self, chrom: str, start: int = 0, end: int | None = None) -> Letters:
         """Fetch the ASCII letters of an interval inside a chromosome, case kept: uint8 (L,).

@@ -42,7 +42,7 @@ class _Block(NamedTuple):
 
 
 def read_motif(spec: str) -> Motif:
-    """Find the one motif that a user names.
+    """Read the one motif that a user names.
 
     Parameters
     ----------
@@ -64,16 +64,16 @@ def read_motif(spec: str) -> Motif:
     """
     if spec in BUILTIN:
         return BUILTIN[spec]
-    path, wanted = _split_spec(spec)
+    path, name = _split_spec(spec)
     motifs = read_motifs(path)
-    chosen = [motif for motif in motifs if not wanted or wanted in {motif.name, motif.alias}]
+    chosen = [motif for motif in motifs if not name or name in {motif.name, motif.alias}]
     if len(chosen) == 1:
         return chosen[0]
-    named = f" named '{wanted}'" if wanted else ""
-    some = ", ".join(motif.name for motif in motifs[:5]) + (", ..." if len(motifs) > 5 else "")
+    named = f" named '{name}'" if name else ""
+    names = ", ".join(motif.name for motif in motifs[:5]) + (", ..." if len(motifs) > 5 else "")
     raise MotifError(
         f"{path}: {len(chosen)} motifs{named}, exactly one is needed;"
-        f" choose one of {some} as {path}:NAME"
+        f" choose one of {names} as {path}:NAME"
     )
 
 
@@ -122,23 +122,14 @@ def read_motifs(path: StrPath) -> list[Motif]:
     if not first.startswith(">"):
         if not (_starts_with_number(first) or _LABELLED_ROW.fullmatch(first)):
             raise FileError(f"{path} line {number}: '{first[:40]}' starts no motif; {_FORMATS}")
-        lines = [
-            (number, f">{path.name.removesuffix('.gz').removesuffix('.pfm')}"),
-            *lines,
-        ]
+        lines = [(number, f">{path.name.removesuffix('.gz').removesuffix('.pfm')}"), *lines]
     return _read_tables(path, _blocks(lines, ">"))
 
 
 def write_meme(path: StrPath, motifs: Sequence[Motif]) -> None:
-    """Write motifs as MEME, which tools for motifs read.
+    """Write motifs as MEME, probabilities with six decimals.
 
-    Parameters
-    ----------
-    path
-        The file.
-    motifs
-        Probabilities are written with six decimals; the counts at the first position, rounded, are
-        the number of sites.
+    The number of sites is the sum of counts at the first position, rounded.
 
     Raises
     ------
@@ -162,11 +153,7 @@ def _blocks(lines: Sequence[Line], marker: str) -> list[_Block]:
     """Cut lines before each that starts with `marker`."""
     starts = [i for i, (_, text) in enumerate(lines) if text.startswith(marker)]
     return [
-        _Block(
-            lines[start][0],
-            lines[start][1].removeprefix(marker),
-            [*lines[start + 1 : end]],
-        )
+        _Block(lines[start][0], lines[start][1].removeprefix(marker), [*lines[start + 1 : end]])
         for start, end in pairwise([*starts, len(lines)])
     ]
 
@@ -189,10 +176,10 @@ def _meme_table(path: Path, block: _Block) -> Table:
     )
     rows = list(takewhile(lambda line: _starts_with_number(line[1]), texts))
     stated = re.search(r"\bw= *(\d+)", title)
-    wanted = max(int(stated[1]) if stated else len(rows), 1)
-    if len(rows) != wanted:
+    width = max(int(stated[1]) if stated else len(rows), 1)
+    if len(rows) != width:
         raise FileError(
-            f"{path} line {number}: a letter-probability matrix of {wanted} rows is needed,"
+            f"{path} line {number}: a letter-probability matrix of {width} rows is needed,"
             f" {len(rows)} follow"
         )
     table = _numbers(path, rows)
@@ -222,7 +209,7 @@ def _read_tables(path: Path, blocks: Sequence[_Block]) -> list[Motif]:
 
 
 def _table(path: Path, block: _Block) -> tuple[Table, bool | None]:
-    """Read a block's numbers; tell if rows are bases, None where the block alone does not say."""
+    """Read a block's numbers, and whether rows are bases; None where the block alone is unclear."""
     labelled = [_LABELLED_ROW.fullmatch(text) for _, text in block.body]
     if any(labelled):
         labels = "".join(match[1] if match else "?" for match in labelled)
@@ -255,7 +242,7 @@ def _motif(path: Path, block: _Block, pfm: Table) -> Motif:
 
 
 def _is_homer(block: _Block) -> bool:
-    """Tell HOMER's header: consensus, name and a threshold between tabs."""
+    """Return whether a header is HOMER's: consensus, name and a threshold between tabs."""
     fields = block.header.split("\t")
     return len(fields) >= 3 and _starts_with_number(fields[2])
 

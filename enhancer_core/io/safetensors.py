@@ -35,12 +35,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def write_arrays(
-    path: StrPath,
-    arrays: Arrays,
-    *,
-    kind: str,
-    record: Mapping[str, Any],
-    version: int = 1,
+    path: StrPath, arrays: Arrays, *, kind: str, record: Mapping[str, Any], version: int = 1
 ) -> None:
     """Write arrays under a header of `kind`, with a record of plain values.
 

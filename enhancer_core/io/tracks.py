@@ -19,7 +19,7 @@ from enhancer_core.io.files import StrPath, open_output, temporary_beside
 BIGWIG_SUFFIXES = (".bw", ".bigwig")  # in either case
 
 _MAGIC_SIZE = 4  # bytes
-_ROOM = 64  # bytes that an entry may take on disk, with its share of the zoom levels
+_ENTRY = 64  # bytes that an entry may take on disk, with its share of the zoom levels
 _SPARE = 1 << 20  # bytes for the header and the index
 
 # One stretch: chromosome, starts int64 (m,), ends int64 (m,), values float32 (m,), in order, m > 0.
@@ -56,14 +56,14 @@ def write_track(path: StrPath, stretches: Iterable[Stretch], lengths: Mapping[st
 
 def _write_bigwig(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str, int]) -> None:
     with temporary_beside(path) as temporary:
-        with _told_of(path):
+        with _write_errors(path):
             file = pyBigWig.open(str(temporary), "w")
             file.addHeader(list(lengths.items()))
         for chrom, starts, ends, values in stretches:
-            _check_room(temporary.parent, len(starts))
+            _check_space(temporary.parent, len(starts))
             width, numbers = int(ends[0] - starts[0]), values.astype(float)
-            with _told_of(path):
-                # Even bins without gaps take a third of the time and two thirds of the room.
+            with _write_errors(path):
+                # Even bins without gaps take a third of the time and two thirds of the space.
                 if (np.diff(starts) == width).all() and (ends == starts + width).all():
                     file.addEntries(chrom, int(starts[0]), values=numbers, span=width, step=width)
                 else:
@@ -74,21 +74,21 @@ def _write_bigwig(path: Path, stretches: Iterable[Stretch], lengths: Mapping[str
 
 
 @contextmanager
-def _told_of(path: Path) -> Iterator[None]:
+def _write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # pyBigWig's, over several lines
         raise FileError(f"{path}: cannot be written ({' '.join(str(error).split())})") from error
 
 
-def _check_room(folder: Path, entries: int) -> None:
+def _check_space(folder: Path, entries: int) -> None:
     """Raise before the disk is full: pyBigWig overruns its buffer where writing entries fails."""
-    if shutil.disk_usage(folder).free < _ROOM * entries + _SPARE:
+    if shutil.disk_usage(folder).free < _ENTRY * entries + _SPARE:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _ends_with_its_magic(path: Path) -> bool:
-    """Tell whether a bigWig is whole; pyBigWig does not say so where closing it failed."""
+    """Return whether a bigWig is whole; pyBigWig does not say so where closing it failed."""
     with path.open("rb") as file:
         first = file.read(_MAGIC_SIZE)
         file.seek(-_MAGIC_SIZE, os.SEEK_END)

@@ -166,8 +166,8 @@ def _is_sequence(allele: str) -> bool:
 
 
 def _bad_allele(allele: str) -> str:
-    found = _NOT_BASE.search(allele.upper())
-    what = f"'{allele}' has the letter '{found[0]}'" if found else "is empty"
+    bad = _NOT_BASE.search(allele.upper())
+    what = f"'{allele}' has the letter '{bad[0]}'" if bad else "is empty"
     return f"{what}; allowed are A C G T N"
 
 
@@ -201,19 +201,19 @@ def header_with(header: Sequence[bytes], prefix: str, fields: Iterable[Field]) -
     b'##INFO=<ID=EC_REF,Number=A,Type=Float,Description="Reference">'
     """
     ours = tuple(f"##INFO=<ID={prefix}{field.id},".encode() for field in fields)
-    kept = [line for line in header[:-1] if not line.startswith(ours)]
+    others = [line for line in header[:-1] if not line.startswith(ours)]
     added = [
         f"##INFO=<ID={prefix}{field.id},Number={field.number},Type={field.type},"
         f'Description="{field.description}">'.encode()
         for field in fields
     ]
-    return [*kept, *added, header[-1]]
+    return [*others, *added, header[-1]]
 
 
 def line_with(
     record: VcfRecord, prefix: str, values: Mapping[str, str], fields: Sequence[Field]
 ) -> bytes:
-    r"""Spell a record with INFO values added; all else stays as it was, byte for byte.
+    r"""Return a record's line with INFO values added; all else stays, byte for byte.
 
     Values that an earlier run left there, of any of the fields, are replaced.
 
@@ -230,9 +230,9 @@ def line_with(
         ours = {f"{prefix}{field.id}".encode() for field in fields}
         others = (part for part in before.split(b";") if part.partition(b"=")[0] not in ours)
         before = b";".join(others)
-    kept = [] if before in (b"", b".") else [before]
-    added = ";".join([f"{prefix}{key}={value}" for key, value in values.items()])
-    info = b";".join([*kept, added.encode()] if added else kept) or b"."
+    parts = [] if before in (b"", b".") else [before]
+    parts += [f"{prefix}{key}={value}".encode() for key, value in values.items()]
+    info = b";".join(parts) or b"."
     return b"\t".join([*record.columns[:_INFO], info, *record.columns[_INFO + 1 :]])
 
 

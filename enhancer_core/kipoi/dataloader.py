@@ -93,7 +93,7 @@ class WindowDataset(Dataset):  # type: ignore[misc] # Kipoi has no types
         return {**self.__dict__, "_opened": None}
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Give one window: inputs float32 (4, L), and its place.
+        """Return one window: inputs float32 (4, L), and its place.
 
         Raises
         ------
@@ -164,25 +164,18 @@ for _argument, _name in (("intervals_file", "intervals.bed"), ("fasta_file", "ge
 
 def _read_intervals(path: Path, *, stranded: bool) -> tuple[Intervals, NDArray[np.bool_]]:
     """Read BED whose intervals may reach over a chromosome's ends, and which of them are minus."""
-    chroms, starts, ends, lines, minus = [], [], [], [], []
+    rows, minus = [], []
     for number, fields, start, end in read_bed_rows(path):
         strand = fields[_STRAND] if len(fields) > _STRAND else ""
         if stranded and strand not in ("+", "-", "."):
             raise FileError(
                 f"{path} line {number}: strand '{strand}'; column 6 must be +, - or . (use_strand)"
             )
-        chroms.append(fields[0])
-        starts.append(start)
-        ends.append(end)
-        lines.append(number)
+        rows.append((fields[0], start, end, number))
         minus.append(stranded and strand == "-")
-    if not chroms:
+    if not rows:
         raise FileError(f"{path}: no intervals; at least one is needed")
-    intervals = Intervals(
-        np.array(chroms, dtype=np.str_),
-        np.array(starts, dtype=np.int64),
-        np.array(ends, dtype=np.int64),
-        str(path),
-        np.array(lines, dtype=np.int64),
-    )
+    chroms, *numbers = zip(*rows, strict=True)
+    starts, ends, lines = np.array(numbers, dtype=np.int64)
+    intervals = Intervals(np.array(chroms, dtype=np.str_), starts, ends, str(path), lines)
     return intervals, np.array(minus, dtype=np.bool_)

@@ -17,7 +17,7 @@ from enhancer_core.models.model import load_model
 
 
 class ProbabilityModel(BaseModel):  # type: ignore[misc] # Kipoi has no types
-    """A network of ours that gives probabilities, read from safetensors: nothing is executed.
+    """A network that predicts probabilities, read from safetensors: nothing is executed.
 
     Parameters
     ----------
@@ -36,9 +36,8 @@ class ProbabilityModel(BaseModel):  # type: ignore[misc] # Kipoi has no types
 
     def __init__(self, weights: str, sha256: str) -> None:
         path = Path(weights)
-        found = digest(path)
-        if found != sha256:
-            raise ModelFileError(f"{path}: SHA-256 is {found}; models.tsv says {sha256}")
+        if (actual := digest(path)) != sha256:
+            raise ModelFileError(f"{path}: SHA-256 is {actual}; models.tsv says {sha256}")
         model = load_model(path)
         self.network, self.length = model.to_torch(), model.length
 
@@ -55,5 +54,5 @@ class ProbabilityModel(BaseModel):  # type: ignore[misc] # Kipoi has no types
             raise SequenceError(f"batch of shape {x.shape}; the model reads (n, 4, {self.length})")
         batch = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
         with torch.inference_mode():
-            found: NDArray[np.float32] = self.network(batch).softmax(1)[:, 1:].numpy()
-        return found
+            probabilities: NDArray[np.float32] = self.network(batch).softmax(1)[:, 1:].numpy()
+        return probabilities

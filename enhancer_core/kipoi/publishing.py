@@ -1,4 +1,4 @@
-"""Put a trained model into a group of a Kipoi source: a weights file, and a row of `models.tsv`.
+"""Publish a trained model in a group of a Kipoi source: a weights file, a row of `models.tsv`.
 
 The table is what counts: a weights file is named by its content and stands before the row does,
 and a row that is replaced loses its old file last. So a reader never finds a row half made.
@@ -88,12 +88,10 @@ def publish(
         "model": name,
         **{key: facts.get(key) or _known(rows.get(name), loaded.metadata, key) for key in FACTS},
         "network": str(loaded.metadata.get("network", NOT_STATED)),
-        "length": str(loaded.architecture.length),
+        "length": str(loaded.length),
         **_figures(path, loaded.metadata),
         "sha256": digest,
-        "expected": spell(
-            probabilities(loaded.predictor(), example_windows(loaded.architecture.length))
-        ),
+        "expected": spell(probabilities(loaded.predictor(), example_windows(loaded.length))),
     }
     old = rows.get(name, row)
     rows[name] = row
@@ -101,7 +99,7 @@ def publish(
     fresh = not weights.exists()
     try:
         _copy(path, weights, digest)
-        table = [[rows[each][column] for column in COLUMNS] for each in sorted(rows)]
+        table = [[content[column] for column in COLUMNS] for _, content in sorted(rows.items())]
         write_table(folder / TABLE, COLUMNS, table)
     except BaseException:
         if fresh:
@@ -126,7 +124,7 @@ def read_rows(group: Path) -> dict[str, dict[str, str]]:
 
 
 def weights_path(group: Path, row: Mapping[str, str]) -> Path:
-    """Give the place of a row's weights, as the group's template spells it."""
+    """Return the path of a row's weights, as the group's template spells it."""
     return group / WEIGHTS / f"{row['model']}-{row['sha256'][:12]}.safetensors"
 
 
@@ -153,7 +151,7 @@ def example_windows(length: int) -> Codes:
 
 
 def spell(expected: Iterable[float]) -> str:
-    """Spell probabilities with 6 significant digits, as `enhancer-core predict` does.
+    """Format probabilities with 6 significant digits, as `enhancer-core predict` does.
 
     Examples
     --------
@@ -174,10 +172,10 @@ def _copy(path: Path, target: Path, digest: str) -> None:
 def _group(source: Path, group: str) -> Path:
     folder = source / group
     if not group or not (folder / TEMPLATE).is_file():
-        found = sorted(path.parent.name for path in source.glob(f"*/{TEMPLATE}"))
+        groups = sorted(path.parent.name for path in source.glob(f"*/{TEMPLATE}"))
         raise FileError(
             f"{source}: no group '{group}' (a folder with {TEMPLATE});"
-            f" it has {', '.join(found) or 'none'}"
+            f" it has {', '.join(groups) or 'none'}"
         )
     return folder
 
@@ -200,13 +198,13 @@ def _check_fact(key: str, value: str) -> None:
 
 
 def _known(row: Mapping[str, str] | None, training: Mapping[str, Any], key: str) -> str:
-    """Take a fact from the row that is there, else tell it from the training record."""
+    """Return a fact from the row that is there, else from the training record."""
     if row is not None:
         return row[key]
     if key in ("positives", "negatives"):
-        files = [each for each in training.get("inputs", ()) if each["label"] == key]
-        told = ", ".join(f"{each['sequences']:,} sequences of {each['name']}" for each in files)
-        return _NOT_IN_CELL.sub("_", told) or NOT_STATED
+        files = [file for file in training.get("inputs", ()) if file["label"] == key]
+        text = ", ".join(f"{file['sequences']:,} sequences of {file['name']}" for file in files)
+        return _NOT_IN_CELL.sub("_", text) or NOT_STATED
     if key == "held_out" and "test" in training:
         test = training["test"]
         return f"{test['positives']:,} positives and {test['negatives']:,} negatives to test on"

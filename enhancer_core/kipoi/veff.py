@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _restore_numpy() -> None:
-    """Give back names that NumPy 1.24 and 2 dropped, and vstack that takes a generator."""
+    """Restore names that NumPy 1.24 and 2 dropped, and vstack that takes a generator."""
     names = {"int": int, "object": object, "string_": np.bytes_, "unicode_": np.str_}
     for name, value in (names | {"in1d": np.isin}).items():
         if name not in np.__dict__:
@@ -43,7 +43,7 @@ def _restore_numpy() -> None:
 
 
 def _restore_vcf() -> None:
-    """Let an INFO line be made without `type_code`, a field of pyvcf3 that PyVCF had not."""
+    """Make `type_code` of an INFO line optional: a field of pyvcf3 that PyVCF had not."""
     from vcf import parser
 
     parser._Info.__new__.__defaults__ = (None,)
@@ -54,15 +54,15 @@ def _with_postprocessing(get_model: Callable[..., Any]) -> Callable[..., Any]:
     from kipoi_veff.specs import VarEffectDataLoaderArgs, VarEffectModelArgs
 
     def wrapped(model: str, source: str = "kipoi", **options: object) -> object:
-        found = get_model(model, source, **options)
+        loaded = get_model(model, source, **options)
         stated = _model_yaml(model, source).get("postprocessing", {}).get("variant_effects")
-        found.postprocessing = (
+        loaded.postprocessing = (
             {} if stated is None else {"variant_effects": VarEffectModelArgs.from_config(stated)}
         )
-        if found.default_dataloader is not None:
+        if loaded.default_dataloader is not None:
             bed = VarEffectDataLoaderArgs.from_config({"bed_input": ["intervals_file"]})
-            found.default_dataloader.postprocessing = {"variant_effects": bed}
-        return found
+            loaded.default_dataloader.postprocessing = {"variant_effects": bed}
+        return loaded
 
     return wrapped
 

@@ -15,7 +15,7 @@ from enhancer_core.data import species
 from enhancer_core.data.background.candidates import BackgroundRules, candidate_windows
 from enhancer_core.data.dataset import PARTS, TEST, Dataset, SplitDataset
 from enhancer_core.data.groups import linked_sets, sequence_sets
-from enhancer_core.data.homology import find_relatives, join_groups
+from enhancer_core.data.homology import join_groupings, link_homologs
 from enhancer_core.data.mixture import concatenate, take
 from enhancer_core.data.simulation import simulate
 from enhancer_core.data.splits import split_folds, split_strata
@@ -105,7 +105,7 @@ def _load_set(members: Sequence[Data], folder: Path, seed: int) -> dict[str, Spl
     ).dataset
     groups = linked_sets(pooled)
     if any(definition.relatives for definition in members):
-        groups = join_groups(groups, find_relatives(pooled.codes))
+        groups = join_groupings(groups, link_homologs(pooled.codes))
     rng = np.random.default_rng((_SPLIT, seed))
     first = members[0]
     if first.folds:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.data.dataset import TRAIN, VALIDATION, SplitDataset
-from enhancer_core.data.mixture import Mix, concatenate, shuffled, take
+from enhancer_core.data.mixture import Mix, concatenate, shuffle_dataset, take
 from enhancer_core.models.architecture import named_architecture
 from enhancer_core.study.execute import Context, execute
 from enhancer_core.study.recipe import Run, Search
@@ -76,7 +76,7 @@ def search(recipe: Search, context: Context) -> dict[str, Any]:
         validation = take(pooled, pooled.parts == VALIDATION)
         parents = take(learn, learn.dataset.labels)
         sources = concatenate(
-            [learn, *[shuffled(parents, k=k, seed=context.seed) for k in sorted(recipe.ks)]]
+            [learn, *[shuffle_dataset(parents, k=k, seed=context.seed) for k in sorted(recipe.ks)]]
         )
     kinds = _kinds(learn, sorted(recipe.ks))
 

@@ -13,10 +13,10 @@ from enhancer_core.data.mixture import (
     Mix,
     background_as_positives,
     concatenate,
-    opposed,
+    mix_negatives,
+    share_unchanged,
     subset,
     take,
-    unchanged,
 )
 from enhancer_core.errors import DatasetError
 from enhancer_core.study.recipe import Run, split_test
@@ -51,7 +51,7 @@ def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int) -> RunData
         rng = np.random.default_rng((_SUBSET, seed))
         pooled = subset(pooled, share=run.share, rng=rng)
     return RunData(
-        learn=opposed(pooled, run.mix(), seed=seed),
+        learn=mix_negatives(pooled, run.mix(), seed=seed),
         tests={test: _test_data(run, test, data, seed=seed) for test in run.tests},
     )
 
@@ -64,7 +64,7 @@ def _test_data(run: Run, test: str, data: Mapping[str, SplitDataset], *, seed: i
         part = background_as_positives(part)
     mix = Mix() if k is None else Mix(background=0, shuffles=(k,))
     try:
-        return opposed(part, mix, seed=seed).dataset
+        return mix_negatives(part, mix, seed=seed).dataset
     except DatasetError as error:
         raise DatasetError(f"test '{test}': {error}") from error
 
@@ -73,10 +73,10 @@ def shares_unchanged(run: Run, data: RunData) -> dict[str, float]:
     """Return the share of a run's shuffles, by k, that equal the training sequence they came of."""
     learn, mix = data.learn.train, run.mix()
     positives, negatives = learn.codes[learn.labels], learn.codes[~learn.labels]
-    n = len(positives) // mix.copies  # as `opposed` orders them: one copy, then the others
+    n = len(positives) // mix.copies  # as `mix_negatives` orders them: one copy, then the others
     shuffles = negatives[len(negatives) - n * len(mix.shuffles) :]  # after the background, k by k
     return {
-        str(k): unchanged(positives[:n], shuffles[n * i : n * (i + 1)])
+        str(k): share_unchanged(positives[:n], shuffles[n * i : n * (i + 1)])
         for i, k in enumerate(mix.shuffles)
     }
 

@@ -10,11 +10,11 @@ from enhancer_core.data.mixture import (
     Mix,
     background_as_positives,
     concatenate,
-    opposed,
-    shuffled,
+    mix_negatives,
+    share_unchanged,
+    shuffle_dataset,
     subset,
     take,
-    unchanged,
 )
 from enhancer_core.dna.kmers import k_let_counts
 from enhancer_core.errors import DatasetError
@@ -30,7 +30,7 @@ def made(n: int = 20, *, length: int = 30, seed: int = 0, name: str = "s") -> Sp
 
 
 def test_the_papers_mix_has_two_fifths_of_background_and_one_of_each_k() -> None:
-    train = opposed(made(), Mix(background=2, shuffles=(2, 3, 4)), seed=0).train
+    train = mix_negatives(made(), Mix(background=2, shuffles=(2, 3, 4)), seed=0).train
     assert (train.labels.sum(), (~train.labels).sum()) == (60, 60)
     kinds, counts = np.unique(train.files[~train.labels], return_counts=True)
     assert dict(zip(kinds.tolist(), counts.tolist(), strict=True)) == {
@@ -53,7 +53,9 @@ def test_what_is_copied_or_shuffled_stays_in_its_part(
         return
     data = made()
     part_of = dict(zip(data.dataset.names.tolist(), data.parts.tolist(), strict=True))
-    mixed = opposed(data, Mix(background=background, shuffles=tuple(sorted(shuffles))), seed=seed)
+    mixed = mix_negatives(
+        data, Mix(background=background, shuffles=tuple(sorted(shuffles))), seed=seed
+    )
     for name, part in zip(mixed.dataset.names.tolist(), mixed.parts.tolist(), strict=True):
         assert part_of[name] == part
     train = mixed.train
@@ -64,7 +66,7 @@ def test_what_is_copied_or_shuffled_stays_in_its_part(
 @given(k=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
 def test_a_shuffle_is_a_negative_with_its_parents_name_and_k_lets(k: int, seed: int) -> None:
     data = made(5)
-    found = shuffled(data, k=k, seed=seed)
+    found = shuffle_dataset(data, k=k, seed=seed)
     assert not found.dataset.labels.any()
     assert found.dataset.names.tolist() == data.dataset.names.tolist()
     assert found.parts.tolist() == data.parts.tolist()
@@ -74,14 +76,14 @@ def test_a_shuffle_is_a_negative_with_its_parents_name_and_k_lets(k: int, seed: 
 
 def test_shuffles_at_one_k_are_the_same_whatever_else_the_mix_holds() -> None:
     data = made()
-    one = opposed(data, Mix(background=1, shuffles=(3,)), seed=5).dataset
-    other = opposed(data, Mix(background=2, shuffles=(2, 3)), seed=5).dataset
+    one = mix_negatives(data, Mix(background=1, shuffles=(3,)), seed=5).dataset
+    other = mix_negatives(data, Mix(background=2, shuffles=(2, 3)), seed=5).dataset
     rows, others = one.files == "3-shuffle of f.fa", other.files == "3-shuffle of f.fa"
     assert np.array_equal(one.codes[rows], other.codes[others])
 
 
 def test_without_background_in_the_mix_each_part_is_against_shuffles_alone() -> None:
-    mixed = opposed(made(), Mix(background=0, shuffles=(2,)), seed=0)
+    mixed = mix_negatives(made(), Mix(background=0, shuffles=(2,)), seed=0)
     for part in (mixed.train, mixed.validation, mixed.test):
         assert part.labels.sum() == (~part.labels).sum()
         assert set(part.files[~part.labels].tolist()) == {"2-shuffle of f.fa"}
@@ -117,9 +119,9 @@ def test_what_cannot_be_mixed_is_told() -> None:
         Mix(shuffles=(2, 2))
     alone = background_as_positives(made())
     with pytest.raises(DatasetError, match="no background, of which 1 copies"):
-        opposed(alone, Mix(), seed=0)
+        mix_negatives(alone, Mix(), seed=0)
     with pytest.raises(DatasetError, match="no positives"):
-        opposed(take(made(), ~made().dataset.labels), Mix(), seed=0)
+        mix_negatives(take(made(), ~made().dataset.labels), Mix(), seed=0)
     with pytest.raises(DatasetError, match="20 and 30 bp to pool"):
         concatenate([made(), made(length=20)])
     with pytest.raises(DatasetError, match="no data sets"):
@@ -130,5 +132,5 @@ def test_what_cannot_be_mixed_is_told() -> None:
 
 def test_shuffles_that_equal_their_input_are_counted() -> None:
     codes = np.zeros((4, 10), np.uint8)
-    assert unchanged(codes, codes) == 1.0
-    assert unchanged(codes[:0], codes[:0]) == 0.0
+    assert share_unchanged(codes, codes) == 1.0
+    assert share_unchanged(codes[:0], codes[:0]) == 0.0

@@ -73,11 +73,7 @@ def test_every_spelling_gives_the_same_records(tmp_path: Path, content: bytes) -
     assert decode(sequences.codes) == ["ACGTAC", "NNGGTT"]
 
 
-@pytest.mark.parametrize("chunk", [*range(3, 9), 20])
-def test_records_may_go_on_from_one_block_of_the_file_to_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
-) -> None:
-    monkeypatch.setattr("enhancer_core.io.fasta._CHUNK", chunk)
+def test_signs_within_lines_and_blanks_at_their_ends_are_read(tmp_path: Path) -> None:
     content = b"\xef\xbb\xbf\r\n>one a>b\nACGT \r\n\nAC\n>>two>\nNNGGTT\n>3\nACGTAC"
     found = list(read_records(fasta(tmp_path, content)))
     assert [(record.name, record.line) for record in found] == [("one", 2), (">two>", 6), ("3", 8)]

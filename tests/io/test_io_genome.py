@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pysam
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -321,6 +322,133 @@ def test_the_content_tells_gzip_not_the_name(
     path = put(tmp_path, pack(wrapped({"chr1": CHR1}, 5)), name)
     with open_genome(path) as genome:
         assert spelled(genome, "chr1") == CHR1
+
+
+# Compressed by bgzip: read in place
+
+LARGE = decode(np.random.default_rng(0).integers(0, 5, (1, 150_000), dtype=np.uint8))[0]
+TWO = {"chr1": LARGE[:140_000], "chr2": LARGE[140_000:]}
+
+
+def bgzip(folder: Path, content: bytes, name: str = "genome.fa.gz") -> Path:
+    path = folder / name
+    with pysam.BGZFile(str(path), "w", index=None) as stream:
+        stream.write(content)
+    return path
+
+
+def opened(path: Path) -> tuple[str, str]:
+    with open_genome(path) as genome:
+        return spelled(genome, "chr1"), spelled(genome, "chr2")
+
+
+@pytest.fixture
+def no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a file would be unpacked."""
+    monkeypatch.setattr("enhancer_core.io.genome._unpacked", None)
+
+
+@pytest.mark.usefixtures("no_copy")
+@pytest.mark.parametrize("name", ["genome.fa.gz", "genome.fa"])
+@pytest.mark.parametrize(("width", "end"), [(60, "\n"), (61, "\r\n"), (10**6, "\n")])
+def test_a_genome_of_bgzip_is_that_of_the_plain_file(
+    tmp_path: Path, name: str, width: int, end: str
+) -> None:
+    content = wrapped(TWO, width, end)
+    starts = np.random.default_rng(1).integers(0, 139_400, 600)
+    windows = from_rows(("chr1", start, start + 600) for start in starts.tolist())
+    with (
+        open_genome(put(tmp_path, content, "plain.fa")) as plain,
+        open_genome(bgzip(tmp_path, content, name)) as packed,
+    ):
+        assert packed.lengths == plain.lengths
+        assert (packed.windows(windows) == plain.windows(windows)).all()
+        for chrom in TWO:
+            assert (packed.codes(chrom) == plain.codes(chrom)).all()
+        # One base, an end, none, and what lies on the edge of two blocks.
+        for start, stop in ((0, 1), (139_999, 140_000), (5, 5), (64_000, 66_000)):
+            assert spelled(packed, "chr1", start, stop) == TWO["chr1"][start:stop]
+
+
+@given(st.dictionaries(st.sampled_from(["chr1", "chr2", "X"]), dna, min_size=1), st.integers(1, 70))
+def test_any_small_genome_of_bgzip_is_that_of_the_plain_file(
+    sequences: dict[str, str], width: int
+) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_genome(bgzip(Path(folder), wrapped(sequences, width))) as genome,
+    ):
+        assert {name: spelled(genome, name) for name in genome.lengths} == sequences
+
+
+@pytest.mark.usefixtures("no_copy")
+def test_the_indexes_of_bgzip_are_kept_beside_it_and_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = bgzip(tmp_path, wrapped(TWO, 60))
+    assert opened(path) == (TWO["chr1"], TWO["chr2"])
+    kept = ["genome.fa.gz", "genome.fa.gz.fai", "genome.fa.gz.gzi"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == kept
+    with pysam.FastaFile(str(path)) as samtools:
+        assert samtools.fetch("chr2") == TWO["chr2"]
+    with monkeypatch.context() as context:
+        context.setattr(pysam, "faidx", None)
+        assert opened(path) == (TWO["chr1"], TWO["chr2"])
+    bgzip(tmp_path, wrapped({"chr1": CHR1, "chr2": CHR2}, 5))
+    aged(tmp_path / kept[2], 60)
+    assert opened(path) == (CHR1, CHR2)
+
+
+@pytest.mark.usefixtures("no_copy")
+def test_a_genome_of_bgzip_in_a_folder_that_cannot_be_written_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = bgzip(tmp_path, wrapped(TWO, 60))
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda at, mode: at != tmp_path and allowed(at, mode))
+    assert opened(path) == (TWO["chr1"], TWO["chr2"])
+    assert [each.name for each in tmp_path.iterdir()] == ["genome.fa.gz"]
+
+
+def test_a_plain_gzip_genome_is_unpacked_and_that_is_noted(tmp_path: Path) -> None:
+    path = put(tmp_path, gzip.compress(wrapped({"chr1": CHR1}, 5)), "genome.fa.gz")
+    notes: list[str] = []
+    with open_genome(path, note=notes.append) as genome:
+        assert spelled(genome, "chr1") == CHR1
+    assert notes == [f"{path}: unpacked to a temporary file; bgzip files are read in place"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"ACGT\n", b">a\nAC\nACGT\n"])
+def test_bgzip_that_is_no_genome_is_told(tmp_path: Path, content: bytes) -> None:
+    path = bgzip(tmp_path, content)
+    message = r"genome\.fa\.gz: not FASTA that can be indexed \(samtools faidx fails"
+    with pytest.raises(FileError, match=message), open_genome(path):
+        pass
+    assert [each.name for each in tmp_path.iterdir()] == ["genome.fa.gz"]
+
+
+def test_bgzip_that_is_cut_is_told(tmp_path: Path) -> None:
+    path = bgzip(tmp_path, wrapped(TWO, 60))
+    path.write_bytes(path.read_bytes()[:-28])  # the empty block that ends it
+    with pytest.raises(FileError, match="lacks its end mark; the file is cut"), open_genome(path):
+        pass
+
+
+def test_damaged_bgzip_or_the_index_of_other_blocks_is_told(tmp_path: Path) -> None:
+    path = bgzip(tmp_path, wrapped(TWO, 60))
+    assert opened(path) == (TWO["chr1"], TWO["chr2"])
+    whole, index = path.read_bytes(), tmp_path / "genome.fa.gz.gzi"
+    blocks = np.fromfile(index, dtype="<u8")
+    shift = np.eye(5, dtype="<u8")
+    for damaged in ([], [9], blocks[:-1], blocks + shift[1], blocks - shift[2]):
+        np.array(damaged, dtype="<u8").tofile(index)
+        with pytest.raises(FileError, match=r"the index .*\.gzi does not fit .*"):
+            opened(path)
+    blocks.tofile(index)
+    path.write_bytes(whole[:9000] + b"damage" + whole[9006:])
+    aged(path, 60)
+    with pytest.raises(FileError, match=r"genome\.fa\.gz: the bgzip data is damaged, or"):
+        opened(path)
 
 
 def index_of(sequences: dict[str, str], width: int) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enhancer_core.data.dataset import TRAIN, Dataset, SplitDataset
-from enhancer_core.data.mixture import Mix, concatenate, shuffled, take
+from enhancer_core.data.mixture import Mix, concatenate, shuffle_dataset, take
 from enhancer_core.study.recipe import Search
 from enhancer_core.study.search import _kinds, _sample, candidates, rounds
 
@@ -39,7 +39,9 @@ def test_a_candidate_learns_from_as_many_sequences_as_its_updates_read(
     dataset = Dataset(codes, np.arange(120) < 60, names, np.full(120, "f"))
     learn = SplitDataset(dataset, np.full(120, TRAIN))
     parents = take(learn, learn.dataset.labels)
-    sources = concatenate([learn, shuffled(parents, k=2, seed=0), shuffled(parents, k=3, seed=0)])
+    sources = concatenate(
+        [learn, shuffle_dataset(parents, k=2, seed=0), shuffle_dataset(parents, k=3, seed=0)]
+    )
     mix = Mix(background=background, shuffles=(2, 3) if three else (2,))
     part, epochs = _sample(sources, _kinds(learn, [2, 3]), mix, updates=updates, seed=0)
     labels = part.dataset.labels

@@ -72,7 +72,7 @@ def candidate_windows(
     rng: np.random.Generator,
     progress: Callable[[int, int], None] | None = None,
 ) -> Candidates:
-    """Cut all that the rules allow of a genome into windows that touch and do not overlap.
+    """Tile all that the rules allow of a genome with windows that do not overlap.
 
     Each allowed stretch of S bp gives floor(S / length) windows, the most there can be. What is
     left over is split at random between its two ends. Chromosomes are read one at a time.
@@ -87,14 +87,9 @@ def candidate_windows(
     rules
         Where windows may lie.
     rng
-        Source of the split.
+        Draws where windows begin in each run of bases.
     progress
         Called after each chromosome with the bp done, and in all.
-
-    Returns
-    -------
-    Candidates
-        Windows in the order of `lengths`; there may be none.
 
     Raises
     ------
@@ -109,12 +104,12 @@ def candidate_windows(
     >>> from enhancer_core.dna.intervals import from_rows
     >>> genome = {"chr1": np.frombuffer(b"ACGTNACGTACGT", dtype=np.uint8)}
     >>> rules = BackgroundRules(length=4, excluded=[from_rows([("chr1", 0, 1)])])
-    >>> found = candidate_windows(
+    >>> candidates = candidate_windows(
     ...     genome.__getitem__, {"chr1": 13}, rules, rng=np.random.default_rng(0)
     ... )
-    >>> found.windows(np.arange(2)).names()
+    >>> candidates.windows(np.arange(2)).names()
     ['chr1:5-9', 'chr1:9-13']
-    >>> list(found.lost.values())
+    >>> list(candidates.lost.values())
     [0, 1, 1, 3]
     """
     near_genes = concatenate([])
@@ -122,11 +117,11 @@ def candidate_windows(
         near_genes = slop(rules.genes, lengths, rules.gene_distance)
     off_genes = complement(near_genes, lengths)
     free = complement(concatenate([near_genes, *rules.excluded]), lengths)
-    stretches = defaultdict(list)
-    for chrom, start, end in zip(
+    spans = defaultdict(list)
+    for chrom, *span in zip(
         free.chroms.tolist(), free.starts.tolist(), free.ends.tolist(), strict=True
     ):
-        stretches[chrom].append((start, end))
+        spans[chrom].append(span)
 
     starts: list[NDArray[np.int64]] = []
     compositions: list[Composition] = []
@@ -136,7 +131,7 @@ def candidate_windows(
         letters = letters_of(chrom)
         if len(letters) != bp:
             raise IntervalError(f"{chrom}: {len(letters)} letters were read; its length is {bp}")
-        runs = _base_runs(letters, stretches[chrom])
+        runs = _base_runs(letters, spans[chrom])
         base_bp += sum(end - start for start, end in runs)
         starts.append(_tile_starts(chrom, runs, rules.length, rng=rng))
         compositions.extend(_compositions(letters, starts[-1], rules.length))
@@ -166,12 +161,10 @@ def _bp(intervals: Intervals) -> int:
     return int((intervals.ends - intervals.starts).sum())
 
 
-def _base_runs(letters: Letters, stretches: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Find the runs of A, C, G and T inside stretches, without an array as long as `letters`."""
+def _base_runs(letters: Letters, spans: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """Find the runs of A, C, G and T inside intervals, without an array as long as `letters`."""
     return [
-        run.span()
-        for start, end in stretches
-        for run in _BASE_RUN.finditer(letters.data, start, end)
+        run.span() for start, end in spans for run in _BASE_RUN.finditer(letters.data, start, end)
     ]
 
 
@@ -199,7 +192,7 @@ def _compositions(
 
 
 def _join(parts: Sequence[Composition]) -> Composition:
-    """Put compositions together; if all letters have one case, repeats are not known."""
+    """Concatenate compositions; if all letters have one case, repeats are not known."""
     gc = np.concatenate([np.zeros(0), *(part.gc for part in parts)])
     known = (part.repeat for part in parts if part.repeat is not None)
     repeat = np.concatenate([np.zeros(0), *known])

@@ -1,4 +1,4 @@
-"""Draw windows of those that are allowed, evenly or so that they follow other sequences."""
+"""Draw background windows, evenly or so that their composition follows other sequences."""
 
 from __future__ import annotations
 
@@ -55,18 +55,13 @@ def draw_background(
     Parameters
     ----------
     candidates
-        What `candidate_windows` found.
+        From `candidate_windows`.
     n
         Windows to draw, at least 1.
     rng
-        Source of the draw.
+        Draws the windows.
     target
         Composition of, say, the positives.
-
-    Returns
-    -------
-    Background
-        n windows in genome order.
 
     Raises
     ------
@@ -78,11 +73,11 @@ def draw_background(
     >>> from enhancer_core.data.background.candidates import BackgroundRules, candidate_windows
     >>> genome = {"chr1": np.frombuffer(b"AAAANCCCCNACGT", dtype=np.uint8)}
     >>> rng = np.random.default_rng(0)
-    >>> found = candidate_windows(
+    >>> candidates = candidate_windows(
     ...     genome.__getitem__, {"chr1": 14}, BackgroundRules(length=4), rng=rng
     ... )
     >>> target = Composition(np.array([0.5]), None)
-    >>> draw_background(found, 1, rng=rng, target=target).windows.names()
+    >>> draw_background(candidates, 1, rng=rng, target=target).windows.names()
     ['chr1:10-14']
     """
     if n < 1:
@@ -99,17 +94,14 @@ def draw_background(
     else:
         rows, match = _follow(target, candidates.composition, n, rng=rng)
     rows = np.sort(rows)
-    return Background(
-        windows=candidates.windows(rows),
-        composition=candidates.composition.take(rows),
-        match=match,
-    )
+    composition = candidates.composition.take(rows)
+    return Background(windows=candidates.windows(rows), composition=composition, match=match)
 
 
 def _follow(
     target: Composition, ours: Composition, n: int, *, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], CompositionMatch]:
-    """Draw n rows of `ours` so that they follow the target, and say how well they do."""
+    """Draw n rows of `ours` that follow the target, and measure how well they do."""
     if not len(target):
         raise DatasetError("no sequence to match the background to; at least one is needed")
     if ours.repeat is None or target.repeat is None:
@@ -154,7 +146,7 @@ def _share_out(n: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _fill(quotas: NDArray[np.int64], supply: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Take the quotas, and what a bin is short of from the nearest bins with windows to spare."""
+    """Fill the quotas, from the nearest bins with windows to spare where a bin has too few."""
     taken = np.minimum(quotas, supply)
     short, spare = np.flatnonzero(quotas > supply), np.flatnonzero(supply > quotas)
     missing, left = (quotas - supply)[short], (supply - quotas)[spare]
