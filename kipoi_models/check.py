@@ -134,11 +134,7 @@ def predicts(bench: Bench, model: str, row: dict[str, str]) -> None:
 def takes_the_stock_loader(bench: Bench, model: str, row: dict[str, str]) -> None:
     """SeqIntervalDl of kipoiseq gives the same, away from ends and with the genome's own names."""
     found = bench.predict(
-        model,
-        "--dataloader",
-        STOCK_LOADER,
-        auto_resize_len=int(row["length"]),
-        alphabet_axis=0,
+        model, "--dataloader", STOCK_LOADER, auto_resize_len=int(row["length"]), alphabet_axis=0
     )
     tolerance = TOLERANCES.get(row["network"], TOLERANCE)
     same(found, np.array(row["expected"].split(), dtype=float), tolerance)

@@ -71,11 +71,7 @@ def test_a_probability_of_a_half_counts_as_called_positive() -> None:
 def test_metrics_are_json_with_the_contract_s_keys() -> None:
     figures = evaluate(FOUR_LABELS, FOUR_SCORES, rng=np.random.default_rng(0), resamples=10)
     written = json.loads(json.dumps(figures.to_dict()))
-    assert written["auc"] == {
-        "value": 0.75,
-        "low": figures.auc.low,
-        "high": figures.auc.high,
-    }
+    assert written["auc"] == {"value": 0.75, "low": figures.auc.low, "high": figures.auc.high}
     assert list(written) == [
         "auc",
         "average_precision",

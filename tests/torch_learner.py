@@ -78,11 +78,7 @@ class TorchLearner:
         self.steps = steps
 
     def loss_and_gradients(
-        self,
-        codes: Codes,
-        labels: NDArray[np.int64],
-        *,
-        mask: NDArray[np.float32] | None = None,
+        self, codes: Codes, labels: NDArray[np.int64], *, mask: NDArray[np.float32] | None = None
     ) -> tuple[Tensor, Tensor]:
         """Compute the mean cross-entropy of a mini-batch, in nats, and its gradient (p,).
 

@@ -11,12 +11,7 @@ import click
 from enhancer_core import dna, interpretation, io, models, report
 from enhancer_core import motifs as motif_matching
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import (
-    Console,
-    note_other_filters,
-    random_generator,
-    write_report,
-)
+from enhancer_core.cli.common import Console, note_other_filters, random_generator, write_report
 from enhancer_core.cli.motifs import read_activating_sites
 
 if TYPE_CHECKING:

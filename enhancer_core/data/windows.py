@@ -11,14 +11,7 @@ import numpy as np
 from enhancer_core.data.background.candidates import BackgroundRules, candidate_windows
 from enhancer_core.data.background.composition import Composition, measure_composition
 from enhancer_core.data.background.sampling import draw_background
-from enhancer_core.dna.codes import (
-    CODE_OF_GENOME_LETTER,
-    N_CODE,
-    Codes,
-    decode,
-    encode,
-    gc_content,
-)
+from enhancer_core.dna.codes import CODE_OF_GENOME_LETTER, N_CODE, Codes, decode, encode, gc_content
 from enhancer_core.dna.intervals import (
     Intervals,
     centred_windows,

@@ -169,11 +169,7 @@ def shortest_length(architecture: Architecture) -> int:
 
 
 def widened(
-    architecture: Architecture,
-    factor: float,
-    *,
-    first: int | None = None,
-    width: int | None = None,
+    architecture: Architecture, factor: float, *, first: int | None = None, width: int | None = None
 ) -> Architecture:
     """Multiply the number of filters in each convolution by a factor, rounded up.
 

@@ -17,12 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.errors import ModelFileError, MotifError
-from enhancer_core.models.architecture import (
-    Architecture,
-    checked,
-    flatten,
-    shapes,
-)
+from enhancer_core.models.architecture import Architecture, checked, flatten, shapes
 from enhancer_core.models.model import Model
 from enhancer_core.motifs.motif import Motif, information_content, ppm, pwm
 

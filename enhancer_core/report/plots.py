@@ -48,11 +48,7 @@ _STYLE = {
     "ytick.labelcolor": INK,
 }
 DASHED: dict[str, Any] = {"color": GUIDE, "linewidth": 1, "dashes": (4, 3)}
-_PLACED: dict[str, Any] = {
-    "xycoords": "axes fraction",
-    "textcoords": "offset points",
-    "color": INK,
-}
+_PLACED: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "color": INK}
 _WIDTH, _HEIGHT = 440, 330  # of a figure, in points; a page two figures wide shows one as a pixel
 _FOLD = 4.0  # enrichments are clipped here
 _FOLD_TICKS = (0.25, 0.33, 0.5, 0.67, 1, 1.5, 2, 3, 4)

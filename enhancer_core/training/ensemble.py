@@ -25,11 +25,7 @@ class EnsemblePart:
 
 
 def weight_parts(
-    parts: Sequence[Sequence[Member]],
-    codes: Codes,
-    labels: NDArray[np.bool_],
-    *,
-    threads: int = 1,
+    parts: Sequence[Sequence[Member]], codes: Codes, labels: NDArray[np.bool_], *, threads: int = 1
 ) -> list[Member]:
     """Weight the parts of an ensemble by how well each separates the classes.
 

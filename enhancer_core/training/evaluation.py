@@ -12,12 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core import metrics
-from enhancer_core.data.dataset import (
-    TEST,
-    VALIDATION,
-    Dataset,
-    SplitDataset,
-)
+from enhancer_core.data.dataset import TEST, VALIDATION, Dataset, SplitDataset
 from enhancer_core.dna.codes import Codes
 from enhancer_core.errors import EnhancerError
 from enhancer_core.io.tables import write_table

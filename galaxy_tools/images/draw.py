@@ -103,11 +103,7 @@ def background() -> list[str]:
     )
     drawn += (box(start, 30, 12, 14, NEGATIVES) for start in (135, 193, 400, 452, 530, 592))
     drawn.append(text(20, 41, "drawn", colour=NEGATIVES))
-    for x, colour, name in (
-        (130, POSITIVES, "excluded"),
-        (240, INK, "gene"),
-        (330, GUIDE, "N"),
-    ):
+    for x, colour, name in ((130, POSITIVES, "excluded"), (240, INK, "gene"), (330, GUIDE, "N")):
         drawn += (box(x, 130, 14, 10, colour), text(x + 20, 140, name))
     return drawn
 

@@ -70,8 +70,7 @@ def test_each_stretch_gives_as_many_windows_as_fit_and_the_loss_is_accounted_for
 
 
 @pytest.mark.parametrize(
-    ("distance", "allowed"),
-    [(15, ["chr1:0-10", "chr1:45-55"]), (16, []), (14, ["left", "right"])],
+    ("distance", "allowed"), [(15, ["chr1:0-10", "chr1:45-55"]), (16, []), (14, ["left", "right"])]
 )
 def test_a_window_at_the_gene_distance_is_allowed_and_one_bp_closer_is_not(
     distance: int, allowed: list[str]

@@ -764,10 +764,7 @@ def test_swapped_classes_are_found_even_if_both_have_the_same_names(
             [("a", "positive", "dev")],
             " line 2: part 'dev' is not known; allowed are train, validation, test, left_out",
         ),
-        (
-            [("a", "1", "train")],
-            " line 2: label '1' is not known; allowed are negative, positive",
-        ),
+        ([("a", "1", "train")], " line 2: label '1' is not known; allowed are negative, positive"),
         (
             [("a", "positive", "train"), ("b", "negative", "test"), ("a", "negative", "test")],
             " line 4: record 'a' is in two parts",

@@ -102,10 +102,7 @@ def test_background_reads_a_large_genome_in_its_place(
     admins_history: History, genome: Dataset, peaks: Dataset
 ) -> None:
     job = admins_history.start(
-        "background",
-        genome_source=of_history("genome", genome),
-        exclude=[peaks],
-        number=200,
+        "background", genome_source=of_history("genome", genome), exclude=[peaks], number=200
     )
     assert growth(job) < COPY
     assert job.content("windows").count(b"\n") == 200

@@ -14,13 +14,7 @@ from hypothesis import strategies as st
 
 from enhancer_core.dna.codes import Codes, decode, encode
 from enhancer_core.errors import FileError, SequenceError
-from enhancer_core.io.fasta import (
-    fasta_text,
-    read_blocks,
-    read_fasta,
-    read_records,
-    write_fasta,
-)
+from enhancer_core.io.fasta import fasta_text, read_blocks, read_fasta, read_records, write_fasta
 
 TWO = b">one first of two\nACGT\nAC\n>two\nNNGGTT\n"
 
@@ -130,10 +124,7 @@ def test_blocks_hold_all_records_in_order(sequences: dict[str, str], size: int) 
     ("content", "message"),
     [
         (b"", ": empty; a FASTA file with at least one record is needed"),
-        (
-            b"\n >a\nACGT\n>b\nACGT\n",
-            " line 2: a blank before '>name'; a header begins its line",
-        ),
+        (b"\n >a\nACGT\n>b\nACGT\n", " line 2: a blank before '>name'; a header begins its line"),
         (b"\n \r\n\t\n", ": only blank lines; a FASTA file with at least one record is needed"),
         (b"\nACGT\n>a\nACGT\n", " line 2: not FASTA; the first line must be a header, '>name'"),
         (b"chr1\t10\t20\n", " line 1: not FASTA; the first line must be a header, '>name'"),

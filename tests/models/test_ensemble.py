@@ -55,10 +55,7 @@ def test_an_ensemble_says_the_mean_of_what_its_members_say(members: list[Network
             made.substituted_logits(codes, *changes),
             [p.substituted_logits(codes, *changes) for p in each],
         ),
-        (
-            made.scanned_logits(stretch, starts),
-            [p.scanned_logits(stretch, starts) for p in each],
-        ),
+        (made.scanned_logits(stretch, starts), [p.scanned_logits(stretch, starts) for p in each]),
     ):
         assert found.dtype == np.float32
         exact = np.sum(parts, axis=0, dtype=np.float64) / len(members)

@@ -11,13 +11,7 @@ from enhancer_core import metrics
 from enhancer_core.dna.codes import Codes, encode, reverse_complement
 from enhancer_core.dna.kmers import k_mer_names
 from enhancer_core.errors import SequenceError
-from enhancer_core.models.kmers import (
-    PENALTIES,
-    SPECTRUM_PENALTIES,
-    Baseline,
-    fit,
-    fit_spectrum,
-)
+from enhancer_core.models.kmers import PENALTIES, SPECTRUM_PENALTIES, Baseline, fit, fit_spectrum
 from tests.small_data import split_of
 
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")

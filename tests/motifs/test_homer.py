@@ -11,11 +11,7 @@ from numpy.testing import assert_allclose
 from enhancer_core.dna.codes import encode
 from enhancer_core.errors import MotifError
 from enhancer_core.motifs.homer import similarity
-from enhancer_core.motifs.motif import (
-    Motif,
-    ppm,
-    reverse_complement,
-)
+from enhancer_core.motifs.motif import Motif, ppm, reverse_complement
 from tests.motifs.test_motif import motifs
 
 A_ONLY = Motif("A", np.array([[1], [0], [0], [0]]))

@@ -148,11 +148,7 @@ def test_spellings_of_one_variant_normalise_to_one(
     edited = chromosome[:start] + inserted + chromosome[end:]
     assume(edited != chromosome)
     short = edit(start, chromosome[start:end], inserted)
-    wide = edit(
-        first,
-        chromosome[first:last],
-        edited[first : last + len(edited) - len(chromosome)],
-    )
+    wide = edit(first, chromosome[first:last], edited[first : last + len(edited) - len(chromosome)])
     found = parts(normalise(short, along(chromosome)))
     assert parts(normalise(wide, along(chromosome))) == found
     at, reference, alternative = found  # and it is still the same variant

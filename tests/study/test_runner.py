@@ -151,9 +151,7 @@ def written(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_each_run_leaves_its_result_and_a_network_its_model(
-    finished: tuple[Path, Results],
-) -> None:
+def test_each_run_leaves_its_result_and_a_network_its_model(finished: tuple[Path, Results]) -> None:
     folder, results = finished
     assert len(results.runs) == 13
     for name, result in results.runs.items():
@@ -195,9 +193,7 @@ def test_a_model_tells_how_it_did_on_the_first_test_beside_its_baseline(
     assert "baseline" not in alone
 
 
-def test_a_control_trains_as_long_as_its_models_record_says(
-    finished: tuple[Path, Results],
-) -> None:
+def test_a_control_trains_as_long_as_its_models_record_says(finished: tuple[Path, Results]) -> None:
     record = load_model(finished[0] / "runs" / "more").metadata
     assert record["config"]["epochs"] == finished[1].runs["more"]["epochs"] == 4
 
@@ -318,17 +314,10 @@ def test_a_control_takes_as_many_mini_batches_as_its_strategy(
 
 def test_data_are_split_once_for_all_runs(finished: tuple[Path, Results]) -> None:
     sizes = finished[1].data["small"]
-    assert sizes["human"] == {
-        "length": 60,
-        "train": [32, 32],
-        "validation": [4, 4],
-        "test": [4, 4],
-    }
+    assert sizes["human"] == {"length": 60, "train": [32, 32], "validation": [4, 4], "test": [4, 4]}
 
 
-def test_a_search_halves_its_candidates_by_validation_auc(
-    finished: tuple[Path, Results],
-) -> None:
+def test_a_search_halves_its_candidates_by_validation_auc(finished: tuple[Path, Results]) -> None:
     result = finished[1].runs["found_mix"]
     assert [len(each["candidates"]) for each in result["rounds"]] == [8, 2]
     for each in result["rounds"]:

@@ -129,10 +129,7 @@ def test_what_becomes_of_the_files_while_a_network_is_trained_is_not_recorded(
 
 @pytest.mark.parametrize(
     ("without", "said"),
-    [
-        (1, "GC content, % (of 199 of 200 sequences; the others hold N alone)"),
-        (100, None),
-    ],
+    [(1, "GC content, % (of 199 of 200 sequences; the others hold N alone)"), (100, None)],
 )
 def test_sequences_of_n_alone_have_no_part_in_the_gc_content_of_the_report(
     finished: tuple[Path, SplitDataset, Outcome], tmp_path: Path, files: tuple[Path, Path],

@@ -102,9 +102,7 @@ def test_each_restart_keeps_its_best_check_and_the_run_its_best_restart() -> Non
     assert trained.best == aucs.index(max(aucs))
 
 
-def test_an_ensemble_is_the_best_restarts_together_and_changes_none_of_them(
-    tmp_path: Path,
-) -> None:
+def test_an_ensemble_is_the_best_restarts_together_and_changes_none_of_them(tmp_path: Path) -> None:
     data = planted(100)
     one = train(data, SMALL, SHORT, folder=tmp_path)
     two = train(data, SMALL, replace(SHORT, ensemble=2), folder=tmp_path)

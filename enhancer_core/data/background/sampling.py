@@ -37,11 +37,7 @@ class Background:
 
 
 def draw_background(
-    candidates: Candidates,
-    n: int,
-    *,
-    rng: np.random.Generator,
-    target: Composition | None = None,
+    candidates: Candidates, n: int, *, rng: np.random.Generator, target: Composition | None = None
 ) -> Background:
     """Draw background windows without replacement, evenly or so that they follow a target.
 
