@@ -5,6 +5,7 @@
 # make galaxy  start a Galaxy server on this machine with the tools; Ctrl-C stops it. Options:
 #              GENOMES="hg38=/data/hg38.fa ..." to offer, PORT=8080 (otherwise a free one)
 # make test-galaxy  test every tool and workflow on such a server and in a browser
+# make attribution  install captum and tangermeme beside, and test DeepLIFT and the like with them
 # make models train all published models anew from DATA, and publish them: twenty minutes
 # make bench  install the peers beside, and run every benchmark: benchmarks/RESULTS.md, half an hour
 # make best   compare networks and simple models in five folds of DATA: docs/best.tsv, an hour
@@ -18,6 +19,7 @@ TORCH ?= torch==2.13.0
 DEMO ?= demo
 DATA ?= ../shared/data
 KIPOI ?= .venv-kipoi
+ATTRIBUTION ?= .venv-attribution
 GALAXY ?= .venv-galaxy
 GALAXY_DATA ?= galaxy-data
 GALAXY_RESULTS ?= galaxy-results
@@ -29,7 +31,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow lint kipoi galaxy test-galaxy models bench best study saturation install debian clean
+.PHONY: demo test test-slow lint kipoi attribution galaxy test-galaxy models bench best study saturation install debian clean
 
 demo: install
 	@$(BIN)/python training/demo.py $(DEMO)
@@ -47,6 +49,9 @@ lint: $(VENV)/.linters
 
 kipoi: debian $(KIPOI)/.installed
 	@$(KIPOI)/bin/python kipoi_models/check.py
+
+attribution: $(ATTRIBUTION)/.installed
+	$(ATTRIBUTION)/bin/python -m pytest --durations 5 tests/attribution
 
 galaxy: install $(GALAXY)/.installed
 	@$(GALAXY)/bin/python galaxy_tools/serve.py $(GALAXY_DATA) --command $(BIN)/enhancer-core \
@@ -96,6 +101,13 @@ $(KIPOI)/.installed: setup.cfg pyproject.toml kipoi_models/requirements.txt
 	$(KIPOI)/bin/pip install --quiet --no-deps kipoi_veff==0.3.1
 	@touch $@
 
+$(ATTRIBUTION)/.installed: setup.cfg pyproject.toml tests/attribution/requirements.txt
+	$(PYTHON) -m venv $(ATTRIBUTION)
+	$(ATTRIBUTION)/bin/pip install --quiet --upgrade pip
+	$(ATTRIBUTION)/bin/pip install --quiet "$(TORCH)"
+	$(ATTRIBUTION)/bin/pip install --quiet "$(TORCH)" --requirement tests/attribution/requirements.txt --editable .
+	@touch $@
+
 $(BENCH)/.installed: setup.cfg pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/pip install --quiet --upgrade pip
@@ -125,4 +137,4 @@ debian:
 	else echo "to install:  sudo apt-get install$$missing"; fi
 
 clean:
-	rm -rf $(VENV) $(KIPOI) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) $(BEST) $(STUDY) build *.egg-info
+	rm -rf $(VENV) $(KIPOI) $(ATTRIBUTION) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) $(BEST) $(STUDY) build *.egg-info

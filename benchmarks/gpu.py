@@ -27,7 +27,7 @@ from scanning import chromosome, scan
 from torch.nn import functional
 from turns import Result, machine, report
 
-from enhancer_core.cli.common import cores
+from enhancer_core.cli.options import cores
 from enhancer_core.data.dataset import SplitDataset, make_dataset
 from enhancer_core.data.splits import split
 from enhancer_core.models.architecture import (
@@ -99,7 +99,7 @@ def training(device: str) -> tuple[list[Result], list[tuple[str, str]]]:
     """Train in turns with PyTorch one by one; then set a step beside what the device can do."""
     data = sequences(SEQUENCES)
     print(arrangement(WANTED, CONFIG, sets=[data.dataset.codes], device=device))
-    steps = CONFIG.epochs * -(-len(data.train) // CONFIG.batch)
+    steps = CONFIG.epochs * -(-len(data.train) // CONFIG.batch_size)
     torch.cuda.reset_peak_memory_stats()
     ours, theirs = np.empty(TURNS + 1), np.empty(TURNS + 1)
     for turn in range(TURNS + 1):
@@ -120,7 +120,7 @@ def training(device: str) -> tuple[list[Result], list[tuple[str, str]]]:
     )
     spent, least = (
         step_seconds(device),
-        least_work(WANTED, restarts=CONFIG.restarts, batch=CONFIG.batch),
+        least_work(WANTED, restarts=CONFIG.restarts, batch=CONFIG.batch_size),
     )
     bandwidth, rate = copy_speed(device), product_speed(device)
     return results, [
@@ -175,7 +175,7 @@ def one_by_one(data: SplitDataset, device: str) -> float:
     rng = np.random.default_rng(0)
     start = time.perf_counter()
     for _ in range(ONE_BY_ONE):
-        rows = rng.integers(0, len(labels), CONFIG.batch)
+        rows = rng.integers(0, len(labels), CONFIG.batch_size)
         x = one_hot(torch.from_numpy(codes[rows]).to(device))
         logits = network(x)
         loss = functional.cross_entropy(logits, torch.from_numpy(labels[rows]).to(device))
@@ -192,11 +192,11 @@ def step_seconds(device: str) -> float:
     learner = GpuLearner(
         WANTED, np.stack([first] * CONFIG.restarts), device=device, dtype=torch.bfloat16
     )
-    size = CONFIG.restarts, CONFIG.batch
+    size = CONFIG.restarts, CONFIG.batch_size
     batch = Batch(
         codes=torch.randint(0, 4, (*size, WANTED.length), dtype=torch.uint8, device=device),
         labels=torch.randint(0, 2, size, device=device),
-        shares=torch.full(size, 1 / CONFIG.batch, device=device),
+        shares=torch.full(size, 1 / CONFIG.batch_size, device=device),
         rates=torch.full(size[:1], 1e-3, dtype=torch.float64, device=device),
     )
     apart = torch.cuda.Stream()  # type: ignore[no-untyped-call]

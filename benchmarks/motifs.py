@@ -28,17 +28,10 @@ from turns import machine, one_core, report, take_turns
 
 from enhancer_core.io.motifs import read_motifs
 from enhancer_core.models.network import one_hot
-from enhancer_core.motifs.match import p_values
-from enhancer_core.motifs.motif import (
-    BUILTIN,
-    Matrix,
-    Motif,
-    ppm,
-    pwm,
-    reverse_complement,
-    similarity,
-)
+from enhancer_core.motifs.homer import similarity
+from enhancer_core.motifs.motif import BUILTIN, Matrix, Motif, ppm, pwm, reverse_complement
 from enhancer_core.motifs.pssm import best_hits
+from enhancer_core.motifs.tomtom import p_values
 
 Scores = NDArray[np.floating]
 

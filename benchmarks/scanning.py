@@ -81,7 +81,7 @@ def check(ours: Predictor, peer: Predictor, genome: Path, folder: Path) -> None:
 class WindowByWindow:
     """A network that PyTorch runs layer by layer, on windows laid out."""
 
-    stretch = BATCH
+    windows_per_call = BATCH
 
     def __init__(self, network: Network) -> None:
         self._network, self.length = network, network.architecture.length

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from turns import machine, one_core, report, take_turns
 
-from enhancer_core.dna.codes import Codes, decode, k_let_counts
+from enhancer_core.dna.codes import Codes, decode
+from enhancer_core.dna.kmers import k_let_counts
 from enhancer_core.dna.shuffle import k_shuffle
 from enhancer_core.io.fasta import read_fasta
 

@@ -31,6 +31,8 @@ from .prediction.tracks import predict_track as predict_track
 from .prediction.variants import VariantScore as VariantScore
 from .prediction.variants import score_variants as score_variants
 from .training.config import TrainConfig as TrainConfig
+from .training.evaluation import evaluate as evaluate
+from .training.evaluation import fit_baseline as fit_baseline
 from .training.trainer import train as train
 
 __version__: str

@@ -11,7 +11,7 @@ them vary would widen the intervals with a chance that the model has no part in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any, TypeAlias
@@ -52,27 +52,31 @@ class Estimate:
 class Metrics:
     """Figures of one set of scores, and how their intervals were made."""
 
-    auc: Estimate  # area under the ROC curve
-    average_precision: Estimate
-    accuracy: Estimate  # share of sequences on their own side of 0.5
+    figures: Mapping[str, Estimate]  # as in FIGURES
     n_positive: int
     n_negative: int
     confidence: float
     resamples: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures as they stand in a metrics.json.
+    @property
+    def auc(self) -> Estimate:
+        """Area under the ROC curve."""
+        return self.figures["auc"]
 
-        Returns
-        -------
-        dict
-            `auc`, `average_precision` and `accuracy`, each with `value`, `low` and `high`; counts
-            `positives` and `negatives`; `confidence` and `resamples`.
-        """
+    @property
+    def average_precision(self) -> Estimate:
+        """Average precision."""
+        return self.figures["average_precision"]
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Share of sequences on their own side of 0.5."""
+        return self.figures["accuracy"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as they stand in a metrics.json, each with `value`, `low`, `high`."""
         return {
-            "auc": asdict(self.auc),
-            "average_precision": asdict(self.average_precision),
-            "accuracy": asdict(self.accuracy),
+            **{name: asdict(estimate) for name, estimate in self.figures.items()},
             "positives": self.n_positive,
             "negatives": self.n_negative,
             "confidence": self.confidence,
@@ -147,22 +151,14 @@ def evaluate(
     tails = _tails(confidence)
     distinct, positives, negatives = _tied_counts(labels, scores)
     n_called = int((distinct >= THRESHOLD).sum())
-    values = (
-        roc_auc_score(labels, scores),
-        average_precision_score(labels, scores),
-        accuracy_score(labels, scores >= THRESHOLD),
-    )
     blocks = _resample(positives, negatives, rng=rng, resamples=resamples)
     drawn = np.concatenate([_figures(*block, n_called) for block in blocks], axis=1)
     lows, highs = np.quantile(drawn, tails, axis=1)
-    auc, average_precision, accuracy = (
-        Estimate(float(value), float(low), float(high))
-        for value, low, high in zip(values, lows, highs, strict=True)
-    )
     return Metrics(
-        auc=auc,
-        average_precision=average_precision,
-        accuracy=accuracy,
+        figures={
+            name: Estimate(float(value(labels, scores)), float(low), float(high))
+            for (name, (value, _)), low, high in zip(FIGURES.items(), lows, highs, strict=True)
+        },
         n_positive=int(positives.sum()),
         n_negative=int(negatives.sum()),
         confidence=confidence,
@@ -175,23 +171,7 @@ def roc_auc(labels: Labels, scores: ArrayLike) -> float:
 
     It is the chance that a random positive scores above a random negative, ties counting half
     (Hanley and McNeil 1982). scikit-learn's function takes about ten times as long at n = 7,000.
-
-    Parameters
-    ----------
-    labels
-        bool, shape (n,): True for a positive.
-    scores
-        float, shape (n,), finite.
-
-    Returns
-    -------
-    float
-        0-1; 0.5 is chance.
-
-    Raises
-    ------
-    ScoreError
-        If labels are not bool or all of one class, lengths differ or a score is not finite.
+    Parameters and errors are those of `evaluate`.
 
     Examples
     --------
@@ -199,7 +179,7 @@ def roc_auc(labels: Labels, scores: ArrayLike) -> float:
     0.75
     """
     _, positives, negatives = _tied_counts(labels, _checked(labels, scores))
-    return float(_figures(positives[None], negatives[None], n_called=0)[0, 0])
+    return float(_auc(_Counts(positives[None], negatives[None]))[0])
 
 
 def auc_difference(
@@ -209,16 +189,7 @@ def auc_difference(
 
     Two intervals may overlap although one model is reliably better, because both saw the same easy
     and hard sequences. Pairing the scores removes that shared chance: DeLong, DeLong and
-    Clarke-Pearson 1988, in the rank form of Sun and Xu 2014.
-
-    Parameters
-    ----------
-    labels
-        bool, shape (n,): True for a positive.
-    scores, other_scores
-        float, shape (n,), finite: the two models' scores of the same sequences.
-    confidence
-        Between 0 and 1.
+    Clarke-Pearson 1988, in the rank form of Sun and Xu 2014. Parameters are those of `evaluate`.
 
     Returns
     -------
@@ -236,7 +207,7 @@ def auc_difference(
     >>> auc_difference(labels, [4, 3, 2, 1], [4, 1, 3, 2]).value
     0.5
     """
-    placements = [_placements(labels, _checked(labels, each)) for each in (scores, other_scores)]
+    placements = [_placements(labels, _checked(labels, s)) for s in (scores, other_scores)]
     of_positives, of_negatives = (ours - theirs for ours, theirs in zip(*placements, strict=True))
     for name, values in (("positives", of_positives), ("negatives", of_negatives)):
         if values.size < 2:
@@ -259,20 +230,8 @@ def curves(
 
     The ROC curve is interpolated linearly between thresholds. Precision is not, since a straight
     line there is optimistic (Davis and Goadrich 2006): at each recall it is that of the highest
-    threshold that reaches it.
-
-    Parameters
-    ----------
-    labels
-        bool, shape (n,): True for a positive.
-    scores
-        float, shape (n,), finite.
-    rng
-        Source of the resamples, stratified as in `evaluate`.
-    resamples
-        How many to draw.
-    confidence
-        Share of resamples inside the band at any one point, between 0 and 1.
+    threshold that reaches it. Parameters are those of `evaluate`; `confidence` is the share of
+    resamples inside the band at any one point.
 
     Returns
     -------
@@ -319,10 +278,8 @@ def calibration(
 
     Parameters
     ----------
-    labels
-        bool, shape (n,): True for a positive.
-    probabilities
-        float, shape (n,), 0-1.
+    labels, probabilities
+        As `evaluate`; float, 0-1.
     bins
         How many, from 1 to n: the first holds the sequences of lowest probability.
     confidence
@@ -352,12 +309,12 @@ def calibration(
     if not 1 <= bins <= labels.size:
         raise ScoreError(f"bins is {bins}; allowed are 1 to {labels.size}, the number of labels")
     rows = np.array_split(np.argsort(values, kind="stable"), bins)
-    size = np.array([each.size for each in rows])
-    share = np.array([labels[each].mean() for each in rows])
+    size = np.array([row.size for row in rows])
+    share = np.array([labels[row].mean() for row in rows])
     z2 = NormalDist().inv_cdf(_tails(confidence)[1]) ** 2
     middle = (share + z2 / (2 * size)) / (1 + z2 / size)
     half = np.sqrt(z2 * share * (1 - share) / size + (z2 / (2 * size)) ** 2) / (1 + z2 / size)
-    mean = np.array([values[each].mean() for each in rows])
+    mean = np.array([values[row].mean() for row in rows])
     return Curve(x=mean, y=share, low=middle - half, high=middle + half)
 
 
@@ -419,17 +376,46 @@ def _draw(counts: Counts, *, rng: np.random.Generator, size: int) -> Counts:
     return np.bincount(drawn.ravel(), minlength=size * counts.size).reshape(size, counts.size)
 
 
+class _Counts:
+    """Counts (B, G) of positives and negatives at each score, highest first, and running sums."""
+
+    def __init__(self, positives: Counts, negatives: Counts, n_called: int = 0) -> None:
+        self.positives, self.negatives, self.n_called = positives, negatives, n_called
+        self.true, self.false = positives.cumsum(axis=1), negatives.cumsum(axis=1)
+        self.n_positive, self.n_negative = self.true[:, -1], self.false[:, -1]
+
+
+def _auc(counts: _Counts) -> Floats:
+    ranked = counts.negatives * (counts.true - counts.positives / 2)
+    auc: Floats = ranked.sum(axis=1) / (counts.n_positive * counts.n_negative)
+    return auc
+
+
+def _average_precision(counts: _Counts) -> Floats:
+    precision = counts.true / np.maximum(counts.true + counts.false, 1)  # 0 / 0 above the first
+    average: Floats = (counts.positives * precision).sum(axis=1) / counts.n_positive
+    return average
+
+
+def _accuracy(counts: _Counts) -> Floats:
+    called = slice(counts.n_called)
+    right = counts.positives[:, called].sum(axis=1) - counts.negatives[:, called].sum(axis=1)
+    share: Floats = (right + counts.n_negative) / (counts.n_positive + counts.n_negative)
+    return share
+
+
+# Each figure: scikit-learn's value, from labels and scores, and that of B resamples, from counts.
+FIGURES: Mapping[str, tuple[Callable[[Labels, Floats], float], Callable[[_Counts], Floats]]] = {
+    "auc": (roc_auc_score, _auc),
+    "average_precision": (average_precision_score, _average_precision),
+    "accuracy": (lambda labels, p: accuracy_score(labels, p >= THRESHOLD), _accuracy),
+}
+
+
 def _figures(positives: Counts, negatives: Counts, n_called: int) -> Floats:
-    """Return AUC, average precision and accuracy (3, B) of counts (B, G), highest score first."""
-    true = positives.cumsum(axis=1)
-    false = negatives.cumsum(axis=1)
-    n_positive, n_negative = true[:, -1], false[:, -1]
-    auc = (negatives * (true - positives / 2)).sum(axis=1) / (n_positive * n_negative)
-    precision = true / np.maximum(true + false, 1)  # 0 / 0 above the first score drawn
-    average_precision = (positives * precision).sum(axis=1) / n_positive
-    called = positives[:, :n_called].sum(axis=1), negatives[:, :n_called].sum(axis=1)
-    accuracy = (called[0] + n_negative - called[1]) / (n_positive + n_negative)
-    return np.stack([auc, average_precision, accuracy])
+    """Compute each of FIGURES (F, B) from counts (B, G); the first `n_called` scores are calls."""
+    counts = _Counts(positives, negatives, n_called)
+    return np.stack([resampled(counts) for _, resampled in FIGURES.values()])
 
 
 def _trace(positives: Counts, negatives: Counts, false_rate: Floats, recall: Floats) -> Floats:

@@ -83,7 +83,9 @@ def used(path: Path) -> Iterator[str]:
     """Spell the functions that a file calls and the attributes that it reads."""
     for node in nodes(path):
         if isinstance(node, ast.Attribute):
-            yield f".{node.attr}"
+            # Not those of our own wing, and of click's help.
+            if not ast.unparse(node).startswith(("io.read_", "io.write_", "formatter.write_")):
+                yield f".{node.attr}"
             yield ast.unparse(node)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             yield node.func.id

@@ -88,6 +88,21 @@ def test_metrics_are_json_with_the_contract_s_keys() -> None:
     assert (written["positives"], written["confidence"], written["resamples"]) == (2, 0.95, 10)
 
 
+def test_a_figure_is_one_function_and_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    def prevalence(labels: Labels, _: NDArray[np.float64]) -> float:
+        return float(labels.mean())
+
+    def resampled(counts: metrics_module._Counts) -> NDArray[np.float64]:
+        share: NDArray[np.float64] = counts.n_positive / (counts.n_positive + counts.n_negative)
+        return share
+
+    entry = {"prevalence": (prevalence, resampled)}
+    monkeypatch.setattr(metrics_module, "FIGURES", {**metrics_module.FIGURES, **entry})
+    figures = evaluate(FOUR_LABELS, FOUR_SCORES, rng=np.random.default_rng(0), resamples=10)
+    assert figures.figures["prevalence"] == Estimate(0.5, 0.5, 0.5)
+    assert list(figures.to_dict())[:4] == ["auc", "average_precision", "accuracy", "prevalence"]
+
+
 @given(scored())
 def test_roc_auc_equals_scikit_learn_with_ties(case: Case) -> None:
     labels, scores = case

@@ -35,7 +35,7 @@ def test_the_python_section_runs_as_it_stands(
     letters = rng.choice(list("ACGT"), 120_000)
     for start in starts:
         letters[start + 200 : start + 216] = list("GATTACAGATTACAGA")
-    (tmp_path / "genome.fa").write_text(f">chr1\n{''.join(letters)}\n>chr2\n{'ACGT' * 200}\n")
+    (tmp_path / "genome.fa").write_text(f">chr1\n{''.join(letters)}\n>chr2\n{'ACGT' * 5_000}\n")
     peaks = "".join(f"chr1\t{start}\t{start + 500}\n" for start in starts)
     (tmp_path / "peaks.bed").write_text(peaks)
     (tmp_path / "genes.bed").write_text("chr1\t0\t10\n")

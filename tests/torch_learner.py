@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from enhancer_core.dna.codes import Codes
 from enhancer_core.models.architecture import Architecture, tied_weights, weight_mask
-from enhancer_core.models.cpu.learner import averaging_share
+from enhancer_core.models.cpu.learner import ema_weight
 from enhancer_core.models.network import Network, one_hot
 
 
@@ -35,7 +35,7 @@ class TorchLearner:
         float32 tensors, shape (p,): the weights, and Adam's averages of gradients and of their
         squares; may be written to without gradients.
     averaged
-        The running mean of the parameters, likewise; None where none is kept.
+        The EMA of the parameters, likewise; None without one.
     steps
         Steps taken.
     """
@@ -59,19 +59,19 @@ class TorchLearner:
         self._network = Network(architecture)
         self._shapes = {name: p.shape for name, p in self._network.state_dict().items()}
 
-    def learned(self) -> NDArray[np.float32]:
-        """Copy the weights to predict with, float32 (p,): the running mean where one is kept."""
+    def prediction_weights(self) -> NDArray[np.float32]:
+        """Return a copy of the weights to predict with, float32 (p,): their EMA if there is one."""
         return _copy(self.parameters if self.averaged is None else self.averaged)
 
     def state(self) -> dict[str, NDArray[np.float32]]:
-        """Copy what a checkpoint needs: the attributes that are tensors, as arrays by name."""
+        """Return copies of what a checkpoint needs, as arrays by the name of the attribute."""
         tensors = {"parameters": self.parameters, "mean": self.mean, "square": self.square}
         if self.averaged is not None:
             tensors["averaged"] = self.averaged
         return {name: _copy(tensor) for name, tensor in tensors.items()}
 
     def restore(self, state: Mapping[str, NDArray[np.float32]], *, steps: int) -> None:
-        """Go on from a `state` after so many steps."""
+        """Restore a `state` that was reached in `steps` steps."""
         with torch.no_grad():
             for name, array in state.items():
                 getattr(self, name).copy_(torch.from_numpy(array))
@@ -108,13 +108,12 @@ class TorchLearner:
         *,
         rate: float,
         mask: NDArray[np.float32] | None = None,
-        held: NDArray[np.bool_] | None = None,
+        frozen: NDArray[np.bool_] | None = None,
     ) -> float:
-        """Take one step of Adam with betas 0.9 and 0.999, epsilon 1e-8; give the loss before it.
+        """Take one step of Adam with betas 0.9 and 0.999, epsilon 1e-8; return the loss before it.
 
         Kingma and Ba 2015, algorithm 1: the same numbers as torch.optim.Adam, whose first use
-        imports a compiler for 2.4 s. Decay, running mean and `held` are as in
-        `CpuLearner`.
+        imports a compiler for 2.4 s. Decay, EMA and `frozen` are as in `CpuLearner`.
         """
         loss, gradient = self.loss_and_gradients(codes, labels, mask=mask)
         if self._tied is not None:
@@ -127,15 +126,15 @@ class TorchLearner:
             self.square.mul_(0.999).addcmul_(gradient, gradient, value=1 - 0.999)
             scale = (1 - 0.999**self.steps) ** 0.5
             spread = (self.square.sqrt() / scale).add_(1e-8)
-            moved = self.parameters if held is None else self.parameters.clone()
+            moved = self.parameters if frozen is None else self.parameters.clone()
             if self._weight_decay:
                 moved.mul_(1 - rate * self._weight_decay * self._weights)
             moved.addcdiv_(self.mean, spread, value=-rate / (1 - 0.9**self.steps))
-            if held is not None:
-                still = torch.from_numpy(held)
+            if frozen is not None:
+                still = torch.from_numpy(frozen)
                 self.parameters.copy_(torch.where(still, self.parameters, moved))
             if self.averaged is not None:
-                share = averaging_share(self._average, self.steps)
+                share = ema_weight(self._average, self.steps)
                 self.averaged.lerp_(self.parameters, share)
         return loss.item()
 

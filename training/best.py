@@ -29,6 +29,7 @@ from enhancer_core.data.dataset import SplitDataset, read_dataset
 from enhancer_core.data.homology import link_homologs
 from enhancer_core.data.splits import split_folds
 from enhancer_core.dna.codes import Codes
+from enhancer_core.dna.kmers import k_mer_frequencies
 from enhancer_core.io.files import make_folder
 from enhancer_core.io.motifs import read_motifs
 from enhancer_core.io.tables import read_table, write_table
@@ -37,8 +38,8 @@ from enhancer_core.models.architecture import named_architecture
 from enhancer_core.models.model import Model, load_model, save_model
 from enhancer_core.models.regression import fit_best_hits, fit_k_mers
 from enhancer_core.prediction.sequences import log_odds
-from enhancer_core.training.config import protocol
-from enhancer_core.training.ensemble import weighed
+from enhancer_core.training.config import default_config
+from enhancer_core.training.ensemble import weight_parts
 from enhancer_core.training.trainer import train
 from enhancer_core.training.warm_start import from_motifs
 
@@ -72,22 +73,20 @@ def default_k_mers(data: SplitDataset, *, k: int) -> Scores:
     """
     learn, places = data.train, data.dataset.codes.shape[1] - k + 1
     fitted = LogisticRegression(max_iter=5000)
-    fitted.fit(places * kmers.k_mer_frequencies(learn.codes, k), learn.labels)
-    scores: Scores = fitted.decision_function(places * kmers.k_mer_frequencies(data.test.codes, k))
+    fitted.fit(places * k_mer_frequencies(learn.codes, k), learn.labels)
+    scores: Scores = fitted.decision_function(places * k_mer_frequencies(data.test.codes, k))
     return scores.astype(np.float64)
 
 
 def k_mers(data: SplitDataset, *, k: int) -> Scores:
     """Score the test part with the logistic regression on k-mers that `train` reports."""
-    learn, check = data.train, data.validation
-    fitted = kmers.fit(learn.codes, learn.labels, check.codes, check.labels, k=k)
+    fitted = kmers.fit(data, k=k)
     return fitted.probabilities(data.test.codes).astype(np.float64)
 
 
 def gapped_k_mers(data: SplitDataset) -> Scores:
     """Score the test part with gapped k-mers."""
-    learn, check = data.train, data.validation
-    fitted = gapped_kmers.fit(learn.codes, learn.labels, check.codes, check.labels)
+    fitted = gapped_kmers.fit(data)
     return fitted.probabilities(data.test.codes).astype(np.float64)
 
 
@@ -101,7 +100,7 @@ def network(
 ) -> Scores:
     """Score the test part with networks trained by their protocol, which stay in a file."""
     if not file.exists():
-        config = replace(protocol(name), regressions=False)
+        config = replace(default_config(name), regressions=False)
         if config.restarts > RESTARTS:
             config = replace(config, restarts=RESTARTS)
         architecture = named_architecture(name, length=data.dataset.codes.shape[1])
@@ -116,7 +115,7 @@ def with_regressions(data: SplitDataset, *, file: Path, motifs: Path, threads: i
     network(data, name="best", file=file, motifs=motifs, threads=threads)
     regressions = [fit_k_mers(data), fit_best_hits(data, read_motifs(motifs))]
     parts = [load_model(file).members, *(each.members for each in regressions)]
-    members = weighed(parts, data.validation.codes, data.validation.labels, threads=threads)
+    members = weight_parts(parts, data.validation.codes, data.validation.labels, threads=threads)
     return scores_of(Model(tuple(members), {}), data, threads=threads)
 
 

@@ -27,6 +27,7 @@ from scipy.stats import rankdata
 from enhancer_core.data.dataset import read_dataset
 from enhancer_core.data.splits import split
 from enhancer_core.dna.codes import ALPHABET, N_CODE, Codes
+from enhancer_core.dna.kmers import k_mer_frequencies
 from enhancer_core.errors import EnhancerError, FileError
 from enhancer_core.io.fasta import read_records
 from enhancer_core.io.files import check_output, read_lines, write_text
@@ -149,7 +150,7 @@ def k_mer_effects(
     """Give what each change adds to the baseline's log odds."""
     weights = fitted.weights.astype(np.float64) / fitted.scale
     before, after = (
-        kmers.k_mer_frequencies(codes, fitted.k) @ weights for codes in (references, alternatives)
+        k_mer_frequencies(codes, fitted.k) @ weights for codes in (references, alternatives)
     )
     difference: Floats = after - before[rows]
     return difference
@@ -528,11 +529,8 @@ def table_head() -> list[str]:
 def fit_baseline(data: Path, length: int) -> kmers.Baseline:
     """Fit the k-mer baseline on the data of this length, split as `train` splits with seed 0."""
     _, positives, negatives = TRAINED_ON[length]
-    parts = split(
-        read_dataset([data / positives], [data / negatives]), rng=np.random.default_rng(0)
-    )
-    learn, check = parts.train, parts.validation
-    return kmers.fit(learn.codes, learn.labels, check.codes, check.labels, k=K)
+    dataset = read_dataset([data / positives], [data / negatives])
+    return kmers.fit(split(dataset, rng=np.random.default_rng(0)), k=K)
 
 
 def score(

@@ -1,4 +1,8 @@
-"""The command line, `enhancer-core`: commands import what they need where they run."""
+"""The command line, `enhancer-core`.
+
+Commands import the package's wings, which load what is used when it is used, so that help is shown
+at once; NumPy and other libraries they import where they run.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-# In the order in which they are used: the module of each.
+# The module of each command, in the order in which they are used.
 _MODULES = {
     "simulate": "data",
     "extract": "data",
@@ -49,23 +53,29 @@ class InOrder(click.Group):
     """Commands in the order in which they are used, each imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give all names, in that order."""
+        """Return all names, in that order."""
         return list(_MODULES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; where none has this name all, from which click suggests one."""
-        for name in [cmd_name] if cmd_name in _MODULES else _MODULES:
-            self.add_command(getattr(import_module(f"{__name__}.{_MODULES[name]}"), name))
+        """Import a command; all of them if none has this name, from which click suggests one."""
+        for module in {_MODULES[cmd_name]} if cmd_name in _MODULES else set(_MODULES.values()):
+            for value in vars(import_module(f"{__name__}.{module}")).values():
+                if isinstance(value, click.Command):
+                    self.add_command(value)
         return super().get_command(ctx, cmd_name)
 
 
 @click.group(
     cls=InOrder,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "show_default": True,
+    },
 )
 @click.version_option(__version__, prog_name="enhancer-core")
 def commands() -> None:
-    """Find enhancers in DNA sequence, and read what the networks learned.
+    """Find enhancers in DNA sequence, and see what the networks learned.
 
     From a genome and peaks to a trained network and a track:
 
@@ -81,11 +91,11 @@ def commands() -> None:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0, or 2 with one line on stderr if the input is bad."""
+    """Run a command and exit: with 0, or with 2 and one line on stderr if the input is bad."""
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     for pool in _POOLS:
         os.environ[pool] = "1"
-    warnings.formatwarning = _one_line
+    warnings.formatwarning = _one_line  # type: ignore[assignment]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill tidies up too
     try:
         status = commands.main(args=args, prog_name="enhancer-core", standalone_mode=False)
@@ -104,13 +114,7 @@ def main(args: Sequence[str] | None = None) -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _one_line(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    line: str | None = None,
-) -> str:
+def _one_line(message: Warning | str, *_: object) -> str:
     return f"enhancer-core: warning: {' '.join(str(message).split())}\n"
 
 

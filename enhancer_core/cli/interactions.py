@@ -1,4 +1,4 @@
-"""The command that tests which motifs a network joins: wiring."""
+"""The command that tests which motifs a network combines: wiring."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from enhancer_core import dna, interpretation, io, models, report
+from enhancer_core import motifs as motif_matching
+from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import (
-    PATH,
-    Talk,
-    device_option,
-    output_option,
-    quiet_option,
-    say_alike,
-    seed_option,
-    threads_option,
+    Console,
+    note_other_filters,
+    random_generator,
+    write_report,
 )
+from enhancer_core.cli.motifs import read_activating_sites
 
 if TYPE_CHECKING:
     from enhancer_core.interpretation.interactions import Interactions
@@ -29,54 +29,38 @@ _COLUMNS = (
 _SHUFFLED_K = 2
 
 
-@click.command(short_help="Test which pairs of motifs a network joins, and how they stand.")
-@click.argument("model", type=PATH)
-@click.option(
+@opt.command(short_help="Test which motifs a network combines, and their arrangement.")
+@opt.model
+@opt.path(
     "--sequences",
-    type=PATH,
     required=True,
     help="FASTA to read the filters' motifs from, normally the positives; sites are planted in"
     " shuffles of it.",
 )
-@click.option(
-    "--database",
-    type=PATH,
-    help="Known motifs to name filters by, in MEME, JASPAR, HOMER or .pfm form.",
+@opt.path(
+    "--database", help="Known motifs to name filters by, in MEME, JASPAR, HOMER or .pfm form."
 )
-@click.option(
+@opt.count(
     "--pairs",
-    type=click.IntRange(min=1),
-    metavar="N",
     default=10,
-    show_default=True,
-    help="Pairs of filters to test, those that the weights join most strongly.",
+    help="Pairs of filters to test, those that the weights connect most strongly.",
 )
-@click.option(
-    "--spacing",
-    type=click.IntRange(min=1),
-    metavar="BP",
-    default=30,
-    show_default=True,
-    help="Largest distance between the starts of two sites.",
+@opt.count(
+    "--spacing", metavar="BP", default=30, help="Largest distance between the starts of two sites."
 )
-@click.option(
+@opt.option(
     "--backgrounds",
     type=click.IntRange(min=4),
     metavar="N",
     default=100,
-    show_default=True,
     help="Shuffled sequences to plant in.",
 )
-@click.option(
-    "--markdown",
-    is_flag=True,
-    help="Write the report as Markdown too: report.md, with its images in the folder figures.",
-)
-@seed_option
-@threads_option
-@device_option
-@quiet_option
-@output_option("Folder for wiring.tsv and report.html.")
+@opt.markdown()
+@opt.seed
+@opt.threads
+@opt.device
+@opt.quiet
+@opt.output("Folder for wiring.tsv and report.html.")
 def wiring(
     model: Path,
     sequences: Path,
@@ -88,10 +72,10 @@ def wiring(
     seed: int,
     threads: int,
     device: str,
-    quiet: bool,
+    console: Console,
     output: Path,
 ) -> None:
-    """Test which pairs of first-layer motifs a network joins, at which spacing and orientation.
+    """Test which pairs of first-layer motifs a network combines, and how they are arranged.
 
     MODEL is a model.safetensors file or its folder. The weights of the second layer say which pairs
     to test. Their sites are planted in shuffles of the sequences, together and each alone, at every
@@ -106,68 +90,47 @@ def wiring(
     """
     import numpy as np
 
-    from enhancer_core import interpretation as wired
-    from enhancer_core.dna.shuffle import k_shuffle
-    from enhancer_core.errors import MotifError
-    from enhancer_core.interpretation.filters import filter_pfms
-    from enhancer_core.io.fasta import read_fasta
-    from enhancer_core.io.files import make_folder, write_files, write_text
-    from enhancer_core.io.motifs import read_motifs
-    from enhancer_core.io.tables import write_table
-    from enhancer_core.models.model import load_model
-    from enhancer_core.motifs.match import match_filters
-    from enhancer_core.report.interactions import wiring_page
-    from enhancer_core.report.markdown import render_markdown
-    from enhancer_core.report.page import render_page
-
-    talk = Talk(quiet)
-    loaded = load_model(model)
+    loaded = models.load_model(model)
     architecture, members = loaded.architecture, loaded.filter_members
-    reach = wired.reach(architecture)
-    say_alike(talk, loaded)
-    targets = read_motifs(database) if database is not None else []
-    codes = read_fasta(sequences, length=architecture.length).codes
-    pfms = filter_pfms(loaded, codes, threads=threads)
-    if not pfms.any():
-        raise MotifError(f"{sequences}: nothing in it activates a filter of {model}")
-    filters = match_filters(pfms, targets, counted=True)
-    sites = wired.consensus_sites(pfms)
-    chosen = wired.joints(members, sites)[:pairs]
+    reach = interpretation.max_distance(architecture)
+    note_other_filters(console, loaded)
+    targets = io.read_motifs(database) if database is not None else []
+    codes, pfms = read_activating_sites(sequences, loaded, model=model, threads=threads)
+    filters = motif_matching.match_filters(pfms, targets, counted=True)
+    sites = interpretation.consensus_sites(pfms)
+    ranked = interpretation.rank_pairs(members, sites)[:pairs]
 
-    rng = np.random.default_rng(seed)
+    rng = random_generator(seed)
     rows = rng.choice(len(codes), size=backgrounds, replace=backgrounds > len(codes))
-    shuffled = k_shuffle(codes[rows], k=_SHUFFLED_K, rng=rng, threads=threads)
-    starts = wired.anchors(backgrounds, architecture, spacing=spacing, rng=rng)
+    shuffled = dna.k_shuffle(codes[rows], k=_SHUFFLED_K, rng=rng, threads=threads)
+    starts = interpretation.draw_anchors(backgrounds, architecture, spacing=spacing, rng=rng)
     predictor = loaded.predictor(device)
+    spacings = np.arange(-spacing, spacing + 1)
     tested = []
-    with talk.progress("pairs tested", len(chosen)) as advance:
-        for joint in chosen:
-            spacings = np.arange(-spacing, spacing + 1)
+    with console.progress("pairs tested", len(ranked)) as advance:
+        for pair in ranked:
             tested.append(
-                wired.interactions(
-                    predictor, joint, sites, shuffled, starts, spacings=spacings, threads=threads
+                interpretation.measure_interactions(
+                    predictor, pair, sites, shuffled, starts, spacings=spacings, threads=threads
                 )
             )
             advance(1)
-    found = wired.findings(tested)
-    make_folder(output)
-    write_table(output / "wiring.tsv", _COLUMNS, (row for each in tested for row in _rows(each)))
-    page = wiring_page(filters, sites, tested, found, model=model.name, reach=reach)
-    if markdown:
-        write_files(output, render_markdown(page))
-    write_text(output / "report.html", render_page(page))
-    talk.say(f"{page.lead[:-1]}: {output}")
+    findings = interpretation.best_arrangements(tested)
+    io.make_folder(output)
+    io.write_table(output / "wiring.tsv", _COLUMNS, (row for pair in tested for row in _rows(pair)))
+    page = report.interaction_page(filters, sites, tested, findings, model=model.name, reach=reach)
+    write_report(output, page, markdown=markdown)
+    console.info(f"{page.lead[:-1]}: {output}")
 
 
-def _rows(each: Interactions) -> Iterator[tuple[object, ...]]:
-    """Give a pair's lines of the table, all arrangements that can be."""
-    from enhancer_core.interpretation.interactions import mean_interval
-
-    joint = each.joint
-    pair = (f"filter_{joint.first + 1}", f"filter_{joint.second + 1}", joint.strength, joint.pools)
-    for row, spacing in enumerate(each.spacings.tolist()):
+def _rows(tested: Interactions) -> Iterator[tuple[object, ...]]:
+    """Return a pair's rows of the table, for all arrangements that are possible."""
+    pair = tested.pair
+    names = f"filter_{pair.first + 1}", f"filter_{pair.second + 1}"
+    for row, spacing in enumerate(tested.spacings.tolist()):
         for column, strand in enumerate(("same", "opposite")):
-            values = each.values[:, row, column]
-            if values[0] == values[0]:
-                alone = each.first.mean(), each.second[:, row, column].mean()
-                yield (*pair, spacing, strand, *mean_interval(values), *alone)
+            values = tested.values[:, row, column]
+            if values[0] == values[0]:  # NaN: the sites would overlap
+                alone = tested.first.mean(), tested.second[:, row, column].mean()
+                interval = interpretation.mean_interval(values)
+                yield (*names, pair.strength, pair.pools, spacing, strand, *interval, *alone)

@@ -1,4 +1,4 @@
-"""Commands that score DNA with a trained network: predict."""
+"""The command that scores DNA with a trained network: predict."""
 
 from __future__ import annotations
 
@@ -8,46 +8,30 @@ from typing import TYPE_CHECKING
 
 import click
 
-from enhancer_core.cli.common import (
-    PATH,
-    Talk,
-    device_option,
-    load_predictor,
-    output_option,
-    quiet_option,
-    threads_option,
-)
+from enhancer_core import io, prediction
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console, load_predictor
 
 if TYPE_CHECKING:
-    from enhancer_core.io.fasta import Sequences
-    from enhancer_core.io.tracks import Stretch
     from enhancer_core.models.ensemble import Predictor
 
 _BLOCK = 4096  # sequences read at once
 
 
-@click.command(short_help="Predict probabilities for sequences, or a track along a genome.")
-@click.argument("model", type=PATH)
-@click.argument("source", metavar="[IN.fa]", type=PATH, required=False)
-@click.option("--genome", type=PATH, help="FASTA to predict a track along.")
-@click.option("--regions", type=PATH, help="BED; the track covers these, not whole chromosomes.")
-@click.option(
-    "--step",
-    type=click.IntRange(min=1),
-    metavar="BP",
-    default=50,
-    show_default=True,
-    help="Length of a track's bins.",
-)
-@click.option(
+@opt.command(short_help="Predict probabilities for sequences, or a track along a genome.")
+@opt.model
+@opt.path_argument("source", metavar="[IN.fa]", required=False)
+@opt.path("--genome", help="FASTA to predict a track along.")
+@opt.path("--regions", help="BED; the track covers these, not whole chromosomes.")
+@opt.count("--step", metavar="BP", default=50, help="Length of a track's bins.")
+@opt.switch(
     "--both-strands",
-    is_flag=True,
     help="Average each sequence's or window's probability with its reverse complement's.",
 )
-@threads_option
-@device_option
-@quiet_option
-@output_option("TSV for sequences; .bedgraph or .bw (bigWig) for a track.")
+@opt.threads
+@opt.device
+@opt.quiet
+@opt.output("TSV for sequences; .bedgraph or .bw (bigWig) for a track.")
 def predict(
     model: Path,
     source: Path | None,
@@ -57,7 +41,7 @@ def predict(
     both_strands: bool,
     threads: int,
     device: str,
-    quiet: bool,
+    console: Console,
     output: Path,
 ) -> None:
     """Predict the probability that sequences, or windows along a genome, are enhancers.
@@ -76,19 +60,16 @@ def predict(
         raise click.UsageError("give either IN.fa or --genome GENOME")
     if regions is not None and genome is None:
         raise click.UsageError("--regions needs --genome")
-    from enhancer_core.io.files import check_output
-
-    check_output(output)
+    io.check_output(output)
     predictor = load_predictor(model, device)
-    talk = Talk(quiet)
     if source is not None:
         _predict_sequences(
-            predictor, source, output, both_strands=both_strands, threads=threads, talk=talk
+            predictor, source, output, both_strands=both_strands, threads=threads, console=console
         )
     elif genome is not None:
         _predict_track(
             predictor, genome, regions, output,
-            step=step, both_strands=both_strands, threads=threads, talk=talk,
+            step=step, both_strands=both_strands, threads=threads, console=console,
         )  # fmt: skip
 
 
@@ -99,25 +80,21 @@ def _predict_sequences(
     *,
     both_strands: bool,
     threads: int,
-    talk: Talk,
+    console: Console,
 ) -> None:
-    from enhancer_core.io.fasta import read_blocks
-    from enhancer_core.io.files import open_output
-    from enhancer_core.prediction.sequences import in_order, probabilities
-
-    def predict(block: Sequences) -> list[tuple[str, float]]:
-        found = probabilities(predictor, block.codes, both_strands=both_strands)
-        return list(zip(block.names, found.tolist(), strict=True))
+    def predict_block(block: io.Sequences) -> list[tuple[str, float]]:
+        scores = prediction.probabilities(predictor, block.codes, both_strands=both_strands)
+        return list(zip(block.names, scores.tolist(), strict=True))
 
     done = 0
-    with open_output(output) as stream, talk.progress("sequences predicted", None) as advance:
+    with io.open_output(output) as stream, console.progress("sequences predicted", None) as advance:
         stream.write(b"name\tprobability\n")
-        blocks = read_blocks(source, size=_BLOCK, length=predictor.length)
-        for rows in in_order(predict, blocks, threads=threads):
+        blocks = io.read_blocks(source, size=_BLOCK, length=predictor.length)
+        for rows in prediction.in_order(predict_block, blocks, threads=threads):
             stream.write("".join(f"{name}\t{value:.6g}\n" for name, value in rows).encode())
             advance(len(rows))
             done += len(rows)
-    talk.say(f"{done:,} sequences predicted: {output}")
+    console.info(f"{done:,} sequences predicted: {output}")
 
 
 def _predict_track(
@@ -129,29 +106,25 @@ def _predict_track(
     step: int,
     both_strands: bool,
     threads: int,
-    talk: Talk,
+    console: Console,
 ) -> None:
-    from enhancer_core.io.genome import open_genome
-    from enhancer_core.io.tracks import write_track
-    from enhancer_core.prediction.tracks import genome_regions, track
-
-    with open_genome(genome, note=talk.say) as opened:
-        chosen = genome_regions(opened, regions)
-        bins = int((-(-(chosen.ends - chosen.starts) // step)).sum())
+    with io.open_genome(genome, note=console.info) as opened:
+        covered = prediction.genome_regions(opened, regions)
+        bins = int((-(-(covered.ends - covered.starts) // step)).sum())
         known = 0
-        with talk.progress("bins predicted", bins) as advance:
-            stretches = track(
-                predictor, opened, chosen,
+        with console.progress("bins predicted", bins) as advance:
+            stretches = prediction.track(
+                predictor, opened, covered,
                 step=step, both_strands=both_strands, threads=threads, progress=advance,
             )  # fmt: skip
 
-            def counted() -> Iterator[Stretch]:
+            def counted() -> Iterator[io.Stretch]:
                 nonlocal known
                 for stretch in stretches:
                     known += len(stretch[-1])
                     yield stretch
 
-            write_track(output, counted(), opened.lengths)
+            io.write_track(output, counted(), opened.lengths)
     if known < bins:
-        talk.say(f"{bins - known:,} bins have no value: their window is mostly N")
-    talk.say(f"{known:,} bins of {step} bp in {len(chosen):,} regions predicted: {output}")
+        console.info(f"{bins - known:,} bins have no value: their window is mostly N")
+    console.info(f"{known:,} bins of {step} bp in {len(covered):,} regions predicted: {output}")

@@ -1,4 +1,4 @@
-"""The command that does whole studies: study."""
+"""The command that runs whole studies: study."""
 
 from __future__ import annotations
 
@@ -7,55 +7,46 @@ from typing import TYPE_CHECKING
 
 import click
 
-from enhancer_core.cli.common import (
-    PATH,
-    ListCommand,
-    Talk,
-    device_option,
-    output_option,
-    quiet_option,
-    seed_option,
-    threads_option,
-)
+from enhancer_core import io, models, report
+from enhancer_core import study as studies
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console, write_report
 
 if TYPE_CHECKING:
-    from enhancer_core.study.runner import Result
+    from enhancer_core.study.results import Result
 
 _RUNS = "runs"  # the folder in the output folder where each run leaves its result
 
 
-@click.command(cls=ListCommand, short_help="Do all runs of a recipe, and report them.")
-@click.argument("recipe", metavar="RECIPE.toml", type=PATH)
-@click.option(
+@opt.command("study", short_help="Do all runs of a recipe, and report them.")
+@opt.path_argument("recipe", metavar="RECIPE.toml")
+@opt.path(
     "--data",
     "data_folder",
-    type=PATH,
     envvar="ENHANCER_DATA",
     show_default="ENHANCER_DATA, else the recipe's folder",
     help="Folder that the recipe's files are in.",
 )
-@click.option(
+@opt.option(
     "--only",
     metavar="RUN...",
     multiple=True,
     help="Do these runs and those that they build on; the report has what is left of its sections.",
 )
-@click.option(
+@opt.switch(
     "--quick",
-    is_flag=True,
-    help="Fewer sequences, restarts and epochs, as the recipe says: a look at the whole path.",
+    help="Try out the whole path: fewer sequences, restarts and epochs, as the recipe says.",
 )
-@click.option(
+@opt.switch(
     "--resume",
-    is_flag=True,
-    help="Go on in an output folder that has runs; those that the recipe still asks for are kept.",
+    help="Continue in an output folder that has runs; those that the recipe still asks for stay.",
 )
-@seed_option
-@threads_option
-@device_option
-@quiet_option
-@output_option("Folder for report.html, and for each run's result and model.")
-def study(
+@opt.seed
+@opt.threads
+@opt.device
+@opt.quiet
+@opt.output("Folder for report.html, and for each run's result and model.")
+def run_recipe(
     recipe: Path,
     data_folder: Path | None,
     only: tuple[str, ...],
@@ -64,10 +55,10 @@ def study(
     seed: int,
     threads: int,
     device: str,
-    quiet: bool,
+    console: Console,
     output: Path,
 ) -> None:
-    """Do a study: all runs of a recipe, and a report beside the paper's figures.
+    """Run a study: all runs of a recipe, and a report beside the paper's figures.
 
     A recipe says which data, what each run learns from, which controls stand beside it, and what
     the report shows; training/recipes holds the paper's. Each data set is split once, before
@@ -80,32 +71,23 @@ def study(
       enhancer-core study training/recipes/planted.toml --data data \\
           --only liver_planted -o planted
     """
-    from enhancer_core.io.files import output_folder, write_text
-    from enhancer_core.models.device import resolve_device
-    from enhancer_core.report.page import render_page
-    from enhancer_core.report.study.page import study_page
-    from enhancer_core.study.runner import run_study
-    from enhancer_core.study.select import only_runs
-    from enhancer_core.study.toml import read_study
-
-    talk = Talk(quiet)
-    asked = read_study(recipe, quick=quick)
+    study = studies.read_study(recipe, quick=quick)
     if only:
-        asked = only_runs(asked, only)
+        study = studies.only_runs(study, only)
     if any((output / _RUNS).glob("*")) and not resume:
         raise click.UsageError(
             f"{output} holds a study; continue it with --resume, or choose another folder"
         )
-    device = resolve_device(device)
-    total = sum(len(each.runs) + len(each.searches) for each in asked.recipes)
-    with output_folder(output), talk.progress("runs done", total) as advance:
+    device = models.resolve_device(device)
+    total = sum(len(chapter.steps) for chapter in study.recipes)
+    with io.output_folder(output), console.progress("runs done", total) as advance:
 
         def progress(name: str, result: Result) -> None:
             aucs = [test["auc"]["value"] for test in result["tests"].values()]
             advance(1, f"{name}: test AUC {sum(aucs) / len(aucs):.3f}")
 
-        results = run_study(
-            asked,
+        results = studies.run_study(
+            study,
             output,
             data_folder=data_folder or recipe.parent,
             seed=seed,
@@ -113,5 +95,5 @@ def study(
             device=device,
             progress=progress,
         )
-    write_text(output / "report.html", render_page(study_page(asked, results)))
-    talk.say(f"report: {output / 'report.html'}")
+    write_report(output, report.study_page(study, results))
+    console.info(f"report: {output / 'report.html'}")

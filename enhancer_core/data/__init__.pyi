@@ -14,6 +14,7 @@ from .groups import linked_sets as linked_sets
 from .groups import sequence_sets as sequence_sets
 from .groups import torn_overlaps as torn_overlaps
 from .groups import without_shared_sequences as without_shared_sequences
+from .simulation import simulate as simulate
 from .splits import FRACTIONS as FRACTIONS
 from .splits import split as split
 from .splits import split_by_group as split_by_group
@@ -23,3 +24,6 @@ from .tables import read_groups as read_groups
 from .tables import read_split as read_split
 from .tables import split_by_name as split_by_name
 from .tables import write_split as write_split
+from .windows import GenomeWindows as GenomeWindows
+from .windows import extract as extract
+from .windows import sample_background as sample_background

@@ -2,8 +2,8 @@
 
 Orthologous windows of close species are nearly the same sequence. If one is learned from and the
 other tested, memory passes for knowledge. Words of 24 letters hardly recur by chance, and 20 of
-them in common are a stretch of 43 letters, or several shorter ones. Words that many records hold
-are repeats of the genome, and say nothing of a common place: Alus share some words of 24 letters by
+them in common are one match of 43 letters, or several shorter ones. Words that many records hold
+are repeats of the genome, and no sign of a common place: Alus share some words of 24 letters by
 their common origin alone, which would link a third of the windows of a mammal's genome.
 """
 
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.data.groups import connected_sets
-from enhancer_core.dna.codes import N_CODE, Codes
+from enhancer_core.dna.codes import Codes
+from enhancer_core.dna.kmers import k_mer_numbers, reverse_complement_numbers
 from enhancer_core.errors import SequenceError
 
 WORD = 24  # bp
@@ -25,7 +26,7 @@ LONGEST = 31  # bp: what fits in 64 bits
 def link_homologs(
     codes: Codes, *, word: int = WORD, least: int = LEAST, most: int = MOST
 ) -> NDArray[np.int64]:
-    """Find the families of sequences that rare words in common link.
+    """Group sequences into families, linked by rare words in common.
 
     Parameters
     ----------
@@ -59,7 +60,9 @@ def link_homologs(
         raise SequenceError(
             f"words of {word} letters are not allowed; allowed are 1 to {min(LONGEST, length)}"
         )
-    words, rows = _words(codes, word)
+    numbers, known = k_mer_numbers(codes, word)
+    words = np.minimum(numbers, reverse_complement_numbers(numbers, word))[known]
+    rows = np.nonzero(known)[0]
     order = np.lexsort((rows, words))
     words, rows = words[order], rows[order]
     fresh = np.ones(len(words), dtype=bool)  # the first of each word in each record
@@ -88,20 +91,3 @@ def join_groupings(sets: NDArray[np.int64], others: NDArray[np.int64]) -> NDArra
     nodes = n + sets, n + int(sets.max(initial=-1)) + 1 + others
     size = int(nodes[1].max(initial=n)) + 1
     return connected_sets(size, np.tile(rows, 2), np.concatenate(nodes))[:n]
-
-
-def _words(codes: Codes, word: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Write each record's words without N as numbers, on the strand where those are smaller."""
-    n, length = codes.shape
-    places = length - word + 1
-    forward = np.zeros((n, places), np.uint64)
-    reverse = np.zeros((n, places), np.uint64)
-    known = np.ones((n, places), dtype=bool)
-    for offset in range(word):
-        letter = codes[:, offset : offset + places]
-        known &= letter != N_CODE
-        value = (letter & 3).astype(np.uint64)
-        forward = forward << np.uint64(2) | value
-        reverse |= (np.uint64(3) - value) << np.uint64(2 * offset)
-    rows = np.broadcast_to(np.arange(n)[:, np.newaxis], known.shape)
-    return np.minimum(forward, reverse)[known], rows[known]

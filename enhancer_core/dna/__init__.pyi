@@ -1,4 +1,6 @@
+from . import intervals as intervals
 from .codes import ALPHABET as ALPHABET
+from .codes import CODE_OF_GENOME_LETTER as CODE_OF_GENOME_LETTER
 from .codes import N_CODE as N_CODE
 from .codes import Codes as Codes
 from .codes import decode as decode
@@ -9,6 +11,10 @@ from .codes import reverse_complement as reverse_complement
 from .intervals import Intervals as Intervals
 from .intervals import centred_windows as centred_windows
 from .intervals import complement as complement
+from .intervals import require_bedtools as require_bedtools
 from .intervals import tiled_windows as tiled_windows
+from .kmers import k_let_counts as k_let_counts
+from .kmers import k_mer_frequencies as k_mer_frequencies
+from .kmers import k_mer_names as k_mer_names
 from .shuffle import k_shuffle as k_shuffle
 from .shuffle import k_shuffle_ragged as k_shuffle_ragged

@@ -20,20 +20,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _compile(function: F) -> F:
-    # In the name of the file that numba keeps: it looks at the source of a function, but not of
-    # those that it calls, whose old code it would go on with.
+    # In the name of numba's cache file: numba checks the source of a function, but not of those
+    # that it calls, whose old code it would reuse.
     function.__qualname__ += f"_{_state(Path(function.__code__.co_filename).parent)}"
     # numpy's error model: no check of each divisor.
     try:
-        made = njit(nogil=True, error_model="numpy", cache=True)(function)
+        dispatcher = njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError:  # neither NUMBA_CACHE_DIR, this folder nor the user's cache can be written
-        made = njit(nogil=True, error_model="numpy")(function)
-    return cast("F", made)
+        dispatcher = njit(nogil=True, error_model="numpy")(function)
+    return cast("F", dispatcher)
 
 
 @cache
 def _state(folder: Path) -> str:
-    """Tell one state of a folder's modules from another, by sizes and times as numba does."""
+    """Digest the state of a folder's modules, by sizes and times as numba does."""
     stats = [(path.name, path.stat()) for path in sorted(folder.glob("*.py"))]
     listed = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:8]
@@ -44,13 +44,13 @@ def _next(number: int) -> int:
 
 
 def _obstacle() -> str | None:
-    """Say in a line why nothing can be compiled here; None if it can."""
+    """Return in a line why numba cannot compile here; None if it can."""
     try:
-        made = _compile(_next)
-        made(0)
+        compiled_next = _compile(_next)
+        compiled_next(0)
     except Exception as error:  # noqa: BLE001 -- whatever numba, LLVM or the system say
         return " ".join(f"{type(error).__name__}: {error}".split())
-    return "NUMBA_DISABLE_JIT is set" if made is _next else None
+    return "NUMBA_DISABLE_JIT is set" if compiled_next is _next else None
 
 
 OBSTACLE = _obstacle()
@@ -64,10 +64,10 @@ if OBSTACLE is not None:
 
 
 def compiled(function: F) -> F:
-    """Compile; keep the machine code for later processes where there is a place to write.
+    """Compile a function; keep the machine code for later processes if there is a place to write.
 
-    Where nothing can be compiled, give the function as it is, its whole numbers wrapping around as
-    machine code's do.
+    Where numba cannot compile, return the function as it is, its integers wrapping around as in
+    machine code.
     """
     if OBSTACLE is not None:
         return np.errstate(over="ignore")(function)

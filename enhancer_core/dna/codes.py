@@ -1,4 +1,4 @@
-"""DNA as arrays: base codes, one-hot, reverse complement and k-let counts.
+"""DNA as arrays: base codes, one-hot and reverse complement.
 
 The one representation is `codes`, uint8 (n, L) with A=0 C=1 G=2 T=3 N=4. One-hot arrays are made
 from it a batch at a time, and N is 0.25 in all four channels, as kipoiseq encodes it.
@@ -111,17 +111,9 @@ def as_codes(sequences: SequencesLike) -> Codes:
 
 
 def describe_bad_letter(letters: Letters) -> str:
-    """Say which letter of a sequence is not DNA, where it stands and what is allowed.
+    """Return which letter of a sequence (L,) is not DNA, its position from 1, what is allowed.
 
-    Parameters
-    ----------
-    letters
-        uint8, shape (L,): ASCII bytes with at least one that is not A, C, G, T or N.
-
-    Returns
-    -------
-    str
-        A phrase for an error message; positions count from 1.
+    At least one of its ASCII bytes is not A, C, G, T or N.
 
     Examples
     --------
@@ -138,7 +130,7 @@ def describe_bad_letter(letters: Letters) -> str:
 
 
 def decode(codes: Codes) -> list[str]:
-    """Spell base codes as upper-case strings.
+    """Decode base codes to upper-case strings.
 
     Parameters
     ----------
@@ -170,19 +162,15 @@ def check_codes(codes: Codes) -> None:
     Raises
     ------
     SequenceError
-        If a code is above 4, saying where.
-
-    Examples
-    --------
-    >>> check_codes(np.array([[0, 1, 2, 3, 4]], dtype=np.uint8))
+        If a code is above 4; the message says where.
     """
     if codes.size and codes.max() > N_CODE:
-        place = tuple(int(i) for i in np.argwhere(codes > N_CODE)[0])
-        raise SequenceError(f"code {codes[place]} at {place} is not a base; allowed are 0 to 4")
+        index = tuple(int(i) for i in np.argwhere(codes > N_CODE)[0])
+        raise SequenceError(f"code {codes[index]} at {index} is not a base; allowed are 0 to 4")
 
 
 def one_hot(codes: Codes) -> OneHot:
-    """Spread base codes over four channels, in the order A C G T.
+    """Encode base codes one-hot, in the channel order A C G T.
 
     Parameters
     ----------
@@ -209,17 +197,7 @@ def one_hot(codes: Codes) -> OneHot:
 
 
 def reverse_complement(codes: Codes) -> Codes:
-    """Read sequences on the other strand.
-
-    Parameters
-    ----------
-    codes
-        uint8, shape (..., L), values 0-4.
-
-    Returns
-    -------
-    uint8, same shape
-        N stays N.
+    """Return sequences on the other strand: uint8 (..., L), values 0-4; N stays N.
 
     Examples
     --------
@@ -229,51 +207,10 @@ def reverse_complement(codes: Codes) -> Codes:
     return _COMPLEMENT[codes[..., ::-1]]
 
 
-def k_let_counts(codes: Codes, k: int) -> dict[str, int]:
-    """Count the k-lets (words of k letters) of one sequence.
-
-    Parameters
-    ----------
-    codes
-        uint8, shape (L,), values 0-4; k-lets with N count too.
-    k
-        Length of a k-let, 1 <= k <= L.
-
-    Returns
-    -------
-    dict of str to int
-        Counts of the L - k + 1 overlapping k-lets that occur.
-
-    Raises
-    ------
-    SequenceError
-        If k is below 1 or above L.
-
-    Examples
-    --------
-    >>> k_let_counts(encode(["AACAA"])[0], 2)
-    {'AA': 2, 'AC': 1, 'CA': 1}
-    """
-    if not 1 <= k <= len(codes):
-        raise SequenceError(f"k of {k} is not allowed for {len(codes)} bp; allowed are 1 to length")
-    words, counts = np.unique(
-        np.lib.stride_tricks.sliding_window_view(codes, k), axis=0, return_counts=True
-    )
-    return dict(zip(decode(words), counts.tolist(), strict=True))
-
-
 def gc_content(codes: Codes) -> NDArray[np.float64]:
-    """Measure the share of G and C among the bases that are not N.
+    """Compute the share of G and C among the bases that are not N: uint8 (n, L) -> float64 (n,).
 
-    Parameters
-    ----------
-    codes
-        uint8, shape (n, L), values 0-4.
-
-    Returns
-    -------
-    float64, shape (n,)
-        0 to 1; nan for a sequence of N alone.
+    It is nan for a sequence of N alone.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Draw another Euler walk along a run: lists in random order, a random tree, and the walk."""
+"""Draw another Eulerian path along a run: lists in random order, a random tree, and the path."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import numpy as np
 
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
-from enhancer_core.dna.klets import GOLDEN, spell
-from enhancer_core.dna.room import Numbers, Positions, Room, make_room
+from enhancer_core.dna.klets import (
+    GOLDEN,
+    Numbers,
+    Positions,
+    ShuffleWorkspace,
+    make_workspace,
+    spell,
+)
 
 _LOW_HALF = 0xFFFFFFFF
 _FORK = 4  # added to a letter (0-3) that leads to a fork
@@ -20,46 +26,49 @@ def shuffle_runs(codes: Codes, starts: Positions, stops: Positions, seeds: Numbe
     longest = 0
     for index in range(starts.size):
         longest = max(longest, stops[index] - starts[index])
-    # Two walks side by side: a step waits for the one before, and a core has time for two.
+    # Two runs side by side: a step waits for the one before, and a core has time for two.
     together = 2 if longest < _LONG else 1
-    room, other = make_room(longest, k), make_room(longest if together == 2 else 0, k)
+    work = make_workspace(longest, k)
+    other = make_workspace(longest if together == 2 else 0, k)
     for index in range(0, starts.size, together):
         run = codes[starts[index] : stops[index]]
-        fork, at = _prepare(run, k, seeds[index], room)
+        fork, at = _prepare(run, k, seeds[index], work)
         if index + 1 < starts.size and together == 2:
             neighbour = codes[starts[index + 1] : stops[index + 1]]
             its_fork, its_at = _prepare(neighbour, k, seeds[index + 1], other)
             while at < run.size and its_at < neighbour.size:
-                fork, at = _follow(run, fork, at, room)
+                fork, at = _follow(run, fork, at, work)
                 its_fork, its_at = _follow(neighbour, its_fork, its_at, other)
             while its_at < neighbour.size:
                 its_fork, its_at = _follow(neighbour, its_fork, its_at, other)
         while at < run.size:
-            fork, at = _follow(run, fork, at, room)
+            fork, at = _follow(run, fork, at, work)
 
 
 @compiled
-def _prepare(run: Codes, k: int, state: np.uint64, room: Room) -> tuple[np.uint64, np.uint64]:
-    """Make all choices for a run; give its first fork, and the place of the letter after it."""
-    steps, count = spell(run, k - 1, room)
-    root = room.words[np.uint64(steps)]
-    _begin_lists(count, root, room)
+def _prepare(
+    run: Codes, k: int, state: np.uint64, work: ShuffleWorkspace
+) -> tuple[np.uint64, np.uint64]:
+    """Make all choices for a run; return its first fork, and the position after its word."""
+    steps, count = spell(run, k - 1, work)
+    root = work.words[np.uint64(steps)]
+    _begin_lists(count, root, work)
     at, fair = steps, False
     while not fair:
-        state = _fill_chances(steps, state, room)
-        at, fair = _list_segments(run, steps, count, room)
-    _grow_tree(count, root, state, room)
+        state = _fill_chances(steps, state, work)
+        at, fair = _list_segments(run, steps, count, work)
+    _grow_tree(count, root, state, work)
     for vertex in range(count):
         # What a fork leads to next is kept at hand: one load from fork to fork where the place in
         # the list and the list would be two.
-        room.heads[vertex] = room.segments[room.first[vertex]]
-    return room.words[np.uint64(at)], np.uint64(at + k - 1)
+        work.heads[vertex] = work.segments[work.first[vertex]]
+    return work.words[np.uint64(at)], np.uint64(at + k - 1)
 
 
 @compiled
-def _begin_lists(count: int, root: np.uint64, room: Room) -> None:
-    """Turn counts into where lists begin, and find which vertices have no choice."""
-    first, settled = room.first, room.settled
+def _begin_lists(count: int, root: np.uint64, work: ShuffleWorkspace) -> None:
+    """Convert counts to where lists begin, and mark the vertices that have no choice."""
+    first, settled = work.first, work.settled
     total = np.uint64(0)
     for vertex in range(count):
         size = first[vertex]
@@ -71,17 +80,17 @@ def _begin_lists(count: int, root: np.uint64, room: Room) -> None:
 
 
 @compiled
-def _fill_chances(steps: int, state: np.uint64, room: Room) -> np.uint64:
-    """Draw for all steps at once, which fits vectors; return the generator's new state."""
-    chances = room.chances
+def _fill_chances(steps: int, state: np.uint64, work: ShuffleWorkspace) -> np.uint64:
+    """Draw for all steps at once, in SIMD; return the generator's new state."""
+    chances = work.chances
     for i in range(steps):
         chances[i] = _mixed(state + np.uint64(i + 1) * np.uint64(GOLDEN))
     return state + np.uint64(steps) * np.uint64(GOLDEN)
 
 
 @compiled
-def _list_segments(run: Codes, steps: int, count: int, room: Room) -> tuple[int, bool]:
-    """Cut the walk along a run at its forks; list the segments that leave each in random order.
+def _list_segments(run: Codes, steps: int, count: int, work: ShuffleWorkspace) -> tuple[int, bool]:
+    """Cut the path along a run at its forks; list the segments that leave each in random order.
 
     Returns
     -------
@@ -89,11 +98,11 @@ def _list_segments(run: Codes, steps: int, count: int, room: Room) -> tuple[int,
         Position of the first fork.
     fair
         Whether no draw was one to be rejected (Lemire 2019). If not, all must be drawn again: one
-        look at the end costs less than a branch at each draw, and is needed once in 2**32 / steps
+        check at the end costs less than a branch at each draw, and is needed once in 2**32 / steps
         runs or so.
     """
-    words, first, free, settled = room.words, room.first, room.heads, room.settled
-    segments, letters, chances, unfair = room.segments, room.letters, room.chances, room.unfair
+    words, first, free, settled = work.words, work.first, work.heads, work.settled
+    segments, letters, chances, unfair = work.segments, work.letters, work.chances, work.unfair
     free[:count] = first[:count]
     at, fair, flag = steps, True, np.uint8(_FORK)
     fork, shift = words[np.uint64(steps)], run.size - steps
@@ -116,13 +125,13 @@ def _list_segments(run: Codes, steps: int, count: int, room: Room) -> tuple[int,
 
 
 @compiled
-def _grow_tree(count: int, root: np.uint64, state: np.uint64, room: Room) -> None:
+def _grow_tree(count: int, root: np.uint64, state: np.uint64, work: ShuffleWorkspace) -> None:
     """Move the segments of a random tree to the ends of their lists.
 
     Wilson's algorithm: from each fork walk at random until the tree is met, forgetting loops
     (`chosen` keeps the latest choice of a fork), and add the path that remains to the tree.
     """
-    first, segments, settled, chosen = room.first, room.segments, room.settled, room.heads
+    first, segments, settled, chosen = work.first, work.segments, work.settled, work.heads
     settled[root] = True
     for vertex in range(count):
         fork = np.uint64(vertex)
@@ -159,7 +168,7 @@ def _draw(state: np.uint64, low: np.uint64, high: np.uint64) -> tuple[np.uint64,
 
 @compiled
 def _mixed(state: np.uint64) -> np.uint64:
-    """Give 32 random bits: SplitMix64 (Steele et al. 2014) without its last shift.
+    """Compute 32 random bits: SplitMix64 (Steele et al. 2014) without its last shift.
 
     That one only serves the lower half of the bits.
     """
@@ -169,15 +178,17 @@ def _mixed(state: np.uint64) -> np.uint64:
 
 
 @compiled
-def _follow(run: Codes, fork: np.uint64, at: np.uint64, room: Room) -> tuple[np.uint64, np.uint64]:
-    """Write the next segment of the walk into run[at:]; give the next fork and place."""
-    segment = room.heads[fork]
-    following = room.first[fork] + np.uint64(1)
-    room.first[fork] = following
-    room.heads[fork] = room.segments[following]
+def _follow(
+    run: Codes, fork: np.uint64, at: np.uint64, work: ShuffleWorkspace
+) -> tuple[np.uint64, np.uint64]:
+    """Write the next segment of the path into run[at:]; return the next fork and position."""
+    segment = work.heads[fork]
+    following = work.first[fork] + np.uint64(1)
+    work.first[fork] = following
+    work.heads[fork] = work.segments[following]
     i = segment & np.uint64(_LOW_HALF)
     while True:
-        letter = room.letters[i]
+        letter = work.letters[i]
         run[at] = letter & np.uint8(3)
         at += np.uint64(1)
         i += np.uint64(1)

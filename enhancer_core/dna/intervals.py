@@ -26,7 +26,7 @@ _NAME = re.compile(r"(.+):(\d+)-(\d+)")
 class Intervals:
     """n intervals: `chroms` str (n,), `starts` and `ends` int64 (n,), 0-based, half-open.
 
-    `source` and `lines` (int64 (n,), from 1) say where each came from, for error messages.
+    `source` and `lines` (int64 (n,), from 1) are where each came from, for error messages.
     """
 
     chroms: NDArray[np.str_]
@@ -44,17 +44,16 @@ class Intervals:
         return Intervals(self.chroms[rows], self.starts[rows], self.ends[rows], self.source, lines)
 
     def where(self, row: int) -> str:
-        """Say where an interval came from: `peaks.bed line 12`."""
+        """Return where an interval came from: `peaks.bed line 12`."""
         return f"{self.source} line {self.lines[row]}" if len(self.lines) else self.source
 
     def names(self) -> list[str]:
         """Name each interval `chrom:start-end`, 0-based and half-open."""
-        return [
-            f"{chrom}:{start}-{end}"
-            for chrom, start, end in zip(
-                self.chroms.tolist(), self.starts.tolist(), self.ends.tolist(), strict=True
-            )
-        ]
+        return [f"{chrom}:{start}-{end}" for chrom, start, end in self.rows()]
+
+    def rows(self) -> Iterator[tuple[str, int, int]]:
+        """Yield (chrom, start, end) of each interval, as Python's own types."""
+        return zip(self.chroms.tolist(), self.starts.tolist(), self.ends.tolist(), strict=True)
 
 
 def from_rows(rows: Iterable[tuple[str, int, int]]) -> Intervals:
@@ -70,16 +69,12 @@ def from_rows(rows: Iterable[tuple[str, int, int]]) -> Intervals:
     >>> from_rows([("chr1", 10, 20)]).names()
     ['chr1:10-20']
     """
-    chroms, starts, ends = [], [], []
-    for chrom, start, end in rows:
+    listed = list(rows)
+    for chrom, start, end in listed:
         check_interval(f"interval {chrom}:{start}-{end}", start, end)
-        chroms.append(chrom)
-        starts.append(start)
-        ends.append(end)
+    chroms, starts, ends = zip(*listed, strict=True) if listed else ((), (), ())
     return Intervals(
-        np.array(chroms, dtype=np.str_),
-        np.array(starts, dtype=np.int64),
-        np.array(ends, dtype=np.int64),
+        np.array(chroms, np.str_), np.array(starts, np.int64), np.array(ends, np.int64)
     )
 
 
@@ -104,7 +99,7 @@ def check_interval(where: str, start: int, end: int, *, negative: bool = False) 
     Raises
     ------
     IntervalError
-        Saying `where`, and which of the two is wrong.
+        The message begins with `where`.
     """
     if start < 0 and not negative:
         raise IntervalError(f"{where}: start {start} is negative; positions count from 0")
@@ -113,19 +108,9 @@ def check_interval(where: str, start: int, end: int, *, negative: bool = False) 
 
 
 def centred_windows(intervals: Intervals, length: int) -> Intervals:
-    """Give each interval the window of `length` bp around its centre, (start + end) // 2.
+    """Return the window of `length` bp around the centre of each interval, (start + end) // 2.
 
-    Parameters
-    ----------
-    intervals
-        n intervals.
-    length
-        Window length in bp, at least 1.
-
-    Returns
-    -------
-    Intervals
-        n windows [centre - length // 2, centre - length // 2 + length); a start may be negative.
+    It is [centre - length // 2, centre - length // 2 + length); a start may be negative.
 
     Examples
     --------
@@ -157,7 +142,7 @@ def tiled_windows(intervals: Intervals, length: int) -> Intervals:
 
 
 def concatenate(parts: Sequence[Intervals]) -> Intervals:
-    """Put intervals one after another; where they came from is not kept.
+    """Concatenate intervals; where they came from is not kept.
 
     Examples
     --------
@@ -179,11 +164,9 @@ def check_inside(intervals: Intervals, lengths: Mapping[str, int]) -> None:
     Raises
     ------
     IntervalError
-        Saying which interval does not, and the chromosome's length.
+        If one does not.
     """
-    for row, (chrom, end) in enumerate(
-        zip(intervals.chroms.tolist(), intervals.ends.tolist(), strict=True)
-    ):
+    for row, (chrom, _, end) in enumerate(intervals.rows()):
         if chrom not in lengths:
             raise IntervalError(
                 f"{intervals.where(row)}: chromosome '{chrom}' is not among the genome's"
@@ -200,21 +183,13 @@ def merge(intervals: Intervals, order: Sequence[str]) -> Intervals:
 
     Examples
     --------
-    >>> some = from_rows([("chr2", 0, 5), ("chr1", 15, 30), ("chr1", 10, 20), ("chr1", 30, 31)])
-    >>> merge(some, ["chr1", "chr2"]).names()
+    >>> parts = from_rows([("chr2", 0, 5), ("chr1", 15, 30), ("chr1", 10, 20), ("chr1", 30, 31)])
+    >>> merge(parts, ["chr1", "chr2"]).names()
     ['chr1:10-31', 'chr2:0-5']
     """
     rank = {chrom: index for index, chrom in enumerate(order)}
     rows: list[tuple[str, int, int]] = []
-    for chrom, start, end in sorted(
-        zip(
-            intervals.chroms.tolist(),
-            intervals.starts.tolist(),
-            intervals.ends.tolist(),
-            strict=True,
-        ),
-        key=lambda row: (rank[row[0]], row[1]),
-    ):
+    for chrom, start, end in sorted(intervals.rows(), key=lambda row: (rank[row[0]], row[1])):
         if rows and rows[-1][0] == chrom and start <= rows[-1][2]:
             rows[-1] = (chrom, rows[-1][1], max(end, rows[-1][2]))
         else:
@@ -228,7 +203,7 @@ def require_bedtools() -> None:
     Raises
     ------
     EnhancerError
-        Saying how to install it.
+        If it is not.
     """
     if shutil.which("bedtools") is None:
         raise EnhancerError(
@@ -240,19 +215,7 @@ def require_bedtools() -> None:
 def slop(intervals: Intervals, lengths: Mapping[str, int], distance: int) -> Intervals:
     """Widen each interval by `distance` bp on both sides, as far as its chromosome goes.
 
-    Parameters
-    ----------
-    intervals
-        n intervals.
-    lengths
-        bp of each chromosome.
-    distance
-        In bp, at least 0.
-
-    Returns
-    -------
-    Intervals
-        n intervals in the same order (`bedtools slop`).
+    `lengths` are in bp; the order stays (`bedtools slop`).
 
     Raises
     ------
@@ -271,12 +234,9 @@ def slop(intervals: Intervals, lengths: Mapping[str, int], distance: int) -> Int
 
 
 def complement(intervals: Intervals, lengths: Mapping[str, int]) -> Intervals:
-    """Find what no interval covers; the intervals may overlap and stand in any order.
+    """Return the gaps between intervals, which may overlap and stand in any order.
 
-    Returns
-    -------
-    Intervals
-        Gaps of at least 1 bp in the order of `lengths` (`bedtools complement`).
+    Gaps are of at least 1 bp, in the order of `lengths` (`bedtools complement`).
 
     Raises
     ------
@@ -300,7 +260,7 @@ def complement(intervals: Intervals, lengths: Mapping[str, int]) -> Intervals:
 def _as_bedtool(
     intervals: Intervals, lengths: Mapping[str, int]
 ) -> Iterator[tuple[BedTool, str, str]]:
-    """Hand over intervals, chromosome sizes and the folder for results, which goes at the end.
+    """Yield intervals, chromosome sizes and the folder for results, which is deleted at the end.
 
     Every result gets its name there: the temporary files that pybedtools would name itself stay
     until the process ends, and its `cleanup` would take those of the caller's own BedTools too.
@@ -313,12 +273,7 @@ def _as_bedtool(
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as folder:
         sizes = f"{folder}/sizes.txt"
         chromsizes_to_file({name: (0, bp) for name, bp in lengths.items()}, sizes)
-        rows = zip(
-            intervals.chroms.tolist(),
-            map(str, intervals.starts.tolist()),
-            map(str, intervals.ends.tolist()),
-            strict=True,
-        )
+        rows = ((chrom, str(start), str(end)) for chrom, start, end in intervals.rows())
         yield BedTool(rows).saveas(f"{folder}/intervals.bed"), sizes, folder
 
 

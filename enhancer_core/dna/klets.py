@@ -1,28 +1,76 @@
-"""The vertices of a run: its words, numbered."""
+"""A run as a graph, its words being numbered vertices; and the workspace for shuffles."""
 
 from __future__ import annotations
 
+from typing import NamedTuple, TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
-from enhancer_core.dna.room import SPAN, Room
+
+Positions: TypeAlias = NDArray[np.int64]
+Numbers: TypeAlias = NDArray[np.uint64]
 
 GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / golden ratio: SplitMix64's increment, and a good multiplier
+SPAN = 31  # letters that fit in 62 bits
+_TABLED = 8  # letters of a word at most, for a table of all words
+
+
+class ShuffleWorkspace(NamedTuple):
+    """Arrays for the shuffles of runs, one after another: made once, since that takes time.
+
+    Vertices are numbers from 0; each has a list of the segments that leave it, all in one array.
+    """
+
+    words: Numbers  # (positions,): the vertex at each
+    first: Numbers  # (vertices + 1,): where the list of each begins; advanced as it is used
+    heads: Numbers  # (vertices,): something about each list, as the step under way needs it
+    settled: NDArray[np.bool_]  # (vertices,): no choice, or none that is left
+    segments: Numbers  # the lists: fork led to (upper half), position begun at (lower half);
+    # before that, (vertices + 1,): the word that has each number
+    letters: Codes  # (steps,): the letter that each adds, plus _FORK if it leads to a fork
+    chances: Numbers  # (steps,): 32 random bits each
+    unfair: Numbers  # (longest list + 1,): `2**32 % size`, by size
+    table: NDArray[np.uint32]  # from a word or its hash to its number + 1; zeros between uses
 
 
 @compiled
-def spell(run: Codes, width: int, room: Room) -> tuple[int, int]:
-    """Give each word of `width` letters along a run its number, and count how often each is left.
+def make_workspace(longest: int, k: int) -> ShuffleWorkspace:
+    """Make the workspace for runs of up to `longest` letters."""
+    size = 1 << 2 * min(k - 1, _TABLED)
+    while size < 4 * longest:
+        size *= 2
+    unfair = np.zeros(longest + 1, np.uint64)
+    for count in range(1, longest + 1):
+        unfair[count] = (1 << 32) % count
+    most = longest + 2  # numbers end one beyond the vertices, and the step after the last is read
+    return ShuffleWorkspace(
+        words=np.empty(most, np.uint64),
+        first=np.empty(most, np.uint64),
+        heads=np.empty(most, np.uint64),
+        settled=np.empty(most, np.bool_),
+        segments=np.empty(most, np.uint64),
+        letters=np.empty(most, np.uint8),
+        chances=np.empty(most, np.uint64),
+        unfair=unfair,
+        table=np.zeros(size, np.uint32),
+    )
+
+
+@compiled
+def spell(run: Codes, width: int, work: ShuffleWorkspace) -> tuple[int, int]:
+    """Replace the words of `width` letters along a run by numbers; count how often each is left.
 
     Returns
     -------
     steps
         From word to word.
     count
-        All numbers are below it; how often number v is left is in `room.first[v]`.
+        All numbers are below it; how often number v is left is in `work.first[v]`.
     """
-    words, first = room.words, room.first
+    words, first = work.words, work.first
     span = min(width, SPAN)
     possible = 1 << 2 * span
     mask = np.uint64(possible - 1)
@@ -42,14 +90,14 @@ def spell(run: Codes, width: int, room: Room) -> tuple[int, int]:
         words[i] = word
         word = (word << np.uint64(2) | np.uint64(run[i + span])) & mask
     words[steps] = word
-    short = possible <= room.table.size
-    count = _number(steps + 1, room) if short else _number_by_hash(steps + 1, room)
+    short = possible <= work.table.size
+    count = _number(steps + 1, work) if short else _number_by_hash(steps + 1, work)
     while span < width:  # two words that touch or overlap make a longer one
         step = min(span, width - span)
         steps -= step
         for i in range(steps + 1):
             words[i] = words[i] << np.uint64(32) | words[i + step]
-        count = _number_by_hash(steps + 1, room)
+        count = _number_by_hash(steps + 1, work)
         span += step
     first[: count + 1] = 0
     for i in range(steps):
@@ -58,12 +106,12 @@ def spell(run: Codes, width: int, room: Room) -> tuple[int, int]:
 
 
 @compiled
-def _number(size: int, room: Room) -> int:
+def _number(size: int, work: ShuffleWorkspace) -> int:
     """Replace words, in place, by numbers from 0 in order of appearance; return the count.
 
-    The table has a place for each word. No branch, since it could not be foreseen.
+    The table has a place for each word. No branch, since none could predict it.
     """
-    words, table, word_of = room.words, room.table, room.segments
+    words, table, word_of = work.words, work.table, work.segments
     count = 0
     for i in range(size):
         word = words[i]
@@ -80,9 +128,9 @@ def _number(size: int, room: Room) -> int:
 
 
 @compiled
-def _number_by_hash(size: int, room: Room) -> int:
-    """Do as `_number`, by open addressing."""
-    words, table, word_of = room.words, room.table, room.segments
+def _number_by_hash(size: int, work: ShuffleWorkspace) -> int:
+    """Replace words as `_number` does, by open addressing."""
+    words, table, word_of = work.words, work.table, work.segments
     bits = 1
     while 1 << bits < 4 * size:
         bits += 1

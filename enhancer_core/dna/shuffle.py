@@ -1,12 +1,12 @@
 """Shuffle DNA and keep the count of every k-let: uniform over all arrangements, for any k.
 
-A sequence is an Euler walk in a graph with its words of k - 1 letters as vertices and its k-lets as
-edges, and every other Euler walk from the same start is a shuffle (Kandel et al. 1996; uShuffle,
-Jiang et al. 2008). To draw one: choose for each vertex, save that of the end, the edge by which it
-is left last, so that these edges form a tree, all trees being equally likely (Wilson 1996); put the
-other edges of each vertex in random order; walk. The first and last k - 1 letters stay, which keeps
-the counts of words shorter than k too. (A sequence that ends as it starts could be rotated and keep
-its k-lets, but not its shorter words.)
+A sequence is an Eulerian path in a graph with its words of k - 1 letters as vertices and its k-lets
+as edges, and every other Eulerian path from the same start is a shuffle (Kandel et al. 1996;
+uShuffle, Jiang et al. 2008). To draw one: choose for each vertex, save that of the end, the edge by
+which it is left last, so that these edges form a tree, all trees being equally likely (Wilson
+1996); put the other edges of each vertex in random order; follow them. The first and last k - 1
+letters stay, which keeps the counts of words shorter than k too. (A sequence that ends as it starts
+could be rotated and keep its k-lets, but not its shorter words.)
 
 A vertex left only once gives no choice. The others, and the end, are the forks; the segments from
 fork to fork take the place of edges: at k = 8, 500 bp are some 40 segments instead of 493 edges.
@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike
 
 from enhancer_core.dna.codes import N_CODE, Codes
 from enhancer_core.dna.euler import shuffle_runs
-from enhancer_core.dna.room import Positions
+from enhancer_core.dna.klets import Positions
 from enhancer_core.errors import SequenceError
 
 LONGEST = 2**31 - 1  # letters of a sequence: a position times 32 random bits must fit in 63

@@ -1,4 +1,4 @@
-"""Plant pairs of sites in background, and judge what both together add beyond each alone."""
+"""Plant pairs of sites in background, and measure what both add beyond the sum of each alone."""
 
 from __future__ import annotations
 
@@ -11,36 +11,35 @@ from scipy.stats import t
 
 from enhancer_core.dna.codes import N_CODE, Codes, reverse_complement
 from enhancer_core.errors import SequenceError
-from enhancer_core.interpretation.second_layer import Floats, Joint, second_layer
+from enhancer_core.interpretation.second_layer import FilterPair, Floats, second_layer_index
 from enhancer_core.models.architecture import Architecture
 from enhancer_core.models.ensemble import Predictor
 from enhancer_core.prediction.sequences import log_odds
 
-CONFIDENCE = 0.95  # of all pairs' intervals together
+CONFIDENCE = 0.95  # of all pairs' intervals simultaneously
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interactions:
-    """What planting two sites does, by spacing, orientation and background.
+    """Effects of planting two sites, by spacing, orientation and background.
 
     Parameters
     ----------
-    joint
-        The pair.
+    pair
+        Whose sites were planted.
     spacings
         int64, shape (S,), bp: from the leftmost base of the first site, which is on the forward
-        strand, to the leftmost of the second; below 0 where the second stands before the first.
+        strand, to the leftmost of the second; negative where the second comes first.
     values
-        float64, shape (n, S, 2), log odds: what both sites together add beyond the sum of each
-        alone, in n backgrounds, with the second site on the same strand and on the opposite one;
-        nan where the two need one place.
+        float64, shape (n, S, 2), log odds: the interaction in n backgrounds, with the second site
+        on the same strand and on the opposite one; nan where the two overlap.
     first
-        float64, shape (n,), log odds: what the first site adds alone.
+        float64, shape (n,), log odds: effect of the first site alone.
     second
-        float64, shape (n, S, 2), log odds: what the second adds alone; nan as in `values`.
+        float64, shape (n, S, 2), log odds: effect of the second alone; nan as in `values`.
     """
 
-    joint: Joint
+    pair: FilterPair
     spacings: NDArray[np.int64]
     values: Floats
     first: Floats
@@ -48,28 +47,28 @@ class Interactions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """The arrangement that half of the backgrounds chose, and what the other half says of it."""
+class Arrangement:
+    """Spacing and orientation chosen on half of the backgrounds, measured on the other half."""
 
-    joint: Joint
+    pair: FilterPair
     spacing: int  # bp, as in `Interactions`
     same_strand: bool
     interaction: float  # log odds, mean of the other half
-    low: float  # interval of the mean; those of all pairs hold together
+    low: float  # interval of the mean, simultaneous for all pairs
     high: float
-    turned: float  # mean of the other half, with the second site turned round in its place
-    swapped: float  # likewise, as far on the other side of the first; nan where it does not fit
+    turned: float  # mean of the other half, the second site reverse-complemented in place
+    swapped: float  # likewise, as far on the other side of the first; nan where they overlap
     elsewhere: float  # likewise, over all other spacings and orientations
-    alone: tuple[float, float]  # log odds that each site adds alone, mean of the other half
+    alone: tuple[float, float]  # effects of each site alone, likewise
 
 
-def anchors(
+def draw_anchors(
     n: int, architecture: Architecture, *, spacing: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw where the first site begins in each of n backgrounds: near the middle, in any phase.
+    """Draw the start of the first site in each of n backgrounds: near the middle, in any phase.
 
-    Pools read a site at one of their phases; over the pools of the first two layers all come up,
-    as far as a second site `spacing` bp before or behind the first has room.
+    All phases of the pools of the first two layers come up, as far as a second site fits `spacing`
+    bp before or behind the first.
 
     Returns
     -------
@@ -79,32 +78,30 @@ def anchors(
     Raises
     ------
     SequenceError
-        If there is no room.
+        If none fits.
 
     Examples
     --------
     >>> from enhancer_core.models.architecture import NETWORKS
-    >>> anchors(3, NETWORKS["enhancer"], spacing=30, rng=np.random.default_rng(0)).tolist()
+    >>> draw_anchors(3, NETWORKS["enhancer"], spacing=30, rng=np.random.default_rng(0)).tolist()
     [250, 247, 246]
     """
     last = architecture.length - architecture.convolutions[0].width
-    room = last - 2 * spacing + 1
-    if room < 1:
+    places = last - 2 * spacing + 1
+    if places < 1:
         raise SequenceError(
             f"spacings of -{spacing} to {spacing} bp do not fit sequences of"
             f" {architecture.length} bp"
         )
-    pools = (
-        architecture.convolutions[0].pool
-        * architecture.convolutions[second_layer(architecture)].pool
-    )
-    phases = min(pools, room)
+    second = architecture.convolutions[second_layer_index(architecture)]
+    pools = architecture.convolutions[0].pool * second.pool
+    phases = min(pools, places)
     return (last - phases + 1) // 2 + rng.integers(phases, size=n)
 
 
-def interactions(
+def measure_interactions(
     predictor: Predictor,
-    joint: Joint,
+    pair: FilterPair,
     sites: Codes,
     backgrounds: Codes,
     starts: NDArray[np.int64],
@@ -118,23 +115,22 @@ def interactions(
     ----------
     predictor
         On any device.
-    joint
+    pair
         Whose sites to plant.
     sites
-        uint8, shape (F, W): N leaves what is there.
+        uint8, shape (F, W): N leaves the background.
     backgrounds
         uint8, shape (n, L), values 0-4, L the length that the network reads.
     starts
         int64, shape (n,): where the first site begins.
     spacings
-        int64, shape (S,), bp, as in `Interactions`; the second site must be inside.
+        int64, shape (S,), bp, as in `Interactions`.
     threads
-        Batches scored side by side; the result does not depend on it.
+        Batches scored in parallel; the result does not depend on it.
 
     Returns
     -------
     Interactions
-        Of each background.
 
     Raises
     ------
@@ -152,56 +148,57 @@ def interactions(
     def score(codes: Codes) -> Floats:
         flat = codes.reshape(-1, codes.shape[-1])
         strands = [
-            log_odds(predictor, each, threads=threads) for each in (flat, reverse_complement(flat))
+            log_odds(predictor, strand, threads=threads)
+            for strand in (flat, reverse_complement(flat))
         ]
         mean: Floats = np.stack(strands).mean(axis=0, dtype=np.float64)
         return mean.reshape(codes.shape[:-1])
 
-    first, second = sites[joint.first], sites[joint.second]
+    first, second = sites[pair.first], sites[pair.second]
     with_first = _planted(backgrounds, first, starts)
     none = score(backgrounds)
-    adds = score(with_first) - none
-    values, others = (np.full((*places.shape, 2), np.nan) for _ in range(2))
+    first_alone = score(with_first) - none
+    values, second_alone = (np.full((*places.shape, 2), np.nan) for _ in range(2))
     for column, site in enumerate((second, reverse_complement(second))):
-        fits = np.array([not _collide(first, site, spacing) for spacing in spacings.tolist()])
+        fits = np.array([not _overlap(first, site, spacing) for spacing in spacings.tolist()])
         at = places[:, fits]
         both, alone = (
             score(_planted(np.repeat(codes[:, np.newaxis], at.shape[1], axis=1), site, at))
             for codes in (with_first, backgrounds)
         )
-        values[:, fits, column] = both - alone - adds[:, np.newaxis]
-        others[:, fits, column] = alone - none[:, np.newaxis]
-    return Interactions(joint, spacings, values, adds, others)
+        values[:, fits, column] = both - alone - first_alone[:, np.newaxis]
+        second_alone[:, fits, column] = alone - none[:, np.newaxis]
+    return Interactions(pair, spacings, values, first_alone, second_alone)
 
 
 def _planted(codes: Codes, site: Codes, starts: NDArray[np.int64]) -> Codes:
     """Copy codes (..., L) with a site at starts (...)."""
-    kept = np.flatnonzero(site != N_CODE)
+    known = np.flatnonzero(site != N_CODE)
     changed = codes.copy()
-    values = np.broadcast_to(site[kept], (*starts.shape, len(kept)))
-    np.put_along_axis(changed, starts[..., np.newaxis] + kept, values, axis=-1)
+    values = np.broadcast_to(site[known], (*starts.shape, len(known)))
+    np.put_along_axis(changed, starts[..., np.newaxis] + known, values, axis=-1)
     return changed
 
 
-def _collide(first: Codes, second: Codes, spacing: int) -> bool:
-    """Say whether two sites would write on one place."""
+def _overlap(first: Codes, second: Codes, spacing: int) -> bool:
+    """Return whether two sites have a base other than N at one position."""
     ones, others = (np.flatnonzero(site != N_CODE) for site in (first, second))
     return bool(np.isin(ones, others + spacing).any())
 
 
-def findings(tested: Sequence[Interactions]) -> list[Finding]:
-    """Choose each pair's best arrangement on half of the backgrounds, and judge it on the other.
+def best_arrangements(tested: Sequence[Interactions]) -> list[Arrangement]:
+    """Choose each pair's best arrangement on half of the backgrounds, and measure it on the other.
 
     Parameters
     ----------
     tested
-        Of one or more pairs, each in 4 backgrounds or more; those that nowhere fit are left out.
+        Of one or more pairs, each in 4 backgrounds or more.
 
     Returns
     -------
-    list of Finding
-        In the same order. Intervals are Student's, at a confidence that lets all of them hold
-        together with 95 % (Bonferroni).
+    list of Arrangement
+        In the same order, without pairs that fit nowhere. Intervals are Student's, simultaneous at
+        95 % (Bonferroni).
 
     Raises
     ------
@@ -212,29 +209,30 @@ def findings(tested: Sequence[Interactions]) -> list[Finding]:
     --------
     >>> values = np.array([[[0.0, 1.0]], [[0.0, 3.0]], [[0.2, 1.9]], [[0.4, 2.1]]])
     >>> alone = np.zeros(4), np.zeros((4, 1, 2))
-    >>> found = findings([Interactions(Joint(0, 1, 1.0, 3), np.array([9]), values, *alone)])[0]
-    >>> found.spacing, found.same_strand, round(found.interaction, 2), round(found.elsewhere, 2)
+    >>> tested = Interactions(FilterPair(0, 1, 1.0, 3), np.array([9]), values, *alone)
+    >>> (best,) = best_arrangements([tested])
+    >>> best.spacing, best.same_strand, round(best.interaction, 2), round(best.elsewhere, 2)
     (9, False, 2.0, 0.3)
     """
-    found = []
-    for each in tested:
-        half = len(each.values) // 2
+    arrangements = []
+    for result in tested:
+        half = len(result.values) // 2
         if half < 2:
-            raise SequenceError(f"{len(each.values)} backgrounds; at least 4 are needed")
-        choosing = each.values[:half].mean(axis=0)
-        if np.isnan(choosing).all():
+            raise SequenceError(f"{len(result.values)} backgrounds; at least 4 are needed")
+        chosen_on = result.values[:half].mean(axis=0)
+        if np.isnan(chosen_on).all():
             continue
-        row, column = divmod(int(np.nanargmax(choosing)), choosing.shape[1])
-        judging = each.values[half:]
-        mean, low, high = mean_interval(judging[:, row, column], shared_by=len(tested))
-        means, spacing = judging.mean(axis=0), int(each.spacings[row])
-        swapped = means[each.spacings == -spacing, column]
+        row, column = divmod(int(np.nanargmax(chosen_on)), chosen_on.shape[1])
+        measured_on = result.values[half:]
+        mean, low, high = mean_interval(measured_on[:, row, column], shared_by=len(tested))
+        means, spacing = measured_on.mean(axis=0), int(result.spacings[row])
+        swapped = means[result.spacings == -spacing, column]
         others = np.delete(means.ravel(), row * means.shape[1] + column)
         others = others[~np.isnan(others)]
-        alone = float(each.first[half:].mean()), float(each.second[half:, row, column].mean())
-        found.append(
-            Finding(
-                joint=each.joint,
+        alone = float(result.first[half:].mean()), float(result.second[half:, row, column].mean())
+        arrangements.append(
+            Arrangement(
+                pair=result.pair,
                 spacing=spacing,
                 same_strand=column == 0,
                 interaction=mean,
@@ -246,11 +244,11 @@ def findings(tested: Sequence[Interactions]) -> list[Finding]:
                 alone=alone,
             )
         )
-    return found
+    return arrangements
 
 
 def mean_interval(values: Floats, *, shared_by: int = 1) -> tuple[float, float, float]:
-    """Give a mean and its Student interval, at 95 % for all the `shared_by` intervals together.
+    """Compute a mean and its Student interval, one of `shared_by` simultaneous at 95 %.
 
     Parameters
     ----------

@@ -1,4 +1,11 @@
-"""Read off the weights which pairs of first-layer filters the second layer joins."""
+"""Rank pairs of first-layer filters by how strongly the second layer's weights combine them.
+
+A unit of the second layer reads the pooled outputs of the first at a few positions. Two filters
+that it weighs positively, at positions t and t', form a pair at a distance of t' - t pools. The
+strength of the pair is the product of what each adds when its best site is there, summed over
+units and positions, each unit weighted by the norm of the next layer's weights for it: so no
+rescaling counts that a ReLU lets pass from one layer to the next.
+"""
 
 from __future__ import annotations
 
@@ -17,23 +24,23 @@ from enhancer_core.motifs.motif import information_content, ppm
 
 Floats: TypeAlias = NDArray[np.float64]
 
-# Bits of a position from which its base is planted. Half a bit, and filters of a network trained on
-# planted pairs no longer knew their own consensus: the weak letters add up.
+# Bits of a position from which its base is planted. With half a bit, filters of a network trained
+# on planted pairs were not activated by their own consensus: the weak letters add up.
 INFORMATIVE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Joint:
-    """Two first-layer filters that the second layer joins."""
+class FilterPair:
+    """Two first-layer filters that the second layer combines."""
 
     first: int  # filters, by index; first <= second
     second: int
-    strength: float  # of the distance at which they are joined most strongly
-    pools: int  # that distance, 0 or more: places of the pooled first layer between their starts
+    strength: float  # at the distance of the largest
+    pools: int  # that distance, 0 or more: positions of the pooled first layer between their starts
 
 
-def second_layer(architecture: Architecture) -> int:
-    """Give the index of the convolution that reads the first one and counts in the output.
+def second_layer_index(architecture: Architecture) -> int:
+    """Return the index of the convolution that reads the first one and counts in the output.
 
     Raises
     ------
@@ -43,53 +50,48 @@ def second_layer(architecture: Architecture) -> int:
     Examples
     --------
     >>> from enhancer_core.models.architecture import NETWORKS
-    >>> second_layer(NETWORKS["enhancer"]), second_layer(NETWORKS["original_code"])
+    >>> second_layer_index(NETWORKS["enhancer"]), second_layer_index(NETWORKS["original_code"])
     (1, 2)
     """
     if len(architecture.convolutions) < 2:
         raise ModelFileError("the network has one convolution; no second one joins its motifs")
-    found = 1 if architecture.chained else len(architecture.convolutions) - 1
-    if (
-        architecture.convolutions[found].width * architecture.convolutions[0].pool == 1
-    ):  # as of k-mers
+    index = 1 if architecture.chained else len(architecture.convolutions) - 1
+    if architecture.convolutions[index].width * architecture.convolutions[0].pool == 1:  # of k-mers
         raise ModelFileError("the network's second convolution reads one position; it joins none")
-    return found
+    return index
 
 
-def reach(architecture: Architecture) -> int:
-    """Give the largest distance, bp between starts, at which the second layer joins two sites.
+def max_distance(architecture: Architecture) -> int:
+    """Return the largest distance, bp between starts, at which a second-layer unit reads two sites.
 
     Raises
     ------
     ModelFileError
-        If the network has one convolution only.
+        As `second_layer_index`.
 
     Examples
     --------
     >>> from enhancer_core.models.architecture import NETWORKS
-    >>> reach(NETWORKS["enhancer"])  # 5 places of 3 bp
+    >>> max_distance(NETWORKS["enhancer"])  # 5 positions of 3 bp
     14
     """
-    return (
-        architecture.convolutions[second_layer(architecture)].width
-        * architecture.convolutions[0].pool
-        - 1
-    )
+    width = architecture.convolutions[second_layer_index(architecture)].width
+    return width * architecture.convolutions[0].pool - 1
 
 
 def consensus_sites(pfms: ArrayLike) -> Codes:
-    """Spell the most frequent base of each position that tells something.
+    """Return the most frequent base of each informative position.
 
     Parameters
     ----------
     pfms
-        Shape (F, 4, W): counts or probabilities, as `interpret.filter_pfms` gives.
+        Shape (F, 4, W): counts or probabilities, as of `filter_pfms`.
 
     Returns
     -------
     uint8, shape (F, W)
-        Base codes; N, which planting leaves as it was, where a position tells less than a tenth of
-        a bit. A filter whose counts are all 0 has N alone.
+        Base codes; N, where planting changes nothing, at positions of less than 0.1 bit and in
+        filters without counts.
 
     Examples
     --------
@@ -101,31 +103,31 @@ def consensus_sites(pfms: ArrayLike) -> Codes:
     sites = np.full((len(counts), counts.shape[2]), N_CODE, dtype=np.uint8)
     for site, pfm in zip(sites, counts, strict=True):
         if pfm.any():
-            tells = information_content(ppm(pfm)) >= INFORMATIVE
-            site[tells] = pfm.argmax(axis=0)[tells]
+            informative = information_content(ppm(pfm)) >= INFORMATIVE
+            site[informative] = pfm.argmax(axis=0)[informative]
     return sites
 
 
-def joints(members: Sequence[Member], sites: Codes) -> list[Joint]:
-    """Rank the pairs of first-layer filters by how strongly the second layer joins them.
+def rank_pairs(members: Sequence[Member], sites: Codes) -> list[FilterPair]:
+    """Rank the pairs of first-layer filters by how strongly the second layer combines them.
 
     Parameters
     ----------
     members
         m networks of one architecture.
     sites
-        uint8, shape (m F, W): the best sites of each member's filters, one member after another, as
-        `consensus_sites` gives. A filter whose site is N alone takes no part.
+        uint8, shape (m F, W): of each member's filters, one member after another, as of
+        `consensus_sites`. Filters whose site is all N are left out.
 
     Returns
     -------
-    list of Joint
-        The strongest first; pairs of strength 0 are left out. A filter may be joined to itself.
+    list of FilterPair
+        The strongest first; pairs of strength 0 are left out. A filter may pair with itself.
 
     Raises
     ------
     ModelFileError
-        If the network has one convolution only.
+        As `second_layer_index`.
 
     Examples
     --------
@@ -138,37 +140,37 @@ def joints(members: Sequence[Member], sites: Codes) -> list[Joint]:
     >>> weights["convolutions.0.weight"][:] = np.eye(4, 2)  # both look for AC
     >>> weights["convolutions.1.weight"][0] = np.eye(2)  # the first, and a pool on the second
     >>> weights["output.weight"][1] = 1
-    >>> joints([Member(architecture, flatten(weights))], np.array([[0, 1], [0, 1]], np.uint8))
-    [Joint(first=0, second=1, strength=4.0, pools=1)]
+    >>> rank_pairs([Member(architecture, flatten(weights))], np.array([[0, 1], [0, 1]], np.uint8))
+    [FilterPair(first=0, second=1, strength=4.0, pools=1)]
     """
     architecture = members[0].architecture
     size = architecture.convolutions[0].filters
-    found = [
-        replace(joint, first=joint.first + start, second=joint.second + start)
+    pairs = [
+        replace(pair, first=pair.first + start, second=pair.second + start)
         for start, member in zip(itertools.count(step=size), members, strict=False)
-        for joint in _joints(architecture, member.weights(), sites[start : start + size])
+        for pair in _joints(architecture, member.weights(), sites[start : start + size])
     ]
-    return sorted(found, key=lambda joint: -joint.strength)
+    return sorted(pairs, key=lambda pair: -pair.strength)
 
 
 def _joints(
     architecture: Architecture, weights: Mapping[str, NDArray[np.float32]], sites: Codes
-) -> list[Joint]:
-    """Find the pairs that one network joins, the strongest first."""
-    index = second_layer(architecture)
+) -> list[FilterPair]:
+    """Rank the pairs of one network."""
+    index = second_layer_index(architecture)
     names = list(weights)
     following = weights[names[names.index(f"convolutions.{index}.bias") + 1]]
     units = architecture.convolutions[index].filters
-    count = np.sqrt((following.reshape(len(following), units, -1) ** 2.0).sum(axis=(0, 2)))
-    found = np.maximum(weights[f"convolutions.{index}.weight"], 0.0)  # (units, F, K)
-    found = found * _activations(weights, sites)[:, np.newaxis]
-    width = found.shape[2]
+    importance = np.sqrt((following.reshape(len(following), units, -1) ** 2.0).sum(axis=(0, 2)))
+    effects = np.maximum(weights[f"convolutions.{index}.weight"], 0.0)  # (units, F, K)
+    effects = effects * _activations(weights, sites)[:, np.newaxis]
+    width = effects.shape[2]
     strengths = np.stack(
         [
-            np.einsum("u,uat,ubt->ab", count, found[:, :, : width - d], found[:, :, d:])
+            np.einsum("u,uat,ubt->ab", importance, effects[:, :, : width - d], effects[:, :, d:])
             for d in range(width)
         ]
-    )  # (K, F, F): b stands d pools behind a
+    )  # (K, F, F): b is d pools behind a
     firsts, seconds = np.triu_indices(strengths.shape[1])
     # The other strand reads the same pair in the other order.
     pairs = strengths[:, firsts, seconds] + strengths[:, seconds, firsts]
@@ -178,17 +180,17 @@ def _joints(
     best = pairs.argmax(axis=0)
     order = np.argsort(-pairs.max(axis=0), kind="stable")
     return [
-        Joint(int(firsts[i]), int(seconds[i]), float(pairs[best[i], i]), int(best[i]))
+        FilterPair(int(firsts[i]), int(seconds[i]), float(pairs[best[i], i]), int(best[i]))
         for i in order.tolist()
         if pairs[best[i], i] > 0
     ]
 
 
 def _activations(weights: Mapping[str, NDArray[np.float32]], sites: Codes) -> Floats:
-    """Give what each filter makes of its site, after the ReLU; 0 for a site of N alone."""
+    """Compute each filter's activation by its own site, after the ReLU; 0 if that is all N."""
     filters = weights["convolutions.0.weight"].astype(np.float64)  # (F, 4, W)
     padded = np.concatenate([filters, filters.mean(axis=1, keepdims=True)], axis=1)  # N is 0.25
     scores = np.take_along_axis(padded, sites[:, np.newaxis].astype(np.int64), axis=1)
     sums = scores.sum(axis=(1, 2)) + weights["convolutions.0.bias"]
-    found: Floats = np.where((sites == N_CODE).all(axis=1), 0.0, np.maximum(sums, 0.0))
-    return found
+    activations: Floats = np.where((sites == N_CODE).all(axis=1), 0.0, np.maximum(sums, 0.0))
+    return activations

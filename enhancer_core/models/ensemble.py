@@ -19,8 +19,8 @@ class Predictor(Protocol):
         """Length of the sequences that it reads, in bp."""
 
     @property
-    def stretch(self) -> int:
-        """How many windows along a genome are best given at once."""
+    def windows_per_call(self) -> int:
+        """Windows along a genome to pass to a call of `scanned_logits`, for speed."""
 
     def logits(self, codes: Codes) -> NDArray[np.float32]:
         """Compute the logits of sequences: uint8 (n, L) -> float32 (n, 2)."""
@@ -46,9 +46,9 @@ class MeanPredictor:
         return self.members[0].length
 
     @property
-    def stretch(self) -> int:
-        """How many windows along a genome are best given at once."""
-        return self.members[0].stretch
+    def windows_per_call(self) -> int:
+        """Windows along a genome to pass to a call of `scanned_logits`, for speed."""
+        return self.members[0].windows_per_call
 
     def logits(self, codes: Codes) -> NDArray[np.float32]:
         """Compute the logits of sequences: uint8 (n, L) -> float32 (n, 2)."""

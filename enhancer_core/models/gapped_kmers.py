@@ -1,12 +1,12 @@
 """The k-mer model with gaps: logistic regression on all gapped k-mers of gkm-SVM.
 
-Ten letters of which six are looked at, in each of 210 ways, are 860,160 gapped k-mers, and a
-sequence of 500 bp has 100,000 of them. They are not counted here. A linear model of them gives
-each word of ten letters a score, and the words are 4**10. Two words share C(10 - d, 6) gapped
-k-mers if they differ in d letters, and a Hadamard transform over letters makes that matrix
-diagonal: what a pattern of j letters adds on its own is scaled by C(10 - j, 6 - j). So with the
-root of the matrix between words and weights, all is a logistic regression on sparse counts of
-words, whose every step takes two transforms of a million numbers: some 0.1 s.
+Ten letters of which six are specified, in each of 210 ways, are 860,160 gapped k-mers, and a
+sequence of 500 bp has 100,000 of them. They are not counted here. A linear model of them scores
+each word of ten letters, and the words are 4**10. Two words share C(10 - d, 6) gapped k-mers if
+they differ in d letters, and a Hadamard transform over letters makes that matrix diagonal: what a
+pattern of j letters adds on its own is scaled by C(10 - j, 6 - j). So with the root of the matrix
+between words and weights, all is a logistic regression on sparse counts of words, whose every step
+takes two transforms of a million numbers: some 0.1 s.
 
 References
 ----------
@@ -15,6 +15,7 @@ Ghandi M., Lee D., Mohammad-Noori M., Beer M. (2014). PLoS Computational Biology
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from math import comb
@@ -26,9 +27,11 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from enhancer_core import metrics
-from enhancer_core.dna.codes import N_CODE, Codes
+from enhancer_core.data.dataset import SplitDataset
+from enhancer_core.dna.codes import Codes
+from enhancer_core.dna.kmers import k_mer_numbers, reverse_complement_numbers
 from enhancer_core.errors import SequenceError
+from enhancer_core.models.kmers import best_by_auc
 
 WIDTH, K = 10, 6  # letters of a word, and letters of these that a gapped k-mer has
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)  # inverse strengths (C); validation chooses
@@ -51,44 +54,44 @@ class GappedBaseline:
     penalty: float
 
     def probabilities(self, codes: Codes) -> NDArray[np.float32]:
-        """Predict the probability that each sequence is positive: float32 (n,)."""
-        found: Floats = expit((word_counts(codes) @ self.scores + self.bias).astype(np.float32))
-        return found
+        """Predict the probability that each sequence is positive: uint8 (n, L) -> float32 (n,).
+
+        Raises
+        ------
+        SequenceError
+            If sequences are too short.
+        """
+        log_odds: Floats = (word_counts(codes) @ self.scores + self.bias).astype(np.float32)
+        probabilities: Floats = expit(log_odds)
+        return probabilities
 
 
-def fit(
-    codes: Codes,
-    labels: NDArray[np.bool_],
-    validation_codes: Codes,
-    validation_labels: NDArray[np.bool_],
-) -> GappedBaseline:
+def fit(data: SplitDataset) -> GappedBaseline:
     """Fit on the training part; the penalty with the best validation AUC is kept.
-
-    Parameters
-    ----------
-    codes, validation_codes
-        uint8, shape (n, L) and (m, L), L >= 10.
-    labels, validation_labels
-        bool, shape (n,) and (m,).
 
     Raises
     ------
     SequenceError
         If sequences are too short.
     """
-    counts, check = word_counts(codes), word_counts(validation_codes)
+    train, validation = data.train, data.validation
+    counts, check = word_counts(train.codes), word_counts(validation.codes)
+    models = _regressions(counts, train.labels)
+    return best_by_auc(models, lambda model: check @ model.scores, validation.labels)[0]
+
+
+def _regressions(counts: csr_array, labels: NDArray[np.bool_]) -> Iterator[GappedBaseline]:
+    """Fit for each penalty, beginning with the weights of the one before."""
     weights = np.zeros(4**WIDTH + 1)
-    models = []
     # BLAS sums in another order on other numbers of threads, which would change the last bits.
     with threadpool_limits(1, user_api="blas"):
         for penalty in PENALTIES:
             weights = _descend(weights, counts, labels, penalty)
-            models.append(GappedBaseline(_scores(weights), float(weights[-1]), penalty))
-    return max(models, key=lambda model: metrics.roc_auc(validation_labels, check @ model.scores))
+            yield GappedBaseline(_scores(weights), float(weights[-1]), penalty)
 
 
 def word_counts(codes: Codes) -> csr_array:
-    """Count the words of ten letters of each sequence, over the root of their number.
+    """Count the words of ten letters of each sequence, divided by the root of their number.
 
     Parameters
     ----------
@@ -118,13 +121,7 @@ def word_counts(codes: Codes) -> csr_array:
         raise SequenceError(
             f"sequences of {length} bp are too short for gapped k-mers; allowed are {WIDTH} or more"
         )
-    places = length - WIDTH + 1
-    words = np.zeros((n, places), dtype=np.int32)
-    known = np.ones((n, places), dtype=bool)
-    for offset in range(WIDTH):
-        letter = codes[:, offset : offset + places]
-        words = words * 4 + (letter & 3)
-        known &= letter != N_CODE
+    words, known = k_mer_numbers(codes, WIDTH)
     sizes = known.sum(axis=1)
     shares = np.repeat(np.maximum(sizes, 1) ** -0.5, sizes).astype(np.float32)
     ends = np.concatenate([[0], np.cumsum(sizes)])
@@ -132,7 +129,7 @@ def word_counts(codes: Codes) -> csr_array:
 
 
 def kernel_roots(width: int, k: int) -> Floats:
-    """Give the roots of the eigenvalues of the gapped k-mer kernel, word by word.
+    """Compute the roots of the eigenvalues of the gapped k-mer kernel, word by word.
 
     Parameters
     ----------
@@ -156,25 +153,17 @@ def kernel_roots(width: int, k: int) -> Floats:
     return roots
 
 
-def smoothed(values: Floats, roots: Floats) -> Floats:
-    """Multiply by the symmetric root of the kernel, or of any matrix of these eigenvalues.
+def smooth(values: Floats, roots: Floats) -> Floats:
+    """Multiply by the symmetric root of the kernel, or of any matrix with these eigenvalues.
 
-    Parameters
-    ----------
-    values
-        float32, shape (4**width,), for an even width: one number a word.
-    roots
-        As `kernel_roots` gives.
-
-    Returns
-    -------
-    float32, shape (4**width,)
+    `values` and the result are float32 (4**width,), one number a word; `roots` are those of
+    `kernel_roots`.
     """
-    return _transformed(roots * _transformed(values))
+    return _transform(roots * _transform(values))
 
 
-def _transformed(values: Floats) -> Floats:
-    """Write in terms of patterns what is in terms of words, or the other way round."""
+def _transform(values: Floats) -> Floats:
+    """Change the basis from words to patterns, or back."""
     size = values.size
     while size > 1:  # two letters in front are done, and put at the end
         values = (_TWO @ values.reshape(len(_TWO), -1)).T
@@ -184,34 +173,34 @@ def _transformed(values: Floats) -> Floats:
 
 @cache
 def _space() -> tuple[Floats, NDArray[np.int64]]:
-    """Give what does not depend on data: the kernel's roots, and each word's other strand."""
-    words = np.arange(4**WIDTH).reshape((4,) * WIDTH)
-    return kernel_roots(WIDTH, K), np.flip(words).transpose().ravel()
+    """Return what does not depend on data: the kernel's roots, and each word's other strand."""
+    return kernel_roots(WIDTH, K), reverse_complement_numbers(np.arange(4**WIDTH), WIDTH)
 
 
 def _scores(weights: NDArray[np.float64]) -> Floats:
     """Score each word, on both strands, by the weights of the patterns; the last is the bias."""
     roots, other = _space()
-    scores = smoothed(weights[:-1].astype(np.float32), roots)
+    scores = smooth(weights[:-1].astype(np.float32), roots)
     return scores + scores[other]
 
 
 def _descend(
     weights: NDArray[np.float64], counts: csr_array, labels: NDArray[np.bool_], penalty: float
 ) -> NDArray[np.float64]:
-    """Minimise penalised cross-entropy, from some weights on."""
+    """Minimise the penalised cross-entropy, beginning with `weights`."""
     roots, other = _space()
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         logits = counts @ _scores(weights) + weights[-1]
         slopes = penalty * (expit(logits) - labels)
         by_word = counts.T @ slopes.astype(np.float32)
-        gradient = smoothed(by_word + by_word[other], roots) + weights[:-1]
+        gradient = smooth(by_word + by_word[other], roots) + weights[:-1]
         entropy = np.logaddexp(0, np.where(labels, -logits, logits)).sum()
         value = penalty * entropy + weights[:-1] @ weights[:-1] / 2
         return float(value), np.append(gradient, slopes.sum())
 
     options = {"maxiter": _STEPS, "ftol": _TOLERANCE}
-    found = minimize(loss, weights, jac=True, method="L-BFGS-B", options=options)
-    lowest: NDArray[np.float64] = found.x
+    lowest: NDArray[np.float64] = minimize(
+        loss, weights, jac=True, method="L-BFGS-B", options=options
+    ).x
     return lowest

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,24 +14,22 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from enhancer_core import metrics
-from enhancer_core.dna.codes import N_CODE, Codes, decode
-from enhancer_core.errors import SequenceError
+from enhancer_core.data.dataset import SplitDataset
+from enhancer_core.dna.codes import Codes
+from enhancer_core.dna.kmers import k_mer_frequencies
 
-LONGEST = 8  # 4**8 / 2 features; beyond it the table outgrows memory and the data
 # Inverse strengths (C); validation chooses.
 PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
 SPECTRUM_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)
 
-Fitted = TypeVar("Fitted", bound="Linear")
-
-_BLOCK = 512  # sequences counted at once: 0.3 GB at k = 8
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
     """A fitted logistic regression: the scale of each feature, weights, bias, the penalty chosen.
 
-    `auc` is what it was chosen by, on the validation part.
+    `auc` is that on the validation part, by which the penalty was chosen.
     """
 
     mean: NDArray[np.float32]  # (K,) of the training part
@@ -42,10 +40,10 @@ class Linear:
     auc: float = math.nan
 
     def log_odds(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the log odds of rows of features: float32 (n, K) -> float32 (n,), nats."""
+        """Compute the log odds of rows of features: float32 (n, K) -> float32 (n,), nats."""
         with threadpool_limits(1, user_api="blas"):  # as in fit
-            found = (features - self.mean) / self.scale @ self.weights
-        log_odds: NDArray[np.float32] = (found + self.bias).astype(np.float32)
+            products = (features - self.mean) / self.scale @ self.weights
+        log_odds: NDArray[np.float32] = (products + self.bias).astype(np.float32)
         return log_odds
 
 
@@ -60,41 +58,32 @@ class Baseline(Linear):
     unit: bool = False
 
     def probabilities(self, codes: Codes) -> NDArray[np.float32]:
-        """Predict the probability that each sequence is positive: float32 (n,)."""
-        found = k_mer_frequencies(codes, self.k)
-        probabilities: NDArray[np.float32] = expit(
-            self.log_odds(_unit(found) if self.unit else found)
-        )
+        """Predict the probability that each sequence is positive: uint8 (n, L) -> float32 (n,).
+
+        Raises
+        ------
+        SequenceError
+            If sequences are shorter than k.
+        """
+        features = k_mer_frequencies(codes, self.k)
+        log_odds = self.log_odds(_unit(features) if self.unit else features)
+        probabilities: NDArray[np.float32] = expit(log_odds)
         return probabilities
 
 
-def fit(
-    codes: Codes,
-    labels: NDArray[np.bool_],
-    validation_codes: Codes,
-    validation_labels: NDArray[np.bool_],
-    *,
-    k: int = 5,
-) -> Baseline:
+def fit(data: SplitDataset, *, k: int = 5) -> Baseline:
     """Fit on the training part; the penalty with the best validation AUC is kept.
 
-    Parameters
-    ----------
-    codes, validation_codes
-        uint8, shape (n, L) and (m, L).
-    labels, validation_labels
-        bool, shape (n,) and (m,).
-    k
-        Length of the k-mers, 1 to 8; a k-mer and its reverse complement are one.
+    k is 1 to 8; a k-mer and its reverse complement are one feature.
 
     Raises
     ------
     SequenceError
         If k is not allowed.
     """
-    features, check = (k_mer_frequencies(each, k) for each in (codes, validation_codes))
-    found = fit_features(features, labels, check, validation_labels)
-    return Baseline(k=k, **{field.name: getattr(found, field.name) for field in fields(found)})
+    train, validation = data.train, data.validation
+    features, check = (k_mer_frequencies(part.codes, k) for part in (train, validation))
+    return Baseline(k=k, **asdict(fit_features(features, train.labels, check, validation.labels)))
 
 
 def fit_features(
@@ -114,147 +103,60 @@ def fit_features(
     """
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale[scale == 0] = 1
-    models = [
-        Linear(mean, scale, weights, bias, penalty)
-        for penalty, weights, bias in _regressions((features - mean) / scale, labels, PENALTIES)
-    ]
+    models = (
+        replace(model, mean=mean, scale=scale)
+        for model in _regressions((features - mean) / scale, labels, PENALTIES)
+    )
     return _best(models, validation_features, validation_labels)
 
 
-def fit_spectrum(
-    codes: Codes,
-    labels: NDArray[np.bool_],
-    validation_codes: Codes,
-    validation_labels: NDArray[np.bool_],
-    *,
-    k: int = 5,
-) -> Baseline:
+def fit_spectrum(data: SplitDataset, *, k: int = 5) -> Baseline:
     """Fit on the features of the spectrum kernel: k-mer counts as vectors of length 1.
 
-    Frequent k-mers weigh more than in `fit`, which gives each the same variance. Parameters and
+    Frequent k-mers weigh more than in `fit`, where each has the same variance. Parameters and
     errors are those of `fit`.
 
     References
     ----------
     Leslie C., Eskin E., Noble W. (2002). Pacific Symposium on Biocomputing 7:564-575.
     """
-    features, check = (_unit(k_mer_frequencies(each, k)) for each in (codes, validation_codes))
-    size = features.shape[1]
-    zeros, ones = np.zeros(size, np.float32), np.ones(size, np.float32)
-    models = [
-        Baseline(
-            mean=zeros, scale=ones, weights=weights, bias=bias, penalty=penalty, k=k, unit=True
-        )
-        for penalty, weights, bias in _regressions(features, labels, SPECTRUM_PENALTIES)
-    ]
-    return _best(models, check, validation_labels)
+    train, validation = data.train, data.validation
+    features, check = (_unit(k_mer_frequencies(part.codes, k)) for part in (train, validation))
+    models = _regressions(features, train.labels, SPECTRUM_PENALTIES)
+    return Baseline(k=k, unit=True, **asdict(_best(models, check, validation.labels)))
 
 
 def _regressions(
     features: NDArray[np.float32], labels: NDArray[np.bool_], penalties: tuple[float, ...]
-) -> Iterator[tuple[float, NDArray[np.float32], float]]:
-    """Fit a logistic regression for each penalty; give it, the weights (K,) and the bias."""
+) -> Iterator[Linear]:
+    """Fit a logistic regression to features as they are for each penalty."""
+    zeros = np.zeros(features.shape[1], np.float32)
     # BLAS sums in another order on other numbers of threads, which would change the last bits.
     with threadpool_limits(1, user_api="blas"):
         for penalty in penalties:
             # lbfgs is deterministic; 1,000 steps are several times what any penalty here needs
             fitted = LogisticRegression(C=penalty, max_iter=1000).fit(features, labels)
-            yield penalty, fitted.coef_[0].astype(np.float32), float(fitted.intercept_[0])
+            weights, bias = fitted.coef_[0].astype(np.float32), float(fitted.intercept_[0])
+            yield Linear(zeros, zeros + 1, weights, bias, penalty)
 
 
-def _best(models: list[Fitted], features: NDArray[np.float32], labels: NDArray[np.bool_]) -> Fitted:
-    judged = [
-        replace(each, auc=metrics.roc_auc(labels, each.log_odds(features))) for each in models
-    ]
-    return max(judged, key=lambda each: each.auc)
+def _best(
+    models: Iterable[Linear], features: NDArray[np.float32], labels: NDArray[np.bool_]
+) -> Linear:
+    model, auc = best_by_auc(models, lambda model: model.log_odds(features), labels)
+    return replace(model, auc=auc)
+
+
+def best_by_auc(
+    models: Iterable[M], scores: Callable[[M], NDArray[np.float32]], labels: NDArray[np.bool_]
+) -> tuple[M, float]:
+    """Return the model whose scores of the validation part have the best AUC, and the AUC."""
+    aucs = ((model, metrics.roc_auc(labels, scores(model))) for model in models)
+    return max(aucs, key=lambda pair: pair[1])
 
 
 def _unit(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Divide rows by their length; one of zeros stays."""
+    """Divide rows by their length; a row of zeros stays as it is."""
     length: NDArray[np.float32] = np.sqrt(np.square(features).sum(axis=1, keepdims=True))
     length[length == 0] = 1
     return features / length
-
-
-def k_mer_frequencies(codes: Codes, k: int) -> NDArray[np.float32]:
-    """Count k-mers on both strands, as shares of a sequence's k-mers.
-
-    Parameters
-    ----------
-    codes
-        uint8, shape (n, L), values 0-4; k-mers with N do not count.
-    k
-        1 to 8, not above L.
-
-    Returns
-    -------
-    float32, shape (n, K)
-        K = 4**k / 2 for odd k, (4**k + 4**(k / 2)) / 2 for even: one column for a k-mer and its
-        reverse complement, in the order of the smaller of the two.
-
-    Raises
-    ------
-    SequenceError
-        If k is not allowed.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import encode
-    >>> k_mer_frequencies(encode(["ACGT"]), 1).tolist()
-    [[0.5, 0.5]]
-    """
-    if not 1 <= k <= min(LONGEST, codes.shape[1]):
-        raise SequenceError(
-            f"k of {k} is not allowed for k-mers; allowed are 1 to {min(LONGEST, codes.shape[1])}"
-        )
-    column, kept = _columns(k)
-    n_columns = len(kept)
-    table = np.empty((len(codes), n_columns), dtype=np.float32)
-    for start in range(0, len(codes), _BLOCK):
-        block = codes[start : start + _BLOCK]
-        n, positions = len(block), block.shape[1] - k + 1
-        words = np.zeros((n, positions), dtype=np.int64)
-        known = np.ones((n, positions), dtype=bool)
-        for offset in range(k):
-            letter = block[:, offset : offset + positions]
-            words = words * 4 + (letter & 3)
-            known &= letter != N_CODE
-        cells = column[words] + np.arange(n)[:, np.newaxis] * n_columns
-        counts = np.bincount(cells[known], minlength=n * n_columns).reshape(n, n_columns)
-        table[start : start + n] = counts / np.maximum(known.sum(axis=1), 1)[:, np.newaxis]
-    return table
-
-
-def k_mer_names(k: int) -> list[str]:
-    """Spell the columns of `k_mer_frequencies`.
-
-    Examples
-    --------
-    >>> k_mer_names(1)
-    ['A', 'C']
-    """
-    return decode(k_mer_words(k))
-
-
-def k_mer_words(k: int) -> Codes:
-    """Give the k-mers of the columns of `k_mer_frequencies`: uint8 (K, k).
-
-    Examples
-    --------
-    >>> k_mer_words(1).tolist()
-    [[0], [1]]
-    """
-    _, kept = _columns(k)
-    digits = kept[:, np.newaxis] // 4 ** np.arange(k - 1, -1, -1) % 4
-    return digits.astype(np.uint8)
-
-
-def _columns(k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Map each k-mer, and its reverse complement, to one column; give each column's k-mer."""
-    words = np.arange(4**k)
-    reverse, rest = np.zeros_like(words), words.copy()
-    for _ in range(k):
-        reverse = reverse * 4 + 3 - rest % 4
-        rest //= 4
-    kept, column = np.unique(np.minimum(words, reverse), return_inverse=True)
-    return column.astype(np.int64), kept

@@ -1,4 +1,9 @@
-"""The networks in PyTorch, layer by layer: what draws first weights, and the oracle of the rest."""
+"""The networks in PyTorch, layer by layer: they draw first weights, and are the engines' reference.
+
+Each nonlinearity is a module of its own, of a kind that has a rule in the DeepLIFT of captum and
+tangermeme: a function has none, and attributions then miss the difference in output in silence.
+Give captum 0.9 one sequence at a time (captum#1276).
+"""
 
 from __future__ import annotations
 
@@ -28,19 +33,23 @@ class ReverseComplementConvolution(nn.Conv1d):
     x (n, 4, L) -> (n, F, (L - W + 1) // pool) for F filters of W bp. In the order A C G T the
     reverse complement of a filter is the filter flipped on both axes (Cohn et al. 2018, section
     3.1). Maxima commute, so each strand is pooled before the two are compared, and the bias, the
-    same on both strands, is added last: a third of the memory traffic, the same numbers.
+    same on both strands, is added last: a third of the memory traffic, the same numbers. The
+    better strand is a max-pool over pairs, for DeepLIFT (a 2D pool takes three times as long).
     """
 
     def __init__(self, layer: Convolution) -> None:
         super().__init__(BASES, layer.filters, layer.width)
-        self.pool = layer.pool
+        self.pool = nn.MaxPool1d(layer.pool)
+        self.better_strand = nn.MaxPool1d(2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Score every pool on its better strand, bias included."""
         scores = functional.conv1d(x, torch.cat([self.weight, self.weight.flip(1, 2)]))
-        forward, reverse = functional.max_pool1d(scores, self.pool).chunk(2, dim=1)
-        bias = cast("Tensor", self.bias)
-        return torch.maximum(forward, reverse) + bias[:, None]
+        forward, reverse = self.pool(scores).chunk(2, dim=1)
+        # In both orders, so that where the two are equal each gets half of the gradient.
+        pairs = torch.stack([forward, reverse, reverse, forward], dim=-1).flatten(2)
+        best: Tensor = self.better_strand(pairs).unflatten(2, (-1, 2)).mean(dim=3)
+        return best + cast("Tensor", self.bias)[:, None]
 
 
 class PooledConvolution(nn.Conv1d):
@@ -48,17 +57,22 @@ class PooledConvolution(nn.Conv1d):
 
     def __init__(self, channels: int, layer: Convolution) -> None:
         super().__init__(channels, layer.filters, layer.width)
-        self.pool = layer.pool
+        self.pool = nn.MaxPool1d(layer.pool)
 
     def forward(self, x: Tensor) -> Tensor:
         """Score every pool."""
-        return functional.max_pool1d(super().forward(x), self.pool)
+        scores: Tensor = self.pool(super().forward(x))
+        return scores.view_as(scores)  # captum's hooks on a pool's very output fail (captum#1104)
 
 
 class Network(nn.Module):
     """A network for one architecture: x float32 (n, 4, L) -> logits (n, 2), positives second.
 
     `generator` draws the initial weights; without one they are PyTorch's.
+
+    In captum and tangermeme `target=1` is the logit of positives. The log odds, whose logistic
+    function is the probability, are the logit of positives less the other's, and their attribution
+    that of target 1 less that of target 0.
     """
 
     def __init__(
@@ -81,14 +95,15 @@ class Network(nn.Module):
         for size in architecture.dense:
             self.dense.append(nn.Linear(units, size))
             units = size
+        self.activations = nn.ModuleList(nn.ReLU() for _ in (*self.convolutions, *self.dense))
         self.output = nn.Linear(units, CLASSES)
         if generator is not None:
             self._draw_weights(generator)
         if architecture.tied:
             with torch.no_grad():
                 first = cast("nn.Linear", self.dense[0]) if self.dense else self.output
-                each = first.weight.view(first.out_features, -1, lengths[-1])
-                each.copy_(each[:, :, :1].clone().expand_as(each))
+                weight = first.weight.view(first.out_features, -1, lengths[-1])
+                weight.copy_(weight[:, :, :1].clone().expand_as(weight))
 
     @property
     def first_layer(self) -> ReverseComplementConvolution:
@@ -111,19 +126,20 @@ class Network(nn.Module):
                     layer.bias.zero_()
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Give the logits of one-hot sequences.
+        """Compute the logits of one-hot sequences.
 
-        `mask`, float32 (n, units), multiplies the units that the last layer reads: dropout, whose
-        chance is the caller's (see `dropout_mask`).
+        `mask`, float32 (n, units), multiplies the units that the last layer reads: dropout, which
+        the caller draws.
         """
+        activations = iter(self.activations)
         first: Tensor | None = None
         for layer in self.convolutions:
             source = x if self.architecture.chained or first is None else first
-            x = functional.relu(layer(source))
+            x = next(activations)(layer(source))
             first = x if first is None else first
         x = x.flatten(1)
         for layer in self.dense:
-            x = functional.relu(layer(x))
+            x = next(activations)(layer(x))
         logits: Tensor = self.output(x if mask is None else x * mask)
         return logits
 

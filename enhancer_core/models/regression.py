@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from enhancer_core.data.dataset import SplitDataset
 from enhancer_core.dna.codes import Codes, one_hot
+from enhancer_core.dna.kmers import k_mer_words
 from enhancer_core.errors import MotifError
 from enhancer_core.models.architecture import Architecture, Convolution, Member, flatten, shapes
-from enhancer_core.models.kmers import Baseline, Linear, fit, fit_features, k_mer_words
+from enhancer_core.models.kmers import Baseline, Linear, fit, fit_features
 from enhancer_core.models.model import single_predictor
 from enhancer_core.models.transfer import motif_filter
 from enhancer_core.motifs.motif import Motif
@@ -45,8 +46,7 @@ def fit_k_mers(data: SplitDataset, *, k: int = 5) -> Regression:
     SequenceError
         If k is not allowed.
     """
-    learn, check = data.train, data.validation
-    fitted = fit(learn.codes, learn.labels, check.codes, check.labels, k=k)
+    fitted = fit(data, k=k)
     return of_k_mers(fitted, data.dataset.codes.shape[1])
 
 

@@ -1,4 +1,4 @@
-"""Motifs: matrices, their sites in sequences, their likeness, and motifs found de novo.
+"""Motifs: matrices, their sites in sequences, their similarity, and motifs found de novo.
 
 Known motifs come from `io.read_motifs`; the filters of a network as motifs are in `interpretation`.
 """

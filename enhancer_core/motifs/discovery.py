@@ -26,8 +26,10 @@ from scipy.optimize import minimize
 
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import N_CODE, Codes, decode, encode, reverse_complement
+from enhancer_core.dna.kmers import k_mer_numbers, reverse_complement_numbers, spell_k_mers
 from enhancer_core.errors import DatasetError, MotifError
 from enhancer_core.motifs.motif import UNIFORM, Motif, Prior
+from enhancer_core.motifs.scan import Scores, site_score, strand_scores
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -96,8 +98,8 @@ def discover(
     >>> rng = np.random.default_rng(0)
     >>> codes = rng.integers(4, size=(400, 40), dtype=np.uint8)
     >>> codes[:200, 20:28] = encode(["GATTACAG"])[0]
-    >>> found = discover(codes, np.arange(400) < 200, width=8)
-    >>> found.seed in ("GATTAC", "ATTACA", "TTACAG", "CTGTAA", "TGTAAT", "GTAATC")
+    >>> discovery = discover(codes, np.arange(400) < 200, width=8)
+    >>> discovery.seed in ("GATTAC", "ATTACA", "TTACAG", "CTGTAA", "TGTAAT", "GTAATC")
     True
     """
     if not SEED <= width <= codes.shape[1]:
@@ -117,7 +119,7 @@ def discover(
     with ThreadPoolExecutor(threads) as pool:
         few = _Task(codes[sample], labels[sample], log_prior, strands, pool)
         tries = [(few.fit(_start(seed, width), _TRIES), seed) for seed in seeds]
-        (_, parameters), seed = min(tries, key=lambda each: each[0][0])
+        (_, parameters), seed = min(tries, key=lambda attempt: attempt[0][0])
         _, parameters = _Task(codes, labels, log_prior, strands, pool).fit(parameters, _STEPS)
     # A constant in a column only moves the model's, so each may be scaled to sum to 1.
     odds = np.exp(parameters[:-1].reshape(width, 4).T)
@@ -145,19 +147,20 @@ def enriched_words(codes: Codes, labels: NDArray[np.bool_], *, both_strands: boo
     ['GATTAC']
     """
     shares = np.zeros((2, 4**SEED))
-    for label, some in enumerate((codes[~labels], codes[labels])):
-        for start in range(0, len(some), _BLOCK):
-            block = some[start : start + _BLOCK]
-            has = _has_words(block)
+    for label, of_class in enumerate((codes[~labels], codes[labels])):
+        for start in range(0, len(of_class), _BLOCK):
+            numbers, known = k_mer_numbers(of_class[start : start + _BLOCK], SEED)
+            rows, words = np.nonzero(known)[0], numbers[known]
+            has = np.zeros((len(numbers), 4**SEED), bool)
+            has[rows, words] = True
             if both_strands:
-                has |= _has_words(reverse_complement(block))
+                has[rows, reverse_complement_numbers(words, SEED)] = True
             shares[label] += has.sum(axis=0)
     sizes = np.array([(~labels).sum(), labels.sum()])
     pooled = (shares.sum(axis=0) + 1) / (sizes.sum() + 2)  # never 0 or 1
     difference = shares[1] / sizes[1] - shares[0] / sizes[0]
     z = difference / np.sqrt(pooled * (1 - pooled) * (1 / sizes).sum())
-    digits = np.arange(4**SEED)[:, np.newaxis] // 4 ** np.arange(SEED - 1, -1, -1) % 4
-    spelled = decode(digits.astype(np.uint8))
+    spelled = decode(spell_k_mers(np.arange(4**SEED), SEED))
     kept: list[str] = []
     seen: set[str] = set()
     for number in np.argsort(-z, kind="stable")[: (z > 0).sum()].tolist():
@@ -171,23 +174,8 @@ def enriched_words(codes: Codes, labels: NDArray[np.bool_], *, both_strands: boo
     return kept
 
 
-def _has_words(codes: Codes) -> NDArray[np.bool_]:
-    """Say which words each sequence has: bool (n, 4**6); none with N."""
-    places = codes.shape[1] - SEED + 1
-    words = np.zeros((len(codes), places), np.int64)
-    known = np.ones(words.shape, bool)
-    for offset in range(SEED):
-        letter = codes[:, offset : offset + places]
-        words = words * 4 + (letter & 3)
-        known &= letter != N_CODE
-    has = np.zeros((len(codes), 4**SEED), bool)
-    rows = np.nonzero(known)[0]
-    has[rows, words[known]] = True
-    return has
-
-
 def _start(seed: str, width: int) -> Floats:
-    """Lay a word in the middle of a flat matrix; give the parameters (4 W + 1,)."""
+    """Put a word in the middle of a flat matrix; return the parameters (4 W + 1,)."""
     matrix = np.zeros((width, 4))
     first = (width - SEED) // 2
     matrix[np.arange(first, first + SEED), encode([seed])[0]] = _SEED_ODDS
@@ -213,26 +201,25 @@ class _Task:
         self._pool = pool
 
     def fit(self, parameters: Floats, steps: int) -> tuple[float, Floats]:
-        """Minimise the loss; give it, and the parameters there."""
+        """Minimise the loss; return it, and the parameters there."""
         options = {"maxiter": steps, "ftol": _ENOUGH}
-        found = minimize(self._loss, parameters, jac=True, method="L-BFGS-B", options=options)
-        return float(found.fun), found.x
+        result = minimize(self._loss, parameters, jac=True, method="L-BFGS-B", options=options)
+        return float(result.fun), result.x
 
     def _loss(self, parameters: Floats) -> tuple[float, Floats]:
-        """Give the mean cross-entropy, with the matrix's prior, and its slopes."""
+        """Compute the mean cross-entropy, with the matrix's prior, and its slopes."""
         free = parameters[:-1].reshape(-1, 4)
         # Odds that average 1 over uniform letters: the scale of a likelihood ratio.
         odds = free - np.log(np.exp(free).mean(axis=1, keepdims=True))
-        both = np.zeros((self._strands, len(free), N_CODE + 1))  # N adds nothing
-        both[:, :, :N_CODE] = np.stack([odds, odds[::-1, ::-1]])[: self._strands]
+        matrix = strand_scores(np.pad(odds, ((0, 0), (0, 1))))  # N adds nothing
 
         def one(block: tuple[Codes, NDArray[np.bool_]]) -> tuple[Floats, Floats]:
-            slopes = np.zeros_like(both)
-            return _add_slopes(*block, both, self._log_prior, parameters[-1], slopes), slopes
+            slopes = np.zeros((self._strands, *matrix.shape))
+            return _add_slopes(*block, matrix, self._log_prior, parameters[-1], slopes), slopes
 
         parts = list(self._pool.map(one, self._blocks))
         loss, residual = np.sum([sums for sums, _ in parts], axis=0) / self._n
-        slopes = np.sum([each for _, each in parts], axis=0)[:, :, :N_CODE] / self._n
+        slopes = np.sum([part for _, part in parts], axis=0)[:, :, :N_CODE] / self._n
         slope = slopes[0] + slopes[1, ::-1, ::-1] if self._strands == 2 else slopes[0]
         slope -= UNIFORM * np.exp(odds) * slope.sum(axis=1, keepdims=True)
         penalty = 1 / (_SPREAD**2 * self._n)
@@ -244,20 +231,27 @@ class _Task:
 def _add_slopes(
     codes: Codes,
     labels: NDArray[np.bool_],
-    matrices: Floats,
+    matrix: Scores,
     log_prior: Floats,
     constant: float,
     slopes: Floats,
 ) -> Floats:
-    """Add the slopes of some sequences; give the sums of their losses and of the residuals.
+    """Add the slopes of some sequences; return the sums of their losses and of the residuals.
 
-    `matrices` and `slopes` (strands, W, 5) are laid out as a strand is read, in nats.
+    `matrix` (W, 5), in nats, holds both strands, as `scan.site_score` reads it; `slopes`
+    (strands, W, 5) is laid out as a strand is read.
     """
-    strands, width = matrices.shape[:2]
+    strands, width = slopes.shape[:2]
     odds = np.empty((strands, len(log_prior)))
     sums = np.zeros(2)
     for i in range(len(codes)):
-        best = _score(codes[i], matrices, log_prior, odds)
+        best = -np.inf
+        for start in range(len(log_prior)):
+            prior = complex(log_prior[start], log_prior[start])
+            both = site_score(matrix, codes[i], start, 1, prior)
+            odds[-1, start] = both.imag
+            odds[0, start] = both.real  # after the other, which is not there on one strand
+            best = max(best, float(both.real), float(both.imag) if strands == 2 else best)
         odds[:] = np.exp(odds - best)
         total = odds.sum()
         z = best + np.log(total / odds.size) + constant
@@ -272,17 +266,3 @@ def _add_slopes(
                     for w in range(width):
                         slopes[strand, w, codes[i, start + w]] += share * residual
     return sums
-
-
-@compiled
-def _score(codes: Codes, matrices: Floats, log_prior: Floats, odds: Floats) -> float:
-    """Write the log odds of each place of a sequence (L,), and give the best."""
-    best = -np.inf
-    for strand in range(len(matrices)):
-        for start in range(len(log_prior)):
-            score = log_prior[start]
-            for w in range(matrices.shape[1]):
-                score += matrices[strand, w, codes[start + w]]
-            odds[strand, start] = score
-            best = max(best, score)
-    return best

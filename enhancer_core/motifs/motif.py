@@ -1,11 +1,11 @@
-"""Motifs as matrices (4, W), rows A C G T: probabilities, log odds, information, similarity.
+"""Motifs as matrices (4, W), rows A C G T: probabilities, log odds, information, site positions.
 
 `pfm` is counts, `ppm` probabilities that sum to 1 at each position, `pwm` log2 odds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,22 +18,11 @@ Matrix: TypeAlias = NDArray[np.float64]  # (4, W), rows A C G T
 Prior: TypeAlias = NDArray[np.float64]  # (L - W + 1,), one probability a start
 
 UNIFORM = 0.25
-# Alignments this close are equal, so that rounding never decides which one is reported.
-_TIE = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
 class Motif:
-    """A named motif.
-
-    Parameters
-    ----------
-    name
-        Its identifier, for example a JASPAR accession.
-    pfm
-        float64, shape (4, W), rows A C G T: counts or probabilities. Kept as a read-only copy.
-    alias
-        A second name, for example the transcription factor's; empty if there is none.
+    """A named motif: `pfm`, counts or probabilities, is kept as a read-only copy.
 
     Raises
     ------
@@ -47,9 +36,9 @@ class Motif:
     4
     """
 
-    name: str
+    name: str  # for example a JASPAR accession
     pfm: Matrix
-    alias: str = ""
+    alias: str = ""  # a second name, for example the transcription factor's
 
     def __post_init__(self) -> None:
         """Copy the matrix and check it."""
@@ -80,7 +69,7 @@ def _check_pfm(pfm: Matrix) -> None:
 
 
 def ppm(pfm: ArrayLike, *, pseudocount: float = 0.0) -> Matrix:
-    """Turn counts into probabilities.
+    """Convert counts to probabilities.
 
     Parameters
     ----------
@@ -115,7 +104,7 @@ def ppm(pfm: ArrayLike, *, pseudocount: float = 0.0) -> Matrix:
 
 
 def pwm(ppm: Matrix, *, background: ArrayLike = UNIFORM) -> Matrix:
-    """Turn probabilities into log2 odds against a background.
+    """Convert probabilities to log2 odds against a background.
 
     Parameters
     ----------
@@ -149,17 +138,9 @@ def pwm(ppm: Matrix, *, background: ArrayLike = UNIFORM) -> Matrix:
 
 
 def information_content(ppm: Matrix) -> NDArray[np.float64]:
-    """Measure how much each position tells, against uniform bases.
+    """Compute the information of each position of a PPM, against uniform bases: float64 (W,).
 
-    Parameters
-    ----------
-    ppm
-        float64, shape (4, W), each position summing to 1.
-
-    Returns
-    -------
-    float64, shape (W,)
-        Bits, 0 (uniform) to 2 (one base only): 2 plus the sum of p log2 p.
+    It is in bits, 0 (uniform) to 2 (one base only): 2 plus the sum of p log2 p.
 
     Examples
     --------
@@ -172,17 +153,9 @@ def information_content(ppm: Matrix) -> NDArray[np.float64]:
 
 
 def reverse_complement(matrix: Matrix) -> Matrix:
-    """Read a motif on the other strand: both axes reversed, as rows are in the order A C G T.
+    """Return a matrix (..., 4, W) on the other strand: a view, both axes reversed.
 
-    Parameters
-    ----------
-    matrix
-        Shape (..., 4, W): a PFM, PPM or PWM.
-
-    Returns
-    -------
-    Same shape and dtype
-        A view, not a copy.
+    That complements too, as rows are in the order A C G T.
 
     Examples
     --------
@@ -193,7 +166,7 @@ def reverse_complement(matrix: Matrix) -> Matrix:
 
 
 def site_prior(*, length: int, width: int, sd: float, mean: float | None = None) -> Prior:
-    """Give the probability of each place where a site can start, its centre being normal.
+    """Compute the probability of each start of a site whose centre is normally distributed.
 
     The normal density of the site's centre, start + W // 2, is taken at each start for which the
     whole site fits, and normalised: nothing falls outside, nothing piles up at the ends.
@@ -239,95 +212,6 @@ def site_prior(*, length: int, width: int, sd: float, mean: float | None = None)
         density = np.exp(-(squares - squares.min()) / sd / sd / 2)
     prior: Prior = density / density.sum()
     return prior
-
-
-@dataclass(frozen=True, eq=False)
-class Similarity:
-    """How alike n queries and m targets are, each pair in its best alignment.
-
-    Parameters
-    ----------
-    scores
-        float64, shape (n, m): Pearson correlation, -1 to 1.
-    offsets
-        int64, shape (n, m): the target's position at which the first position of the query (of its
-        reverse complement where the strand is -1) stands; negative where it hangs over.
-    strands
-        int8, shape (n, m): 1, or -1 where the query's reverse complement fits better.
-    """
-
-    scores: NDArray[np.float64]
-    offsets: NDArray[np.int64]
-    strands: NDArray[np.int8]
-
-
-def similarity(queries: Sequence[Motif], targets: Sequence[Motif]) -> Similarity:
-    """Compare every query with every target, as HOMER does.
-
-    The score is the Pearson correlation of the base frequencies of two motifs laid over each other,
-    where a position that hangs over is paired with 0.25. The best of both strands and all offsets
-    with at least one common position counts (Heinz et al. 2010; Cohn et al. 2018, section 3.1.2).
-    Of equally good alignments the lowest offset is given, and of its two strands the forward one.
-
-    Parameters
-    ----------
-    queries, targets
-        Motifs of any widths.
-
-    Returns
-    -------
-    Similarity
-        A motif that is uniform at every position, for which no correlation is defined, scores 0.
-
-    Raises
-    ------
-    MotifError
-        If a list is empty.
-
-    Examples
-    --------
-    >>> cebpa, hnf4a = BUILTIN["CEBPA"], BUILTIN["HNF4A"]
-    >>> flipped = Motif("flipped", reverse_complement(cebpa.pfm))
-    >>> similarity([cebpa, flipped], [cebpa, hnf4a]).scores.round(3).tolist()
-    [[1.0, 0.371], [1.0, 0.371]]
-    """
-    if not queries or not targets:
-        raise MotifError("no motifs to compare; at least one query and one target are needed")
-    n, m = len(queries), len(targets)
-    forward = _unit_deviations([query.pfm for query in queries])
-    reverse = _unit_deviations([reverse_complement(query.pfm) for query in queries])
-    strands = np.concatenate([forward, reverse]).reshape(2 * n, -1)
-    others = _unit_deviations([target.pfm for target in targets])
-    widest = forward.shape[1]
-    padded = np.pad(others, ((0, 0), (widest - 1, widest - 1), (0, 0)))
-    query_widths = np.array([query.width for query in queries])[:, np.newaxis]
-    target_widths = np.array([target.width for target in targets])
-
-    # The frequencies of any motif average 0.25, padding included. So the correlation at an offset
-    # is the product sum of the overlap, of deviations from 0.25 scaled to length 1.
-    best = Similarity(
-        np.full((n, m), -np.inf), np.zeros((n, m), np.int64), np.ones((n, m), np.int8)
-    )
-    for offset in range(1 - widest, others.shape[1]):
-        overlap = (query_widths + offset > 0) & (target_widths > offset)
-        span = padded[:, offset + widest - 1 : offset + 2 * widest - 1].reshape(m, -1)
-        for strand, scores in zip((1, -1), np.split(strands @ span.T, 2), strict=True):
-            better = overlap & (scores > best.scores + _TIE)
-            best.scores[better] = scores[better]
-            best.offsets[better] = offset
-            best.strands[better] = strand
-    return best
-
-
-def _unit_deviations(pfms: Sequence[Matrix]) -> NDArray[np.float64]:
-    """Stack motifs as deviations from 0.25 of length 1, (n, widest, 4), zeros after their end."""
-    widths = np.array([pfm.shape[1] for pfm in pfms])
-    stack = np.zeros((len(pfms), widths.max(), 4))
-    inside = np.arange(widths.max()) < widths[:, np.newaxis]
-    stack[inside] = ppm(np.concatenate(pfms, axis=1)).T - UNIFORM
-    lengths = np.sqrt((stack**2).sum(axis=(1, 2), keepdims=True))
-    np.divide(stack, lengths, out=stack, where=lengths > _TIE)
-    return stack
 
 
 # Counts from JASPAR; the two transcription factors of the paper's simulated data (section 3.1.4).

@@ -8,56 +8,44 @@ exact Bayes classifier for data that were simulated so.
 
 Scores are in bits. N scores 0, since the odds of a letter, averaged over uniform bases, are 1. A
 base that the motif never has scores -64, so that scores stay finite and can be compared.
-
-Five letters at a time are looked up in a table of the scores of all words.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.dna._numba import compiled
-from enhancer_core.dna.codes import ALPHABET, Codes, check_codes
+from enhancer_core.dna.codes import Codes, check_codes
 from enhancer_core.errors import MotifError
-from enhancer_core.motifs.motif import Matrix, Prior, reverse_complement
+from enhancer_core.motifs.motif import Matrix, Prior
+from enhancer_core.motifs.scan import (
+    LETTERS,
+    Tables,
+    make_workspace,
+    site_score,
+    spell,
+    strand_scores,
+    word_tables,
+)
 
 Floats: TypeAlias = NDArray[np.float32]
-Positions: TypeAlias = NDArray[np.int64]
-# One table for each word of a site, complex64 (5**5,): the forward strand's score of a word is the
-# real part, the reverse strand's the imaginary one, so that one load and one sum serve both.
-Tables: TypeAlias = tuple[NDArray[np.complex64], ...]
-Words: TypeAlias = NDArray[np.uint16]
 
 IMPOSSIBLE = -64.0  # bits
 
-_LETTERS = 5  # of a word
 # Scores are whole multiples of this, in bits. So sums below 1,024 bits are exact in float32, and a
 # site scores the same on both strands.
 _STEP = 2.0**-14
 
 
-@dataclass(frozen=True, eq=False)
-class Hits:
-    """The best place for a motif in each of n sequences.
+class Hits(NamedTuple):
+    """The best place for a motif in each of n sequences, the first of equally good ones."""
 
-    Parameters
-    ----------
-    scores
-        float32, shape (n,), bits.
-    starts
-        int64, shape (n,): 0-based first position of the site on the forward strand. Of equally
-        good places the first is given.
-    strands
-        int8, shape (n,): 1, or -1 where the reverse strand is better.
-    """
-
-    scores: Floats
-    starts: Positions
-    strands: NDArray[np.int8]
+    scores: Floats  # (n,), bits
+    starts: NDArray[np.int64]  # (n,): 0-based first position of the site on the forward strand
+    strands: NDArray[np.int8]  # (n,): 1, or -1 where the reverse strand is better
 
 
 def best_hits(
@@ -103,7 +91,7 @@ def best_hits(
     n = len(codes)
     hits = Hits(np.empty(n, np.float32), np.empty(n, np.int64), np.empty(n, np.int8))
     tables = _tables(pwm, both_strands=both_strands)
-    _find_best(codes, tables, pwm.shape[1], bonus, hits.scores, hits.starts, hits.strands)
+    _find_best(codes, tables, pwm.shape[1], bonus, hits)
     return hits
 
 
@@ -147,19 +135,9 @@ def log_likelihood_ratios(
 
 
 def best_threshold(labels: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
-    """Choose the threshold that calls most sequences rightly.
+    """Return the score from which on to call positives, so that most sequences are called rightly.
 
-    Parameters
-    ----------
-    labels
-        bool, shape (n,), n >= 1: True for a positive.
-    scores
-        float, shape (n,).
-
-    Returns
-    -------
-    float
-        One of the scores; from there up is a call. Of equally good ones the highest.
+    `labels`, bool (n,), are True for positives, n >= 1. Of equally good scores it is the highest.
 
     Examples
     --------
@@ -167,13 +145,13 @@ def best_threshold(labels: NDArray[np.bool_], scores: NDArray[np.floating]) -> f
     3.0
     """
     order = np.argsort(-scores, kind="stable")
-    found = np.cumsum(np.where(labels[order], 1, -1))  # right calls, less wrong ones
+    right = np.cumsum(np.where(labels[order], 1, -1))  # right calls, less wrong ones
     last = np.append(np.diff(scores[order]) != 0, True)  # equal scores are called together
-    return float(scores[order][last][np.argmax(found[last])])
+    return float(scores[order][last][np.argmax(right[last])])
 
 
 def _checked_bonus(codes: Codes, pwm: Matrix, prior: Prior | None) -> Floats | None:
-    """Check the input; give what the prior adds to each place's score, if there is one."""
+    """Check the input; return what the prior adds to each place's score, if there is one."""
     check_codes(codes)
     places = codes.shape[1] - pwm.shape[1] + 1
     if places < 1:
@@ -192,45 +170,32 @@ def _checked_bonus(codes: Codes, pwm: Matrix, prior: Prior | None) -> Floats | N
 
 
 def _tables(pwm: Matrix, *, both_strands: bool) -> Tables:
-    """Sum the scores of each word at each place of a site, on both strands."""
-    steps = np.rint(np.maximum(pwm, IMPOSSIBLE) / _STEP) * _STEP
-    scores = np.empty((pwm.shape[1], len(ALPHABET)), np.complex64)
-    scores.real[:, :4] = steps.T
-    scores.imag[:, :4] = reverse_complement(steps).T if both_strands else -np.inf
-    scores[:, 4] = 0 if both_strands else complex(0, -np.inf)
-    # The positions beyond the end score 0.
-    words = np.pad(scores, ((0, -len(scores) % _LETTERS), (0, 0))).reshape(-1, _LETTERS, 5)
-    tables = words[:, 0]
-    for letter in range(1, _LETTERS):
-        tables = (tables[:, :, np.newaxis] + words[:, letter, np.newaxis]).reshape(len(words), -1)
-    return tuple(tables)
+    scores = np.zeros((pwm.shape[1], 5))
+    scores[:, :4] = np.rint(np.maximum(pwm.T, IMPOSSIBLE) / _STEP) * _STEP
+    strands = strand_scores(scores)
+    if not both_strands:
+        strands.imag = -np.inf
+    return tuple(word_tables(strands))
 
 
 @compiled
-def _find_best(
-    codes: Codes,
-    tables: Tables,
-    width: int,
-    bonus: Floats | None,
-    scores: Floats,
-    starts: Positions,
-    strands: NDArray[np.int8],
-) -> None:
+def _find_best(codes: Codes, tables: Tables, width: int, bonus: Floats | None, hits: Hits) -> None:
     """Write the best place of each sequence: its score, start and strand."""
     places = codes.shape[1] - width + 1
-    letters, words = _room(codes)
+    letters, words = make_workspace(codes.shape[1])
     for i in range(len(codes)):
-        _spell(codes[i], letters, words)
+        spell(codes[i], letters, words)
         best, place = np.float32(-np.inf), 0
         for start in range(places):
-            both = _score(tables, words, start)
+            both = site_score(tables, words, start, LETTERS, np.complex64(0))
             score = np.float32(max(both.real, both.imag))
             if bonus is not None:
                 score += bonus[start]
             if score > best:
                 best, place = score, start
-        both = _score(tables, words, place)
-        scores[i], starts[i], strands[i] = best, place, 1 if both.real >= both.imag else -1
+        both = site_score(tables, words, place, LETTERS, np.complex64(0))
+        hits.scores[i], hits.starts[i] = best, place
+        hits.strands[i] = 1 if both.real >= both.imag else -1
 
 
 @compiled
@@ -243,41 +208,12 @@ def _add_up(
     sums: NDArray[np.float64],
 ) -> None:
     """Write the sum of the odds of all places, in units of the best one's."""
-    letters, words = _room(codes)
+    letters, words = make_workspace(codes.shape[1])
     for i in range(len(codes)):
-        _spell(codes[i], letters, words)
+        spell(codes[i], letters, words)
         total = 0.0
         for start in range(codes.shape[1] - width + 1):
-            both = _score(tables, words, start)
+            both = site_score(tables, words, start, LETTERS, np.complex64(0))
             less = best[i] - (np.float32(0) if bonus is None else bonus[start])
             total += 2.0 ** (both.real - less) + 2.0 ** (both.imag - less)
         sums[i] = total
-
-
-@compiled
-def _room(codes: Codes) -> tuple[Codes, Words]:
-    """Make room for the letters and words of a sequence; beyond its end stands A."""
-    length = codes.shape[1]
-    return np.zeros(length + _LETTERS, np.uint8), np.zeros(length, np.uint16)
-
-
-@compiled
-def _spell(codes: Codes, letters: Codes, words: Words) -> None:
-    """Write the number of the word at each position of a sequence (L,)."""
-    for position in range(len(codes)):  # a slice would be copied letter by letter
-        letters[position] = codes[position]
-    for position in range(len(codes)):
-        word = np.uint16(0)
-        for letter in range(_LETTERS):
-            word = np.uint16(word * np.uint16(5) + letters[position + letter])
-        words[position] = word
-
-
-@compiled
-def _score(tables: Tables, words: Words, start: int) -> np.complex64:
-    """Sum the score of a site on the forward strand, and i times that on the reverse strand."""
-    score, position = np.complex64(0), np.uint64(start)  # unsigned: never counted from the end
-    for table in tables:
-        score += table[words[position]]
-        position += np.uint64(_LETTERS)
-    return score

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.dna.codes import Codes, reverse_complement
-from enhancer_core.models.cpu.expit import expit
+from enhancer_core.models.cpu.predictor import expit
 from enhancer_core.models.ensemble import Predictor
 from enhancer_core.prediction.sequences import log_odds, substituted_log_odds
 

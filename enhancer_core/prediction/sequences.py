@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from enhancer_core.dna.codes import Codes, SequencesLike, as_codes, reverse_complement
 from enhancer_core.errors import SequenceError
-from enhancer_core.models.cpu.expit import expit
+from enhancer_core.models.cpu.predictor import expit
 from enhancer_core.models.ensemble import Predictor
 from enhancer_core.models.model import Model
 

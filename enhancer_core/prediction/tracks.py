@@ -126,7 +126,7 @@ def track(
         Chromosome, and the starts, ends and values of the bins that have one, in order.
     """
     length = predictor.length
-    most = step * min(predictor.stretch, max(_REACH // step, 1))
+    most = step * min(predictor.windows_per_call, max(_REACH // step, 1))
 
     def predict_block(block: _Block) -> tuple[int, Stretch]:
         chrom, bins, ends, windows, codes = block

@@ -1,7 +1,7 @@
 """Write reports as HTML that needs nothing but a browser, or as Markdown with PNG images.
 
-`report_page` composes the report of a training run out of a `ReportContent`; `render_page` and
-`render_markdown` write any `Page`. All are pure functions: the same content gives the same bytes.
+Functions that end in `_page` compose a `Page` out of results, `render_page` and `render_markdown`
+write it. All are pure: the same values give the same bytes. `write_outcome` writes the files.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
-"""Write a page as Markdown and PNG, for what shows those but no HTML: Galaxy's reports for one.
+"""Write a page as Markdown and PNG, for what shows those but no HTML, such as Galaxy's reports.
 
 Markdown sets nothing side by side, so all figures of a section become one image, with their key and
-captions. It is drawn with the letters that matplotlib brings, so that every machine draws the same.
+captions. It is drawn in the font that matplotlib brings, so that every machine draws the same.
 """
 
 from __future__ import annotations
@@ -15,14 +15,11 @@ import matplotlib as mpl
 import resvg_py
 from markupsafe import Markup, escape
 
-from enhancer_core.report.page import Figure, Page, Section, Table
-
-_TEXT, _IMAGES = "report.md", "figures"  # a file and a folder, side by side
+from enhancer_core.report.page import TEMPLATES, Figure, Page, Section
+from enhancer_core.report.plots import INK
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>$|~#&]")
-_ROOT = re.compile(r'<svg([^>]*?)viewBox="0 0 ([\d.]+) ([\d.]+)"([^>]*)>')
-_SIZE = re.compile(r'\b(?:width|height)="[^"]*"')
-
+_VIEW_BOX = re.compile(r'<svg[^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"')
 _FONTS = [
     str(Path(mpl.get_data_path(), "fonts", "ttf", f"DejaVuSans{style}.ttf"))
     for style in ("", "-Bold")
@@ -32,7 +29,7 @@ _ZOOM = 1.5  # image pixels to a pixel of the page, for sharp screens
 _COLUMNS, _SMALL_COLUMNS = 2, 5
 _SMALL = 164  # pixels: width of a small figure
 _GAP, _LINE, _LETTER = 30, 17, 6.6  # pixels: between figures, of a line's height, of a letter
-_INK, _MUTED = "#1c2127", "#5d6670"
+_MUTED = "#5d6670"
 
 
 def render_markdown(page: Page) -> dict[str, bytes]:
@@ -41,7 +38,7 @@ def render_markdown(page: Page) -> dict[str, bytes]:
     Parameters
     ----------
     page
-        What to write. Its words are shown as they are: none has a meaning in Markdown.
+        What to write. Its text is shown as it is: none has a meaning in Markdown.
 
     Returns
     -------
@@ -49,58 +46,42 @@ def render_markdown(page: Page) -> dict[str, bytes]:
         Files by name: report.md, with tables as GitHub has them and each image alone on its line,
         and the images, figures/*.png. The same page gives the same bytes.
 
+    Raises
+    ------
+    ValueError
+        If a figure's SVG has no viewBox that starts at 0 0.
+
     Examples
     --------
     >>> render_markdown(Page(title="a*b", sections=[Section(title="Data")]))
     {'report.md': b'# a\\*b\n\n## Data\n'}
     """
-    blocks = [f"# {_plain(page.title)}"]
-    if page.lead:
-        blocks.append(_plain(page.lead))
-    blocks += (
-        f"**{_plain(each.label)}: {_plain(each.value)}** ({_plain(each.note)})"
-        for each in page.highlights
-    )
     images: dict[str, bytes] = {}
+    names: list[str | None] = []
     for section in page.sections:
-        blocks.append(f"## {_plain(section.title)}")
-        blocks += map(_plain, section.text)
-        for table in section.tables:
-            blocks.append(_table(table))
-            if table.caption:
-                blocks.append(_plain(table.caption))
-        if section.figures:
-            name = _fresh_name(section.title, images)
-            images[name] = png(_sheet(section))
-            alt = "; ".join(figure.alt for figure in section.figures[:_COLUMNS])
-            blocks.append(f"![{_plain(alt)}]({name})")
-    return {_TEXT: ("\n\n".join(blocks) + "\n").encode(), **images}
+        names.append(_fresh_name(section.title, images) if section.figures else None)
+        if names[-1] is not None:
+            images[names[-1]] = png(_sheet(section))
+    template = TEMPLATES.overlay(autoescape=False, finalize=_plain).get_template("template.md.j2")
+    return {"report.md": template.render(page=page, names=names).encode(), **images}
 
 
 def _plain(value: str) -> str:
-    """Spell a text so that Markdown shows it as it is, on one line."""
+    """Escape a text so that Markdown shows it as it is, on one line."""
     if isinstance(value, Markup):
         value = re.sub("<br><small>(.*?)</small>", r" (\1)", str(value))
         value = Markup(value.replace("<br>", " ")).striptags()
     return _SPECIAL.sub(r"\\\g<0>", " ".join(value.split()))
 
 
-def _table(table: Table) -> str:
-    numbers = len(table.head) - table.text_columns
-    rules = ["---"] * table.text_columns + ["---:"] * numbers
-    rows = ([_plain(cell) for cell in row] for row in (table.head, *table.rows))
-    head, *body = (f"| {' | '.join(row)} |" for row in rows)
-    return "\n".join([head, f"| {' | '.join(rules)} |", *body])
-
-
 def _fresh_name(title: str, taken: dict[str, bytes]) -> str:
     stem = re.sub("[^a-z0-9]+", "-", title.lower())[:60].strip("-") or "figure"
-    names = (f"{_IMAGES}/{stem}{number}.png" for number in ("", *range(2, len(taken) + 3)))
+    names = (f"figures/{stem}{number}.png" for number in ("", *range(2, len(taken) + 3)))
     return next(name for name in names if name not in taken)
 
 
 def png(svg: str) -> bytes:
-    """Draw SVG as PNG, text in the letters that matplotlib brings."""
+    """Render SVG as PNG, text in the font that matplotlib brings."""
     return resvg_py.svg_to_bytes(
         svg_string=svg,
         background="white",
@@ -115,46 +96,41 @@ def _sheet(section: Section) -> str:
     """Set the figures of a section in columns, each above its caption, under their key."""
     figures = section.figures
     columns = min(len(figures), _SMALL_COLUMNS if section.small_figures else _COLUMNS)
-    width = _SMALL if section.small_figures else max(_size(each)[0] for each in figures)
-    full = columns * (width + _GAP) - _GAP
-    drawn, y = _key(section.key), _LINE * (1.6 if section.key else 0.0)
+    width = _SMALL if section.small_figures else max(_size(figure)[0] for figure in figures)
+    drawn, x, y = [], 0.0, 0.0
+    for colour, name in section.key:
+        drawn.append(f'<rect x="{x:g}" y="4" width="22" height="8" fill="{colour}"/>')
+        drawn.append(f'<text x="{x + 30:g}" y="12" fill="{INK}">{escape(name)}</text>')
+        x, y = x + 30 + _LETTER * len(name) + _GAP, 1.6 * _LINE
     for first in range(0, len(figures), columns):
-        row = [_cell(figure, width) for figure in figures[first : first + columns]]
-        for column, (svg, _) in enumerate(row):
-            place = f"translate({column * (width + _GAP):g} {y:g})"
-            drawn.append(f'<g transform="{place}">{svg}</g>')
-        y += max(height for _, height in row) + _GAP / 2
-    margin = _GAP / 2
+        bottoms = []
+        for column, figure in enumerate(figures[first : first + columns]):
+            x = column * (width + _GAP)
+            own_width, own_height = _size(figure)
+            height = own_height * width / own_width
+            drawn.append(
+                f'<svg x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
+                f' viewBox="0 0 {own_width:g} {own_height:g}">{figure.svg}</svg>'
+            )
+            bottom = y + height
+            for line in _caption(figure.caption, width):
+                bottom += _LINE
+                drawn.append(f'<text x="{x:g}" y="{bottom:g}" fill="{_MUTED}">{line}</text>')
+            bottoms.append(bottom)
+        y = max(bottoms) + _GAP / 2
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-        f' width="{full + 2 * margin:g}" height="{y + margin:g}" font-size="12">'
-        f'<g transform="translate({margin:g} {margin:g})">{"".join(drawn)}</g></svg>'
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+        f' width="{columns * (width + _GAP):g}" height="{y + _GAP / 2:g}" font-size="12">'
+        f'<g transform="translate({_GAP / 2:g} {_GAP / 2:g})">{"".join(drawn)}</g></svg>'
     )
 
 
 def _size(figure: Figure) -> tuple[float, float]:
     """Read a figure's width and height, in its own units."""
-    found = _ROOT.match(figure.svg)
-    if found is None:
+    view_box = _VIEW_BOX.match(figure.svg)
+    if view_box is None:
         raise ValueError(f"no viewBox from 0 0 at the start of {figure.svg[:60]}")
-    return float(found[2]), float(found[3])
-
-
-def _cell(figure: Figure, width: float) -> tuple[str, float]:
-    """Give a figure with its caption as SVG, `width` wide, and how high they are."""
-    own_width, own_height = _size(figure)
-    height = own_height * width / own_width
-
-    def resized(root: re.Match[str]) -> str:
-        kept = _SIZE.sub("", root[1] + root[4])
-        size = f'width="{width:g}" height="{height:g}" viewBox="0 0 {root[2]} {root[3]}"'
-        return f"<svg {size}{kept}>"
-
-    drawn = [_ROOT.sub(resized, str(figure.svg), count=1)]  # Markup would escape what is put in
-    for line in _caption(figure.caption, width):
-        height += _LINE
-        drawn.append(f'<text y="{height:g}" fill="{_MUTED}">{line}</text>')
-    return "".join(drawn), height
+    return float(view_box[1]), float(view_box[2])
 
 
 def _caption(caption: str, width: float) -> Sequence[str]:
@@ -163,12 +139,3 @@ def _caption(caption: str, width: float) -> Sequence[str]:
         bold = re.sub("<b>(.*?)</b>", r'<tspan font-weight="bold">\1</tspan>', str(caption))
         return bold.split("<br>")
     return [str(escape(line)) for line in textwrap.wrap(caption, int(width / _LETTER))]
-
-
-def _key(key: Sequence[tuple[str, str]]) -> list[str]:
-    drawn, x = [], 0.0
-    for colour, name in key:
-        drawn.append(f'<rect x="{x:g}" y="4" width="22" height="8" fill="{colour}"/>')
-        drawn.append(f'<text x="{x + 30:g}" y="12" fill="{_INK}">{escape(name)}</text>')
-        x += 30 + _LETTER * len(name) + _GAP
-    return drawn

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from enhancer_core.motifs.match import FEWEST, FLAT, FilterMotif, Match
+from enhancer_core.dna.codes import ALPHABET
+from enhancer_core.motifs.match import FLAT, FilterMotif, Match
 from enhancer_core.motifs.motif import Motif, ppm, reverse_complement
+from enhancer_core.motifs.tomtom import FEWEST
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
 from enhancer_core.report.plots import LETTER_WIDTH, LOGO_HEIGHT, logo
 
-SIGNIFICANT = 0.05  # false discovery rate from which a match is shown as one
+SIGNIFICANT = 0.05  # false discovery rate below which a match is called one
 _GAP = 8  # points between two logos
 
 
@@ -34,46 +36,45 @@ def motif_page(filters: Sequence[FilterMotif], *, model: str, database: str, tar
         The same filters give the same page.
     """
     active = [each for each in filters if each.motif is not None]
-    matched = [each for each in active if each.match and each.match.q < SIGNIFICANT]
-    known = targets >= FEWEST
     lead = f"{len(active)} of {len(filters)} first-layer filters respond to the sequences."
     highlights = [
         Highlight(label="Filters", value=str(len(filters)), note=f"{len(active)} with a motif")
     ]
-    if known:
+    significance = targets >= FEWEST
+    if significance:
+        n = sum(each.match is not None and each.match.q < SIGNIFICANT for each in active)
         lead = (
-            f"{len(matched)} of {len(filters)} first-layer filters match a motif of {database}, at"
-            f" a false discovery rate of {100 * SIGNIFICANT:g} % each."
+            f"{n} of {len(filters)} first-layer filters match a motif of {database}, at a false"
+            f" discovery rate of {100 * SIGNIFICANT:g} % each."
         )
-        highlights.append(
-            Highlight(
-                label="Matched", value=str(len(matched)), note=f"q below {SIGNIFICANT:g}, each"
-            )
-        )
-    ranked = sorted(active, key=_rank)
+        note = f"q below {SIGNIFICANT:g}, each"
+        highlights.append(Highlight(label="Matched", value=str(n), note=note))
     return Page(
         title=f"Motifs of {model}",
         lead=lead,
         highlights=highlights,
-        sections=(
+        sections=[
             Section(
                 title="Filters and their matches",
                 text=[
-                    "Above each filter's motif, below it the motif that it is most similar to, as"
-                    " they lie over each other; the surest matches first. A letter is as high as"
-                    " its share of the position's information; the full height is 2 bits."
+                    "Above each filter's motif, below it the most similar known one, aligned; the"
+                    " most significant matches first. The height of a letter is its share of the"
+                    " position's information; the full height is 2 bits."
                 ],
-                figures=[_figure(each) for each in ranked],
+                figures=[filter_figure(each) for each in sorted(active, key=_rank)],
                 small_figures=True,
             ),
             Section(title="All filters", tables=[_table(filters)]),
-            Section(title="What the figures mean", text=_meanings(database, targets, known=known)),
-        ),
+            Section(
+                title="What the figures mean",
+                text=_meanings(database, targets, significance=significance),
+            ),
+        ],
     )
 
 
 def pair_logo(query: Motif, match: Match) -> Markup:
-    """Draw a motif above its match, as they lie over each other, the match on the query's strand.
+    """Draw a motif above its match, aligned, with the match on the query's strand.
 
     Parameters
     ----------
@@ -118,48 +119,41 @@ def _placed(svg: Markup, width: int, position: int, y: int) -> str:
 
 
 def _rank(each: FilterMotif) -> tuple[bool, float, float]:
-    """Order by q where it is known, then by similarity; what has no match comes last."""
+    """Order by q where it is known, then by similarity; filters without a match come last."""
     if each.match is None:
         return True, 0.0, -each.bits
     return False, float(np.nan_to_num(each.match.q, nan=1.0)), -each.match.similarity
 
 
-def _figure(each: FilterMotif) -> Figure:
+def filter_figure(each: FilterMotif) -> Figure:
+    """Draw the motif of an active filter, above its match if it has one."""
     assert each.motif is not None
+    frequencies = ppm(each.motif.pfm)
+    consensus = "".join(ALPHABET[base] for base in frequencies.argmax(axis=0))
+    svg, alt = logo(frequencies), f"Logo of {each.name}, consensus {consensus}"
     caption = Markup("<b>{}</b> {:.1f} bits").format(each.name, each.bits)
-    if each.match is None:
-        return Figure(svg=logo(ppm(each.motif.pfm)), alt=f"Logo of {each.name}", caption=caption)
-    label = _label(each.match)
-    caption += Markup("<br>{}<br>similarity {:.2f}").format(label, each.match.similarity)
-    if np.isfinite(each.match.q):
-        caption += f", q {_small(each.match.q)}"
-    return Figure(
-        svg=pair_logo(each.motif, each.match),
-        alt=f"Logos of {each.name} and of {label}",
-        caption=caption,
-    )
+    if each.match is not None:
+        label = _label(each.match)
+        svg, alt = pair_logo(each.motif, each.match), f"Logos of {each.name} and of {label}"
+        caption += Markup("<br>{}<br>similarity {:.2f}").format(label, each.match.similarity)
+        if np.isfinite(each.match.q):
+            caption += f", q {_small(each.match.q)}"
+    return Figure(svg=svg, alt=alt, caption=caption)
 
 
 def _table(filters: Sequence[FilterMotif]) -> Table:
-    rows = [
-        (each.name, _label(each.match) if each.match else _why_none(each), *_numbers(each))
-        for each in filters
-    ]
+    rows = []
+    for each in filters:
+        match = ["nothing activates it" if each.motif is None else "flat", "", "", ""]
+        if each.match is not None:
+            similarity, p, q = each.match.similarity, each.match.p, each.match.q
+            match = [_label(each.match), f"{similarity:.3f}", _small(p), _small(q)]
+        bits = f"{each.bits:.1f}" if each.motif else ""
+        rows.append((each.name, *match, bits, "" if each.sites is None else f"{each.sites:,}"))
     return Table(
         head=("Filter", "Most similar", "Similarity", "p", "q", "Bits", "Sites"),
         rows=rows,
         text_columns=2,
-    )
-
-
-def _numbers(each: FilterMotif) -> tuple[str, str, str, str, str]:
-    match = each.match
-    return (
-        f"{match.similarity:.3f}" if match else "",
-        _small(match.p) if match else "",
-        _small(match.q) if match else "",
-        f"{each.bits:.1f}" if each.motif else "",
-        "" if each.sites is None else f"{each.sites:,}",
     )
 
 
@@ -169,32 +163,30 @@ def _label(match: Match) -> str:
     return name if not alias or alias in name else f"{name} {alias}"
 
 
-def _why_none(each: FilterMotif) -> str:
-    return "nothing activates it" if each.motif is None else "flat"
-
-
 def _small(value: float) -> str:
     return "" if np.isnan(value) else f"{value:.2g}"
 
 
-def _meanings(database: str, targets: int, *, known: bool) -> list[str]:
-    """Say what similarity, p and q are, and what they leave open."""
-    chance = (
-        f"p is TOMTOM's: the chance that a motif made of {database}'s columns, drawn at random,"
-        f" lies as near to the filter's in its best alignment. q is the false discovery rate at"
-        f" that p among the {targets:,} motifs; it does not allow for the number of filters."
+def _meanings(database: str, targets: int, *, significance: bool) -> list[str]:
+    """Explain similarity, p and q, and what they leave open."""
+    p_and_q = (
+        f"{database} has {targets:,} motifs; p-values, which are computed from a database's"
+        f" columns, need {FEWEST}. So a similarity here is no evidence by itself."
     )
-    if not known:
-        chance = (
-            f"{database} has {targets:,} motifs; p-values, which are drawn from a database's"
-            f" columns, need {FEWEST}. So a similarity here is no evidence by itself."
+    if significance:
+        p_and_q = (
+            f"p is TOMTOM's: the probability that a motif of columns drawn at random from"
+            f" {database} is as close to the filter's in its best alignment. q is the false"
+            f" discovery rate at that p among the {targets:,} motifs; it does not allow for the"
+            " number of filters."
         )
     return [
         "Similarity is the correlation of two motifs' base frequencies in their best alignment on"
-        " either strand, 1 for the same motif; positions that hang over count as uniform. With the"
+        " either strand, 1 for the same motif; overhanging positions count as uniform. With the"
         " nearest of a thousand motifs, half of random motifs of 9 bp reach 0.65, and a few 0.9.",
-        chance,
+        p_and_q,
         f"A filter of less than {FLAT:g} bits is called flat and not matched. A match names a"
-        " family: members of one bind alike, and a database has many of them. What does not match"
-        " may still be half of a motif, the other half being in another filter, or composition.",
+        " family: its members bind alike, and a database has many of them. A filter without a"
+        " match may still be half of a motif, the other half being in another filter, or read"
+        " composition.",
     ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-_TEMPLATES = Environment(
+TEMPLATES = Environment(
     loader=PackageLoader("enhancer_core.report", package_path=""),
     autoescape=True,
     undefined=StrictUndefined,
@@ -97,6 +97,4 @@ def render_page(page: Page) -> str:
     >>> "<h1>AUC &lt; 1</h1>" in render_page(page), "<p>3 &amp; 4</p>" in render_page(page)
     (True, True)
     """
-    return _TEMPLATES.get_template("template.html.j2").render(
-        title=page.title, lead=page.lead, highlights=page.highlights, sections=page.sections
-    )
+    return TEMPLATES.get_template("template.html.j2").render(page=page)

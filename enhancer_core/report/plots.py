@@ -1,7 +1,7 @@
-"""Draw a report's figures as SVG to stand in a page.
+"""Draw a report's figures as SVG to embed in a page.
 
-Text stays text and takes the page's typeface. No figure holds words of the user's: those stand in
-captions and keys, where HTML escapes and wraps them. Axes have fixed positions, not ones fitted to
+Text stays text and takes the page's typeface. No figure holds text from the user: that goes into
+captions and keys, where HTML escapes and wraps it. Axes have fixed positions, not ones fitted to
 measured text, so the same data give the same bytes whatever fonts a machine has.
 """
 
@@ -10,30 +10,33 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from enhancer_core.metrics import Curve
 from enhancer_core.motifs.motif import information_content
-from enhancer_core.report.content import Restart
+from enhancer_core.training.restart import Restart
 
-# Two pairs that colour-blind readers tell apart, blue and orange, green and violet.
+# Two pairs that colour-blind readers can distinguish, blue and orange, green and violet.
 NETWORK, BASELINE = "#1f6fb2", "#cc7a29"
 POSITIVES, NEGATIVES = "#0b6e5a", "#a07cc5"
 GUIDE = "#9aa2aa"
-_INK = "#1c2127"
+INK = "#1c2127"
+CHANGES = LinearSegmentedColormap.from_list("changes", [NETWORK, "#ffffff", BASELINE], N=33)
 
 _STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,
+    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 12,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -41,17 +44,17 @@ _STYLE = {
     "axes.linewidth": 0.8,
     "xtick.color": GUIDE,
     "ytick.color": GUIDE,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
 }
 DASHED: dict[str, Any] = {"color": GUIDE, "linewidth": 1, "dashes": (4, 3)}
 _PLACED: dict[str, Any] = {
     "xycoords": "axes fraction",
     "textcoords": "offset points",
-    "color": _INK,
+    "color": INK,
 }
 _WIDTH, _HEIGHT = 440, 330  # of a figure, in points; a page two figures wide shows one as a pixel
-_FOLD = 4.0  # a k-mer that is more times as frequent stands here all the same
+_FOLD = 4.0  # enrichments are clipped here
 _FOLD_TICKS = (0.25, 0.33, 0.5, 0.67, 1, 1.5, 2, 3, 4)
 
 # The letters of a logo in the unit square, y downwards, in the colours of every motif database.
@@ -62,48 +65,56 @@ LETTERS = (
     ("#d62839", "M0 0H1V.18H.6V1H.4V.18H0Z"),
 )
 LETTER_WIDTH, LOGO_HEIGHT = 20, 60
-_SHORTEST = 0.02  # bits; a lower letter would be half a point high
+_SHORTEST = 0.02  # bits: half a point; lower letters are left out
 
 # Over matplotlib's own defaults, never a user's settings, which would show in the bytes.
 styled = style.context(["default", _STYLE])
 
 
 @styled
-def roc(network: Curve, baseline: Curve) -> Markup:
-    """Draw two ROC curves with their bands; a dashed diagonal is chance."""
-    figure, axes = new_axes(x="false-positive rate", y="true-positive rate", height=_WIDTH)
-    axes.plot([0, 1], [0, 1], **DASHED)
-    _banded(axes, network, baseline)
-    return as_svg(figure, name="roc")
+def curve_pair(
+    network: Curve, baseline: Curve, *, x: str, y: str, chance: tuple[float, float], name: str
+) -> Markup:
+    """Draw two ROC or precision-recall curves with their bands.
+
+    A dashed line is chance: its y at x = 0 and at x = 1.
+    """
+    figure, axes = new_axes(x=x, y=y, height=_WIDTH)
+    axes.plot([0, 1], chance, **DASHED)
+    for curve, colour in ((baseline, BASELINE), (network, NETWORK)):
+        axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
+        axes.plot(curve.x, curve.y, color=colour, linewidth=2)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    return as_svg(figure, name=name)
 
 
 @styled
-def precision_recall(network: Curve, baseline: Curve, *, share_positive: float) -> Markup:
-    """Draw two precision-recall curves with their bands; a dashed line is chance."""
-    figure, axes = new_axes(x="recall", y="precision", height=_WIDTH)
-    axes.axhline(share_positive, **DASHED)
-    _banded(axes, network, baseline)
-    return as_svg(figure, name="precision-recall")
+def training_curves(
+    restarts: Sequence[Restart], *, best: int, measure: Literal["loss", "auc"]
+) -> Markup:
+    """Draw every restart's training loss or validation AUC, the best one bold, its epoch marked.
 
-
-@styled
-def training_losses(restarts: Sequence[Restart], *, best: int) -> Markup:
-    """Draw every restart's training loss, the best one bold with its kept epoch marked."""
-    figure, axes = new_axes(x="epoch", y="training loss (nats)")
-    axes.axhline(np.log(2), **DASHED)
-    _restarts(axes, [(each.epochs, each.losses) for each in restarts], best, restarts[best].kept)
-    axes.set_ylim(bottom=0)
-    return as_svg(figure, name="losses")
-
-
-@styled
-def validation_aucs(restarts: Sequence[Restart], *, best: int) -> Markup:
-    """Draw every restart's validation AUC, the best one bold with its kept epoch marked."""
-    figure, axes = new_axes(x="epoch", y="validation AUC")
-    axes.axhline(0.5, **DASHED)
-    aucs = [(each.epochs, each.validation_aucs) for each in restarts]
-    _restarts(axes, aucs, best, restarts[best].kept)
-    return as_svg(figure, name="aucs")
+    A dashed line is chance.
+    """
+    y, chance = {"loss": ("training loss (nats)", np.log(2)), "auc": ("validation AUC", 0.5)}[
+        measure
+    ]
+    figure, axes = new_axes(x="epoch", y=y)
+    axes.axhline(chance, **DASHED)
+    lines = [
+        ([check.epoch for check in restart.checks], [getattr(c, measure) for c in restart.checks])
+        for restart in restarts
+    ]
+    for line in lines:
+        axes.plot(*line, color=GUIDE, linewidth=0.7, alpha=0.7)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.plot(
+        *lines[best], "-o", color=NETWORK, linewidth=2, markersize=8, markeredgecolor="white",
+        markevery=[restarts[best].kept],
+    )  # fmt: skip
+    if measure == "loss":
+        axes.set_ylim(bottom=0)
+    return as_svg(figure, name=measure)
 
 
 @styled
@@ -115,7 +126,7 @@ def distributions(
     x: str = "",
     span: tuple[float, float] | None = None,
 ) -> Markup:
-    """Draw how a number is spread among positives and among negatives, in shares of each class."""
+    """Draw histograms of a number among positives and among negatives, in shares of each class."""
     figure, axes = new_axes(x=x, y="share of class")
     edges = np.histogram_bin_edges(np.concatenate([positives, negatives]), bins=40, range=span)
     for values, colour in ((negatives, NEGATIVES), (positives, POSITIVES)):
@@ -128,7 +139,7 @@ def distributions(
 
 @styled
 def calibration(observed: Curve) -> Markup:
-    """Draw the share of positives found where each probability was given; the diagonal is ideal."""
+    """Draw the share of positives at each mean predicted probability; the diagonal is ideal."""
     figure, axes = new_axes(x="mean probability", y="share of positives")
     axes.plot([0, 1], [0, 1], **DASHED)
     axes.vlines(observed.x, observed.low, observed.high, color=NETWORK, linewidth=1.5)
@@ -141,9 +152,9 @@ def calibration(observed: Curve) -> Markup:
 def enrichments(
     kmers: Sequence[str], positives: NDArray[np.float64], negatives: NDArray[np.float64]
 ) -> Markup:
-    """Draw how many times as frequent each k-mer is in positives as in negatives, most first."""
+    """Draw the fold enrichment of each k-mer in positives over negatives, highest first."""
     height = max(_HEIGHT, 70 + 19 * len(kmers))
-    figure, axes = new_axes(x="times as frequent in positives", y="", height=height)
+    figure, axes = new_axes(x="fold enrichment in positives", y="", height=height)
     absent = 1e-9  # makes the ratio finite where one class lacks a k-mer
     folds = np.clip((positives + absent) / (negatives + absent), 1 / _FOLD, _FOLD)
     order = np.argsort(folds, kind="stable")
@@ -177,7 +188,7 @@ def logo(ppm: NDArray[np.float64]) -> Markup:
     Returns
     -------
     Markup
-        SVG as high as 2 bits.
+        SVG; its full height is 2 bits.
 
     Examples
     --------
@@ -206,9 +217,9 @@ def logo(ppm: NDArray[np.float64]) -> Markup:
 def new_axes(
     *, x: str, y: str, height: float = _HEIGHT, width: float = _WIDTH, left: float = 46
 ) -> tuple[Figure, Axes]:
-    """Return a new figure and its axes, y's name above them, the same room around any height.
+    """Return a new figure and its axes, y's name above them, with the same margins at any height.
 
-    All in points; `left` is the room for the names of the y axis's ticks.
+    All in points; `left` is the margin for the tick labels of the y axis.
     """
     figure = Figure(figsize=(width / 72, height / 72))
     right, below, above = 14, 46 if x else 26, 34 if y else 14
@@ -220,29 +231,8 @@ def new_axes(
     return figure, axes
 
 
-def _banded(axes: Axes, network: Curve, baseline: Curve) -> None:
-    for curve, colour in ((baseline, BASELINE), (network, NETWORK)):
-        axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(curve.x, curve.y, color=colour, linewidth=2)
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-
-
-def _restarts(
-    axes: Axes,
-    lines: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
-    best: int,
-    kept: int,
-) -> None:
-    for x, y in lines:
-        axes.plot(x, y, color=GUIDE, linewidth=0.7, alpha=0.7)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    x, y = lines[best]
-    axes.plot(x, y, color=NETWORK, linewidth=2)
-    axes.plot(x[kept], y[kept], "o", color=NETWORK, markersize=8, markeredgecolor="white")
-
-
 def as_svg(figure: Figure, *, name: str) -> Markup:
-    """Return a figure's SVG without dates, versions and what else a page does not need.
+    """Return a figure's SVG without size, dates, versions and what else a page does not need.
 
     `name` goes into the ids, which must be unique in a page.
     """
@@ -255,5 +245,6 @@ def as_svg(figure: Figure, *, name: str) -> Markup:
     svg = written.getvalue()
     svg = svg[svg.index("<svg") :].replace("\n", " ")
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r' (?:width|height)="[^"]*pt"', "", svg)  # the page decides
     # A hundredth of a point is as fine as anyone sees; matplotlib writes six digits.
     return Markup(re.sub(r'="[^"]*"', lambda value: re.sub(r"(\.\d\d)\d+", r"\1", value[0]), svg))

@@ -2,94 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import platform
+from importlib.metadata import version
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
-from enhancer_core.metrics import Estimate, calibration
-from enhancer_core.motifs.motif import information_content
+from enhancer_core import __version__, metrics
+from enhancer_core.data.dataset import PARTS, TEST
+from enhancer_core.dna import kmers
+from enhancer_core.dna.codes import gc_content
+from enhancer_core.models.architecture import NETWORKS
+from enhancer_core.motifs.match import FilterMotif
+from enhancer_core.motifs.motif import Motif
 from enhancer_core.report import plots, text
-from enhancer_core.report.content import Composition, Filter, ReportContent
+from enhancer_core.report.motifs import filter_figure
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
+from enhancer_core.training.experiment import Experiment, Outcome
+from enhancer_core.training.trainer import Trained
 
 _CLASS_KEY = ((plots.POSITIVES, "positives"), (plots.NEGATIVES, "negatives"))
 
 
-def report_page(content: ReportContent) -> Page:
+def training_page(experiment: Experiment, outcome: Outcome, pfms: NDArray[np.int64]) -> Page:
     """Compose the report of a training run.
 
     Parameters
     ----------
-    content
-        What was done and what came of it.
+    experiment, outcome
+        An experiment, and what `experiment.run` returned for it.
+    pfms
+        int64, shape (F, 4, W): base counts of the sites that activate each first-layer filter, as
+        `filter_pfms` returns them. Filters without sites are left out.
 
     Returns
     -------
     Page
-        It holds no date, so the same content gives the same page.
+        It holds no date, so the same values give the same page.
     """
-    network, baseline = content.network, content.baseline
-    difference = content.auc_difference
+    network, baseline = outcome.network, outcome.baseline
+    difference = outcome.difference(experiment.data)
+    labels = experiment.data.test.labels
+    predicted = network.probabilities[experiment.data.parts == TEST]
     return Page(
-        title=content.title,
+        title=f"Network '{experiment.network}' on {experiment.inputs[0].name}",
         lead=text.headline(network, baseline, difference),
-        highlights=(
+        highlights=[
             Highlight(
-                label="Network, test AUC",
-                value=f"{network.test.auc.value:.3f}",
-                note=text.interval(network.test.auc),
-                colour=plots.NETWORK,
-            ),
-            Highlight(
-                label=f"{baseline.name}, test AUC",
-                value=f"{baseline.test.auc.value:.3f}",
-                note=text.interval(baseline.test.auc),
-                colour=plots.BASELINE,
-            ),
+                label=f"{name}, test AUC",
+                value=f"{model.test.auc.value:.3f}",
+                note=text.interval(model.test.auc),
+                colour=colour,
+            )
+            for name, model, colour in (
+                ("Network", network, plots.NETWORK),
+                (baseline.name, baseline, plots.BASELINE),
+            )
+        ]
+        + [
             Highlight(
                 label="Difference, paired",
                 value=text.signed(difference.value),
                 note=text.signed_interval(difference),
-            ),
-        ),
-        sections=(
-            _results(content),
-            _scores(content),
-            _training(content),
-            _composition(content.composition, content.network.test.auc),
-            *_filters(content.filters),
-            *content.sections,
+            )
+        ],
+        sections=[
+            _results(experiment, outcome),
+            _scores(labels, predicted.astype(np.float64)),
+            _training(outcome.trained),
+            _composition(experiment, outcome),
+            *_filters(pfms),
             Section(
                 title="What this does not tell you",
-                text=text.limits(
-                    content.test_labels, content.test_probabilities, split_by=content.split_by
-                ),
+                text=text.limits(labels, predicted, split_by=experiment.split_by),
             ),
-            _data(content),
-            _run(content),
-        ),
+            _data(experiment),
+            _run(experiment),
+        ],
     )
 
 
-def _results(content: ReportContent) -> Section:
-    network, baseline = content.network, content.baseline
-    rows = [
-        (
-            part,
-            model.name,
-            _two_lines(figures.auc),
-            _two_lines(figures.average_precision),
-            _two_lines(figures.accuracy),
+def _results(experiment: Experiment, outcome: Outcome) -> Section:
+    data, models = experiment.data, (outcome.network, outcome.baseline)
+    test = outcome.network.test
+    share_positive = test.n_positive / (test.n_positive + test.n_negative)
+    aucs = [f"{m.test.auc.value:.3f} for {m.name}" for m in models]
+    precisions = [f"{m.test.average_precision.value:.3f} for {m.name}" for m in models]
+    curves = [
+        metrics.curves(
+            data.test.labels,
+            model.probabilities[data.parts == TEST],
+            rng=np.random.default_rng(experiment.seed),
         )
-        for part, model, figures in (
-            ("validation", network, network.validation),
-            ("validation", baseline, baseline.validation),
-            ("test", network, network.test),
-            ("test", baseline, baseline.test),
-        )
+        for model in models
     ]
-    test = network.test
+    rows = [
+        (part, model.name, *map(_two_lines, (each.auc, each.average_precision, each.accuracy)))
+        for part in ("validation", "test")
+        for model in models
+        for each in [model.validation if part == "validation" else model.test]
+    ]
     return Section(
         title="Results",
         tables=[
@@ -101,31 +114,35 @@ def _results(content: ReportContent) -> Section:
                 text_columns=2,
             )
         ],
-        key=((plots.NETWORK, network.name), (plots.BASELINE, baseline.name)),
+        key=((plots.NETWORK, models[0].name), (plots.BASELINE, models[1].name)),
         figures=[
             Figure(
-                svg=plots.roc(network.curves.roc, baseline.curves.roc),
-                alt=f"ROC curves: AUC {test.auc.value:.3f} for {network.name},"
-                f" {baseline.test.auc.value:.3f} for {baseline.name}",
-                caption="ROC curves on the test part, with pointwise bands. Dashed: guessing.",
+                svg=plots.curve_pair(
+                    *(each.roc for each in curves),
+                    x="false-positive rate",
+                    y="true-positive rate",
+                    chance=(0, 1),
+                    name="roc",
+                ),
+                alt=f"ROC curves: AUC {', '.join(aucs)}",
+                caption="ROC curves on the test part, with pointwise bands. Dashed: chance.",
             ),
             Figure(
-                svg=plots.precision_recall(
-                    network.curves.precision_recall,
-                    baseline.curves.precision_recall,
-                    share_positive=test.n_positive / (test.n_positive + test.n_negative),
+                svg=plots.curve_pair(
+                    *(each.precision_recall for each in curves),
+                    x="recall",
+                    y="precision",
+                    chance=(share_positive,) * 2,
+                    name="precision-recall",
                 ),
-                alt=f"Precision-recall curves: average precision"
-                f" {test.average_precision.value:.3f} for {network.name},"
-                f" {baseline.test.average_precision.value:.3f} for {baseline.name}",
-                caption="Precision and recall on the test part. Dashed: guessing.",
+                alt=f"Precision-recall curves: average precision {', '.join(precisions)}",
+                caption="Precision and recall on the test part. Dashed: chance.",
             ),
         ],
     )
 
 
-def _scores(content: ReportContent) -> Section:
-    labels, probabilities = content.test_labels, content.test_probabilities
+def _scores(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> Section:
     return Section(
         title="Scores",
         text=[text.calls(labels, probabilities)],
@@ -144,69 +161,82 @@ def _scores(content: ReportContent) -> Section:
             ),
             Figure(
                 svg=plots.calibration(
-                    calibration(labels, probabilities, bins=min(10, labels.size))
+                    metrics.calibration(labels, probabilities, bins=min(10, labels.size))
                 ),
-                alt="Share of positives against the probability given, in ten bins",
-                caption="As many sequences at each point, with a 95 % Wilson interval. Dashed:"
-                " probabilities that mean what they say.",
+                alt="Share of positives against mean predicted probability, in ten bins",
+                caption="Calibration in bins of equally many sequences, with 95 % Wilson"
+                " intervals. Dashed: perfect calibration.",
             ),
         ],
     )
 
 
-def _training(content: ReportContent) -> Section:
-    restarts, kept = content.restarts, content.kept_restarts
-    best, what = kept[0], "best restart" if len(kept) > 1 else "restart kept"
+def _training(trained: Trained) -> Section:
+    restarts, kept = trained.restarts, trained.members
+    selected = "best restart" if len(kept) > 1 else "selected restart"
     return Section(
         title="Training",
         text=[
             text.training(restarts, kept=kept),
-            *([text.ensemble(content.ensemble)] if content.ensemble else []),
+            *([text.ensemble(trained.parts)] if trained.parts else []),
         ],
-        key=((plots.NETWORK, f"{what}; the dot is the epoch kept"), (plots.GUIDE, "others")),
+        key=(
+            (plots.NETWORK, f"{selected}; the dot is the selected epoch"),
+            (plots.GUIDE, "others"),
+        ),
         figures=[
             Figure(
-                svg=plots.training_losses(restarts, best=best),
+                svg=plots.training_curves(restarts, best=trained.best, measure="loss"),
                 alt="Training loss of every restart by epoch",
-                caption="Mean cross-entropy of training batches. Dashed: guessing, 0.693.",
+                caption="Mean cross-entropy of mini-batches. Dashed: chance, 0.693.",
             ),
             Figure(
-                svg=plots.validation_aucs(restarts, best=best),
+                svg=plots.training_curves(restarts, best=trained.best, measure="auc"),
                 alt="Validation AUC of every restart by epoch",
-                caption="AUC on the validation part. Dashed: guessing, 0.5.",
+                caption="AUC on the validation part. Dashed: chance, 0.5.",
             ),
         ],
     )
 
 
-def _composition(composition: Composition, network_auc: Estimate) -> Section:
-    rows = [*composition.aucs.items(), ("network, for comparison", network_auc)]
-    notes = [text.composition(composition.aucs, network_auc)]
-    varying = []
-    for each in composition.features:
-        values = np.concatenate([each.positives, each.negatives])
-        if (values == values[0]).all():
-            notes.append(f"{each.name}: {values[0]:g} in every sequence.")
-        else:
-            varying.append(each)
-    features = [
-        Figure(
-            svg=plots.distributions(each.positives, each.negatives, name=f"feature-{index}"),
-            alt=f"Histograms of {each.name} for positives and negatives",
-            caption=each.name,
+def _composition(experiment: Experiment, outcome: Outcome) -> Section:
+    """Compare the classes' GC content and dinucleotides over the whole data set."""
+    dataset = experiment.data.dataset
+    aucs = {name: model.test.auc for name, model in outcome.composition.items()}
+    network_auc = outcome.network.test.auc
+    gc = gc_content(dataset.codes) * 100
+    known = ~np.isnan(gc)
+    figures = []
+    if known[dataset.labels].any() and known[~dataset.labels].any():
+        caption = "GC content, %"
+        if not known.all():
+            caption += f" (of {known.sum():,} of {gc.size:,} sequences; the others hold N alone)"
+        figures.append(
+            Figure(
+                svg=plots.distributions(
+                    gc[known & dataset.labels], gc[known & ~dataset.labels], name="gc"
+                ),
+                alt="Histograms of GC content for positives and negatives",
+                caption=caption,
+            )
         )
-        for index, each in enumerate(varying)
-    ]
-    enrichments = Figure(
-        svg=plots.enrichments(
-            composition.kmers, composition.positive_frequencies, composition.negative_frequencies
-        ),
-        alt="How many times as frequent each short k-mer is in positives as in negatives",
-        caption="Frequency in positives over frequency in negatives, on a logarithmic scale.",
+    frequencies = kmers.k_mer_frequencies(dataset.codes, 2)
+    enrichments = plots.enrichments(
+        kmers.k_mer_names(2),
+        frequencies[dataset.labels].mean(axis=0, dtype=np.float64),
+        frequencies[~dataset.labels].mean(axis=0, dtype=np.float64),
     )
+    figures.append(
+        Figure(
+            svg=enrichments,
+            alt="Fold enrichment of each dinucleotide in positives over negatives",
+            caption="Frequency in positives over frequency in negatives, on a logarithmic scale.",
+        )
+    )
+    rows = [*aucs.items(), ("network, for comparison", network_auc)]
     return Section(
         title="Composition",
-        text=notes,
+        text=[text.composition(aucs, network_auc)],
         tables=[
             Table(
                 head=("Model", "Test AUC", "Interval"),
@@ -214,74 +244,84 @@ def _composition(composition: Composition, network_auc: Estimate) -> Section:
             )
         ],
         key=_CLASS_KEY,
-        figures=[*features, enrichments],
+        figures=figures,
     )
 
 
-def _filters(filters: Sequence[Filter]) -> Sequence[Section]:
-    """Return one section, or none for a network without a first layer of filters."""
+def _filters(pfms: NDArray[np.int64]) -> list[Section]:
+    """Return one section, or none where no filter is active."""
+    names = [f"filter_{index}" for index in range(1, len(pfms) + 1)]
+    filters = [
+        FilterMotif(name=name, motif=Motif(name, pfm))
+        for name, pfm in zip(names, pfms, strict=True)
+        if pfm.any()
+    ]
     if not filters:
-        return ()
-    bits = [float(information_content(each.ppm).sum()) for each in filters]
-    order = sorted(range(len(filters)), key=lambda index: -bits[index])
-    return (
+        return []
+    return [
         Section(
             title="First-layer filters",
             text=[
-                f"The {len(filters)} motifs that activate the filters, those of most information"
-                " first. A letter is as high as its share of the position's information; the full"
-                " height is 2 bits."
+                f"The {len(filters)} motifs that activate the filters, by falling information"
+                " content. The height of a letter is its share of the position's information; the"
+                " full height is 2 bits."
             ],
-            figures=[_logo(filters[index], bits[index]) for index in order],
+            figures=[filter_figure(each) for each in sorted(filters, key=lambda each: -each.bits)],
             small_figures=True,
-        ),
-    )
+        )
+    ]
 
 
-def _logo(each: Filter, bits: float) -> Figure:
-    consensus = "".join("ACGT"[base] for base in each.ppm.argmax(axis=0))
-    caption = Markup("<b>{}</b> {:.1f} bits").format(each.name, bits)
-    if each.note:
-        caption += Markup("<br>{}").format(each.note)
-    return Figure(
-        svg=plots.logo(each.ppm), alt=f"Logo of {each.name}, consensus {consensus}", caption=caption
-    )
-
-
-def _data(content: ReportContent) -> Section:
+def _data(experiment: Experiment) -> Section:
+    data = experiment.data
+    labels = {name: data.dataset.labels[data.parts == part] for part, name in enumerate(PARTS)}
+    if data.left_out is not None:
+        labels["left out"] = data.left_out.labels
+    parts = [
+        (
+            name,
+            f"{part.sum():,}",
+            f"{(~part).sum():,}",
+            f"{100 * part.sum() / max(1, part.size):.1f}",
+        )
+        for name, part in labels.items()
+    ]
+    files = [
+        (
+            each.name,
+            each.label,
+            Markup("<code>{}</code>").format(each.sha256),
+            f"{each.sequences:,}",
+        )
+        for each in experiment.inputs
+    ]
     return Section(
         title="Data",
         tables=[
-            Table(
-                head=("Part", "Positives", "Negatives", "Positives, %"),
-                rows=[
-                    (
-                        part.name,
-                        f"{part.positives:,}",
-                        f"{part.negatives:,}",
-                        f"{100 * part.positives / max(1, part.positives + part.negatives):.1f}",
-                    )
-                    for part in content.parts
-                ],
-            ),
-            Table(
-                head=("File", "Class", "SHA-256", "Sequences"),
-                rows=[
-                    (
-                        each.name,
-                        each.label,
-                        Markup("<code>{}</code>").format(each.sha256),
-                        f"{each.sequences:,}",
-                    )
-                    for each in content.inputs
-                ],
-                text_columns=3,
-            ),
+            Table(head=("Part", "Positives", "Negatives", "Positives, %"), rows=parts),
+            Table(head=("File", "Class", "SHA-256", "Sequences"), rows=files, text_columns=3),
         ],
     )
 
 
-def _run(content: ReportContent) -> Section:
+def _run(experiment: Experiment) -> Section:
+    settings: dict[str, object] = {
+        "network": experiment.network,
+        "length, bp": experiment.architecture.length,
+    }
+    layers, named = experiment.architecture.convolutions, NETWORKS.get(experiment.network)
+    if named is not None and layers != named.convolutions:  # widened
+        settings["filters"] = ", ".join(str(layer.filters) for layer in layers)
+    if experiment.start is not None:
+        settings[experiment.start.kind] = ", ".join(experiment.start.names())
+    for name, value in experiment.config.to_dict().items():
+        settings[name.replace("_", " ")] = value
+    settings["seed"] = experiment.seed
+    versions = {
+        "enhancer_core": __version__,
+        "Python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "numpy", "scikit-learn")},
+    }
     return Section(
         title="Run",
         tables=[
@@ -290,10 +330,10 @@ def _run(content: ReportContent) -> Section:
                 rows=[(name, str(value)) for name, value in values.items()],
                 text_columns=2,
             )
-            for kind, values in (("Setting", content.configuration), ("Version", content.versions))
+            for kind, values in (("Setting", settings), ("Version", versions))
         ],
     )
 
 
-def _two_lines(estimate: Estimate) -> Markup:
+def _two_lines(estimate: metrics.Estimate) -> Markup:
     return Markup("{:.3f}<br><small>{}</small>").format(estimate.value, text.interval(estimate))

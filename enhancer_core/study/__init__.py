@@ -1,7 +1,7 @@
-"""Studies: recipes of data and runs, one runner, one report.
+"""Studies: recipes of data and runs, carried out with their controls.
 
-`read_study` reads recipes, `only_runs` takes some of their runs, `run_study` does what they say,
-and `study_page` sets what came out beside what the paper found.
+`read_study` reads recipes, `only_runs` selects some of their runs, and `run_study` carries them
+out; results already on disk are reused. `report.study.page.study_page` reports them.
 """
 
 import lazy_loader

@@ -1,11 +1,13 @@
-"""A study's data: read or made, and split once, before anything is copied, shuffled or pooled."""
+"""A study's data: read or simulated, and split once, before anything is copied or shuffled."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +22,6 @@ from enhancer_core.data.splits import split_folds, split_strata
 from enhancer_core.dna.codes import Codes, encode
 from enhancer_core.errors import DatasetError, EnhancerError, FileError, SequenceError
 from enhancer_core.io.fasta import read_fasta
-from enhancer_core.io.files import first_bytes
 from enhancer_core.io.genome import open_genome
 from enhancer_core.io.motifs import read_motif
 from enhancer_core.io.tables import read_table
@@ -29,13 +30,22 @@ from enhancer_core.study.recipe import Data, Study, settings
 _DRAW, _SPLIT = 1, 2  # independent streams of random numbers
 
 
-def load(data: Sequence[Data], folder: Path, *, seed: int) -> dict[str, SplitDataset]:
-    """Read or make data sets, and split those of one set together.
+class _Source(NamedTuple):
+    """Sequences of one class from one file or simulation."""
 
-    Records that must not be told apart share a part, across the data of a set: identical sequences
-    on either strand, windows that overlap, records of one name in one data set, and, where asked
-    for, sequences that share rare words. Every class of every data set is split 80 / 10 / 10; but
-    what comes from a table, and all that shares a part with it, is the test part.
+    label: bool
+    file: str
+    names: list[str]
+    codes: Codes  # uint8 (n, L)
+
+
+def load(data: Sequence[Data], folder: Path, *, seed: int) -> dict[str, SplitDataset]:
+    """Read or simulate data sets, and split those of one set together.
+
+    Linked records share a part, across the data of a set: identical sequences on either strand,
+    overlapping windows, records of one name in one data set, and, on request, sequences that share
+    rare k-mers. Every class of every data set is split 80 / 10 / 10; but records of a table, and
+    all that are linked to them, are the test part.
 
     Parameters
     ----------
@@ -44,42 +54,30 @@ def load(data: Sequence[Data], folder: Path, *, seed: int) -> dict[str, SplitDat
     folder
         Where its files are.
     seed
-        Of what is made, which of too many sequences are taken, and the split.
+        Of simulations, of which sequences are drawn from too many, and of the split.
 
     Returns
     -------
     dict
-        Split data by name, NAME@1 and so on where they have folds; names of records begin with the
-        data's. Data of the same definition, in a set of the same, are the same in every recipe.
+        Split data by name, NAME@1 and so on for folds; names of records begin with the data's. Data
+        of one definition, in a set of the same definitions, are the same in every recipe.
 
     Raises
     ------
     EnhancerError
-        If a file is not what it should be, lengths in a set differ, or a part lacks a class.
+        If a file is missing or malformed, lengths in a set differ, or a part lacks a class.
     """
-    by_set: dict[str, list[Data]] = {}
-    for each in data:
-        by_set.setdefault(each.set_name, []).append(each)
-    found: dict[str, SplitDataset] = {}
-    for members in by_set.values():
-        found |= _load_set(members, folder, seed)
-    return {name: found[name] for each in data for name in each.splits}
-
-
-def check_files(study: Study, folder: Path) -> None:
-    """Open every file of a study: what is missing is told now, not after hours of training.
-
-    Raises
-    ------
-    FileError
-        If one cannot be read.
-    """
-    for file in files_of(study):
-        first_bytes(folder / file)
+    sets: dict[str, list[Data]] = {}
+    for definition in data:
+        sets.setdefault(definition.set_name, []).append(definition)
+    splits: dict[str, SplitDataset] = {}
+    for members in sets.values():
+        splits |= _load_set(members, folder, seed)
+    return {name: splits[name] for definition in data for name in definition.splits}
 
 
 def files_of(study: Study) -> list[str]:
-    """Name every file that a study reads, relative to the folder of its data, each once."""
+    """List the files that a study reads, relative to its data folder, each once."""
     files: dict[str, None] = {}
     for recipe in study.recipes:
         for data in recipe.data:
@@ -91,7 +89,7 @@ def files_of(study: Study) -> list[str]:
 
 
 def digest(data: SplitDataset) -> str:
-    """Digest sequences, labels, names and parts, as 64 hexadecimal digits."""
+    """Return the SHA-256 of sequences, labels, names and parts, in hexadecimal."""
     sha = hashlib.sha256()
     dataset = data.dataset
     for array in (dataset.codes, dataset.labels, data.parts):
@@ -101,107 +99,113 @@ def digest(data: SplitDataset) -> str:
 
 
 def _load_set(members: Sequence[Data], folder: Path, seed: int) -> dict[str, SplitDataset]:
-    raw = {each.name: _read(each, folder, seed) for each in members}
-    unsplit = [SplitDataset(each, np.zeros(len(each), np.int64)) for each in raw.values()]
-    together = concatenate(unsplit).dataset
-    sets = linked_sets(together)
-    if any(each.relatives for each in members):
-        sets = join_groupings(sets, link_homologs(together.codes))
-    sizes = [len(each) for each in raw.values()]
-    member = np.repeat(np.arange(len(raw)), sizes)
+    datasets = [_read(definition, folder, seed) for definition in members]
+    pooled = concatenate(
+        [SplitDataset(dataset, np.zeros(len(dataset), np.int64)) for dataset in datasets]
+    ).dataset
+    groups = linked_sets(pooled)
+    if any(definition.relatives for definition in members):
+        groups = join_groupings(groups, link_homologs(pooled.codes))
     rng = np.random.default_rng((_SPLIT, seed))
     first = members[0]
     if first.folds:
-        groups = sets.astype(np.str_)
-        splits = split_folds(together, folds=first.folds, rng=rng, groups=groups)
-        return dict(zip(first.splits, splits, strict=True))
-    # Only the classes that are there: a genome gives background alone.
-    tables = np.array([bool(each.table) for each in members])
-    tested = np.isin(sets, sets[tables[member]])
-    parts = np.full(len(together), TEST)
-    if not tested.all():
-        _, strata = np.unique((2 * member + together.labels)[~tested], return_inverse=True)
-        _, left = np.unique(sets[~tested], return_inverse=True)
-        parts[~tested] = split_strata(strata.astype(np.int64), left.astype(np.int64), rng=rng)
-    whole = SplitDataset(together, parts)
-    found = {name: take(whole, member == index) for index, name in enumerate(raw)}
-    for each in members:
-        if not each.table:
-            _check(each.name, found[each.name])
-    return found
+        folds = split_folds(pooled, folds=first.folds, rng=rng, groups=groups.astype(np.str_))
+        return dict(zip(first.splits, folds, strict=True))
+    member = np.repeat(np.arange(len(members)), [len(dataset) for dataset in datasets])
+    from_table = np.array([bool(definition.table) for definition in members])[member]
+    is_test = np.isin(groups, groups[from_table])
+    parts = np.full(len(pooled), TEST)
+    if not is_test.all():
+        # Numbered anew, by the classes that are there: a genome gives background alone.
+        strata, free = (
+            np.unique(numbers[~is_test], return_inverse=True)[1].astype(np.int64)
+            for numbers in (2 * member + pooled.labels, groups)
+        )
+        parts[~is_test] = split_strata(strata, free, rng=rng)
+    whole = SplitDataset(pooled, parts)
+    splits = {
+        definition.name: take(whole, member == index) for index, definition in enumerate(members)
+    }
+    for definition in members:
+        if not definition.table:
+            _check_classes(definition.name, splits[definition.name])
+    return splits
 
 
-def _check(name: str, data: SplitDataset) -> None:
+def _check_classes(name: str, data: SplitDataset) -> None:
+    """Raise unless each part has all classes of the whole."""
     labels = data.dataset.labels
-    for label, kind in ((True, "positive"), (False, "background sequence")):
-        for part, called in enumerate(PARTS):
-            if (labels == label).any() and not ((labels == label) & (data.parts == part)).any():
-                raise DatasetError(
-                    f"data '{name}': the {called} part has no {kind}; too many sequences belong"
-                    " together, or there are too few"
-                )
+    for part, label in product(range(len(PARTS)), np.unique(labels)):
+        if not ((data.parts == part) & (labels == label)).any():
+            raise DatasetError(
+                f"data '{name}': the {PARTS[part]} part has no"
+                f" {'positive' if label else 'background sequence'}; too many sequences are linked,"
+                " or there are too few"
+            )
 
 
 def _read(data: Data, folder: Path, seed: int) -> Dataset:
     try:
-        pieces = _pieces(data, folder, seed)
+        sources = _sources(data, folder, seed)
     except EnhancerError as error:
         raise type(error)(f"data '{data.name}': {error}") from error
-    codes = [codes for _, _, _, codes in pieces]
-    if len({each.shape[1] for each in codes}) > 1:
+    if len({source.codes.shape[1] for source in sources}) > 1:
         raise DatasetError(f"data '{data.name}': its files have sequences of several lengths")
+    counts = [len(source.names) for source in sources]
     dataset = Dataset(
-        np.concatenate(codes),
-        np.concatenate([np.full(len(names), label) for label, _, names, _ in pieces]),
-        np.array([name for _, _, names, _ in pieces for name in names], dtype=np.str_),
-        np.array([file for _, file, names, _ in pieces for _ in names], dtype=np.str_),
+        codes=np.concatenate([source.codes for source in sources]),
+        labels=np.repeat(np.array([source.label for source in sources]), counts),
+        names=np.array([name for source in sources for name in source.names], dtype=np.str_),
+        files=np.repeat(np.array([source.file for source in sources], dtype=np.str_), counts),
     )
-    return dataset if data.number is None else _at_most(dataset, data, seed)
+    return dataset if data.number is None else _at_most(dataset, data.number, seed)
 
 
-_Piece = tuple[bool, str, list[str], Codes]  # label, file, names, uint8 (n, L)
-
-
-def _pieces(data: Data, folder: Path, seed: int) -> list[_Piece]:
-    what = json.dumps(settings(data), sort_keys=True)
-    words = np.frombuffer(hashlib.sha256(what.encode()).digest(), np.uint32)
-    rng = np.random.default_rng((_DRAW, seed, *words.tolist()))
+def _sources(data: Data, folder: Path, seed: int) -> list[_Source]:
+    """Read or simulate what a data set consists of, positives first."""
+    definition = json.dumps(settings(data), sort_keys=True)
+    entropy = np.frombuffer(hashlib.sha256(definition.encode()).digest(), np.uint32)
+    rng = np.random.default_rng((_DRAW, seed, *entropy.tolist()))
     number = data.number or 0
     if data.positives or data.background:
-        read = [
-            _from_file(data, folder / file, label=label)
-            for label, files in ((True, data.positives), (False, data.background))
-            for file in files
-        ]
-        if not data.genome:
-            return read
-        length, found = read[0][3].shape[1], sum(len(names) for _, _, names, _ in read)
-        number = min(number or found, found)
-        return [*read, _windows(data, folder, number, rng, length=length)]
+        sources = []
+        labels = np.repeat([True, False], [len(data.positives), len(data.background)])
+        for label, file in zip(labels.tolist(), (*data.positives, *data.background), strict=True):
+            path = folder / file
+            read = read_fasta(path, numbered=data.numbered)
+            prefix = f"{data.name}|{path.name}|" if data.numbered else f"{data.name}|"
+            names = [prefix + name for name in read.names]
+            sources.append(_Source(label, path.name, names, read.codes))
+        if data.genome:
+            length = sources[0].codes.shape[1]
+            n_positive = sum(len(source.names) for source in sources)
+            number = min(number or n_positive, n_positive)
+            sources.append(_windows(data, folder, number, rng, length=length))
+        return sources
     if data.table:
         return _from_table(data, folder / data.table)
     if data.genome:
         return [_windows(data, folder, number, rng, length=data.length)]
     if data.simulate:
-        made = simulate(
+        simulated = simulate(
             read_motif(data.simulate),
             n=number, length=data.length, definition=data.definition, rng=rng,
         )  # fmt: skip
-        positives, background = made.positives, made.background
+        classes = simulated.positives, simulated.background
     else:
-        positives, background = species.draw_species(
-            data.world, number=number, length=data.length, seed=seed
-        )
+        classes = species.draw_species(data.world, number=number, length=data.length, seed=seed)
     return [
-        (label, kind, [f"{data.name}|{kind}_{i}" for i in range(len(codes))], codes)
-        for label, kind, codes in ((True, "positive", positives), (False, "background", background))
+        _Source(label, kind, [f"{data.name}|{kind}_{i}" for i in range(len(codes))], codes)
+        for label, kind, codes in zip(
+            (True, False), ("positive", "background"), classes, strict=True
+        )
     ]
 
 
 def _windows(
     data: Data, folder: Path, number: int, rng: np.random.Generator, *, length: int
-) -> _Piece:
-    """Draw so many windows of a genome."""
+) -> _Source:
+    """Draw this number of windows of a genome."""
     with open_genome(folder / data.genome) as genome:
         rules = BackgroundRules(length=length)
         candidates = candidate_windows(genome.letters, genome.lengths, rules, rng=rng)
@@ -209,55 +213,49 @@ def _windows(
         if data.repeats < 1:
             masked = candidates.composition.repeat
             if masked is None:
-                raise DatasetError(f"{data.genome} has no lower-case letters to tell repeats by")
+                raise DatasetError(f"{data.genome} has no lower-case letters to mark repeats")
             rows = np.flatnonzero(masked <= data.repeats)
         if len(rows) < number:
-            raise DatasetError(f"{number} windows asked for; {data.genome} gives {len(rows)}")
+            raise DatasetError(f"{number} windows asked for; {data.genome} has {len(rows)}")
         windows = candidates.windows(
             np.sort(rng.choice(rows, number, replace=False, shuffle=False))
         )
-        names = [f"{data.name}|{name}" for name in windows.names()]
-        return False, data.genome, names, genome.windows(windows)
+        return _Source(
+            label=False,
+            file=data.genome,
+            names=[f"{data.name}|{name}" for name in windows.names()],
+            codes=genome.windows(windows),
+        )
 
 
-def _from_file(data: Data, path: Path, *, label: bool) -> _Piece:
-    read = read_fasta(path, numbered=data.numbered)
-    prefix = f"{data.name}|{path.name}|" if data.numbered else f"{data.name}|"
-    return label, path.name, [prefix + name for name in read.names], read.codes
-
-
-def _from_table(data: Data, path: Path) -> list[_Piece]:
-    """Read sequences that are bound and that are not."""
-    found: dict[str, list[tuple[str, Codes]]] = {"1": [], "0": []}
+def _from_table(data: Data, path: Path) -> list[_Source]:
+    """Read bound and unbound sequences, each a source of its own."""
+    sources: dict[str, list[_Source]] = {"1": [], "0": []}
     for number, row in read_table(path, ["sequence", "bound"]):
-        if row["bound"] not in found:
-            raise FileError(f"{path} line {number}: bound is '{row['bound']}'; allowed are 1 and 0")
+        bound = row["bound"]
+        if bound not in sources:
+            raise FileError(f"{path} line {number}: bound is '{bound}'; allowed are 1 and 0")
         try:
             codes = encode([row["sequence"]])
         except SequenceError as error:
             raise SequenceError(f"{path} line {number}: {error}") from error
-        found[row["bound"]].append((f"{data.name}|{path.name}|{number}", codes))
-    for bound, each in found.items():
-        if not each:
+        name = f"{data.name}|{path.name}|{number}"
+        sources[bound].append(_Source(bound == "1", path.name, [name], codes))
+    for bound, members in sources.items():
+        if not members:
             raise FileError(f"{path}: no row has bound {bound}; tests need both")
-    if len({codes.shape[1] for each in found.values() for _, codes in each}) > 1:
-        raise DatasetError(f"{path}: sequences of several lengths; allowed is one")
-    return [
-        (bound == "1", path.name, [name for name, _ in each], np.concatenate([c for _, c in each]))
-        for bound, each in found.items()
-    ]
+    return [*sources["1"], *sources["0"]]
 
 
-def _at_most(dataset: Dataset, data: Data, seed: int) -> Dataset:
+def _at_most(dataset: Dataset, number: int, seed: int) -> Dataset:
     """Draw at most `number` of each class, each sequence once."""
     rng = np.random.default_rng((_DRAW, seed, 1))
     _, first = np.unique(sequence_sets(dataset.codes), return_index=True)
-    fresh = np.zeros(len(dataset), dtype=bool)
-    fresh[first] = True
-    kept = []
+    first = np.sort(first)
+    drawn = []
     for label in (True, False):
-        rows = np.flatnonzero(fresh & (dataset.labels == label))
-        if len(rows) > (data.number or 0):
-            rows = np.sort(rng.choice(rows, size=data.number, replace=False))
-        kept.append(rows)
-    return dataset.take(np.concatenate(kept))
+        rows = first[dataset.labels[first] == label]
+        if len(rows) > number:
+            rows = np.sort(rng.choice(rows, size=number, replace=False))
+        drawn.append(rows)
+    return dataset.take(np.concatenate(drawn))

@@ -1,20 +1,20 @@
 """Recipes: what a study is made of, as values that are checked at the door.
 
-A recipe has data, runs and the sections of its report, and says all that its results depend on, but
-for the seed. `reading` makes recipes of TOML.
+A recipe has data, runs and the sections of its report: all that its results depend on, except the
+seed. `toml` reads recipes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from enhancer_core.data.mixture import Mix
 from enhancer_core.data.simulation import DEFINITIONS
 from enhancer_core.models.architecture import NETWORKS
 from enhancer_core.study.schema import RecipeError
-from enhancer_core.training.config import TrainConfig, protocol
+from enhancer_core.training.config import FILE_KEYS, TrainConfig, default_config
 
 # What a run can be beside a network: models without training, and the k-mer model.
 ORACLES = ("bayes", "mllr", "mllr-no-prior")
@@ -23,11 +23,8 @@ OVER = ("", "each", "left_out", "nearest", "k")
 SECTIONS = ("models", "each", "matrix", "k_choice", "motifs", "filters", "search")
 POSITIVE = ("positives", "background")
 
-# What a run says of its training; a network with a protocol of its own has defaults of its own.
-PROTOCOL = (
-    *("restarts", "epochs", "ensemble", "keep", "learning_rate", "shift", "flip", "mutate"),
-    *("weight_decay", "average", "schedule", "freeze", "calibrate", "regressions"),
-)
+# As in the paper, but for its 50 restarts and 20 epochs, which no chapter needs.
+STUDY_CONFIG = TrainConfig(restarts=3, epochs=12)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,12 +73,11 @@ class Data:
             )
         if not 0 <= self.repeats <= 1:
             raise RecipeError(f"repeats is {self.repeats}; allowed is 0 to 1")
-        if self.definition not in DEFINITIONS:
-            raise RecipeError(f"definition '{self.definition}'; allowed are {spelled(DEFINITIONS)}")
+        _check_choice("definition", self.definition, DEFINITIONS)
 
     @property
     def is_simulated(self) -> bool:
-        """Whether it is of no organism."""
+        """Whether it comes from no organism."""
         return bool(self.simulate or self.world)
 
     @property
@@ -99,12 +95,12 @@ class Data:
 class Run:
     """One model: what it learns from, how, and on what it is tested.
 
-    The defaults of training are the paper's, but for restarts and epochs, which a recipe chooses
-    by its size; in a recipe, those of network = "best" are its own protocol's.
+    In a recipe the fields of `config` are keys like the others; those that are not given are those
+    of `STUDY_CONFIG`, or of the network's own protocol.
     """
 
     name: str
-    title: str = ""  # how the report calls it; the name if empty
+    title: str = ""  # its name in the report; `name` if empty
     model: str = "network"
     data: tuple[str, ...]
     positive: str = "positives"  # or background: it is then told from its own shuffles
@@ -115,20 +111,7 @@ class Run:
     ks: tuple[int, ...] = ()  # with over = "k"
     nearest: int = 1  # with over = "nearest": how many others
     network: str = "enhancer"
-    restarts: int = 3
-    epochs: int = 12
-    ensemble: int = 1  # from here to regressions: as in `protocol.TrainConfig`
-    keep: str = "best"
-    learning_rate: float = 1e-3
-    shift: int = 0
-    flip: bool = False
-    mutate: float = 0.0
-    weight_decay: float = 0.0
-    average: float = 0.0
-    schedule: str = "constant"
-    freeze: int = 0
-    calibrate: bool = False
-    regressions: bool = False
+    config: TrainConfig = STUDY_CONFIG
     widen: float = 1.0  # times the filters of each convolution
     filters: int | None = None  # of the first convolution, whatever `widen` says
     width: int | None = None  # bp of each of these; None: the network's own
@@ -149,14 +132,10 @@ class Run:
 
     def __post_init__(self) -> None:
         """Check the values that stand alone."""
-        for name, allowed in (
-            ("model", MODELS),
-            ("positive", POSITIVE),
-            ("over", OVER),
-            ("network", tuple(NETWORKS)),
-        ):
-            if getattr(self, name) not in allowed:
-                raise RecipeError(f"{name} '{getattr(self, name)}'; allowed are {spelled(allowed)}")
+        _check_choice("model", self.model, MODELS)
+        _check_choice("positive", self.positive, POSITIVE)
+        _check_choice("over", self.over, OVER)
+        _check_choice("network", self.network, NETWORKS)
         if not self.data:
             raise RecipeError("'data' is empty; name at least one")
         if not 0 < self.share <= 1:
@@ -167,14 +146,12 @@ class Run:
             raise RecipeError("'warm' needs over = \"k\"")
         if sum(map(bool, (self.plant, self.plant_motifs, self.initial))) > 1:
             raise RecipeError("allowed is one of 'plant', 'plant_motifs' and 'initial'")
-        if self.model == "network":
-            self.config()
         if self.over != "k" and self.model not in ORACLES:
             self.mix()
 
     @property
     def shown(self) -> str:
-        """How the report calls it."""
+        """Its name in the report."""
         return self.title or self.name
 
     @property
@@ -189,13 +166,9 @@ class Run:
         return tuple(dict.fromkeys(spec.partition(":")[0] for spec in specs))
 
     def mix(self) -> Mix:
-        """Give what its positives are opposed to."""
+        """Return the mix of negatives that its positives are told from."""
         copies = 0 if self.positive == "background" else self.background
         return Mix(background=copies, shuffles=self.shuffles)
-
-    def config(self) -> TrainConfig:
-        """Give how its networks are trained."""
-        return TrainConfig(**{name: getattr(self, name) for name in PROTOCOL})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,7 +195,7 @@ class Search:
 
     def __post_init__(self) -> None:
         """Check the values that stand alone."""
-        allowed = [name for name in NETWORKS if protocol(name) == TrainConfig()]
+        allowed = [name for name in NETWORKS if default_config(name) == TrainConfig()]
         if self.network not in allowed:
             raise RecipeError(
                 f"network '{self.network}'; allowed are {spelled(allowed)}, trained by the paper's"
@@ -236,12 +209,12 @@ class Search:
 
     @property
     def shown(self) -> str:
-        """How the report calls it."""
+        """Its name in the report."""
         return self.title or self.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class ReportSection:
     """A section of the report."""
 
     kind: str
@@ -259,8 +232,7 @@ class Part:
 
     def __post_init__(self) -> None:
         """Check the values that stand alone."""
-        if self.kind not in SECTIONS:
-            raise RecipeError(f"kind '{self.kind}'; allowed are {spelled(SECTIONS)}")
+        _check_choice("kind", self.kind, SECTIONS)
         if not self.runs:
             raise RecipeError("'runs' is empty; name at least one")
 
@@ -275,7 +247,7 @@ class Recipe:
     data: tuple[Data, ...]
     runs: tuple[Run, ...]
     searches: tuple[Search, ...]
-    sections: tuple[Part, ...]
+    sections: tuple[ReportSection, ...]
     tree: str = ""  # Newick, of the data
 
     @property
@@ -284,10 +256,8 @@ class Recipe:
         return [*self.runs, *self.searches]
 
     def members(self, name: str) -> tuple[str, ...]:
-        """Give the names of the runs that a name stands for."""
-        return tuple(
-            each.name for each in self.steps if name in (each.name, getattr(each, "group", ""))
-        )
+        """Return the names of the runs that a name stands for."""
+        return tuple(s.name for s in self.steps if name in (s.name, getattr(s, "group", "")))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -299,28 +269,33 @@ class Study:
 
 
 def split_test(test: str) -> tuple[str, int | None]:
-    """Take a test's name apart: the data, and k where it is against shuffles.
+    """Split the name of a test into its data and k, None where it is not against shuffles.
 
     Raises
     ------
     RecipeError
-        If what stands after the stroke is not a whole number from 1.
+        If what follows the slash is not a whole number from 1.
 
     Examples
     --------
     >>> split_test("liver"), split_test("liver/4")
     (('liver', None), ('liver', 4))
     """
-    name, stroke, k = test.partition("/")
-    if not stroke:
+    name, slash, k = test.partition("/")
+    if not slash:
         return name, None
     if not k.isdigit() or int(k) < 1:
         raise RecipeError(f"test '{test}'; allowed are DATA, and DATA/k with k from 1")
     return name, int(k)
 
 
+def _check_choice(name: str, value: str, allowed: Mapping[str, object] | Sequence[str]) -> None:
+    if value not in allowed:
+        raise RecipeError(f"{name} '{value}'; allowed are {spelled(allowed)}")
+
+
 def spelled(names: Mapping[str, object] | Sequence[str]) -> str:
-    """Spell names for an error.
+    """Format names for an error message.
 
     Examples
     --------
@@ -330,15 +305,42 @@ def spelled(names: Mapping[str, object] | Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-def settings(each: Data | Run | Search) -> dict[str, Any]:
-    """Give what a run's numbers depend on: its fields, but for names and those of the report.
+def settings(step: Data | Run | Search) -> dict[str, Any]:
+    """Return what a step's numbers depend on: its fields, but for names and those of the report.
 
-    A field stands there only where it differs from its default, so that results stay good when a
-    later release adds one.
+    Only values that differ from their defaults are in it, so that results stay valid when a later
+    release adds a field; options of training have the keys of model files for the same reason.
     """
-    shown = {"name", "title", "set", "group", "paper", "control_of"}
-    return {
-        field.name: getattr(each, field.name)
-        for field in fields(each)
-        if field.name not in shown and getattr(each, field.name) != field.default
+    shown = {"name", "title", "set", "group", "paper", "control_of", "config"}
+    changes = {
+        field.name: getattr(step, field.name)
+        for field in fields(step)
+        if field.name not in shown and getattr(step, field.name) != field.default
     }
+    config = asdict(step.config) if isinstance(step, Run) else {}
+    return changes | {
+        FILE_KEYS.get(name, name): value
+        for name, value in config.items()
+        if value != getattr(STUDY_CONFIG, name)
+    }
+
+
+def runs_of(section: ReportSection, recipe: Recipe) -> list[Run | Search]:
+    """Return the runs of a section, in its order."""
+    by_name = {step.name: step for step in recipe.steps}
+    names = dict.fromkeys(member for name in section.runs for member in recipe.members(name))
+    return [by_name[name] for name in names]
+
+
+def groups_of(section: ReportSection, recipe: Recipe) -> dict[str, list[Run]]:
+    """Return the runs of a section, without searches, by the run of the recipe they came from."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs_of(section, recipe):
+        if isinstance(run, Run):
+            groups.setdefault(run.group or run.name, []).append(run)
+    return groups
+
+
+def single_data_runs(runs: Sequence[Run]) -> dict[str, Run]:
+    """Return the runs that learn from one data set only, by its name."""
+    return {run.data[0]: run for run in runs if len(run.data) == 1}

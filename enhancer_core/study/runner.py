@@ -1,9 +1,9 @@
-"""Run a study: each run once, its results in a folder of its own, whole or not there.
+"""Run a study: each run once, its result complete in a folder of its own, or absent.
 
 Runs go side by side, each on one core; a run waits for those that it builds on. A finished run
-leaves `runs/NAME/result.json`, and a network its model. It is taken as it is when the study is run
-again with the same recipe, data, motif files and seed; a run that was interrupted goes on from its
-last check.
+leaves `runs/NAME/result.json`, and a network its model. Both are reused when the study is run again
+with the same recipe, data, motif files and seed; an interrupted run resumes from its last
+checkpoint.
 """
 
 from __future__ import annotations
@@ -17,25 +17,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from enhancer_core import __version__
 from enhancer_core.data.dataset import PARTS, SplitDataset
-from enhancer_core.io.files import make_folder, read_lines, remove_partial, sha256, write_json
-from enhancer_core.study.data import check_files, digest, load
+from enhancer_core.io.files import (
+    first_bytes,
+    make_folder,
+    read_lines,
+    remove_partial,
+    sha256,
+    write_json,
+)
+from enhancer_core.study.data import digest, files_of, load
 from enhancer_core.study.execute import Context, execute
 from enhancer_core.study.recipe import Run, Search, Study, settings
+from enhancer_core.study.results import Result, ResultByRun
 from enhancer_core.study.search import search
+from enhancer_core.study.tasks import class_counts
 
 RESULT_FILE = "result.json"
-Result = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What came of a study: each run's result, and what each data set holds, by name."""
+    """Each run's result, and the size of each data set."""
 
-    runs: Mapping[str, Result]
+    runs: ResultByRun
     data: Mapping[str, Mapping[str, Any]]  # recipe -> data -> sequences by part and class
     seed: int
 
@@ -50,20 +56,20 @@ def run_study(
     device: str = "cpu",
     progress: Callable[[str, Result], None] | None = None,
 ) -> Results:
-    """Do what a study's recipes say, and leave every run's result in a folder.
+    """Carry out all runs of a study, and leave each result in a folder.
 
     Parameters
     ----------
     study
         The recipes.
     folder
-        An existing folder; results of the same runs that are there already are taken.
+        An existing folder; results of the same runs that are there already are reused.
     data_folder
         Where the recipes' files are.
     seed
-        All chance comes from it.
+        Of all random numbers.
     threads
-        Runs, and what searches train, side by side, a core each; the results do not depend on it.
+        Runs, and candidates of searches, side by side, a core each; results do not depend on it.
     device
         A torch device; on other than the CPU runs go one after another.
     progress
@@ -72,109 +78,96 @@ def run_study(
     Raises
     ------
     EnhancerError
-        If data are not what they should be, or a file cannot be written.
+        If a file is missing or malformed, data do not allow a run, or a file cannot be written.
     """
-    check_files(study, data_folder)
+    for file in files_of(study):  # a missing one is reported now, not after hours of training
+        first_bytes(data_folder / file)
     runs = folder / "runs"
-    found: dict[str, Result] = {}
+    results: dict[str, Result] = {}
     sizes: dict[str, dict[str, Any]] = {}
     workers = threads if device == "cpu" else 1
     for recipe in study.recipes:
         data = load(recipe.data, data_folder, seed=seed)
         make_folder(runs)
-        sizes[recipe.name] = {name: _sizes(each) for name, each in data.items()}
+        sizes[recipe.name] = {name: _sizes(split) for name, split in data.items()}
         context = Context(
             recipe=recipe, data=data, data_folder=data_folder, seed=seed, device=device,
             threads=workers, cores=threading.Semaphore(workers), runs=runs, folder=runs, key="",
             needed={}, stop=threading.Event(),
         )  # fmt: skip
-        found |= _run_recipe(context, progress)
-    return Results(found, sizes, seed)
+        results |= _run_recipe(context, progress)
+    return Results(results, sizes, seed)
 
 
 def _run_recipe(
     context: Context, progress: Callable[[str, Result], None] | None
 ) -> dict[str, Result]:
-    """Do a recipe's runs side by side."""
-    digests = {name: digest(each) for name, each in context.data.items()}
+    """Carry out a recipe's runs side by side."""
+    digests = {name: digest(split) for name, split in context.data.items()}
     futures: dict[str, Future[Result]] = {}
-    found: dict[str, Result] = {}
+    results: dict[str, Result] = {}
 
-    def do(each: Run | Search) -> Result:
-        needed = {name: futures[name].result() for name in _needs(each)}
-        return _once(
-            each, replace(context, folder=context.runs / each.name, needed=needed), digests
-        )
+    def run(step: Run | Search) -> Result:
+        needed = {name: futures[name].result() for name in getattr(step, "needs", ())}
+        folder = context.runs / step.name
+        return _load_or_run(step, replace(context, folder=folder, needed=needed), digests)
 
-    # In the order of the recipe, in which what a run needs stands before it: so the first of those
-    # that are not done never waits, and the pool never locks.
+    # In the order of the recipe, where a run follows those that it needs: so the first unfinished
+    # run never waits, and the pool cannot deadlock.
     with ThreadPoolExecutor(context.threads) as pool:
         try:
-            for each in context.recipe.steps:
-                futures[each.name] = pool.submit(do, each)
+            for step in context.recipe.steps:
+                futures[step.name] = pool.submit(run, step)
             for name, future in futures.items():
-                found[name] = future.result()
+                results[name] = future.result()
                 if progress is not None:
-                    progress(name, found[name])
+                    progress(name, results[name])
         except BaseException:  # an interrupt too must not wait for runs that no one will read
             context.stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    return found
+    return results
 
 
-def _needs(each: Run | Search) -> tuple[str, ...]:
-    return each.needs if isinstance(each, Run) else ()
-
-
-def _once(each: Run | Search, context: Context, digests: Mapping[str, str]) -> Result:
-    """Take a run's result if it is there, or make it."""
+def _load_or_run(step: Run | Search, context: Context, digests: Mapping[str, str]) -> Result:
     path = context.folder / RESULT_FILE
-    key = _fingerprint(each, context, digests)
+    key = _fingerprint(step, context, digests)
     if path.exists():
-        kept: Result = json.loads("\n".join(line for _, line in read_lines(path)))
-        if kept.get("fingerprint") == key:
-            return kept
+        earlier: Result = json.loads("\n".join(line for _, line in read_lines(path)))
+        if earlier.get("fingerprint") == key:
+            return earlier
     make_folder(context.folder)
     remove_partial(context.folder)
     path.unlink(missing_ok=True)  # an old result must not outlive the model that stands beside it
     context = replace(context, key=key)
-    made = search(each, context) if isinstance(each, Search) else execute(each, context)
-    result = {"fingerprint": key, **made}
+    result = search(step, context) if isinstance(step, Search) else execute(step, context)
+    result = {"fingerprint": key, **result}
     write_json(path, result)
     return result
 
 
-def _fingerprint(each: Run | Search, context: Context, digests: Mapping[str, str]) -> str:
+def _fingerprint(step: Run | Search, context: Context, digests: Mapping[str, str]) -> str:
     """Digest all that a result depends on."""
-    tests = getattr(each, "tests", ())
-    used = sorted({*each.data, *(test.partition("/")[0] for test in tests)})
-    definitions = {d.name: d for d in context.recipe.data if d.name in used}
-    said = {
+    tests = getattr(step, "tests", ())
+    used = sorted({*step.data, *(test.partition("/")[0] for test in tests)})
+    definitions = {data.name: data for data in context.recipe.data if data.name in used}
+    inputs = {
         "version": __version__,
         "seed": context.seed,
-        "settings": settings(each),
+        "settings": settings(step),
         "data": {
-            split: [digests[split], settings(each)]
-            for each in definitions.values()
-            for split in each.splits
+            split: [digests[split], settings(data)]
+            for data in definitions.values()
+            for split in data.splits
         },
         "needed": {name: result["fingerprint"] for name, result in context.needed.items()},
     }
-    if isinstance(each, Run) and each.motif_files:  # others keep the fingerprints that they had
-        said["files"] = {file: sha256(context.data_folder / file) for file in each.motif_files}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    if isinstance(step, Run) and step.motif_files:  # others keep the fingerprints that they had
+        inputs["files"] = {file: sha256(context.data_folder / file) for file in step.motif_files}
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 def _sizes(data: SplitDataset) -> dict[str, Any]:
     labels = data.dataset.labels
-    return {
-        "length": int(data.dataset.codes.shape[1]),
-        **{
-            name: [
-                int(np.sum((data.parts == part) & labels)),
-                int(np.sum((data.parts == part) & ~labels)),
-            ]
-            for part, name in enumerate(PARTS)
-        },
-    }
+    counts = {name: class_counts(labels[data.parts == part]) for part, name in enumerate(PARTS)}
+    return {"length": int(data.dataset.codes.shape[1]), **counts}

@@ -6,9 +6,9 @@ import math
 import tomllib
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from enhancer_core.errors import EnhancerError
 from enhancer_core.io.files import read_lines
@@ -44,17 +44,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise RecipeError(f"{path}: not TOML: {error}") from error
 
 
-def made(kind: type[T], table: object, where: str) -> T:
+def parse_table(kind: type[T], table: object, where: str) -> T:
     """Make a dataclass of a table: every key a field, every value of the field's type.
 
-    Parameters
-    ----------
-    kind
-        A dataclass whose fields are text, numbers, true or false, or lists of these.
-    table
-        What stands in the recipe.
-    where
-        How an error calls it.
+    A field that is a dataclass itself takes its keys from the same table.
+
+    `where` is its place, for error messages.
 
     Raises
     ------
@@ -68,32 +63,48 @@ def made(kind: type[T], table: object, where: str) -> T:
     ... class Point:
     ...     x: float
     ...     tags: tuple[str, ...] = ()
-    >>> made(Point, {"x": 1, "tags": ["a"]}, "p.toml")
+    >>> parse_table(Point, {"x": 1, "tags": ["a"]}, "p.toml")
     Point(x=1.0, tags=('a',))
-    >>> made(Point, {"y": 1}, "p.toml")
+    >>> parse_table(Point, {"y": 1}, "p.toml")
     Traceback (most recent call last):
     enhancer_core.study.schema.RecipeError: p.toml: 'y' is not known; allowed are x, tags
     """
     if not isinstance(table, Mapping):
         raise RecipeError(f"{where}: {table!r} is not a table")
-    hints = get_type_hints(kind)
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    keys = _keys(kind)
     for key in table:
-        if key not in known:
-            raise RecipeError(f"{where}: '{key}' is not known; allowed are {', '.join(known)}")
-    for name, field in known.items():
-        required = field.default is MISSING and field.default_factory is MISSING
-        if required and name not in table:
-            raise RecipeError(f"{where}: '{name}' is missing")
-    values = {key: _value(hints[key], each, f"{where}: {key}") for key, each in table.items()}
+        if key not in keys:
+            raise RecipeError(f"{where}: '{key}' is not known; allowed are {', '.join(keys)}")
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        hint = hints[field.name]
+        if isinstance(hint, type) and is_dataclass(hint):
+            inner = {key: table[key] for key in _keys(hint) if key in table}
+            if inner:
+                values[field.name] = parse_table(hint, inner, where)
+        elif field.name in table:
+            values[field.name] = _value(hint, table[field.name], f"{where}: {field.name}")
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise RecipeError(f"{where}: '{field.name}' is missing")
     try:
         return kind(**values)
     except EnhancerError as error:  # of the dataclass's own checks, which do not know the place
         raise RecipeError(f"{where}: {error}") from error
 
 
+def _keys(kind: object) -> list[str]:
+    """Return the keys that a dataclass's table may have."""
+    keys: list[str] = []
+    hints = get_type_hints(kind)
+    for field in fields(kind):  # type: ignore[arg-type]
+        hint = hints[field.name]
+        keys += _keys(hint) if is_dataclass(hint) else [field.name]
+    return keys
+
+
 def _value(hint: object, value: object, where: str) -> object:
-    if get_origin(hint) in (Union, types.UnionType):
+    if isinstance(hint, types.UnionType):  # with None
         (hint,) = (each for each in get_args(hint) if each is not type(None))
     if get_origin(hint) is tuple:
         element = get_args(hint)[0]

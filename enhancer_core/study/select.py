@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from enhancer_core.study.recipe import Part, Recipe, Study, spelled, split_test
+from enhancer_core.study.recipe import Recipe, ReportSection, Study, spelled, split_test
 from enhancer_core.study.schema import RecipeError
 
 
 def only_runs(study: Study, names: Sequence[str]) -> Study:
-    """Keep some runs of a study, and those that they build on.
+    """Select some runs of a study, and those that they build on.
 
-    What is kept gives the same bytes as in the whole study: data that are split together stay
-    together. A section of the report stays where all its runs do; one of models also with two or
-    more, then without what the recipe asks of the whole. Recipes without a run go.
+    They have the same results as in the whole study: data that are split together stay together. A
+    section of the report stays if all its runs do; one of models also with two or more, then
+    without the recipe's thresholds, which are for all. Recipes without a run are left out.
 
     Parameters
     ----------
@@ -28,44 +28,44 @@ def only_runs(study: Study, names: Sequence[str]) -> Study:
     RecipeError
         If no recipe has a run of a name.
     """
-    known = dict.fromkeys(each.name for recipe in study.recipes for each in recipe.steps)
     for name in names:
         if not any(recipe.members(name) for recipe in study.recipes):
-            raise RecipeError(f"no run '{name}'; there are {spelled(list(known))}")
+            known = [step.name for recipe in study.recipes for step in recipe.steps]
+            raise RecipeError(f"no run '{name}'; there are {spelled(list(dict.fromkeys(known)))}")
     cut = (_cut(recipe, names) for recipe in study.recipes)
     return replace(study, recipes=tuple(recipe for recipe in cut if recipe.steps))
 
 
 def _cut(recipe: Recipe, names: Sequence[str]) -> Recipe:
-    kept = {member for name in names for member in recipe.members(name)}
-    for run in reversed(recipe.runs):  # what a run needs stands before it
-        if run.name in kept:
-            kept |= set(run.needs)
+    selected = {member for name in names for member in recipe.members(name)}
+    for run in reversed(recipe.runs):  # a run follows those that it needs
+        if run.name in selected:
+            selected |= set(run.needs)
     runs = tuple(
-        replace(run, control_of=run.control_of if run.control_of in kept else "")
+        replace(run, control_of=run.control_of if run.control_of in selected else "")
         for run in recipe.runs
-        if run.name in kept
+        if run.name in selected
     )
-    searches = tuple(each for each in recipe.searches if each.name in kept)
+    searches = tuple(search for search in recipe.searches if search.name in selected)
     cut = replace(recipe, runs=runs, searches=searches)
-    used = {name for each in cut.steps for name in each.data}
+    used = {name for step in cut.steps for name in step.data}
     used |= {split_test(test)[0] for run in runs for test in run.tests}
-    sets = {each.set_name for each in recipe.data if each.name in used}
-    sections = (_section(part, recipe, kept) for part in recipe.sections)
+    sets = {data.set_name for data in recipe.data if data.name in used}
+    sections = (_section(section, recipe, selected) for section in recipe.sections)
     return replace(
         cut,
-        data=tuple(each for each in recipe.data if each.set_name in sets),
-        sections=tuple(part for part in sections if part is not None),
+        data=tuple(data for data in recipe.data if data.set_name in sets),
+        sections=tuple(section for section in sections if section is not None),
     )
 
 
-def _section(part: Part, recipe: Recipe, kept: set[str]) -> Part | None:
-    """Give what is left of a section, if anything is."""
-    named = [one for name in part.runs for one in recipe.members(name)]
-    if kept.issuperset(named):
-        return part
-    left = tuple(name for name in named if name in kept)
-    if part.kind != "models" or len(left) < 2:
+def _section(section: ReportSection, recipe: Recipe, selected: set[str]) -> ReportSection | None:
+    """Return what the selected runs leave of a section, if anything."""
+    members = [member for name in section.runs for member in recipe.members(name)]
+    if selected.issuperset(members):
+        return section
+    runs = tuple(name for name in members if name in selected)
+    if section.kind != "models" or len(runs) < 2:
         return None
-    beside = part.beside if part.beside in kept else ""
-    return replace(part, runs=left, beside=beside, headline="", within=None, least=None)
+    beside = section.beside if section.beside in selected else ""
+    return replace(section, runs=runs, beside=beside, headline="", within=None, least=None)

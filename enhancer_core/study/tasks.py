@@ -1,4 +1,4 @@
-"""Make what a run learns from and what it is tested on, out of data that are split already."""
+"""Make the data that a run learns from and is tested on, out of data that are split already."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from enhancer_core.data.dataset import TEST, Dataset, SplitDataset
 from enhancer_core.data.mixture import (
@@ -24,24 +25,18 @@ _SUBSET = 3  # a stream of random numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Task:
-    """What a run needs."""
+class RunData:
+    """The data of one run."""
 
     learn: SplitDataset  # training and validation parts; no test sequence is in it
     tests: Mapping[str, Dataset]  # by name
 
 
-def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int) -> Task:
-    """Pool, cut, copy and shuffle the data of a run, inside each part.
+def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int) -> RunData:
+    """Pool, subsample, copy and shuffle the data of a run, inside each part.
 
-    Parameters
-    ----------
-    run
-        What to learn from and to test on.
-    data
-        Split data by name, as `material.load` gives.
-    seed
-        Of shuffles, and of which sequences a share takes.
+    `data` are split data by name, as `data.load` returns them. `seed` is of shuffles and of the
+    subsample.
 
     Raises
     ------
@@ -55,23 +50,16 @@ def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int) -> Task:
     if run.share < 1:
         rng = np.random.default_rng((_SUBSET, seed))
         pooled = subset(pooled, share=run.share, rng=rng)
-    return Task(
+    return RunData(
         learn=mix_negatives(pooled, run.mix(), seed=seed),
-        tests={test: test_data(run, test, data, seed=seed) for test in run.tests},
+        tests={test: _test_data(run, test, data, seed=seed) for test in run.tests},
     )
 
 
-def test_data(run: Run, test: str, data: Mapping[str, SplitDataset], *, seed: int) -> Dataset:
-    """Give the sequences of one test: those of the test part, against background or shuffles.
-
-    Raises
-    ------
-    DatasetError
-        If a class is missing.
-    """
+def _test_data(run: Run, test: str, data: Mapping[str, SplitDataset], *, seed: int) -> Dataset:
+    """Return the test part of a test's data, against background or shuffles."""
     name, k = split_test(test)
-    whole = data[name]
-    part = take(whole, whole.parts == TEST)
+    part = take(data[name], data[name].parts == TEST)
     if run.positive == "background":
         part = background_as_positives(part)
     mix = Mix() if k is None else Mix(background=0, shuffles=(k,))
@@ -81,13 +69,18 @@ def test_data(run: Run, test: str, data: Mapping[str, SplitDataset], *, seed: in
         raise DatasetError(f"test '{test}': {error}") from error
 
 
-def shares_unchanged(run: Run, task: Task) -> dict[str, float]:
-    """Give the share of a run's shuffles, by k, that equal the training sequence they came of."""
-    learn, mix = task.learn.train, run.mix()
+def shares_unchanged(run: Run, data: RunData) -> dict[str, float]:
+    """Return the share of a run's shuffles, by k, that equal the training sequence they came of."""
+    learn, mix = data.learn.train, run.mix()
     positives, negatives = learn.codes[learn.labels], learn.codes[~learn.labels]
-    n = len(positives) // mix.copies  # as `opposed` puts them: one copy, then the others
-    made = negatives[len(negatives) - n * len(mix.shuffles) :]  # after the background, k by k
+    n = len(positives) // mix.copies  # as `mix_negatives` orders them: one copy, then the others
+    shuffles = negatives[len(negatives) - n * len(mix.shuffles) :]  # after the background, k by k
     return {
-        str(k): share_unchanged(positives[:n], made[n * i : n * (i + 1)])
+        str(k): share_unchanged(positives[:n], shuffles[n * i : n * (i + 1)])
         for i, k in enumerate(mix.shuffles)
     }
+
+
+def class_counts(labels: NDArray[np.bool_]) -> list[int]:
+    """Count positives and negatives."""
+    return [int(labels.sum()), int((~labels).sum())]

@@ -1,4 +1,4 @@
-"""Read recipes: TOML into checked values, one run of a recipe into those that it stands for."""
+"""Read recipes: TOML into checked values, and one run of a recipe into those it stands for."""
 
 from __future__ import annotations
 
@@ -6,21 +6,31 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from enhancer_core.errors import EnhancerError
-from enhancer_core.study.newick import read_newick
-from enhancer_core.study.recipe import ORACLES, PROTOCOL, Data, Part, Recipe, Run, Search, Study
-from enhancer_core.study.schema import RecipeError, made, read_toml
+from enhancer_core.study.newick import Tree, read_newick
+from enhancer_core.study.recipe import (
+    ORACLES,
+    STUDY_CONFIG,
+    Data,
+    Recipe,
+    ReportSection,
+    Run,
+    Search,
+    Study,
+)
+from enhancer_core.study.schema import RecipeError, parse_table, read_toml
 from enhancer_core.study.validate import check_recipe, check_shared
-from enhancer_core.training.config import TrainConfig, protocol
+from enhancer_core.training.config import TrainConfig, default_config
 
+T = TypeVar("T", Data, Run, Search, ReportSection)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # also a folder's name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quick:
-    """What is cut for a quick look: the most of each."""
+    """Upper limits for a quick trial of a recipe."""
 
     number: int = 300  # sequences of each class
     restarts: int = 1
@@ -30,7 +40,7 @@ class Quick:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Head:
-    """What a recipe says beside its tables."""
+    """Keys of a recipe beside its tables."""
 
     title: str = ""  # the file's name if empty
     text: str = ""  # on its data, for the report
@@ -39,19 +49,12 @@ class _Head:
 
 
 _HEAD = ("title", "text", "tree", "data_of")
-_LISTS: Mapping[str, type] = {"data": Data, "run": Run, "search": Search, "section": Part}
-_KEYS = (*_HEAD, "include", "defaults", "quick", *_LISTS)
+_LISTS: Mapping[type, str] = {Data: "data", Run: "run", Search: "search", ReportSection: "section"}
+_KEYS = (*_HEAD, "include", "defaults", "quick", *_LISTS.values())
 
 
 def read_study(path: Path, *, quick: bool = False) -> Study:
-    """Read a recipe, and those that it includes.
-
-    Parameters
-    ----------
-    path
-        TOML file.
-    quick
-        Whether to cut sequences, restarts and epochs to what the recipe's table `quick` says.
+    """Read a recipe, and those that it includes; `quick` cuts them to their table `quick`.
 
     Raises
     ------
@@ -81,46 +84,49 @@ def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
     for key in table:
         if key not in _KEYS:
             raise RecipeError(f"{path}: '{key}' is not known; allowed are {', '.join(_KEYS)}")
-    head = made(_Head, {key: table[key] for key in table if key in _HEAD}, str(path))
-    cut = made(Quick, table.get("quick", {}), f"{path} [quick]")
+    head = parse_table(_Head, {key: table[key] for key in table if key in _HEAD}, str(path))
+    limits = parse_table(Quick, table.get("quick", {}), f"{path} [quick]")
     defaults = table.get("defaults", {})
     if not isinstance(defaults, dict):
         raise RecipeError(f"{path}: defaults is {defaults!r}; allowed is a table")
-    data: tuple[Data, ...] = tuple(_each(path, table, "data", {}))
+    data = _rows(path, table, Data)
     for name in head.data_of:
         shared = path.parent / name
-        data += tuple(_each(shared, read_toml(shared), "data", {}))
-    runs: tuple[Run, ...] = tuple(_each(path, table, "run", defaults))
-    searches: tuple[Search, ...] = tuple(_each(path, table, "search", {}))
+        data += _rows(shared, read_toml(shared), Data)
+    runs = _rows(path, table, Run, defaults)
+    searches = _rows(path, table, Search)
     if quick:
         try:
-            data, runs, searches = _cut(cut, data, runs, searches)
+            data, runs, searches = _cut(limits, data, runs, searches)
         except EnhancerError as error:
             raise RecipeError(f"{path} [quick]: {error}") from error
     try:
-        runs = tuple(each for run in runs for each in _expanded(run, head.tree))
+        runs = [each for run in runs for each in _expanded(run, head.tree)]
     except EnhancerError as error:
         raise RecipeError(f"{path}: {error}") from error
     recipe = Recipe(
         name=path.name.removesuffix(".toml"),
         title=head.title or path.stem,
         text=head.text,
-        data=data,
-        runs=runs,
-        searches=searches,
-        sections=tuple(_each(path, table, "section", {})),
+        data=tuple(data),
+        runs=tuple(runs),
+        searches=tuple(searches),
+        sections=tuple(_rows(path, table, ReportSection)),
         tree=head.tree,
     )
     check_recipe(path, recipe)
     return recipe
 
 
-def _each(
-    path: Path, table: Mapping[str, Any], key: str, defaults: Mapping[str, Any]
-) -> Iterator[Any]:
+def _rows(
+    path: Path, table: Mapping[str, Any], kind: type[T], defaults: Mapping[str, Any] | None = None
+) -> list[T]:
+    """Read the tables of one kind."""
+    key = _LISTS[kind]
     rows = table.get(key, [])
     if not isinstance(rows, list):
         raise RecipeError(f"{path}: {key} is one table; write [[{key}]], once for each")
+    parsed = []
     for number, row in enumerate(rows, start=1):
         where = f"{path} [[{key}]] {number}"
         if not isinstance(row, dict):
@@ -128,36 +134,33 @@ def _each(
         where += f" '{row['name']}'" if "name" in row else ""
         if "group" in row:
             raise RecipeError(f"{where}: 'group' is not to be given")
-        said = {**defaults, **row}
-        own = _own_protocol(said.get("network")) if key == "run" else {}
-        one: Any = made(_LISTS[key], {**own, **said}, where)
-        if hasattr(one, "name") and not _NAME.fullmatch(one.name):
+        values = {**(defaults or {}), **row}
+        if kind is Run:
+            own = default_config(values.get("network", ""))
+            values = {**(STUDY_CONFIG if own == TrainConfig() else own).changes(), **values}
+        parsed.append(parse_table(kind, values, where))
+        if "name" in row and not _NAME.fullmatch(row["name"]):
             raise RecipeError(f"{where}: a name has letters, digits, '.', '_' and '-' only")
-        yield one
-
-
-def _own_protocol(network: object) -> dict[str, Any]:
-    """Give how a network is trained that is not trained as the paper's are."""
-    own = protocol(network) if isinstance(network, str) else TrainConfig()
-    return {} if own == TrainConfig() else {name: getattr(own, name) for name in PROTOCOL}
+    return parsed
 
 
 def _cut(
     quick: Quick, data: Sequence[Data], runs: Sequence[Run], searches: Sequence[Search]
-) -> tuple[tuple[Data, ...], tuple[Run, ...], tuple[Search, ...]]:
+) -> tuple[list[Data], list[Run], list[Search]]:
     restarts = quick.restarts
+
+    def cut(config: TrainConfig) -> TrainConfig:
+        return replace(
+            config,
+            restarts=min(config.restarts, restarts),
+            ensemble=min(config.ensemble, restarts),
+            epochs=min(config.epochs, quick.epochs),
+        )
+
     return (
-        tuple(replace(e, number=min(e.number or quick.number, quick.number)) for e in data),
-        tuple(
-            replace(
-                run,
-                restarts=min(run.restarts, restarts),
-                ensemble=min(run.ensemble, restarts),
-                epochs=min(run.epochs, quick.epochs),
-            )
-            for run in runs
-        ),
-        tuple(
+        [replace(each, number=min(each.number or quick.number, quick.number)) for each in data],
+        [replace(run, config=cut(run.config)) for run in runs],
+        [
             replace(
                 search,
                 updates=min(search.updates, quick.updates),
@@ -165,12 +168,12 @@ def _cut(
                 ks=search.ks[:3],
             )
             for search in searches
-        ),
+        ],
     )
 
 
 def _expanded(run: Run, tree: str) -> Iterator[Run]:
-    """Give the runs that one run of a recipe stands for."""
+    """Return the runs that one run of a recipe stands for."""
     if not run.over:
         yield replace(run, tests=run.tests or _own_tests(run))
         return
@@ -191,22 +194,28 @@ def _expanded(run: Run, tree: str) -> Iterator[Run]:
     if run.over == "nearest" and not tree:
         raise RecipeError(f"run '{run.name}': over = \"nearest\" needs the recipe's 'tree'")
     for member in run.data:
-        others = [each for each in run.data if each != member]
+        chosen = [each for each in run.data if each != member]
         if run.over == "each":
             chosen = [member]
-        elif run.over == "left_out":
-            chosen = others
-        else:
-            chosen = read_newick(tree).nearest(member, others)[: run.nearest]
-        own = replace(run, data=run.data, over="")
+        elif run.over == "nearest":
+            chosen = _nearest(member, chosen, read_newick(tree))[: run.nearest]
+        own = replace(run, over="")
         yield replace(
             own, name=f"{run.name}.{member}", group=run.name, data=tuple(chosen),
             title=f"{run.shown}: {member}", tests=run.tests or _own_tests(own),
         )  # fmt: skip
 
 
+def _nearest(name: str, others: Sequence[str], tree: Tree) -> list[str]:
+    """Sort data by the distance of their leaf from another's."""
+    for leaf in (name, *others):
+        if leaf not in tree:
+            raise RecipeError(f"'{leaf}' is not in the tree; its leaves are {', '.join(tree)}")
+    return sorted(others, key=tree[name].__getitem__)
+
+
 def _own_tests(run: Run) -> tuple[str, ...]:
-    """Give the tests of a run that names none: its own task, on each of its data."""
+    """Return the tests of a run that names none: its own task, on each of its data."""
     if run.model in ORACLES or (run.background and run.positive == "positives"):
         return run.data
     return tuple(f"{name}/{k}" for name in run.data for k in run.shuffles)

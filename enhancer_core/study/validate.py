@@ -1,24 +1,31 @@
-"""Check that what a recipe names is there and fits together: now, not after hours of training."""
+"""Check that what a recipe names exists and fits together: now, not after hours of training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
-from enhancer_core.study.lacks import lack
-from enhancer_core.study.recipe import ORACLES, Recipe, Run, Search, settings, spelled, split_test
+from enhancer_core.study.recipe import (
+    ORACLES,
+    Recipe,
+    ReportSection,
+    Run,
+    Search,
+    groups_of,
+    runs_of,
+    settings,
+    single_data_runs,
+    spelled,
+    split_test,
+)
 from enhancer_core.study.schema import RecipeError
+
+_OF_FOLDS = ("models", "motifs", "filters")  # sections that can show what was done on folds
 
 
 def check_shared(path: Path, recipes: Sequence[Recipe]) -> None:
     """Check that runs of one name in several recipes are one run, which is then done once.
-
-    Parameters
-    ----------
-    path
-        File that includes the recipes.
-    recipes
-        Those that it includes.
 
     Raises
     ------
@@ -31,25 +38,18 @@ def check_shared(path: Path, recipes: Sequence[Recipe]) -> None:
         for data in recipe.data:
             sets.setdefault(data.set_name, []).append((data.name, settings(data)))
         set_of = {data.name: data.set_name for data in recipe.data}
-        for each in recipe.steps:
-            set_name = set_of[each.data[0]]
-            what = (settings(each), set_name, sets[set_name])
-            if known.setdefault(each.name, what) != what:
+        for step in recipe.steps:
+            set_name = set_of[step.data[0]]
+            what = (settings(step), set_name, sets[set_name])
+            if known.setdefault(step.name, what) != what:
                 raise RecipeError(
-                    f"{path}: two runs that differ have the name '{each.name}', in settings or in"
+                    f"{path}: two runs that differ have the name '{step.name}', in settings or in"
                     " the data of their set"
                 )
 
 
 def check_recipe(path: Path, recipe: Recipe) -> None:
     """Check that each name stands for one thing that is there, and that none leaks a test part.
-
-    Parameters
-    ----------
-    path
-        The recipe's file.
-    recipe
-        What was read of it.
 
     Raises
     ------
@@ -64,21 +64,21 @@ def check_recipe(path: Path, recipe: Recipe) -> None:
                 raise RecipeError(f"{path}: two {kind} have the name '{name}'")
     sets = {each.name: each.set_name for each in recipe.data}
     before: dict[str, Run] = {}
-    for each in recipe.steps:
-        where = f"{path}: run '{each.name}'"
-        _check_data(where, each, sets)
-        if isinstance(each, Run):
-            _check_others(where, each, sets, before)
-            _check_oracle(where, each, recipe)
-            before[each.name] = each
+    for step in recipe.steps:
+        where = f"{path}: run '{step.name}'"
+        _check_data(where, step, sets)
+        if isinstance(step, Run):
+            _check_others(where, step, sets, before)
+            _check_oracle(where, step, recipe)
+            before[step.name] = step
     _check_folds_and_tables(path, recipe)
     for section in recipe.sections:
         where = f"{path}: section '{section.title}'"
         for name in section.runs:
             if not recipe.members(name):
                 raise RecipeError(f"{where}: no run '{name}'")
-        if said := lack(section, recipe):
-            raise RecipeError(f"{where}: {said}")
+        if problem := _problem(section, recipe):
+            raise RecipeError(f"{where}: {problem}")
 
 
 def _check_data(where: str, run: Run | Search, sets: Mapping[str, str]) -> None:
@@ -125,8 +125,8 @@ def _check_others(where: str, run: Run, sets: Mapping[str, str], before: Mapping
 
 def _check_oracle(where: str, run: Run, recipe: Recipe) -> None:
     """Check that an oracle knows what its data were made of."""
-    made = {(data.simulate, data.definition) for data in recipe.data if data.name in run.data}
-    if run.model in ORACLES and (len(made) > 1 or not all(motif for motif, _ in made)):
+    origins = {(data.simulate, data.definition) for data in recipe.data if data.name in run.data}
+    if run.model in ORACLES and (len(origins) > 1 or not all(motif for motif, _ in origins)):
         raise RecipeError(
             f"{where}: model '{run.model}' on {spelled(run.data)}; allowed are data that 'simulate'"
             " one motif by one definition"
@@ -152,3 +152,108 @@ def _check_folds_and_tables(path: Path, recipe: Recipe) -> None:
             raise RecipeError(
                 f"{path}: search '{search.name}': its data have folds; allowed are none"
             )
+
+
+def _problem(section: ReportSection, recipe: Recipe) -> str:
+    """Return what a section needs that its runs do not have; empty if they have all."""
+    runs = runs_of(section, recipe)
+    names = [run.name for run in runs]
+    if section.beside and section.beside not in names:
+        return f"beside '{section.beside}'; allowed is one of its runs: {spelled(names)}"
+    folded = {data.name for data in recipe.data if data.folds}
+    on_folds = any(folded.intersection(run.data) for run in runs)
+    if on_folds and (section.tests or section.kind not in _OF_FOLDS):
+        return (
+            f"its runs are on folds; allowed are sections of {spelled(_OF_FOLDS)}, without 'tests'"
+        )
+    checks: Mapping[str, Callable[[ReportSection, Recipe, Sequence[Run | Search]], str]] = {
+        "models": _no_common_test,
+        "each": _no_test,
+        "matrix": _no_gain,
+        "k_choice": _no_k,
+        "motifs": _no_motifs,
+        "filters": _no_filters,
+        "search": _no_search,
+    }
+    problem = checks[section.kind](section, recipe, runs)
+    if not problem and section.headline and section.kind in ("k_choice", "filters", "search"):
+        return _no_common_test(section, recipe, runs)  # the figure is an AUC
+    return problem
+
+
+def _tests(run: Run | Search) -> tuple[str, ...]:
+    return run.tests if isinstance(run, Run) else run.data
+
+
+def _common(section: ReportSection, runs: Sequence[Run | Search]) -> tuple[str, ...]:
+    common = set.intersection(*(set(_tests(run)) for run in runs))
+    return section.tests or tuple(common)
+
+
+def _no_common_test(section: ReportSection, _: Recipe, runs: Sequence[Run | Search]) -> str:
+    for test in section.tests:
+        if not all(test in _tests(run) for run in runs):
+            return f"not all of its runs have the test '{test}'"
+    return "" if _common(section, runs) else "its runs have no test in common"
+
+
+def _no_test(section: ReportSection, _: Recipe, runs: Sequence[Run | Search]) -> str:
+    for run in runs:
+        if section.tests and not set(section.tests) & set(_tests(run)):
+            return f"its run '{run.name}' has none of its tests"
+    if section.headline and not any(isinstance(run, Search) or _is_network(run) for run in runs):
+        return "none of its runs is a network, of which its headline is"
+    return ""
+
+
+def _no_gain(section: ReportSection, recipe: Recipe, runs: Sequence[Run | Search]) -> str:
+    if problem := _no_common_test(section, recipe, runs):
+        return problem
+    groups = list(groups_of(section, recipe).values())
+    if not groups:
+        return "its runs are searches alone"
+    if section.headline or section.least is not None:
+        own = single_data_runs(groups[0])
+        missing = [test for test in _common(section, runs) if test not in own]
+        if len(groups) < 2 or missing:
+            return (
+                "the gain for its 'headline' or 'least' needs a run on each test's data alone,"
+                " first, and other runs after them"
+            )
+    return ""
+
+
+def _no_k(_: ReportSection, __: Recipe, runs: Sequence[Run | Search]) -> str:
+    networks = [run for run in runs if isinstance(run, Run)]
+    if not networks or any(len(run.shuffles) != 1 for run in networks):
+        return "not all of its runs are against the shuffles of one k"
+    for run in networks:
+        if not any(split_test(test)[1] == run.shuffles[0] for test in run.tests):
+            return f"its run '{run.name}' has no test against its own shuffles"
+    return ""
+
+
+def _no_motifs(_: ReportSection, __: Recipe, runs: Sequence[Run | Search]) -> str:
+    if not any(_is_network(run) and run.motifs for run in runs):
+        return "none of its runs looks for motifs"
+    return ""
+
+
+def _no_filters(_: ReportSection, __: Recipe, runs: Sequence[Run | Search]) -> str:
+    if not all(_is_network(run) and ":" in "".join(run.motifs) for run in runs):
+        return "not all of its runs look for a motif FILE:NAME, with whose file filters are matched"
+    return ""
+
+
+def _no_search(section: ReportSection, _: Recipe, runs: Sequence[Run | Search]) -> str:
+    searched = next((run for run in runs if isinstance(run, Search)), None)
+    if searched is None:
+        return "none of its runs is a search"
+    for run in runs:
+        if run.name == section.beside and searched.data[0] not in _tests(run):
+            return f"its run '{run.name}' has not the search's test '{searched.data[0]}'"
+    return ""
+
+
+def _is_network(run: Run | Search) -> TypeGuard[Run]:
+    return isinstance(run, Run) and run.model == "network"

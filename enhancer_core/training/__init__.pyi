@@ -1,5 +1,14 @@
-from .ensemble import Part as Part
-from .ensemble import weighed as weighed
+from .config import TrainConfig as TrainConfig
+from .config import default_config as default_config
+from .ensemble import EnsemblePart as EnsemblePart
+from .evaluation import BASELINE_K as BASELINE_K
+from .evaluation import evaluate as evaluate
+from .evaluation import evaluate_baseline as evaluate_baseline
+from .evaluation import fit_baseline as fit_baseline
+from .evaluation import write_predictions as write_predictions
+from .experiment import Experiment as Experiment
+from .experiment import input_files as input_files
+from .experiment import run as run
 from .gpu import arrangement as arrangement
 from .restart import Check as Check
 from .restart import Restart as Restart
@@ -9,3 +18,8 @@ from .trainer import Work as Work
 from .trainer import check_run as check_run
 from .trainer import train as train
 from .trainer import train_all as train_all
+from .warm_start import Start as Start
+from .warm_start import first_weights as first_weights
+from .warm_start import from_model as from_model
+from .warm_start import from_motifs as from_motifs
+from .warm_start import from_networks as from_networks

@@ -1,105 +1,198 @@
-"""How networks are trained: the numbers of a protocol, and what follows from them alone."""
+"""How networks are trained: every option declared once, and what follows from them alone."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+import operator
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
 
 from enhancer_core.errors import DatasetError
 
-_CHOICES = {"keep": ("best", "last"), "schedule": ("constant", "cosine")}
-# See `to_dict`.
-_LATER = (
-    *("shift", "flip", "mutate", "weight_decay", "average", "schedule", "freeze"),
-    *("ensemble", "calibrate", "regressions"),
-)
+T = TypeVar("T")
+
+# Keys in model files where they are not the fields' names: older files are read, and models that
+# are trained again have the same checksum.
+FILE_KEYS = {"batch_size": "batch", "ema": "average", "learning_rate_schedule": "schedule"}
+# In every model file; the others only where they differ from their defaults, so that a new option
+# changes no file that does without it.
+_ALWAYS_RECORDED = {
+    *("restarts", "epochs", "batch_size", "learning_rate", "stop_below_loss", "checks_per_epoch"),
+    *("keep", "mixed_precision"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOption:
+    """What a field of `TrainConfig` means, which values it takes, and where help shows it."""
+
+    help: str  # empty: not on the command line
+    section: str  # of the command line's help
+    advanced: bool  # whether `--help` only names it, and `--help-all` explains it
+    metavar: str
+    at_least: float | None
+    above: float | None
+    below: float | None
+    choices: tuple[str, ...]
+
+    def problem(self, name: str, value: Any) -> str:  # noqa: ANN401
+        """Return what is wrong with a value; empty if it is allowed."""
+        if self.choices:
+            if value in self.choices:
+                return ""
+            return f"{name} '{value}' is not known; allowed are {' and '.join(self.choices)}"
+        checks = (
+            (self.at_least, operator.ge), (self.above, operator.gt), (self.below, operator.lt),
+        )  # fmt: skip
+        if value is None or all(limit is None or passes(value, limit) for limit, passes in checks):
+            return ""
+        allowed = f"at least {self.at_least}" if self.above is None else f"above {self.above}"
+        if self.below is not None:
+            allowed = f"from {self.at_least} to below {self.below}"
+        return f"{name} of {value} is not allowed; {allowed}"
+
+
+def _option(  # noqa: PLR0913
+    help: str = "",  # noqa: A002
+    *,
+    default: T,
+    section: str = "Training",
+    advanced: bool = False,
+    metavar: str = "N",
+    at_least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> T:
+    """Declare a field; for type checkers it is its default."""
+    option = TrainOption(help, section, advanced, metavar, at_least, above, below, choices)
+    return field(default=default, metadata={"option": option})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """How networks are trained; defaults are Cohn et al. 2018, section 3.1.2."""
+    """How networks are trained; defaults are Cohn et al. 2018, section 3.1.2.
 
-    restarts: int = 50  # random initialisations; the best by validation AUC is kept
-    epochs: int = 20
-    batch: int = 50  # sequences
-    learning_rate: float = 1e-3  # of Adam with betas 0.9 and 0.999, epsilon 1e-8
-    stop_below_loss: float = 2e-4  # mean cross-entropy of one mini-batch, nats
-    checks_per_epoch: int | None = None  # None: 1, or 4 from 100,000 training sequences
-    keep: str = "best"  # which check of a restart: best, or last as the published code
-    mixed_precision: bool = True  # bfloat16 where it is safe; on CUDA only
+    To add an option, add a field with a help text: it is then an option of `train` and a key of
+    recipes, checked in both, and stands in reports and model files where it is used.
+
+    Raises
+    ------
+    DatasetError
+        If a value is not allowed, or two do not go together.
+    """
+
+    restarts: int = _option(
+        "Random initialisations; the best by validation AUC is kept.", default=50, at_least=1
+    )
+    epochs: int = _option("Passes over the training part, at most.", default=20, at_least=1)
+    batch_size: int = _option("Sequences in a mini-batch.", default=50, advanced=True, at_least=1)
+    learning_rate: float = _option(  # betas 0.9 and 0.999, epsilon 1e-8
+        "Learning rate of Adam.", default=1e-3, advanced=True, metavar="RATE", above=0
+    )
+    stop_below_loss: float = _option(
+        "End a restart when a mini-batch's mean cross-entropy, in nats, falls below this.",
+        default=2e-4, advanced=True, metavar="LOSS", at_least=0,
+    )  # fmt: skip
+    # None: 1, or 4 from 100,000 training sequences
+    checks_per_epoch: int | None = _option(default=None, at_least=1)
+    keep: str = _option(
+        "Checkpoint of a restart to keep: the best by validation AUC, or the last, as the published"
+        " code does.",
+        default="best", advanced=True, choices=("best", "last"),
+    )  # fmt: skip
+    mixed_precision: bool = _option(default=True)  # bfloat16 where it is safe, on CUDA only
     # Not in the paper; all of them off by default.
-    shift: int = 0  # bp that a training sequence may move at each visit, either way
-    flip: bool = False  # whether each visit reads a random strand
-    mutate: float = 0.0  # chance of each letter to become a random base at each visit
-    weight_decay: float = 0.0  # decoupled, of weights, not biases (Loshchilov and Hutter 2019)
-    average: float = 0.0  # decay of a running mean of the weights, which is then what is kept
-    schedule: str = "constant"  # or cosine: down to 0 over all steps (Loshchilov and Hutter 2017)
-    freeze: int = 0  # epochs for which what is planted stays as it is
-    ensemble: int = 1  # restarts kept, the best ones by validation AUC; their mean logits count
-    calibrate: bool = False  # whether log odds are scaled and shifted on the validation set
-    # Whether regressions on 5-mers, and on the best hits of motifs if there are, join the networks.
-    regressions: bool = False
+    shift: int = _option(
+        "Shift a training sequence by up to this many bp, either way, whenever it is read.",
+        default=0, section="Augmentation", advanced=True, metavar="BP", at_least=0,
+    )  # fmt: skip
+    flip: bool = _option(
+        "Read a random strand of a training sequence each time.",
+        default=False, section="Augmentation", advanced=True,
+    )  # fmt: skip
+    mutate: float = _option(
+        "Replace this share of a training sequence's letters by random bases each time.",
+        default=0.0, section="Augmentation", advanced=True, metavar="SHARE", at_least=0, below=1,
+    )  # fmt: skip
+    weight_decay: float = _option(  # of weights, not biases (Loshchilov and Hutter 2019)
+        "Decoupled weight decay, as in AdamW.",
+        default=0.0, advanced=True, metavar="DECAY", at_least=0,
+    )  # fmt: skip
+    ema: float = _option(
+        "Use an exponential moving average of the weights with this decay, such as 0.995, in place"
+        " of the weights.",
+        default=0.0, advanced=True, metavar="DECAY", at_least=0, below=1,
+    )  # fmt: skip
+    learning_rate_schedule: str = _option(  # cosine over all steps (Loshchilov and Hutter 2017)
+        "Learning rate over time; cosine anneals it to 0.",
+        default="constant", advanced=True, choices=("constant", "cosine"),
+    )  # fmt: skip
+    freeze: int = _option(
+        "Epochs for which planted or initial weights are frozen.",
+        default=0, section="Transfer", advanced=True, metavar="EPOCHS", at_least=0,
+    )  # fmt: skip
+    ensemble: int = _option(
+        "Keep the N best restarts in one model, which predicts with their mean log odds.",
+        default=1, section="Ensemble", at_least=1,
+    )  # fmt: skip
+    calibrate: bool = _option(
+        "Calibrate probabilities on the validation part (Platt scaling); the ranking stays.",
+        default=False, section="Ensemble",
+    )  # fmt: skip
+    regressions: bool = _option(
+        "Add logistic regressions on 5-mers, and on the best hits of all motifs of --plant-motifs,"
+        " to the ensemble, each weighted by how well it separates the validation part; needs"
+        " --calibrate. If more motifs are given than fit into the network, those with the largest"
+        " weights in that regression are planted.",
+        default=False, section="Ensemble", advanced=True,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Check the values at the door."""
-        for name in ("restarts", "epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise DatasetError(f"{name} of {getattr(self, name)} is not allowed; at least 1")
-        if self.checks_per_epoch is not None and self.checks_per_epoch < 1:
-            raise DatasetError(
-                f"checks_per_epoch of {self.checks_per_epoch} is not allowed; at least 1"
-            )
-        for name in ("shift", "weight_decay", "freeze"):
-            if not getattr(self, name) >= 0:
-                raise DatasetError(f"{name} of {getattr(self, name)} is not allowed; at least 0")
-        self._check_ensemble()
-        for name in ("average", "mutate"):
-            if not 0 <= getattr(self, name) < 1:
-                raise DatasetError(
-                    f"{name} of {getattr(self, name)} is not allowed; from 0 to below 1"
-                )
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise DatasetError(
-                    f"{name} '{getattr(self, name)}' is not known; allowed are"
-                    f" {' and '.join(allowed)}"
-                )
-
-    def _check_ensemble(self) -> None:
-        if not 1 <= self.ensemble <= self.restarts:
+        if not 1 <= self.ensemble <= self.restarts and self.restarts >= 1:
             raise DatasetError(
                 f"ensemble of {self.ensemble} is not allowed; from 1 to the {self.restarts}"
                 " restarts"
             )
         if self.regressions and not self.calibrate:
             raise DatasetError(
-                "regressions need calibrate: what several kinds of models say together is no"
+                "regressions need calibrate: the mean output of several kinds of models is no"
                 " probability by itself"
             )
+        for each in fields(self):
+            if problem := each.metadata["option"].problem(each.name, getattr(self, each.name)):
+                raise DatasetError(problem)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give the fields as plain values, for JSON.
-
-        What came after the first models stands there only where it differs from its default, so
-        that the records of runs that do without stay as they were, to the byte.
-        """
-        default = TrainConfig()
+    def changes(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults."""
         return {
-            name: value
-            for name, value in asdict(self).items()
-            if name not in _LATER or value != getattr(default, name)
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if getattr(self, each.name) != each.default
         }
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as model files have them: plain values, for JSON."""
+        return {FILE_KEYS.get(name, name): value for name, value in self._recorded().items()}
+
+    def report_rows(self) -> dict[str, Any]:
+        """Return the fields as reports show them, by their names in words."""
+        return {name.replace("_", " "): value for name, value in self._recorded().items()}
+
+    def _recorded(self) -> dict[str, Any]:
+        names = _ALWAYS_RECORDED | self.changes().keys()
+        return {name: value for name, value in asdict(self).items() if name in names}
+
     def rate(self, step: int, *, total: int) -> float:
-        """Give the learning rate of a step, counted from 0, of a run of so many steps at most.
+        """Return the learning rate at a step, counted from 0, of at most `total` steps.
 
         Examples
         --------
-        >>> TrainConfig(learning_rate=0.5, schedule="cosine").rate(50, total=100)
+        >>> TrainConfig(learning_rate=0.5, learning_rate_schedule="cosine").rate(50, total=100)
         0.25
         """
-        if self.schedule == "constant":
+        if self.learning_rate_schedule == "constant":
             return self.learning_rate
         return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / total))
 
@@ -116,20 +209,20 @@ _BEST = TrainConfig(
     shift=20,
     flip=True,
     weight_decay=0.01,
-    average=0.995,
-    schedule="cosine",
+    ema=0.995,
+    learning_rate_schedule="cosine",
     ensemble=4,
     calibrate=True,
     regressions=True,
 )
 
 
-def protocol(network: str) -> TrainConfig:
-    """Give the protocol that a named network is trained by: the paper's, or that of `best`.
+def default_config(network: str) -> TrainConfig:
+    """Return how a named network is trained by default: as in the paper, or as `best` is.
 
     Examples
     --------
-    >>> protocol("enhancer") == TrainConfig(), protocol("best").schedule
+    >>> default_config("enhancer") == TrainConfig(), default_config("best").learning_rate_schedule
     (True, 'cosine')
     """
     return _BEST if network == "best" else TrainConfig()

@@ -1,4 +1,4 @@
-"""Networks and regressions together: each part of an ensemble counts for what it can tell."""
+"""Networks and regressions together, each weighted by how well it separates the classes."""
 
 from __future__ import annotations
 
@@ -16,49 +16,54 @@ from enhancer_core.prediction.sequences import log_odds
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What counts as one in an ensemble: networks trained alike, or a regression."""
+class EnsemblePart:
+    """What an ensemble weights as one: networks trained alike, or a regression."""
 
     name: str
     members: int  # networks that it is written as
     validation_auc: float
 
 
-def weighed(
+def weight_parts(
     parts: Sequence[Sequence[Member]],
     codes: Codes,
     labels: NDArray[np.bool_],
     *,
     threads: int = 1,
 ) -> list[Member]:
-    """Scale the parts of an ensemble by how well each tells the classes, in their output weights.
+    """Weight the parts of an ensemble by how well each separates the classes.
 
-    A part's log odds are divided by their standard deviation within the classes, and count in
-    proportion to how many of these the classes are apart, the sensitivity index d' (Green and Swets
-    1966): the best weights of parts that err independently. What tells nothing counts nothing.
+    A part's log odds are divided by their standard deviation within the classes and multiplied by
+    the distance between the classes in these units, the sensitivity index d' (Green and Swets
+    1966): the best weights of parts that err independently. A part no better than chance gets 0.
 
     Parameters
     ----------
     parts
         At least one; the log odds of each are the mean of its members'.
     codes, labels
-        uint8, shape (n, L), and bool, shape (n,): sequences of both classes that no part learned
-        from.
+        uint8, shape (n, L), and bool, shape (n,): sequences of both classes that no part was
+        trained on.
     threads
-        Cores to use; the result does not depend on it.
+        CPU cores; the result does not depend on it.
 
     Returns
     -------
     list of Member
-        The members of all parts, in order, whose mean log odds are the mean of the scaled parts'.
-        They are no probabilities of any kind yet: see `calibration`.
+        The members of all parts, in order, with scaled output weights: the mean of their log odds
+        is the mean of the weighted parts'. It is not calibrated: see `calibration`.
+
+    Raises
+    ------
+    SequenceError
+        If L is not the members' length.
     """
-    told = [log_odds(Model(tuple(p)).predictor(), codes, threads=threads) for p in parts]
-    weights = np.array([_weight(odds.astype(np.float64), labels) for odds in told])
-    if not weights.any():  # an ensemble of parts that tell nothing
+    scores = [log_odds(Model(tuple(part)).predictor(), codes, threads=threads) for part in parts]
+    weights = np.array([_weight(part_scores.astype(np.float64), labels) for part_scores in scores])
+    if not weights.any():  # all parts are no better than chance
         weights[:] = 1.0
     count = sum(len(part) for part in parts)
-    shares = weights * count / len(parts)  # a part's, of the mean over all members
+    shares = weights * count / len(parts)  # of a part, in the mean over all members
     return [
         calibrated(member, Platt(float(share) / len(part), 0.0))
         for part, share in zip(parts, shares, strict=True)
@@ -67,8 +72,8 @@ def weighed(
 
 
 def _weight(log_odds: NDArray[np.float64], labels: NDArray[np.bool_]) -> float:
-    """Give d' over the deviation within the classes, or 0 where either is not above 0."""
+    """Return d' over the standard deviation within the classes, 0 if either is not positive."""
     positives, negatives = log_odds[labels], log_odds[~labels]
     variance = float(positives.var() + negatives.var()) / 2
-    apart = float(positives.mean() - negatives.mean())
-    return apart / variance if variance > 0 and apart > 0 else 0.0
+    distance = float(positives.mean() - negatives.mean())
+    return distance / variance if variance > 0 and distance > 0 else 0.0

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from enhancer_core.dna.codes import Codes
 from enhancer_core.models.architecture import Architecture
-from enhancer_core.models.gpu.batches import Visits
-from enhancer_core.models.gpu.fused import obstacle
+from enhancer_core.models.gpu.batches import MiniBatches
+from enhancer_core.models.gpu.fused import missing_requirement
 from enhancer_core.models.gpu.learner import GpuLearner
-from enhancer_core.models.gpu.program import Look, Program, at_once
+from enhancer_core.models.gpu.program import CheckpointMetrics, Program, restarts_per_group
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.restart import State, judged, visits
 
@@ -37,17 +37,17 @@ def _train(states: list[State], pool: ThreadPoolExecutor, *, device: str) -> Non
     program, firsts = _program(states, device=device)
     rows = _validation_rows(states, firsts)
     numbers = [len(state.checks) for state in states]  # of the checks that are begun
-    before: tuple[Look, list[int]] | None = None
+    before: tuple[CheckpointMetrics, list[int]] | None = None
     while turn := [i for i, state in enumerate(states) if not state.done_at(numbers[i])]:
-        sources: list[Iterator[Visits]] = [iter(())] * len(states)
+        sources: list[Iterator[MiniBatches]] = [iter(())] * len(states)
         for i in turn:
             most = program.most_steps
             sources[i] = visits(states[i], numbers[i], most=most, first=firsts[i])
         if config.freeze:
-            program.learner.hold(_held(states, numbers))
+            program.learner.freeze(_held(states, numbers))
         while any(some := list(pool.map(_next, sources))):
-            program.run(program.side_by_side(some))
-        now = program.look(rows), turn
+            program.run(program.stack(some))
+        now = program.evaluate(rows), turn
         if before is not None:
             _judge(program, states, *before, pool)
         before = now
@@ -57,12 +57,16 @@ def _train(states: list[State], pool: ThreadPoolExecutor, *, device: str) -> Non
         _judge(program, states, *before, pool)
 
 
-def _next(visits: Iterator[Visits]) -> Visits | None:
+def _next(visits: Iterator[MiniBatches]) -> MiniBatches | None:
     return next(visits, None)
 
 
 def _judge(
-    program: Program, states: list[State], look: Look, turn: list[int], pool: ThreadPoolExecutor
+    program: Program,
+    states: list[State],
+    look: CheckpointMetrics,
+    turn: list[int],
+    pool: ThreadPoolExecutor,
 ) -> None:
     """Note what came of the restarts that took steps."""
     found, names = look.wait(), list(program.learner.state())
@@ -96,10 +100,10 @@ def _program(states: list[State], *, device: str) -> tuple[Program, list[int]]:
         dtype=_dtype(config, device),
         stop_below_loss=config.stop_below_loss,
         weight_decay=config.weight_decay,
-        average=config.average,
+        average=config.ema,
     )
     if config.freeze:
-        learner.hold(np.zeros_like(stacked["parameters"], np.bool_))
+        learner.freeze(np.zeros_like(stacked["parameters"], np.bool_))
     learner.restore(stacked, steps=[state.steps for state in states])
     codes: list[Codes] = []
     labels: list[NDArray[np.int64]] = []
@@ -112,7 +116,7 @@ def _program(states: list[State], *, device: str) -> tuple[Program, list[int]]:
         learner,
         np.concatenate(codes),
         np.concatenate(labels),
-        batch=config.batch,
+        batch=config.batch_size,
         augmented=config.shift > 0 or config.flip,
         mutated=config.mutate > 0,
     )
@@ -167,7 +171,7 @@ def arrangement(
     if place.type != "cuda":
         return line
     line += f", recorded as a CUDA graph on {torch.cuda.get_device_name(place)}"
-    why = obstacle(place) if dtype == torch.bfloat16 else None
+    why = missing_requirement(place) if dtype == torch.bfloat16 else None
     return line if why is None else f"{line}, without kernels of its own ({why})"
 
 
@@ -181,4 +185,4 @@ def group_size(
     free, _ = torch.cuda.mem_get_info(place)
     free -= sum(codes.nbytes for codes in sets)
     half = _dtype(config, device) == torch.bfloat16
-    return at_once(architecture, restarts, batch=config.batch, free=free, half=half)
+    return restarts_per_group(architecture, restarts, batch=config.batch_size, free=free, half=half)

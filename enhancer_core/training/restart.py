@@ -21,7 +21,7 @@ from enhancer_core.dna.codes import Codes
 from enhancer_core.errors import ModelFileError
 from enhancer_core.io.safetensors import read_arrays, write_arrays
 from enhancer_core.models.architecture import Architecture, dropout_mask
-from enhancer_core.models.gpu.batches import Visits
+from enhancer_core.models.gpu.batches import MiniBatches
 from enhancer_core.models.network import Network
 from enhancer_core.models.transfer import Planted
 from enhancer_core.training.config import TrainConfig
@@ -75,7 +75,7 @@ class Task:
     @property
     def batches(self) -> int:
         """How many mini-batches an epoch has."""
-        return -(-len(self.labels) // self.config.batch)
+        return -(-len(self.labels) // self.config.batch_size)
 
     @property
     def checks_per_epoch(self) -> int:
@@ -135,7 +135,7 @@ class State:
             first = task.planted.into(first)
         zeros = np.zeros_like(first)
         self.arrays = {"parameters": first, "mean": zeros, "square": zeros}
-        if task.config.average:
+        if task.config.ema:
             self.arrays["averaged"] = first
         self.steps = 0
         self.checks: list[Check] = []
@@ -209,7 +209,7 @@ def discard_states(folder: Path) -> None:
 
 def visits(
     state: State, number: int, *, most: int | None = None, first: int = 0
-) -> Iterator[Visits]:
+) -> Iterator[MiniBatches]:
     """Draw the mini-batches up to the check of a number, from 0.
 
     Parameters
@@ -233,16 +233,16 @@ def visits(
         for stream in (_DROPOUT, _AUGMENT)
     )
     if most is None:
-        most = max(_MASKS // (task.architecture.last_units * config.batch), 1)
+        most = max(_MASKS // (task.architecture.last_units * config.batch_size), 1)
     for steps in np.split(mine, range(most, len(mine), most)):
-        begin = int(steps[0]) * config.batch
-        rows = order[begin : begin + len(steps) * config.batch]
+        begin = int(steps[0]) * config.batch_size
+        rows = order[begin : begin + len(steps) * config.batch_size]
         rates = [
             config.rate(epoch * batches + step, total=config.epochs * batches)
             for step in steps.tolist()
         ]
-        yield Visits(
-            batch=config.batch,
+        yield MiniBatches(
+            batch=config.batch_size,
             rates=np.array(rates),
             rows=rows + first,
             mask=dropout_mask(task.architecture, len(rows), rng=dropout),
@@ -254,8 +254,8 @@ def _changes(task: Task, n: int, rng: np.random.Generator) -> dict[str, NDArray[
     """Draw how n sequences are moved, turned and changed, mini-batch by mini-batch."""
     config, length = task.config, task.architecture.length
     drawn: dict[str, list[NDArray[Any]]] = {"moves": [], "turned": [], "letters": []}
-    for begin in range(0, n, config.batch):
-        size = min(config.batch, n - begin)
+    for begin in range(0, n, config.batch_size):
+        size = min(config.batch_size, n - begin)
         moves, turned = draw_moves(size, shift=config.shift, flip=config.flip, rng=rng)
         letters = draw_letters(size, length, mutate=config.mutate, rng=rng)
         for some, each in zip(drawn.values(), (moves, turned, letters), strict=True):

@@ -26,8 +26,8 @@ from enhancer_core.models.regression import Regression, fit_best_hits, fit_k_mer
 from enhancer_core.models.transfer import Planted, start_from
 from enhancer_core.motifs.motif import Motif
 from enhancer_core.prediction.sequences import log_odds, probabilities
-from enhancer_core.training.config import TrainConfig, protocol
-from enhancer_core.training.ensemble import Part, weighed
+from enhancer_core.training.config import TrainConfig, default_config
+from enhancer_core.training.ensemble import EnsemblePart, weight_parts
 from enhancer_core.training.gpu import group_size, train_together
 from enhancer_core.training.restart import Check, Restart, State, Task, fingerprint, judged, visits
 
@@ -40,7 +40,9 @@ class Trained:
     restarts: list[Restart]
     members: list[int]  # indices of the restarts kept, the best by validation AUC first
     calibration: Platt | None = None  # what was done to their log odds
-    parts: Sequence[Part] = ()  # of the ensemble, the networks first, where there are regressions
+    parts: Sequence[
+        EnsemblePart
+    ] = ()  # of the ensemble, the networks first, where there are regressions
 
     @property
     def best(self) -> int:
@@ -120,7 +122,7 @@ def train(  # noqa: PLR0913
     if isinstance(network, str):
         network = named_architecture(network, length=data.dataset.codes.shape[1])
     if config is None:
-        config = protocol(name)
+        config = default_config(name)
     with progress_bar("epochs trained", config.restarts * config.epochs) as advance:
         epochs = dict.fromkeys(range(config.restarts), 0)
 
@@ -237,7 +239,7 @@ def _train_alone(task: Task, index: int) -> State:
         task.architecture,
         state.arrays["parameters"],
         weight_decay=config.weight_decay,
-        average=config.average,
+        average=config.ema,
     )
     learner.restore(state.arrays, steps=state.steps)
     while not state.done:
@@ -248,10 +250,12 @@ def _train_alone(task: Task, index: int) -> State:
                 raise InterruptedError("another restart failed, or the run was interrupted")
             codes = augment(task.codes[visit.rows], visit.moves, visit.turned, visit.letters)
             labels = task.labels[visit.rows]
-            losses.append(learner.step(codes, labels, rate=visit.rate, mask=visit.mask, held=held))
+            losses.append(
+                learner.step(codes, labels, rate=visit.rate, mask=visit.mask, frozen=held)
+            )
             if losses[-1] < config.stop_below_loss:
                 break
-        predictor = single_predictor(Member(task.architecture, learner.learned()))
+        predictor = single_predictor(Member(task.architecture, learner.prediction_weights()))
         found = probabilities(predictor, task.validation.codes)
         check = judged(task, len(state.checks), float(np.mean(losses)), found)
         ended = losses[-1] < config.stop_below_loss
@@ -278,13 +282,13 @@ def _outcome(states: list[State], regressions: Sequence[Regression], *, threads:
     if not config.calibrate:
         return Trained(model, restarts, members)
     odds = log_odds(model.predictor(), check.codes, threads=threads)
-    parts: list[Part] = []
+    parts: list[EnsemblePart] = []
     if regressions:
         name = f"{len(kept)} networks" if len(kept) > 1 else "network"
-        parts.append(Part(name, len(kept), roc_auc(check.labels, odds)))
-        parts += [Part(each.name, len(each.members), each.auc) for each in regressions]
+        parts.append(EnsemblePart(name, len(kept), roc_auc(check.labels, odds)))
+        parts += [EnsemblePart(each.name, len(each.members), each.auc) for each in regressions]
         groups = [kept, *(each.members for each in regressions)]
-        kept = weighed(groups, check.codes, check.labels, threads=threads)
+        kept = weight_parts(groups, check.codes, check.labels, threads=threads)
         odds = log_odds(Model(tuple(kept)).predictor(), check.codes, threads=threads)
     by = fit_platt(check.labels, odds)
     model = Model(tuple(calibrated(member, by) for member in kept))

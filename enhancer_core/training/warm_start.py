@@ -173,3 +173,52 @@ def from_model(path: Path, architecture: Architecture) -> Start:
 
 def _said_of(path: Path, error: EnhancerError) -> EnhancerError:
     return type(error)(f"{path}: {error}")
+
+
+def first_weights(
+    architecture: Architecture,
+    *,
+    networks: Sequence[Path] = (),
+    motifs: Path | Sequence[Motif] = (),
+    initial: Path | None = None,
+    share: float = SHARE,
+    data: SplitDataset | None = None,
+) -> tuple[Architecture, Start | None]:
+    """Plant networks or motifs, or start from a model: the one of the three that is given.
+
+    Parameters
+    ----------
+    architecture
+        The network to train.
+    networks, initial
+        Model files or their folders, as in `from_networks` and `from_model`.
+    motifs
+        A file, or motifs that were read already: these have no file in a record.
+    share, data
+        As in `from_networks` and `from_motifs`.
+
+    Returns
+    -------
+    tuple of Architecture and (Start or None)
+        The network, which planted networks may widen, and its first weights if not all are random.
+
+    Raises
+    ------
+    FileError, ModelFileError, MotifError
+        As `from_networks`, `from_motifs` and `from_model`.
+    """
+    if networks:
+        return from_networks(networks, architecture, share=share)
+    if isinstance(motifs, Path):
+        return architecture, from_motifs(motifs, architecture, share=share, data=data)
+    if motifs:
+        planted, chosen = plant_most(motifs, architecture, share=share, data=data)
+        return architecture, Start(
+            kind="motifs planted",
+            files=(),
+            digests=(),
+            planted=planted,
+            motifs=motifs,
+            chosen=chosen,
+        )
+    return architecture, None if initial is None else from_model(initial, architecture)

@@ -21,14 +21,15 @@ import numpy as np
 import pyBigWig
 import pytest
 
-from enhancer_core.dna.codes import encode, k_let_counts
+from enhancer_core.dna.codes import encode
+from enhancer_core.dna.kmers import k_let_counts
 from enhancer_core.io.fasta import read_fasta, read_records
 from enhancer_core.io.motifs import write_meme
 from enhancer_core.io.tables import read_table
 from enhancer_core.models.architecture import named_architecture
 from enhancer_core.models.model import Model, load_model
 from enhancer_core.motifs.motif import BUILTIN
-from enhancer_core.training.config import protocol
+from enhancer_core.training.config import default_config
 from tests.command_line import COMMANDS
 from tests.conftest import Ran
 from tests.predictors import predictor_of
@@ -123,6 +124,21 @@ def test_the_list_of_commands_is_whole_and_comes_with_no_arguments_too(
 def test_every_option_is_explained(name: str) -> None:
     for parameter in COMMANDS[name].params:
         assert not isinstance(parameter, click.Option) or parameter.help, parameter.name
+
+
+def test_help_names_what_help_all_explains_by_sections(cli: Run) -> None:
+    short, whole = (cli("train", flag).out for flag in ("--help", "--help-all"))
+    headings = [line[:-1] for line in whole.splitlines() if re.fullmatch(r"[A-Z]\w+:", line)]
+    assert headings == ["Data", "Split", "Network", "Training", "Transfer", "Augmentation",
+                        "Ensemble", "Compute", "Output", "Help"]  # fmt: skip
+    for parameter in COMMANDS["train"].params:
+        flag = parameter.opts[-1]
+        assert f"{flag}" in short
+        assert re.search(rf"^  .*{flag}\b", whole, re.MULTILINE)
+    assert "Sequences in a mini-batch." in whole
+    assert "Sequences in a mini-batch." not in short
+    assert len(short.splitlines()) < 100
+    assert cli("predict", "--help-all") == cli("predict", "--help")
 
 
 def test_the_version_is_a_line(cli: Run) -> None:
@@ -299,8 +315,16 @@ def test_train_gives_the_same_bytes_for_any_threads_quiet_or_not(
 def test_how_a_network_is_trained_is_recorded_with_it(
     cli: Run, inputs: Path, tmp_path: Path
 ) -> None:
-    options = ["--shift", 5, "--flip", "--weight-decay", 0.01, "--average", 0.9]
-    ran = cli(*training(inputs), *options, "--schedule", "cosine", "-q", "-o", tmp_path / "out")
+    options = ["--shift", 5, "--flip", "--weight-decay", 0.01, "--ema", 0.9]
+    ran = cli(
+        *training(inputs),
+        *options,
+        "--learning-rate-schedule",
+        "cosine",
+        "-q",
+        "-o",
+        tmp_path / "out",
+    )
     assert ran == Ran(0, "", "")
     config = load_model(tmp_path / "out").metadata["config"]
     expected = {
@@ -328,7 +352,7 @@ def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     ) in ran.err
     assert "part of the ensemble: 5-mer logistic regression, validation AUC " in ran.err
     model = load_model(tmp_path / "out")
-    expected = replace(protocol("best"), restarts=2, ensemble=2, epochs=1, shift=0)
+    expected = replace(default_config("best"), restarts=2, ensemble=2, epochs=1, shift=0)
     assert model.metadata["config"] == expected.to_dict()
     assert model.architecture == named_architecture("best", length=120)
     names = ["2 networks", "5-mer logistic regression"]
@@ -339,7 +363,7 @@ def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     assert model.metadata["start"]["chosen"] == 192
     assert [part["members"] for part in figures["parts"]] == [2, 1, 1]
     assert len(model.members) == 4
-    said = f"What is judged here is 2 networks ({figures['parts'][0]['validation_auc']:.3f}), "
+    said = f"an ensemble of 2 networks ({figures['parts'][0]['validation_auc']:.3f}), "
     assert said in (tmp_path / "out" / "report.md").read_text()
     first, other = (
         each.weights()["dense.0.weight"].reshape(64, 64, -1) for each in model.members[:2]
@@ -361,7 +385,7 @@ def test_an_ensemble_is_calibrated_recorded_and_used_as_one_model(
     record = load_model(here).metadata
     assert [each["restart"] for each in record["members"]] == figures["members"]
     assert record["calibration"].keys() == {"scale", "shift"}
-    assert "The 2 best, restarts " in (here / "report.md").read_text()
+    assert "the mean log odds of the 2 best, restarts " in (here / "report.md").read_text()
 
     assert cli("predict", here, inputs / "positives.fa", "-q", "-o", tmp_path / "p.tsv").status == 0
     probabilities = [float(value) for value in column(tmp_path / "p.tsv", "probability")]

@@ -18,10 +18,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from enhancer_core import report
 from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.model import MODEL_FILE, save_model
 from enhancer_core.models.network import Network
-from enhancer_core.training import experiment
 from tests.conftest import Ran
 from tests.predictors import model_of
 
@@ -579,7 +579,7 @@ def unfinished(
     monkeypatch.chdir(tmp_path)
     args = quick_training(inputs)
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "write_outcome", interrupt)
+        patch.setattr(report, "write_outcome", interrupt)
         assert cli(*args) == Ran(130, "", "\nenhancer-core: error: interrupted\n")
     (state,) = (tmp_path / "out" / "restarts").iterdir()
     assert state.name == "restart-0000.safetensors"

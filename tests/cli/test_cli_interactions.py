@@ -43,7 +43,7 @@ def test_wiring_finds_what_a_network_joins(cli: Run, folder: Path, tmp_path: Pat
     given += ["--backgrounds", 8, "--database", folder / "database.meme"]
     ran = cli(*given, "--threads", 1, "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (0, "")
-    assert "tested by planting: 1. That tell more together than apart: 1: " in ran.err
+    assert "tested by planting: 1. Pairs that interact: 1: " in ran.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"wiring.tsv", "report.html"}
     rows = [row for _, row in read_table(tmp_path / "out" / "wiring.tsv", ["first"])]
     assert {(row["first"], row["second"]) for row in rows} == {("filter_1", "filter_2")}
@@ -69,7 +69,8 @@ def test_of_a_mixed_model_wiring_and_motifs_read_the_first_kind(
     single = Network(Architecture(convolutions=(Convolution(9, 5, 2),), dense=(), length=LENGTH))
     members = (*network().members, *model_of(single).members)
     save_model(model_of(Model(members, {}), {}), tmp_path / MODEL_FILE)
-    said = "the filters are those of the first 1 of 2 networks; the others are made otherwise\n"
+    said = "the filters are those of the first 1 of 2 networks; the others"
+    said += " have another architecture\n"
     given = ["--sequences", folder / "sequences.fa", "--backgrounds", 8, "--spacing", 12]
     ran = cli("wiring", tmp_path, *given, "-o", tmp_path / "out")
     assert ran.status == 0

@@ -17,7 +17,8 @@ from enhancer_core.io.tables import read_table
 from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.model import MODEL_FILE, save_model
 from enhancer_core.models.network import Network
-from enhancer_core.motifs.motif import BUILTIN, Motif, ppm, pwm, similarity, site_prior
+from enhancer_core.motifs.homer import similarity
+from enhancer_core.motifs.motif import BUILTIN, Motif, ppm, pwm, site_prior
 from enhancer_core.motifs.pssm import best_hits
 from tests.conftest import Ran
 from tests.predictors import model_of

@@ -16,7 +16,7 @@ from enhancer_core.data.mixture import (
     subset,
     take,
 )
-from enhancer_core.dna.codes import k_let_counts
+from enhancer_core.dna.kmers import k_let_counts
 from enhancer_core.errors import DatasetError
 
 

@@ -11,7 +11,7 @@ from enhancer_core.study.newick import read_newick
 
 
 def test_the_tree_has_the_species() -> None:
-    assert sorted(read_newick(NEWICK).leaves) == sorted(SPECIES)
+    assert sorted(read_newick(NEWICK)) == sorted(SPECIES)
 
 
 @pytest.mark.parametrize("motif", list(MOTIFS))

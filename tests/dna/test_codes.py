@@ -1,8 +1,6 @@
-"""Base codes, one-hot, strands and k-let counts: by hand, as properties, and every error."""
+"""Base codes, one-hot, strands: by hand, as properties, and every error."""
 
 from __future__ import annotations
-
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -20,7 +18,6 @@ from enhancer_core.dna.codes import (
     describe_bad_letter,
     encode,
     gc_content,
-    k_let_counts,
     one_hot,
     reverse_complement,
 )
@@ -140,26 +137,6 @@ def test_the_other_strand_of_the_other_strand_is_the_sequence(codes: Codes) -> N
     before = codes.copy()
     assert (reverse_complement(reverse_complement(codes)) == codes).all()
     assert (codes == before).all()
-
-
-@given(dna, st.data())
-def test_k_lets_are_counted_as_plain_python_counts_them(sequence: str, data: st.DataObject) -> None:
-    k = data.draw(st.integers(1, len(sequence)))
-    words = Counter(sequence[i : i + k] for i in range(len(sequence) - k + 1))
-    counts = k_let_counts(encode([sequence])[0], k)
-    assert counts == words
-    assert sum(counts.values()) == len(sequence) - k + 1
-
-
-def test_k_lets_overlap() -> None:
-    assert k_let_counts(encode(["AAAN"])[0], 2) == {"AA": 2, "AN": 1}
-
-
-@pytest.mark.parametrize("k", [-1, 0, 5])
-def test_a_k_outside_the_sequence_is_refused(k: int) -> None:
-    message = rf"^k of {k} is not allowed for 4 bp; allowed are 1 to length$"
-    with pytest.raises(SequenceError, match=message):
-        k_let_counts(encode(["ACGT"])[0], k)
 
 
 def test_gc_content_leaves_n_out() -> None:

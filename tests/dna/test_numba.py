@@ -96,7 +96,7 @@ def computed() -> Arrays:
     architecture = Architecture(
         convolutions=(Convolution(4, 7, 4),), dense=(8,), dropout=0.2, length=60
     )
-    config = TrainConfig(restarts=1, epochs=4, batch=40, learning_rate=1e-2)
+    config = TrainConfig(restarts=1, epochs=4, batch_size=40, learning_rate=1e-2)
     model = train(data, architecture, config).model
     found["labels"] = data.test.labels
     found["probabilities"] = probabilities(model.predictor(), data.test.codes)

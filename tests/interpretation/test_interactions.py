@@ -16,19 +16,19 @@ from enhancer_core.dna.shuffle import k_shuffle
 from enhancer_core.errors import ModelFileError, SequenceError
 from enhancer_core.interpretation.filters import filter_pfms
 from enhancer_core.interpretation.interactions import (
-    Finding,
+    Arrangement,
     Interactions,
-    anchors,
-    findings,
-    interactions,
+    best_arrangements,
+    draw_anchors,
     mean_interval,
+    measure_interactions,
 )
 from enhancer_core.interpretation.second_layer import (
-    Joint,
+    FilterPair,
     consensus_sites,
-    joints,
-    reach,
-    second_layer,
+    max_distance,
+    rank_pairs,
+    second_layer_index,
 )
 from enhancer_core.metrics import roc_auc
 from enhancer_core.models.architecture import (
@@ -73,7 +73,7 @@ def network(*, distance: int = 10) -> Model:
 
 
 def weights_of(model: Model) -> dict[str, NDArray[np.float32]]:
-    """Give the only member's weights by name: views, that can be changed."""
+    """Return the only member's weights by name: views, that can be changed."""
     return model.members[0].weights()
 
 
@@ -90,24 +90,26 @@ def test_a_site_has_the_base_of_each_position_that_tells_a_tenth_of_a_bit() -> N
 
 
 def test_the_second_layer_is_the_one_that_counts() -> None:
-    assert second_layer(NETWORKS["tf"]) == 1
-    assert second_layer(NETWORKS["original_code"]) == 2
-    assert reach(NETWORKS["tf"]) == 5
-    assert reach(WANTED) == 14
+    assert second_layer_index(NETWORKS["tf"]) == 1
+    assert second_layer_index(NETWORKS["original_code"]) == 2
+    assert max_distance(NETWORKS["tf"]) == 5
+    assert max_distance(WANTED) == 14
     with pytest.raises(ModelFileError, match="has one convolution; no second one joins"):
-        second_layer(replace(WANTED, convolutions=(Convolution(1, 7, 2),)))
+        second_layer_index(replace(WANTED, convolutions=(Convolution(1, 7, 2),)))
     with pytest.raises(ModelFileError, match="reads one position; it joins none"):
-        second_layer(replace(WANTED, convolutions=(Convolution(512, 5, 1), Convolution(2, 1, 1))))
+        second_layer_index(
+            replace(WANTED, convolutions=(Convolution(512, 5, 1), Convolution(2, 1, 1)))
+        )
 
 
 def test_the_weights_join_the_pair_that_a_unit_reads_at_its_distance() -> None:
-    found = joints(network().members, SITES)
-    assert found == [Joint(first=0, second=1, strength=4.0, pools=10)]  # 2 x 1 times 2 x 1
+    found = rank_pairs(network().members, SITES)
+    assert found == [FilterPair(first=0, second=1, strength=4.0, pools=10)]  # 2 x 1 times 2 x 1
 
 
 def test_joints_know_no_order_and_no_scale() -> None:
     model = network()
-    expected = joints(model.members, SITES)
+    expected = rank_pairs(model.members, SITES)
     scaled = {name: array.copy() for name, array in weights_of(model).items()}
     scaled["convolutions.0.weight"][0] *= 4
     scaled["convolutions.0.bias"][0] *= 4
@@ -115,43 +117,43 @@ def test_joints_know_no_order_and_no_scale() -> None:
     scaled["convolutions.1.weight"][:, [0, 1]] = scaled["convolutions.1.weight"][:, [1, 0], ::-1]
     scaled["convolutions.0.weight"][[0, 1]] = scaled["convolutions.0.weight"][[1, 0]]
     scaled["convolutions.0.bias"][[0, 1]] = scaled["convolutions.0.bias"][[1, 0]]
-    assert joints([Member(WANTED, flatten(scaled))], SITES[[1, 0, 2]]) == expected
+    assert rank_pairs([Member(WANTED, flatten(scaled))], SITES[[1, 0, 2]]) == expected
 
 
 def test_each_member_of_an_ensemble_joins_its_own_filters() -> None:
     weak, strong = network(), network(distance=4)
     weights_of(weak)["output.weight"] /= 2
-    found = joints((*weak.members, *strong.members), np.concatenate([SITES, SITES]))
+    found = rank_pairs((*weak.members, *strong.members), np.concatenate([SITES, SITES]))
     assert found == [
-        Joint(first=3, second=4, strength=4.0, pools=4),
-        Joint(first=0, second=1, strength=2.0, pools=10),
+        FilterPair(first=3, second=4, strength=4.0, pools=4),
+        FilterPair(first=0, second=1, strength=2.0, pools=10),
     ]
 
 
 def test_a_filter_can_be_joined_to_itself_but_not_at_one_place() -> None:
     model = network()
     weights_of(model)["convolutions.1.weight"][1, 2, [0, 4]] = 1
-    found = joints(model.members, SITES)
-    assert found[1] == Joint(first=2, second=2, strength=1.0, pools=4)
+    found = rank_pairs(model.members, SITES)
+    assert found[1] == FilterPair(first=2, second=2, strength=1.0, pools=4)
 
 
 def test_a_filter_without_a_site_takes_no_part() -> None:
     sites = SITES.copy()
     sites[1] = 4
-    assert joints(network().members, sites) == []
+    assert rank_pairs(network().members, sites) == []
 
 
 def test_a_unit_that_reads_nothing_positively_joins_nothing() -> None:
     model = network()
     weights_of(model)["convolutions.1.weight"][0] *= -1
-    assert joints(model.members, SITES) == []
+    assert rank_pairs(model.members, SITES) == []
 
 
 def test_planting_finds_the_spacing_and_all_four_orientations_that_a_network_reads() -> None:
-    model, joint = network(), Joint(0, 1, 4.0, 10)
+    model, pair = network(), FilterPair(0, 1, 4.0, 10)
     spacings = np.arange(-14, 15)
-    found = interactions(
-        predictor_of(model), joint, SITES, quiet_backgrounds(6), np.full(6, 27), spacings=spacings
+    found = measure_interactions(
+        predictor_of(model), pair, SITES, quiet_backgrounds(6), np.full(6, 27), spacings=spacings
     )
     means = dict(zip(spacings.tolist(), found.values.mean(axis=0).tolist(), strict=True))
     # The first layer reads both strands, so either orientation serves; on one of the two strands
@@ -165,10 +167,10 @@ def test_planting_finds_the_spacing_and_all_four_orientations_that_a_network_rea
 
 
 def test_two_sites_that_say_the_same_take_away_from_each_other() -> None:
-    model, joint = network(), Joint(2, 2, 1.0, 0)
-    found = interactions(
+    model, pair = network(), FilterPair(2, 2, 1.0, 0)
+    found = measure_interactions(
         predictor_of(model),
-        joint,
+        pair,
         SITES,
         quiet_backgrounds(4),
         np.full(4, 27),
@@ -180,9 +182,9 @@ def test_two_sites_that_say_the_same_take_away_from_each_other() -> None:
 def test_sites_may_interleave_where_their_letters_do_not_meet() -> None:
     sites = SITES.copy()
     sites[1, :3] = 4
-    found = interactions(
+    found = measure_interactions(
         predictor_of(network(distance=4)),
-        Joint(0, 1, 1.0, 4),
+        FilterPair(0, 1, 1.0, 4),
         sites,
         quiet_backgrounds(4),
         np.full(4, 27),
@@ -216,9 +218,9 @@ def test_an_interaction_is_that_of_sequences_planted_by_hand(seed: int) -> None:
         / 2
         for each in (both, one, two, background)
     ]
-    found = interactions(
+    found = measure_interactions(
         predictor_of(model),
-        Joint(0, 1, 1.0, 0),
+        FilterPair(0, 1, 1.0, 0),
         SITES,
         background,
         np.array([start]),
@@ -230,9 +232,9 @@ def test_an_interaction_is_that_of_sequences_planted_by_hand(seed: int) -> None:
 
 def test_a_site_that_is_not_inside_is_refused() -> None:
     with pytest.raises(SequenceError, match="spacings of -30 to 9 bp do not fit sequences of 61"):
-        interactions(
+        measure_interactions(
             predictor_of(network()),
-            Joint(0, 1, 1.0, 0),
+            FilterPair(0, 1, 1.0, 0),
             SITES,
             quiet_backgrounds(1),
             np.array([27]),
@@ -242,23 +244,23 @@ def test_a_site_that_is_not_inside_is_refused() -> None:
 
 def test_anchors_come_in_every_phase_around_the_middle(rng: np.random.Generator) -> None:
     architecture = NETWORKS["enhancer"]
-    found = anchors(500, architecture, spacing=30, rng=rng)
+    found = draw_anchors(500, architecture, spacing=30, rng=rng)
     assert set(found.tolist()) == set(range(240, 252))  # 12 phases, sites of 9 bp in 500
-    found = anchors(500, architecture, spacing=244, rng=rng)
+    found = draw_anchors(500, architecture, spacing=244, rng=rng)
     assert set(found.tolist()) == set(range(244, 248))  # room for 4
     with pytest.raises(SequenceError, match="spacings of -246 to 246 bp do not fit sequences of"):
-        anchors(1, architecture, spacing=246, rng=rng)
+        draw_anchors(1, architecture, spacing=246, rng=rng)
 
 
 def made(values: list[list[list[float]]]) -> Interactions:
     array = np.array(values)
     alone = np.zeros(len(array)), np.zeros_like(array)
-    return Interactions(Joint(0, 1, 1.0, 3), np.arange(7, 7 + array.shape[1]), array, *alone)
+    return Interactions(FilterPair(0, 1, 1.0, 3), np.arange(7, 7 + array.shape[1]), array, *alone)
 
 
 def test_one_half_of_the_backgrounds_chooses_and_the_other_judges() -> None:
     choose, judge = [[1.0, 0.0], [3.0, 2.0]], [[9.0, 0.0], [1.0, 0.0]]
-    (found,) = findings([made([choose, choose, judge, judge])])
+    (found,) = best_arrangements([made([choose, choose, judge, judge])])
     assert (found.spacing, found.same_strand) == (8, True)
     assert (found.interaction, found.low, found.high) == (1.0, 1.0, 1.0)
     assert (found.turned, found.elsewhere) == (0.0, 3.0)
@@ -267,9 +269,9 @@ def test_one_half_of_the_backgrounds_chooses_and_the_other_judges() -> None:
 
 def test_what_fits_nowhere_is_no_finding_and_few_backgrounds_are_refused() -> None:
     nowhere = [[np.nan, np.nan]]
-    assert findings([made([nowhere] * 4)]) == []
+    assert best_arrangements([made([nowhere] * 4)]) == []
     with pytest.raises(SequenceError, match="3 backgrounds; at least 4 are needed"):
-        findings([made([nowhere] * 3)])
+        best_arrangements([made([nowhere] * 3)])
 
 
 def test_intervals_hold_their_mean_as_often_as_they_say(rng: np.random.Generator) -> None:
@@ -325,18 +327,18 @@ def learned(rng: np.random.Generator, *, fixed: bool) -> tuple[Network, Codes]:
 
 def pair_of_words(
     model: Network, positives: Codes, rng: np.random.Generator
-) -> tuple[int, Finding]:
+) -> tuple[int, Arrangement]:
     """Give the rank of the two words among the pairs that weights join, and the finding."""
     sites = consensus_sites(filter_pfms(model_of(model), positives))
     assert decode(sites[:2])[0][1:-1] == "ATTACA"
-    ranked = joints(model_of(model).members, sites)
+    ranked = rank_pairs(model_of(model).members, sites)
     rank = [(each.first, each.second) for each in ranked].index((0, 1))
     backgrounds = k_shuffle(positives[:40], k=2, rng=rng)
-    starts = anchors(40, READER, spacing=24, rng=rng)
-    tested = interactions(
+    starts = draw_anchors(40, READER, spacing=24, rng=rng)
+    tested = measure_interactions(
         predictor_of(model), ranked[rank], sites, backgrounds, starts, spacings=np.arange(-24, 25)
     )
-    return rank, findings([tested])[0]
+    return rank, best_arrangements([tested])[0]
 
 
 def test_a_network_trained_on_pairs_is_wired_as_they_were_planted(rng: np.random.Generator) -> None:

@@ -27,7 +27,7 @@ from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.study.recipe import Run
 from enhancer_core.study.select import only_runs
 from enhancer_core.study.toml import read_study
-from enhancer_core.training.config import protocol
+from enhancer_core.training.config import default_config
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "kipoi_models"
@@ -168,14 +168,14 @@ def test_a_row_can_be_trained_again_by_a_recipe_of_its_name(
     assert record["seed"] == recipe["seed"]
     if "study" in recipe:
         run = run_of(recipe)
-        stated = run.config().to_dict()
+        stated = run.config.to_dict()
         assert record["config"] == {name: stated[name] for name in record["config"]}
         assert {"restarts", "epochs"} <= record["config"].keys()
         assert (record["run"], record["baseline"]["run"]) == (run.name, run.baseline)
         assert row["network"] == run.network
         return
     assert row["network"] == recipe["network"]
-    own = protocol(recipe["network"])
+    own = default_config(recipe["network"])
     assert record["config"]["restarts"] == recipe.get("restarts", own.restarts)
     assert record["config"]["epochs"] == recipe.get("epochs", own.epochs)
 

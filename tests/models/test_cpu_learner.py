@@ -14,7 +14,7 @@ from enhancer_core.models.architecture import (
     dropout_mask,
     tied_weights,
 )
-from enhancer_core.models.cpu.learner import CpuLearner, averaging_share
+from enhancer_core.models.cpu.learner import CpuLearner, ema_weight
 from enhancer_core.models.network import Network, one_hot
 from tests.torch_learner import TorchLearner
 
@@ -64,14 +64,14 @@ def test_the_compiled_learner_takes_the_same_steps() -> None:
 
 
 def steps(
-    learner: CpuLearner | TorchLearner, n: int, held: NDArray[np.bool_] | None = None
+    learner: CpuLearner | TorchLearner, n: int, frozen: NDArray[np.bool_] | None = None
 ) -> None:
     """Take steps on random data, the same each time."""
     rng = np.random.default_rng(0)
     for _ in range(n):
         codes = rng.integers(0, 5, (20, 60), dtype=np.uint8)
         mask = dropout_mask(SMALL, 20, rng=rng)
-        learner.step(codes, rng.integers(0, 2, 20), rate=1e-2, mask=mask, held=held)
+        learner.step(codes, rng.integers(0, 2, 20), rate=1e-2, mask=mask, frozen=frozen)
 
 
 def test_decay_is_that_of_torchs_adamw_on_weights_alone() -> None:
@@ -95,7 +95,9 @@ def test_decay_is_that_of_torchs_adamw_on_weights_alone() -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         adam.step()
         learner.step(codes, labels, rate=1e-2)
-    np.testing.assert_allclose(learner.learned(), network.flat_parameters(), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        learner.prediction_weights(), network.flat_parameters(), rtol=1e-3, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("make", [CpuLearner, TorchLearner])
@@ -108,29 +110,29 @@ def test_the_running_mean_follows_the_weights_and_warms_up(
         steps(learner, 1)
         decay = min(0.6, (1 + step) / (10 + step))  # 2/11, 3/12, ... .6 from step 13
         exact = decay * exact + (1 - decay) * learner.state()["parameters"]
-    np.testing.assert_allclose(learner.learned(), exact, rtol=1e-5, atol=1e-7)
-    assert not np.allclose(learner.learned(), learner.state()["parameters"], atol=1e-3)
+    np.testing.assert_allclose(learner.prediction_weights(), exact, rtol=1e-5, atol=1e-7)
+    assert not np.allclose(learner.prediction_weights(), learner.state()["parameters"], atol=1e-3)
 
 
 def test_a_long_running_mean_is_torchs_own() -> None:
     averaged = torch.optim.swa_utils.get_ema_multi_avg_fn(0.9)  # type: ignore[no-untyped-call]
     learner = CpuLearner(SMALL, first_weights(), average=0.9)
     steps(learner, 90)  # by now the warm-up is over: 91 / 100
-    mean = torch.from_numpy(learner.learned())
+    mean = torch.from_numpy(learner.prediction_weights())
     for _ in range(5):
         steps(learner, 1)
         averaged([mean], [torch.from_numpy(learner.parameters)], 1)
-    np.testing.assert_allclose(learner.learned(), mean.numpy(), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(learner.prediction_weights(), mean.numpy(), rtol=1e-5, atol=1e-7)
 
 
 def test_the_compiled_learner_decays_averages_and_holds_as_the_other_does() -> None:
-    held = np.random.default_rng(1).random(len(first_weights())) < 0.5
+    frozen = np.random.default_rng(1).random(len(first_weights())) < 0.5
     ours, oracle = (
         make(SMALL, first_weights(), weight_decay=0.5, average=0.9)
         for make in (CpuLearner, TorchLearner)
     )
     for learner in (ours, oracle):
-        steps(learner, 3, held)
+        steps(learner, 3, frozen)
         steps(learner, 4)
     assert ours.state().keys() == oracle.state().keys()
     for name, array in ours.state().items():
@@ -142,13 +144,15 @@ def test_what_is_held_stays_to_the_bit_and_the_rest_moves(
     make: type[CpuLearner | TorchLearner],
 ) -> None:
     first = first_weights()
-    held = np.random.default_rng(1).random(len(first)) < 0.5
+    frozen = np.random.default_rng(1).random(len(first)) < 0.5
     learner = make(SMALL, first, weight_decay=0.5)
-    steps(learner, 5, held)
-    assert learner.learned()[held].tobytes() == first[held].tobytes()
-    assert (learner.learned() != first)[~held].mean() > 0.9  # a unit that is never on has no slope
+    steps(learner, 5, frozen)
+    assert learner.prediction_weights()[frozen].tobytes() == first[frozen].tobytes()
+    assert (learner.prediction_weights() != first)[
+        ~frozen
+    ].mean() > 0.9  # a unit that is never on has no slope
     steps(learner, 1)
-    assert (learner.learned() != first)[held].mean() > 0.9
+    assert (learner.prediction_weights() != first)[frozen].mean() > 0.9
 
 
 @pytest.mark.parametrize("make", [CpuLearner, TorchLearner])
@@ -161,12 +165,12 @@ def test_a_state_has_all_that_the_next_steps_need(make: type[CpuLearner | TorchL
     steps(half, 1)
     rest.restore(half.state(), steps=half.steps)
     steps(rest, 1)
-    assert rest.learned().tobytes() == whole.learned().tobytes()
+    assert rest.prediction_weights().tobytes() == whole.prediction_weights().tobytes()
 
 
 def test_a_running_mean_of_few_steps_forgets_where_they_began() -> None:
-    assert averaging_share(0.995, 1) == pytest.approx(9 / 11)
-    assert averaging_share(0.995, 10**6) == pytest.approx(0.005)
+    assert ema_weight(0.995, 1) == pytest.approx(9 / 11)
+    assert ema_weight(0.995, 10**6) == pytest.approx(0.005)
 
 
 @pytest.mark.parametrize("make", [CpuLearner, TorchLearner])
@@ -203,11 +207,11 @@ def test_tied_weights_learn_as_one_weight_on_each_filters_mean(
         loss.backward()  # type: ignore[no-untyped-call]
         adam.step()
         assert learner.step(codes, labels, rate=1e-3) == pytest.approx(loss.item(), rel=1e-4)
-    each = learner.learned()[span].reshape(shape)
+    each = learner.prediction_weights()[span].reshape(shape)
     np.testing.assert_allclose(each, np.broadcast_to(each[:, :, :1], shape), rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(
         each[:, :, 0] * shape[2], first.weight.detach().numpy(), rtol=1e-2, atol=1e-3
     )
-    assert cut(tied, learner.learned())["output.bias"] == pytest.approx(
+    assert cut(tied, learner.prediction_weights())["output.bias"] == pytest.approx(
         network.output.bias.detach().numpy(), rel=1e-2, abs=1e-4
     )

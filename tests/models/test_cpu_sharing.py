@@ -135,7 +135,7 @@ def test_windows_alone_have_the_logits_that_they_have_together() -> None:
     ],
 )
 def test_layers_are_shared_where_that_is_less_work(step: int, shared: int, fragments: int) -> None:
-    laid = plan(named_architecture("enhancer"), sequences=48, keep=False)
+    laid = plan(named_architecture("enhancer"), sequences=48, training=False)
     found = share(laid, np.arange(0, 16_000, step))
     assert (found.layers, len(found.fragments)) == (shared, fragments)
 

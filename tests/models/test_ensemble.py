@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from enhancer_core.dna.codes import Codes
-from enhancer_core.interpretation.filters import input_gradients
+from enhancer_core.interpretation.gradients import input_gradients
 from enhancer_core.models.architecture import Architecture, Convolution, widened
 from enhancer_core.models.cpu.predictor import CpuPredictor
 from enhancer_core.models.ensemble import MeanPredictor

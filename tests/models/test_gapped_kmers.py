@@ -26,10 +26,11 @@ from enhancer_core.models.gapped_kmers import (
     K,
     fit,
     kernel_roots,
-    smoothed,
+    smooth,
     word_counts,
 )
 from tests.conftest import Ran
+from tests.small_data import split_of
 
 Run = Callable[..., Ran]
 
@@ -47,7 +48,7 @@ def gapped_k_mers(word: str, k: int) -> Counter[str]:
 
 
 def kernel(values: NDArray[np.float32], roots: NDArray[np.float32]) -> NDArray[np.float32]:
-    return smoothed(smoothed(values, roots), roots)
+    return smooth(smooth(values, roots), roots)
 
 
 def random_codes(n: int, length: int, *, seed: int) -> Codes:
@@ -89,12 +90,12 @@ def test_the_kernel_counts_the_gapped_k_mers_that_words_share(width: int, k: int
 def test_the_root_of_the_kernel_is_symmetric() -> None:
     rng, roots = np.random.default_rng(0), kernel_roots(4, 2)
     x, y = rng.normal(size=(2, 256)).astype(np.float32)
-    assert x @ smoothed(y, roots) == pytest.approx(y @ smoothed(x, roots), rel=1e-4)
+    assert x @ smooth(y, roots) == pytest.approx(y @ smooth(x, roots), rel=1e-4)
 
 
 def test_with_all_letters_looked_at_the_kernel_changes_nothing() -> None:
     values = np.random.default_rng(0).normal(size=4**4).astype(np.float32)
-    np.testing.assert_allclose(smoothed(values, kernel_roots(4, 4)), values, atol=1e-5)
+    np.testing.assert_allclose(smooth(values, kernel_roots(4, 4)), values, atol=1e-5)
 
 
 # Counting
@@ -125,7 +126,7 @@ def test_short_sequences_are_refused() -> None:
     with pytest.raises(SequenceError, match=message):
         word_counts(codes)
     with pytest.raises(SequenceError, match=message):
-        fit(codes, labels, codes, labels)
+        fit(split_of(codes, labels))
 
 
 # Learning
@@ -133,7 +134,7 @@ def test_short_sequences_are_refused() -> None:
 
 @pytest.fixture(scope="module")
 def model() -> GappedBaseline:
-    return fit(*planted(500, seed=1), *planted(200, seed=2))
+    return fit(split_of(*planted(500, seed=1), *planted(200, seed=2)))
 
 
 def test_a_motif_with_a_gap_is_found_on_both_strands(model: GappedBaseline) -> None:
@@ -169,7 +170,7 @@ def test_the_fit_is_where_the_slope_is_nought(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(gapped_kmers, "PENALTIES", (0.5,))
     codes, labels = random_codes(60, 12, seed=4), np.arange(60) % 3 == 0
     codes[labels, 3:6] = 1
-    fitted = fit(codes, labels, codes, labels)
+    fitted = fit(split_of(codes, labels))
     rows = []
     for sequence in ["".join("ACGT"[code] for code in row) for row in codes]:
         counts: Counter[str] = Counter()
@@ -193,7 +194,7 @@ def test_arguments_are_left_as_they_were_and_threads_do_not_matter() -> None:
     before, found = codes.copy(), []
     for threads in (1, 2):
         with threadpool_limits(threads, user_api="blas"):
-            fitted = fit(codes, labels, codes, labels)
+            fitted = fit(split_of(codes, labels))
             found.append(fitted.scores.tobytes() + fitted.probabilities(codes).tobytes())
     assert np.array_equal(codes, before)
     assert found[0] == found[1]

@@ -24,12 +24,17 @@ from enhancer_core.models.architecture import (
     tied_weights,
 )
 from enhancer_core.models.cpu.learner import CpuLearner
-from enhancer_core.models.gpu.batches import Visits
-from enhancer_core.models.gpu.fused import fits
-from enhancer_core.models.gpu.layers import convolved, cut, logits
+from enhancer_core.models.gpu.batches import MiniBatches
+from enhancer_core.models.gpu.fused import supports
+from enhancer_core.models.gpu.layers import convolve, cut, logits
 from enhancer_core.models.gpu.learner import Batch, GpuLearner
 from enhancer_core.models.gpu.predictor import GpuPredictor
-from enhancer_core.models.gpu.program import Program, at_once, bytes_needed, moved
+from enhancer_core.models.gpu.program import (
+    Program,
+    bytes_needed,
+    restarts_per_group,
+    shift_and_flip,
+)
 from enhancer_core.models.network import Network, one_hot
 from tests.models.test_architecture import architectures, sliding
 from tests.predictors import predictor_of
@@ -84,14 +89,14 @@ def test_logits_and_slopes_are_those_of_each_network_alone(
 
 def visits(
     architecture: Architecture, counts: list[int], *, n: int, seed: int = 0
-) -> list[Visits | None]:
+) -> list[MiniBatches | None]:
     """Make so many mini-batches for each network, of n rows of the first 40."""
     rng = np.random.default_rng(seed)
 
-    def some(count: int) -> Visits:
+    def some(count: int) -> MiniBatches:
         rows = np.concatenate([rng.permutation(40)[:n] for _ in range(count)])
         mask = dropout_mask(architecture, n * count, rng=rng)
-        return Visits(batch=n, rates=np.full(count, 1e-3), rows=rows, mask=mask)
+        return MiniBatches(batch=n, rates=np.full(count, 1e-3), rows=rows, mask=mask)
 
     return [some(count) if count else None for count in counts]
 
@@ -130,8 +135,8 @@ def test_steps_are_those_of_the_compiled_engine_for_each_network_alone(
     codes, labels = random_codes(40, 60), np.random.default_rng(1).integers(0, 2, 40)
     together = program(3, architecture=small, weight_decay=weight_decay, average=average)
     architecture = visits(small, [10, 7, 0], n=10)
-    together.run(together.side_by_side(architecture))
-    found = together.look(np.zeros((3, 1), np.int64)).wait()
+    together.run(together.stack(architecture))
+    found = together.evaluate(np.zeros((3, 1), np.int64)).wait()
     assert found["steps"].tolist() == found["count"].tolist() == [10, 7, 0]
     for index, each in enumerate(architecture):
         first = networks(small, 3)[index].flat_parameters()
@@ -149,13 +154,13 @@ def test_what_is_held_stays_to_the_bit_and_the_rest_moves() -> None:
     some = program(2, weight_decay=0.5)
     first = some.learner.parameters.detach().clone()
     held = np.random.default_rng(1).random(first.shape) < 0.5
-    some.learner.hold(held)
-    some.run(some.side_by_side(visits(SMALL, [5, 5], n=10)))
+    some.learner.freeze(held)
+    some.run(some.stack(visits(SMALL, [5, 5], n=10)))
     still = some.learner.parameters.detach() == first
     assert still[torch.from_numpy(held)].all()
     assert still[torch.from_numpy(~held)].float().mean() < 0.1  # a unit never on has no slope
-    some.learner.hold(np.zeros_like(held))
-    some.run(some.side_by_side(visits(SMALL, [1, 0], n=10)))
+    some.learner.freeze(np.zeros_like(held))
+    some.run(some.stack(visits(SMALL, [1, 0], n=10)))
     still = some.learner.parameters.detach() == first
     assert still[0, torch.from_numpy(held[0])].float().mean() < 0.1
     assert still[1, torch.from_numpy(held[1])].all()
@@ -163,11 +168,11 @@ def test_what_is_held_stays_to_the_bit_and_the_rest_moves() -> None:
 
 def test_a_state_has_all_that_the_next_steps_need() -> None:
     whole, rest = (program(2, weight_decay=0.5, average=0.9) for _ in range(2))
-    whole.run(whole.side_by_side(visits(SMALL, [3, 2], n=10)))
+    whole.run(whole.stack(visits(SMALL, [3, 2], n=10)))
     state = {name: each.detach().numpy() for name, each in whole.learner.state().items()}
     rest.learner.restore(state, steps=[3, 2])
     for each in (whole, rest):
-        each.run(each.side_by_side(visits(SMALL, [2, 2], n=10, seed=1)))
+        each.run(each.stack(visits(SMALL, [2, 2], n=10, seed=1)))
     for name, found in rest.learner.state().items():
         assert torch.equal(found, whole.learner.state()[name])
 
@@ -175,18 +180,18 @@ def test_a_state_has_all_that_the_next_steps_need() -> None:
 def test_a_network_learns_the_same_whoever_is_beside_it() -> None:
     architecture = visits(SMALL, [8, 8, 8, 8], n=10)
     together, alone = program(4), program(1)
-    together.run(together.side_by_side(architecture))
-    alone.run(alone.side_by_side(architecture[:1]))
+    together.run(together.stack(architecture))
+    alone.run(alone.stack(architecture[:1]))
     ours, theirs = (each.learner.parameters[0].detach() for each in (together, alone))
     torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-5)
 
 
 def test_a_network_without_a_mini_batch_does_not_change_by_a_bit() -> None:
     some = program(2)
-    some.run(some.side_by_side(visits(SMALL, [3, 3], n=10)))
+    some.run(some.stack(visits(SMALL, [3, 3], n=10)))
     names = ("parameters", "mean", "square", "steps")
     before = {name: getattr(some.learner, name)[1].clone() for name in names}
-    some.run(some.side_by_side(visits(SMALL, [5, 0], n=10)))
+    some.run(some.stack(visits(SMALL, [5, 0], n=10)))
     for name in names:
         assert torch.equal(before[name], getattr(some.learner, name)[1])
     assert some.learner.steps.tolist() == [8, 3]
@@ -194,17 +199,17 @@ def test_a_network_without_a_mini_batch_does_not_change_by_a_bit() -> None:
 
 def test_a_low_loss_ends_a_network_after_that_step() -> None:
     some = program(2, stop_below_loss=10.0)
-    some.run(some.side_by_side(visits(SMALL, [4, 0], n=10)))
-    found = some.look(np.zeros((2, 1), np.int64)).wait()
+    some.run(some.stack(visits(SMALL, [4, 0], n=10)))
+    found = some.evaluate(np.zeros((2, 1), np.int64)).wait()
     assert found["ended"].tolist() == [True, False]
     assert found["steps"].tolist() == found["count"].tolist() == [1, 0]
 
 
 def test_a_look_gives_the_probabilities_of_each_network_and_starts_the_losses_anew() -> None:
     some = program(2)
-    some.run(some.side_by_side(visits(SMALL, [2, 2], n=10)))
+    some.run(some.stack(visits(SMALL, [2, 2], n=10)))
     rows = np.random.default_rng(2).integers(0, 40, (2, 70))
-    found = some.look(rows).wait()
+    found = some.evaluate(rows).wait()
     for index in range(2):
         engine = GpuPredictor(SMALL, found["parameters"][index].astype(np.float32))
         odds = np.diff(engine.logits(random_codes(40, 60)[rows[index]]))[:, 0]
@@ -215,7 +220,7 @@ def test_a_look_gives_the_probabilities_of_each_network_and_starts_the_losses_an
 
 def test_the_steps_sent_at_once_take_32_mib_at_most() -> None:
     some = program(2)
-    one = some.side_by_side(visits(SMALL, [1, 1], n=10))
+    one = some.stack(visits(SMALL, [1, 1], n=10))
     size = sum(getattr(one, field.name).nbytes for field in fields(one))
     assert some.most_steps == 2**25 // size
 
@@ -225,7 +230,7 @@ def test_sequences_are_moved_and_turned_as_by_hand(seed: int, length: int) -> No
     rng = np.random.default_rng(seed)
     codes = random_codes(5, length, seed=seed)
     moves, turned = rng.integers(-length - 1, length + 2, 5), rng.integers(0, 2, 5, dtype=bool)
-    found = moved(*map(torch.from_numpy, (codes, moves, turned))).numpy()
+    found = shift_and_flip(*map(torch.from_numpy, (codes, moves, turned))).numpy()
     for row, move, turn, ours in zip(codes, moves, turned, found, strict=True):
         architecture = [row[p + move] if 0 <= p + move < length else N_CODE for p in range(length)]
         if turn:
@@ -238,7 +243,7 @@ def test_tied_weights_stay_the_same_at_all_positions() -> None:
     where, shape = cast("tuple[slice, tuple[int, ...]]", tied_weights(architecture))
     some = program(2, architecture=architecture)
     first = some.learner.parameters.detach()[:, where].clone()
-    some.run(some.side_by_side(visits(architecture, [10, 10], n=10)))
+    some.run(some.stack(visits(architecture, [10, 10], n=10)))
     found = some.learner.parameters.detach()[:, where]
     assert (found != first).any(dim=1).all()
     each = found.view(-1, *shape)
@@ -253,11 +258,11 @@ def test_visits_that_move_turn_and_mutate_are_seen_so() -> None:
     learners = [GpuLearner(replace(SMALL, dropout=0), flat(networks(SMALL, 1))) for _ in range(2)]
     labels = np.array([0, 1] * 20)
     one = np.full(1, 1e-3)
-    visit = Visits(batch=2, rates=one, rows=rows, moves=moves, turned=turned, letters=letters)
+    visit = MiniBatches(batch=2, rates=one, rows=rows, moves=moves, turned=turned, letters=letters)
     ours = Program(learners[0], codes, labels, batch=2, augmented=True, mutated=True)
-    ours.run(ours.side_by_side([visit]))
+    ours.run(ours.stack([visit]))
     theirs = Program(learners[1], changed, labels[rows], batch=2)
-    theirs.run(theirs.side_by_side([Visits(batch=2, rates=one, rows=np.arange(2))]))
+    theirs.run(theirs.stack([MiniBatches(batch=2, rates=one, rows=np.arange(2))]))
     assert torch.equal(learners[0].parameters, learners[1].parameters)
 
 
@@ -321,7 +326,7 @@ def test_restarts_fall_into_even_groups_that_fit() -> None:
     architecture = NETWORKS["enhancer"]
     each = bytes_needed(architecture, batch=50, half=False)
     sizes = [
-        at_once(architecture, 50, batch=50, free=free, half=False)
+        restarts_per_group(architecture, 50, batch=50, free=free, half=False)
         for free in (0, each * 20, 1 << 40)
     ]
     # 16 fit in 80 % of 20 times what one needs, which is four groups, which are 13 at most
@@ -367,8 +372,8 @@ def test_recorded_steps_are_the_steps_one_by_one(dtype: torch.dtype) -> None:
         )
         some = Program(learner, codes, labels, batch=12, augmented=True, recorded=recorded)
         for seed in range(3):
-            some.run(some.side_by_side(visits(SMALL, [9, 5, 0], n=10, seed=seed)))
-        learned.append(some.look(np.zeros((3, 1), np.int64)).wait())
+            some.run(some.stack(visits(SMALL, [9, 5, 0], n=10, seed=seed)))
+        learned.append(some.evaluate(np.zeros((3, 1), np.int64)).wait())
     for name, array in learned[0].items():
         np.testing.assert_allclose(array, learned[1][name], rtol=1e-5, atol=1e-7)
     assert learned[1]["steps"].tolist() == [27, 15, 0]
@@ -397,13 +402,13 @@ def test_a_gpu_predicts_and_scans_as_the_engine_does(name: str) -> None:
 def test_a_gpu_computes_the_convolutions(name: str, dtype: torch.dtype, bound: float) -> None:
     architecture = NETWORKS[name]
     half, cuda = dtype == torch.bfloat16, torch.device("cuda")
-    assert all(fits(layer, cuda, dtype) == half for layer in architecture.convolutions)
+    assert all(supports(layer, cuda, dtype) == half for layer in architecture.convolutions)
     codes = torch.from_numpy(random_codes(3, 50, 500))
     parameters = torch.from_numpy(flat(networks(architecture, 3)))
     found = []
     for device, kind in (("cpu", torch.float64), ("cuda", dtype)):
         given = parameters.to(device, torch.promote_types(kind, torch.float32)).requires_grad_()
-        made = convolved(
+        made = convolve(
             architecture, cut(architecture, given), codes.to(device), dtype=kind
         ).double()
         (slopes,) = torch.autograd.grad((made.sin() * made).sum(), given)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.gpu import fused
-from enhancer_core.models.gpu.layers import pooled, spell
+from enhancer_core.models.gpu.layers import one_hot, pooled
 from tests.models.test_gpu import random_codes
 
 pytestmark = [
@@ -60,7 +60,7 @@ def test_kernels_give_the_same_outputs_and_slopes(
         channels = layer.filters
 
     def one_by_one(weights: dict[str, torch.Tensor]) -> torch.Tensor:
-        x = spell(codes, torch.float64)
+        x = one_hot(codes, torch.float64)
         for index in range(len(layers)):
             x = pooled(architecture, weights, index, x)
         return x
@@ -84,10 +84,10 @@ def test_kernels_give_the_same_outputs_and_slopes(
 
 def test_an_error_of_the_kernels_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     device = torch.device("cpu")
-    assert fused.error_of(device) is None
+    assert fused._compile_error(device) is None
     kernels = importlib.import_module("enhancer_core.models.gpu.kernels")
     monkeypatch.setattr(kernels, "forward", {})  # no kernel can be launched
-    assert fused.error_of(device) == "KeyError: (1, 1)"
+    assert fused._compile_error(device) == "KeyError: (1, 1)"
 
 
 COMPILE = """

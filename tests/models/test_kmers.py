@@ -1,46 +1,26 @@
-"""The k-mer baseline: its counts against plain Python, and what it learns."""
+"""The k-mer baseline and the spectrum: what they learn."""
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
 
 from enhancer_core import metrics
 from enhancer_core.dna.codes import Codes, encode, reverse_complement
+from enhancer_core.dna.kmers import k_mer_names
 from enhancer_core.errors import SequenceError
 from enhancer_core.models.kmers import (
-    LONGEST,
     PENALTIES,
     SPECTRUM_PENALTIES,
     Baseline,
     fit,
     fit_spectrum,
-    k_mer_frequencies,
-    k_mer_names,
 )
+from tests.small_data import split_of
 
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
-
-sequences = st.integers(1, 24).flatmap(
-    lambda length: st.lists(st.text("ACGTN", min_size=length, max_size=length), min_size=1)
-)
-
-
-def plain_frequencies(sequence: str, k: int) -> dict[str, float]:
-    """Count both strands in plain Python; a k-mer goes by the smaller of its two spellings."""
-    counts: Counter[str] = Counter()
-    for strand in (sequence, sequence.translate(COMPLEMENT)[::-1]):
-        for start in range(len(strand) - k + 1):
-            word = strand[start : start + k]
-            if "N" not in word:
-                counts[min(word, word.translate(COMPLEMENT)[::-1])] += 1
-    return {word: count / counts.total() for word, count in counts.items()}
 
 
 def random_codes(n: int, length: int, *, seed: int = 0) -> Codes:
@@ -60,81 +40,18 @@ def planted(n: int, *, seed: int) -> tuple[Codes, NDArray[np.bool_]]:
     return codes, labels
 
 
-# Counting
-
-
-def test_columns_are_the_smaller_spellings_in_order() -> None:
-    assert k_mer_names(1) == ["A", "C"]
-    assert k_mer_names(2) == ["AA", "AC", "AG", "AT", "CA", "CC", "CG", "GA", "GC", "TA"]
-
-
-@pytest.mark.parametrize("k", range(1, LONGEST + 1))
-def test_a_k_mer_and_its_reverse_complement_have_one_column(k: int) -> None:
-    names = k_mer_names(k)
-    # of 4**k words, 4**(k / 2) are their own reverse complement if k is even, and none if it is odd
-    assert len(names) == (4**k + (4 ** (k // 2) if k % 2 == 0 else 0)) // 2
-    assert names == sorted(set(names))
-    assert all(name <= name.translate(COMPLEMENT)[::-1] for name in names)
-    assert k_mer_frequencies(random_codes(2, 20), k).shape == (2, len(names))
-
-
-def test_frequencies_by_hand() -> None:
-    found = k_mer_frequencies(encode(["AACGN", "TTTTT", "NNNNA"]), 2)
-    assert found.dtype == np.float32
-    names = k_mer_names(2)
-    # AA (also TT), AC and CG; the last word has N
-    first = {"AA": 1 / 3, "AC": 1 / 3, "CG": 1 / 3}
-    np.testing.assert_allclose(found[0], [first.get(name, 0) for name in names], rtol=1e-6)
-    assert found[1].tolist() == [1.0] + [0.0] * 9
-    assert found[2].tolist() == [0.0] * 10
-
-
-@given(sequences, st.data())
-def test_frequencies_are_those_of_plain_python(rows: list[str], data: st.DataObject) -> None:
-    k = data.draw(st.integers(1, min(4, len(rows[0]))))
-    names = k_mer_names(k)
-    for sequence, found in zip(rows, k_mer_frequencies(encode(rows), k), strict=True):
-        expected = plain_frequencies(sequence, k)
-        np.testing.assert_allclose(found, [expected.get(name, 0) for name in names], rtol=1e-6)
-
-
-@given(sequences)
-def test_frequencies_are_the_same_on_both_strands(rows: list[str]) -> None:
-    codes = encode(rows)
-    other = k_mer_frequencies(reverse_complement(codes), 1)
-    np.testing.assert_array_equal(k_mer_frequencies(codes, 1), other)
-
-
-def test_blocks_make_no_difference() -> None:
-    codes = random_codes(1300, 12)
-    whole = k_mer_frequencies(codes, 3)
-    rows = np.concatenate([k_mer_frequencies(row[np.newaxis], 3) for row in codes])
-    assert (whole == rows).all()
-
-
-def test_no_sequences_give_an_empty_table() -> None:
-    assert k_mer_frequencies(np.zeros((0, 9), dtype=np.uint8), 2).shape == (0, 10)
-
-
-@pytest.mark.parametrize(
-    ("k", "length", "most"), [(0, 20, 8), (-1, 20, 8), (9, 20, 8), (5, 4, 4), (1, 0, 0)]
-)
+@pytest.mark.parametrize(("k", "length", "most"), [(0, 20, 8), (9, 20, 8), (5, 4, 4)])
 def test_a_k_that_is_not_allowed_is_told(k: int, length: int, most: int) -> None:
-    message = rf"^k of {k} is not allowed for k-mers; allowed are 1 to {most}$"
-    with pytest.raises(SequenceError, match=message):
-        k_mer_frequencies(np.zeros((2, length), dtype=np.uint8), k)
-    codes, labels = np.zeros((2, length), dtype=np.uint8), np.array([True, False])
-    with pytest.raises(SequenceError, match=message):
-        fit(codes, labels, codes, labels, k=k)
-
-
-# Learning
+    data = split_of(np.zeros((2, length), dtype=np.uint8), np.array([True, False]))
+    for learn in (fit, fit_spectrum):
+        with pytest.raises(SequenceError, match=rf"^k of {k} is not allowed.* are 1 to {most}$"):
+            learn(data, k=k)
 
 
 def test_a_planted_word_is_found_on_both_strands() -> None:
     codes, labels = planted(600, seed=1)
     check, check_labels = planted(200, seed=2)
-    model = fit(codes, labels, check, check_labels, k=6)
+    model = fit(split_of(codes, labels, check, check_labels), k=6)
     unseen, unseen_labels = planted(400, seed=3)
     found = model.probabilities(unseen)
     assert found.dtype == np.float32
@@ -150,7 +67,8 @@ def test_a_planted_word_is_found_on_both_strands() -> None:
 
 def test_nothing_is_found_where_there_is_nothing() -> None:
     labels = np.arange(400) % 2 == 0
-    model = fit(random_codes(400, 100, seed=1), labels, random_codes(400, 100, seed=2), labels, k=3)
+    first, second = (random_codes(400, 100, seed=seed) for seed in (1, 2))
+    model = fit(split_of(first, labels, second, labels), k=3)
     auc = metrics.roc_auc(labels, model.probabilities(random_codes(400, 100, seed=3)))
     # the AUC of chance has sd sqrt((n + m + 1) / (12 n m)) = 0.029 for 200 and 200
     assert abs(auc - 0.5) < 4 * 0.029
@@ -184,11 +102,11 @@ def test_the_spectrum_finds_a_planted_motif_and_its_penalty_is_chosen_on_validat
     codes, labels = planted(2000, seed=1)
     check, check_labels = planted(500, seed=2)
     unseen, unseen_labels = planted(500, seed=3)
-    model = fit_spectrum(codes, labels, check, check_labels)
+    model = fit_spectrum(split_of(codes, labels, check, check_labels))
     assert metrics.roc_auc(unseen_labels, model.probabilities(unseen)) > 0.9
     assert (model.k, model.unit) == (5, True)
     assert model.penalty in SPECTRUM_PENALTIES
-    upside_down = fit_spectrum(codes, labels, check, ~check_labels)
+    upside_down = fit_spectrum(split_of(codes, labels, check, ~check_labels))
     chosen, other = (
         metrics.roc_auc(check_labels, each.probabilities(check)) for each in (model, upside_down)
     )
@@ -204,7 +122,7 @@ def test_a_huge_logit_is_a_probability_without_a_warning() -> None:
 def test_a_column_that_never_varies_does_no_harm() -> None:
     codes = encode(["A" * 20, "C" * 20] * 10)
     labels = np.array([True, False] * 10)
-    model = fit(codes, labels, codes, labels, k=3)
+    model = fit(split_of(codes, labels), k=3)
     found = model.probabilities(codes)
     assert metrics.roc_auc(labels, found) == 1
     assert np.isfinite(model.weights).all()
@@ -213,9 +131,9 @@ def test_a_column_that_never_varies_does_no_harm() -> None:
 def test_the_penalty_is_chosen_on_the_validation_part() -> None:
     codes, labels = planted(200, seed=1)
     check, check_labels = planted(100, seed=2)
-    model = fit(codes, labels, check, check_labels, k=3)
+    model = fit(split_of(codes, labels, check, check_labels), k=3)
     assert model.penalty in PENALTIES
-    upside_down = fit(codes, labels, check, ~check_labels, k=3)
+    upside_down = fit(split_of(codes, labels, check, ~check_labels), k=3)
     chosen = metrics.roc_auc(check_labels, model.probabilities(check))
     other = metrics.roc_auc(check_labels, upside_down.probabilities(check))
     assert chosen >= other
@@ -224,7 +142,7 @@ def test_the_penalty_is_chosen_on_the_validation_part() -> None:
 def test_arguments_are_left_as_they_were() -> None:
     codes, labels = planted(50, seed=1)
     before = codes.copy()
-    fit(codes, labels, codes, labels, k=2)
+    fit(split_of(codes, labels), k=2)
     assert (codes == before).all()
 
 
@@ -235,7 +153,7 @@ def test_the_same_data_give_the_same_bytes_on_any_number_of_threads() -> None:
     found = []
     for threads in (1, 3):
         with threadpool_limits(threads, user_api="blas"):
-            model = fit(codes, labels, codes[:500], labels[:500], k=5)
+            model = fit(split_of(codes, labels, codes[:500], labels[:500]), k=5)
             found.append(model.weights.tobytes() + model.probabilities(codes).tobytes())
             for pool in threadpool_info():
                 assert pool["user_api"] != "blas" or pool["num_threads"] == threads

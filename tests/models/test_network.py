@@ -139,6 +139,17 @@ def test_the_first_layer_reads_both_strands_alike(seed: int) -> None:
     torch.testing.assert_close(one, other.flip(2))
 
 
+def test_strands_that_match_alike_share_the_gradient() -> None:
+    first = ReverseComplementConvolution(Convolution(1, 2, 1))
+    with torch.no_grad():
+        first.weight.copy_(torch.tensor([[[1.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 1.0]]]))  # A, T
+        first.weight[0, 1, 0] = 0.5
+    x = one_hot(torch.tensor([[0, 3]], dtype=torch.uint8))  # AT, its own reverse complement
+    first(x.requires_grad_()).sum().backward()
+    assert x.grad is not None
+    assert x.grad[0].tolist() == [[1, 0], [0.25, 0], [0, 0.25], [0, 1]]
+
+
 def test_a_mask_multiplies_what_the_last_layer_reads() -> None:
     network = Network(SMALL, generator=generator())
     x = one_hot(torch.from_numpy(random_codes(3, 30)))

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import special
 
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.models.architecture import Architecture, Convolution
-from enhancer_core.models.cpu import aot, object_cache, signatures
-from enhancer_core.models.cpu.expit import expit
-from enhancer_core.models.cpu.layout import LAYER, Floats
-from enhancer_core.models.cpu.signatures import Argument, Kind, spell
+from enhancer_core.models.cpu import forward, object_cache
+from enhancer_core.models.cpu.layout import INTEGER, LAYER, SIGNATURES, Floats, Kind
+from enhancer_core.models.cpu.object_cache import compile_kernel, load_kernel, marshal
+from enhancer_core.models.cpu.predictor import expit
 from enhancer_core.models.model import save_model
 from enhancer_core.models.network import Network
 from tests.predictors import model_of
 
-NAMES = ("pack", "forward", "substitute", "fragments", "slide", "windows", "expit32", "expit64")
+FLOAT32: Kind = (np.dtype(np.float32), 1, True)
 
 
 @pytest.fixture
@@ -90,81 +93,118 @@ def test_code_for_another_processor_has_another_name(monkeypatch: pytest.MonkeyP
     assert key() == key()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("mode", [0o020, 0o002])
+def test_code_that_others_may_have_written_is_not_run(inputs: Path, mode: int) -> None:
+    folder = inputs / "kept" / "enhancer_core"
+    predict(inputs, NUMBA_CACHE_DIR="kept")
+    (path,) = folder.glob("pack-*.o")
+    assert path.stat().st_mode & 0o777 == 0o644
+    path.chmod(0o644 | mode)
+    assert "numba" in predict(inputs, NUMBA_CACHE_DIR="kept")[1]
+    assert "numba" not in predict(inputs, NUMBA_CACHE_DIR="kept")[1]
+    folder.chmod(0o755 | mode)
+    assert "numba" in predict(inputs, NUMBA_CACHE_DIR="kept")[1]
+
+
+def test_code_of_another_user_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    object_cache._write("pack", b"code")
+    assert object_cache._read("pack") == b"code"
+    (path,) = (tmp_path / "enhancer_core").iterdir()
+    monkeypatch.setattr(os, "getuid", lambda: path.stat().st_uid + 1)
+    assert (object_cache._read("pack") is None) == (path.stat().st_uid != 0)
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
 def test_machine_code_needs_nothing_of_python(name: str) -> None:
-    assert aot.machine_code(name)  # else it raises
+    assert compile_kernel(name)  # else it raises
 
 
 def test_what_would_need_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    @compiled
+    def allocates(found: Floats, n: int) -> None:
+        found[0] = np.zeros(n).sum()
+
+    monkeypatch.setattr(forward, "allocates", allocates, raising=False)
+    monkeypatch.setitem(SIGNATURES, "allocates", (FLOAT32, INTEGER))
+    with pytest.raises(RuntimeError, match="machine code of 'allocates' needs NRT_"):
+        compile_kernel("allocates")
+
+
+def test_what_fails_raises(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     @compiled
     def fails(found: Floats, n: int) -> None:
         if n < 0:
             raise ValueError("negative")
         found[0] = n
 
-    kinds = Kind(np.dtype(np.float32)), Kind(None)
-    monkeypatch.setitem(aot._KERNELS, "fails", fails)
-    monkeypatch.setitem(signatures.SIGNATURES, "fails", kinds)
-    with pytest.raises(RuntimeError, match="machine code of 'fails' needs "):
-        aot.machine_code("fails")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(forward, "fails", fails, raising=False)
+    monkeypatch.setitem(SIGNATURES, "fails", (FLOAT32, INTEGER))
+    found = np.zeros(1, np.float32)
+    load_kernel("fails")(found, 7)
+    assert found == 7
+    with pytest.raises(RuntimeError, match="kernel 'fails' failed"):
+        load_kernel("fails")(found, -1)
 
 
-def test_arrays_are_spelled_as_addresses_and_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    floats = np.dtype(np.float32)
-    monkeypatch.setitem(
-        signatures.SIGNATURES, "some", (Kind(floats, 2), Kind(None), Kind(floats), Kind(floats))
-    )
+def test_arrays_are_marshalled_as_numba_describes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = (np.dtype(np.float32), 2, True)
+    monkeypatch.setitem(SIGNATURES, "some", (table, INTEGER, FLOAT32, FLOAT32))
     array = np.zeros((2, 3), np.float32)
-    address = array.ctypes.data
-    assert spell("some", [array, 5, array[1]]) == [address, 2, 3, 5, address + 12, 3]
-    assert spell("some", [array[0, :2]], first=3) == [address, 2]
+    place = array.ctypes.data
+    row = [*(0, 0, 6, 4, place, 2, 3, 12, 4), 5, *(0, 0, 3, 4, place + 12, 3, 4)]
+    assert marshal("some", [array, 5, array[1]]) == np.array(row).tobytes()
+    row = [0, 0, 2, 4, place, 2, 4]
+    assert marshal("some", [array[0, :2]], first=3) == np.array(row).tobytes()
 
 
 FLOATS, CODES, LAYERS = np.zeros(9, np.float32), np.zeros(9, np.uint8), np.zeros(2, LAYER)
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "match"),
+    ("name", "arguments", "number", "got", "allowed"),
     [
         (
-            "expit64",
+            "logistic.float64",
             [np.zeros(3), FLOATS],
-            r"2: float32 \(9,\); allowed is float64, ndim 1, C order",
+            2,
+            "'float32'), 1, True",
+            "'float64'), 1, True",
         ),
-        ("expit32", [FLOATS[::2]], r"1: float32 \(5,\) not in C order; allowed is float32, ndim 1"),
-        ("forward", [CODES], r"1: uint8 \(9,\); allowed is uint8, ndim 2, C order"),
-        ("expit32", [7], "1: 7; allowed is float32, ndim 1, C order"),
-        ("pack", [FLOATS], r"1: float32 \(9,\); allowed is records of channels, width, .*, ndim 1"),
-        ("slide", [CODES, np.zeros(2, int), LAYERS, FLOATS], "4: .*; allowed is a whole number"),
+        ("logistic.float32", [FLOATS[::2]], 1, "'float32'), 1, False", "'float32'), 1, True"),
+        ("predict", [CODES], 1, "'uint8'), 1, True", "'uint8'), 2, True"),
+        ("logistic.float32", [7], 1, "None, 0, True", "'float32'), 1, True"),
+        ("pack", [FLOATS], 1, "'float32'), 1, True", "[('channels', '<i8'), "),
+        ("slide", [CODES, np.zeros(2, int), LAYERS, FLOATS], 4, "", "None, 0, True"),
     ],
 )
 def test_what_machine_code_would_misread_is_refused(
-    name: str, arguments: list[Argument], match: str
+    name: str, arguments: list[NDArray[Any] | int], number: int, got: str, allowed: str
 ) -> None:
-    with pytest.raises(TypeError, match=f"^{name}, argument {match}"):
-        spell(name, arguments)
+    kinds = f".*{re.escape(got)}.*; allowed is .*{re.escape(allowed)}"
+    with pytest.raises(TypeError, match=f"^{name}, argument {number}: {kinds}"):
+        marshal(name, arguments)
 
 
 def test_what_would_be_misread_does_not_reach_machine_code() -> None:
     found = np.full(9, 5, np.float32)
-    with pytest.raises(
-        TypeError, match=r"^expit32, argument 1: float64 \(9,\); allowed is float32"
-    ):
-        object_cache.entry("expit32", found)(np.zeros(9))
+    with pytest.raises(TypeError, match=r"^logistic.float32, argument 1: \(dtype\('float64'\)"):
+        load_kernel("logistic.float32", found)(np.zeros(9))
     assert (found == 5).all()
 
 
 def test_machine_code_is_not_called_with_too_few_arguments_or_too_many() -> None:
     one = np.zeros(1)
-    with pytest.raises(TypeError, match=r"^expit64: 1 arguments; allowed are 2$"):
-        object_cache.entry("expit64")(one)
-    with pytest.raises(TypeError, match=r"^expit64: 3 arguments; allowed are 2$"):
-        object_cache.entry("expit64", one)(one, one)
+    with pytest.raises(TypeError, match=r"^logistic.float64: 1 arguments; allowed are 2$"):
+        load_kernel("logistic.float64")(one)
+    with pytest.raises(TypeError, match=r"^logistic.float64: 3 arguments; allowed are 2$"):
+        load_kernel("logistic.float64", one)(one, one)
 
 
 def test_arguments_given_first_are_those_of_each_call() -> None:
     found = np.empty(2)
-    logistic = object_cache.entry("expit64", found)
+    logistic = load_kernel("logistic.float64", found)
     for value in (0.0, 1.0):
         logistic(np.full(2, value))
         assert found.tolist() == special.expit([value, value]).tolist()

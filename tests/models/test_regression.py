@@ -17,12 +17,13 @@ from enhancer_core import metrics
 from enhancer_core.data.dataset import Dataset, SplitDataset
 from enhancer_core.data.splits import split
 from enhancer_core.dna.codes import N_CODE, Codes, encode, one_hot
+from enhancer_core.dna.kmers import k_mer_frequencies, k_mer_names
 from enhancer_core.errors import MotifError
 from enhancer_core.io.motifs import write_meme
 from enhancer_core.io.tables import read_table
 from enhancer_core.models.cpu.predictor import CpuPredictor
 from enhancer_core.models.gpu.predictor import GpuPredictor
-from enhancer_core.models.kmers import Baseline, Linear, k_mer_frequencies, k_mer_names
+from enhancer_core.models.kmers import Baseline, Linear
 from enhancer_core.models.model import Model, load_model
 from enhancer_core.models.network import one_hot as spread
 from enhancer_core.models.regression import (

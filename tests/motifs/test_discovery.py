@@ -18,7 +18,8 @@ from enhancer_core.io.fasta import read_fasta
 from enhancer_core.io.motifs import read_motifs
 from enhancer_core.metrics import roc_auc
 from enhancer_core.motifs.discovery import _Task, discover, enriched_words
-from enhancer_core.motifs.motif import BUILTIN, Prior, ppm, pwm, similarity, site_prior
+from enhancer_core.motifs.homer import similarity
+from enhancer_core.motifs.motif import BUILTIN, Prior, ppm, pwm, site_prior
 from enhancer_core.motifs.pssm import log_likelihood_ratios
 
 CEBPA = BUILTIN["CEBPA"]

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from enhancer_core.metrics import Estimate
 from enhancer_core.report.page import Figure, Page, Section, render_page
-from enhancer_core.report.study.charts import Bar, along_k, compared, heatmap, rocs
+from enhancer_core.report.study.charts import ModelRow, along_k, compared, heatmap, rocs
 
 NASTY = "<b>&$x_1$ Ünïcode"
 
@@ -19,10 +19,10 @@ def drawn() -> dict[str, Markup]:
     line = np.linspace(0, 1, 200)
     return {
         "compared": compared(
-            [Bar(name=NASTY, value=half, paper=0.7), Bar(name="b", value=half)],
-            x="AUC", name="one", wide=True,
+            [ModelRow(name=NASTY, auc=half, paper=0.7), ModelRow(name="b", auc=half)],
+            name="one", wide=True,
         ),
-        "half": compared([Bar(name=NASTY, value=half)], x="AUC", name="two", wide=False),
+        "half": compared([ModelRow(name=NASTY, auc=half)], name="two", wide=False),
         "heatmap": heatmap(np.array([[0.5, 0.9]]), [NASTY], ["a", NASTY], name="three"),
         "along_k": along_k({NASTY: {1: half, 2: half}}, guide=0.55, chosen=2, name="four"),
         "rocs": rocs([(line, line**0.5)], name="five"),
@@ -40,7 +40,7 @@ def test_a_figure_is_well_formed_whatever_the_names_are(name: str) -> None:
 def test_names_stand_in_a_figure_as_text_and_long_ones_are_cut() -> None:
     svg = drawn()["heatmap"]
     assert "&lt;b&gt;&amp;$x_1$ Ünïcode" in svg
-    long = compared([Bar(name="x" * 99, value=Estimate(0.5, 0.4, 0.6))], x="", name="n", wide=True)
+    long = compared([ModelRow(name="x" * 99, auc=Estimate(0.5, 0.4, 0.6))], name="n", wide=True)
     assert "x" * 43 + "…" in long
     assert "x" * 44 not in long
 

@@ -18,7 +18,7 @@ from enhancer_core.motifs.motif import BUILTIN, Motif
 from enhancer_core.report.page import render_page
 from enhancer_core.report.study.page import study_page
 from enhancer_core.report.study.sections import section
-from enhancer_core.study.recipe import Part, Recipe, Run, Search
+from enhancer_core.study.recipe import Recipe, ReportSection, Run, Search
 from enhancer_core.study.runner import Results, run_study
 from enhancer_core.study.toml import read_study
 
@@ -155,7 +155,9 @@ def test_a_page_shows_the_own_file_the_motif_and_what_filters_match(
 ) -> None:
     page = done[1]
     assert "1 of 1 reach a similarity of 0.9 and a q below 0.01 (against windows); the" in page
-    assert "Of all motifs of the database, 1 of 1 are most like the one looked for." in page
+    assert (
+        "Of all motifs of the database, 1 of 1 are most similar to the motif of interest." in page
+    )
     filters = done[0].runs["planted"]["filters"]
     matched = [e["match"]["name"] for e in filters if e["match"] and e["match"]["q"] < 0.01]
     assert matched
@@ -164,13 +166,13 @@ def test_a_page_shows_the_own_file_the_motif_and_what_filters_match(
     # The pair of the motif looked for, and the surest filter of each motif, of four at most.
     assert page.count("<b>against windows</b>") == 1 + min(4, len(set(matched)))
     value = done[0].runs["planted"]["tests"]["own"]["auc"]["value"]
-    verb = "reaches" if value >= 0.4 else "does not reach"
-    assert f"Against windows {verb} the bar of 0.4 set in the recipe: {value:.3f}" in page
-    assert "This recipe goes on with k = 4" in page
+    verb = "meets" if value >= 0.4 else "does not meet"
+    assert f"Against windows {verb} the recipe&#39;s threshold of 0.4: {value:.3f}" in page
+    assert "This recipe uses k = 4" in page
     aucs = [done[0].runs[run]["tests"]["own"]["auc"]["value"] for run in ("k.4", "planted")]
     highlight = page[page.index("<dt>Own tests</dt>") :][:300]
     assert f"{min(aucs):.3f}" in highlight
-    assert "the least of 2" in highlight
+    assert "lowest of 2" in highlight
 
 
 def test_a_network_is_made_and_trained_as_its_run_says(done: tuple[Results, str, Path]) -> None:
@@ -181,7 +183,7 @@ def test_a_network_is_made_and_trained_as_its_run_says(done: tuple[Results, str,
     assert (config["mutate"], config["learning_rate"], config["calibrate"]) == (0.05, 0.002, True)
 
 
-def made(runs: list[Run], part: Part, results: Mapping[str, Any]) -> str:
+def made(runs: list[Run], part: ReportSection, results: Mapping[str, Any]) -> str:
     """Give the text of a section."""
     recipe = Recipe(
         name="r", title="", text="", data=(), runs=tuple(runs), searches=(), sections=(part,)
@@ -194,8 +196,8 @@ def test_a_matrix_of_one_test_does_not_speak_of_another() -> None:
     auc = {"value": 0.75, "low": 0.5, "high": 1.0}
     test = {"auc": auc, "positives": [4.0, 2.0], "negatives": [3.0, 1.0]}
     results = {name: {"tests": {"a": test}} for name in "rq"}
-    text = made(runs, Part(kind="matrix", title="t", runs=("r", "q")), results)
-    assert "tested on the same: 0.750 (0.500–1.000) on average. Q against one alone" in text
+    text = made(runs, ReportSection(kind="matrix", title="t", runs=("r", "q")), results)
+    assert "tested on the same: 0.750 (0.500–1.000) on average. Q is not significantly" in text
 
 
 def k_runs(name: str, positive: str, aucs: Mapping[int, float]) -> tuple[list[Run], dict[str, Any]]:
@@ -225,17 +227,19 @@ def test_a_background_that_is_told_from_its_shuffles_at_the_papers_k_is_said_to_
     peaks, peaks_results = k_runs("peaks", "positives", {2: 0.95, 3: 0.92, 4: 0.84})
     all_, all_results = k_runs("all windows", "background", {2: 0.9, 3: 0.85, 4: 0.8})
     runs, results = [*few, *peaks, *all_], few_results | peaks_results | all_results
-    part = Part(kind="k_choice", title="t", runs=("few repeats", "peaks", "all windows"), k=3)
+    part = ReportSection(
+        kind="k_choice", title="t", runs=("few repeats", "peaks", "all windows"), k=3
+    )
     text = made(runs, part, results)
     # Each figure is against own shuffles, not on the other test, whose AUC is .99.
-    assert "Peaks: k = 3 is recommended, where the background has 0.530" in text
-    assert "This recipe goes on with k = 3, as recommended." in text
-    assert "'few repeats' at k = 4: 0.510 (0.490–0.530), below 0.55, as the paper found." in text
-    told = "'all windows' at k = 4: 0.800 (0.780–0.820), above the paper's 0.55: told from its"
-    assert told in text
-    assert "Were 'all windows' the background, the rule would recommend no k for peaks." in text
-    other = Part(kind="k_choice", title="t", runs=part.runs, k=4)
-    assert "goes on with k = 4; recommended is k = 3 for peaks." in made(runs, other, results)
+    assert "Peaks: k = 3 is recommended; AUC 0.530" in text
+    assert "This recipe uses k = 3, as recommended." in text
+    assert "'few repeats' at k = 4: 0.510 (0.490–0.530), below the paper's limit of 0.55." in text
+    above = "'all windows' at k = 4: 0.800 (0.780–0.820), above the paper's limit of 0.55."
+    assert above in text
+    assert "With 'all windows' as background, recommended: none for peaks." in text
+    other = ReportSection(kind="k_choice", title="t", runs=part.runs, k=4)
+    assert "uses k = 4; recommended: k = 3 for peaks." in made(runs, other, results)
 
 
 def found(similarity: float, q: float, best: str) -> dict[str, Any]:
@@ -258,26 +262,28 @@ def test_a_motif_is_found_by_similarity_and_q_together(
         "a": {"motifs": {"f:x.HNF4A": found(0.96, 1e-5, "x.HNF4A")}},
         "b": {"motifs": {"f:x.HNF4A": found(similarity, q, "y.CEBPA")}},
     }
-    text = made(runs, Part(kind="motifs", title="t", runs=("a", "b"), least=0.9), results)
+    text = made(runs, ReportSection(kind="motifs", title="t", runs=("a", "b"), least=0.9), results)
     assert f"{enough} of 2 reach a similarity of 0.9 and a q below 0.01" in text
     assert (
-        "Of all motifs of the database, 1 of 2 are most like the one looked for; that of b is more"
-        " like CEBPA, 0.970." in text
+        "Of all motifs of the database, 1 of 2 are most similar to the motif of interest; that of b"
+        " is more similar to CEBPA, 0.970." in text
     )
 
 
 def test_a_filter_that_is_flat_or_has_no_q_is_not_counted_as_a_match() -> None:
     runs = [Run(name=name, data=("d",), motifs=("f:x.HNF4A",)) for name in "ab"]
-    part = Part(kind="motifs", title="t", runs=("a", "b"), least=0.9)
+    part = ReportSection(kind="motifs", title="t", runs=("a", "b"), least=0.9)
     sure, flat = found(0.96, 1e-5, "x.HNF4A"), found(0.96, 1e-5, "x.HNF4A") | {"best": None}
     results = {name: {"motifs": {"f:x.HNF4A": each}} for name, each in (("a", sure), ("b", flat))}
-    assert "database, 1 of 2 are most like the one looked for." in made(runs, part, results)
+    assert "database, 1 of 2 are most similar to the motif of interest." in made(
+        runs, part, results
+    )
     unknown = sure | {"q": None, "p": None}  # too small a database
     results["b"]["motifs"]["f:x.HNF4A"] = unknown
     assert "1 of 2 reach a similarity of 0.9 and a q below 0.01" in made(runs, part, results)
     results["a"]["motifs"]["f:x.HNF4A"] = unknown
     text = made(runs, part, results)
-    assert "2 of 2 reach a similarity of 0.9 (a; b); the least" in text
+    assert "2 of 2 reach a similarity of 0.9 (a; b); the lowest" in text
     assert "database" not in text
 
 
@@ -291,15 +297,19 @@ def test_a_search_says_whether_a_round_ranked_its_mixes_as_the_next_did() -> Non
         {"updates": 10, "candidates": [[1, s, auc] for s, auc in zip(sets, each, strict=True)]}
         for each in aucs.tolist()
     ]
-    text = words_of_search(rounds)
-    assert "Rounds 1 and 2 rank the 60 mixes of both alike by no more than chance: " in text
-    assert re.search(r"Rounds 2 and 3 rank the 60 mixes of both alike: \+0.9", text)
-    few = [{**each, "candidates": each["candidates"][:9]} for each in rounds]
-    assert "rank the" not in words_of_search(few)
+    text = text_of_search(rounds)
+    change = r"[+−]0\.\d{3} \([+−]0\.\d{3} to [+−]\d\.\d{3}\)"
+    correlations = re.findall(rf"({change}) between rounds (\d) and (\d) \(60 mixes\)", text)
+    assert [pair for _, *pair in correlations] == [["1", "2"], ["2", "3"]]
+    first, second = (written for written, *_ in correlations)
+    assert re.search(r"\(−0\.\d{3} to \+0", first)  # chance
+    assert second.startswith("+0.9")
+    few = [{**entry, "candidates": entry["candidates"][:9]} for entry in rounds]
+    assert "Rank correlation" not in text_of_search(few)
 
 
-def words_of_search(rounds: list[dict[str, Any]]) -> str:
-    part = Part(kind="search", title="t", runs=("s",))
+def text_of_search(rounds: list[dict[str, Any]]) -> str:
+    part = ReportSection(kind="search", title="t", runs=("s",))
     search = Search(name="s", data=("d",), updates=1)
     recipe = Recipe(
         name="r", title="", text="", data=(), runs=(), searches=(search,), sections=(part,)

@@ -19,8 +19,10 @@ from enhancer_core.motifs.motif import BUILTIN
 from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.study import runner
 from enhancer_core.study.data import digest, load
+from enhancer_core.study.recipe import Run, settings
 from enhancer_core.study.runner import RESULT_FILE, run_study
 from enhancer_core.study.toml import read_study
+from enhancer_core.training.config import TrainConfig
 from tests.predictors import predictor_of
 
 RECIPE = """
@@ -128,3 +130,11 @@ def test_no_result_stands_beside_a_model_that_it_is_not_of(
     test = load(read_study(folder / "r.toml").recipes[0].data, folder, seed=0)["d"].test
     scores = probabilities(predictor_of(load_model(folder / "out" / "runs" / "plain")), test.codes)
     assert told["positives"] == pytest.approx(scores[test.labels].tolist(), rel=1e-5)
+
+
+def test_options_of_training_have_the_keys_and_defaults_that_results_were_kept_under() -> None:
+    config = TrainConfig(restarts=3, epochs=20, ema=0.99, learning_rate_schedule="cosine")
+    assert settings(Run(name="r", data=("d",), config=config)) == {
+        "data": ("d",), "epochs": 20, "average": 0.99, "schedule": "cosine",
+    }  # fmt: skip
+    assert settings(Run(name="r", data=("d",))) == {"data": ("d",)}

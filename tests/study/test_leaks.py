@@ -14,7 +14,7 @@ from enhancer_core.dna.codes import Codes, reverse_complement
 from enhancer_core.study.data import load
 from enhancer_core.study.recipe import Recipe, Run
 from enhancer_core.study.schema import read_toml
-from enhancer_core.study.search import _rows, _sample, candidates
+from enhancer_core.study.search import _kinds, _sample, candidates
 from enhancer_core.study.tasks import prepare
 from enhancer_core.study.toml import read_study
 
@@ -81,8 +81,8 @@ def test_no_test_sequence_reaches_training_in_any_run_of_any_recipe(
     for search in recipe.searches:
         pooled = concatenate([data[name] for name in search.data])
         learn = take(pooled, pooled.parts == TRAIN)
-        rows = _rows(learn, [])
-        part, _ = _sample(learn, rows, candidates(search)[0], updates=10, seed=0)
+        kinds = _kinds(learn, [])
+        part, _ = _sample(learn, kinds, candidates(search)[0], updates=10, seed=0)
         assert parents(part) <= parents(learn)
         winner = Run(name="winner", data=search.data, background=2, shuffles=search.ks)
         check(winner, recipe, data)

@@ -11,7 +11,8 @@ from enhancer_core.data.splits import split
 from enhancer_core.interpretation.filters import filter_pfms
 from enhancer_core.metrics import roc_auc
 from enhancer_core.models.architecture import named_architecture
-from enhancer_core.motifs.motif import BUILTIN, Motif, similarity
+from enhancer_core.motifs.homer import similarity
+from enhancer_core.motifs.motif import BUILTIN, Motif
 from enhancer_core.prediction.sequences import probabilities
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.trainer import Trained, train

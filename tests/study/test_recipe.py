@@ -10,7 +10,7 @@ from enhancer_core.study.newick import read_newick
 from enhancer_core.study.recipe import Recipe, split_test
 from enhancer_core.study.schema import RecipeError
 from enhancer_core.study.toml import read_study
-from enhancer_core.training.config import TrainConfig, protocol
+from enhancer_core.training.config import TrainConfig, default_config
 
 DATA = """
 [[data]]
@@ -87,21 +87,21 @@ def test_a_run_over_k_can_be_tested_against_its_own_k_beside_other_tests(tmp_pat
 
 def test_best_is_trained_by_its_own_protocol_but_for_what_a_recipe_says(tmp_path: Path) -> None:
     best = RUN + 'network = "best"\n'
-    assert read(tmp_path, DATA + best).runs[0].config() == protocol("best")
+    assert read(tmp_path, DATA + best).runs[0].config == default_config("best")
     said = "restarts = 2\nensemble = 2\nepochs = 3\nmutate = 0.0\nlearning_rate = 0.01"
-    asked = read(tmp_path, DATA + best + said).runs[0].config()
+    asked = read(tmp_path, DATA + best + said).runs[0].config
     assert asked == replace(
-        protocol("best"), restarts=2, ensemble=2, epochs=3, mutate=0.0, learning_rate=0.01
+        default_config("best"), restarts=2, ensemble=2, epochs=3, mutate=0.0, learning_rate=0.01
     )
     by_default = read(tmp_path, "[defaults]\nrestarts = 5\nflip = false\n" + DATA + best)
-    assert by_default.runs[0].config() == replace(protocol("best"), restarts=5, flip=False)
+    assert by_default.runs[0].config == replace(default_config("best"), restarts=5, flip=False)
 
 
 def test_other_networks_are_trained_as_the_papers_and_as_a_recipe_says(tmp_path: Path) -> None:
     paper = TrainConfig(restarts=3, epochs=12)
-    assert read(tmp_path, DATA + RUN).runs[0].config() == paper
+    assert read(tmp_path, DATA + RUN).runs[0].config == paper
     more = "mutate = 0.1\ncalibrate = true\nlearning_rate = 0.003"
-    asked = read(tmp_path, DATA + RUN + more).runs[0].config()
+    asked = read(tmp_path, DATA + RUN + more).runs[0].config
     assert asked == replace(paper, mutate=0.1, calibrate=True, learning_rate=0.003)
 
 
@@ -109,15 +109,15 @@ def test_a_quick_look_cuts_what_is_more_and_leaves_what_is_less(tmp_path: Path) 
     text = "[quick]\nnumber = 50\nepochs = 1\n" + DATA + RUN + "restarts = 5\nensemble = 3"
     cut = read(tmp_path, text, quick=True)
     assert [each.number for each in cut.data] == [40, 50, 40]
-    assert (cut.runs[0].restarts, cut.runs[0].ensemble, cut.runs[0].epochs) == (1, 1, 1)
-    assert read(tmp_path, text).runs[0].restarts == 5
+    assert cut.runs[0].config == TrainConfig(restarts=1, epochs=1)
+    assert read(tmp_path, text).runs[0].config.restarts == 5
 
 
 def test_defaults_hold_where_a_run_says_nothing_else(tmp_path: Path) -> None:
     recipe = read(
         tmp_path, "[defaults]\nepochs = 7\n" + DATA + RUN + RUN.replace('"r"', '"q"') + "epochs = 3"
     )
-    assert [run.epochs for run in recipe.runs] == [7, 3]
+    assert [run.config.epochs for run in recipe.runs] == [7, 3]
 
 
 def test_a_recipe_can_include_others(tmp_path: Path) -> None:
@@ -278,16 +278,23 @@ def test_a_test_is_data_or_data_against_shuffles() -> None:
 
 def test_a_tree_gives_its_leaves_in_order_and_their_distances() -> None:
     tree = read_newick("((human:1,chimp:2)apes:3,\n (mouse:4, rat:5):6):0.5;")
-    assert tree.leaves == ["human", "chimp", "mouse", "rat"]
-    assert tree.distances.tolist() == [
+    assert list(tree) == ["human", "chimp", "mouse", "rat"]
+    assert [list(row.values()) for row in tree.values()] == [
         [0, 3, 14, 15],
         [3, 0, 15, 16],
         [14, 15, 0, 9],
         [15, 16, 9, 0],
     ]
-    assert tree.nearest("rat", ["human", "chimp", "mouse"]) == ["mouse", "human", "chimp"]
-    with pytest.raises(RecipeError, match="'dog' is not in the tree"):
-        tree.index("dog")
+
+
+def test_the_nearest_data_are_those_of_the_tree(tmp_path: Path) -> None:
+    tree = 'tree = "(c:1,(a:2,b:3):4);"\n'
+    run = '[[run]]\nname = "r"\ndata = ["a", "b", "c"]\nover = "nearest"\nnearest = 2\n'
+    data = DATA.replace('simulate = "CEBPA"', 'set = "s"\nworld = "mouse"')
+    runs = read(tmp_path, tree + data + run).runs
+    assert [run.data for run in runs] == [("b", "c"), ("a", "c"), ("a", "b")]
+    with pytest.raises(RecipeError, match="'c' is not in the tree; its leaves are d, a, b"):
+        read(tmp_path, tree.replace("c:1", "d:1") + data + run)
 
 
 @pytest.mark.parametrize(
@@ -326,4 +333,4 @@ def test_the_papers_study_includes_every_recipe() -> None:
     assert {recipe.name for recipe in paper.recipes} == others
     quick = read_study(TRAINING / "recipes" / "paper.toml", quick=True)
     for recipe in quick.recipes:
-        assert all(run.restarts == 1 and run.epochs <= 2 for run in recipe.runs)
+        assert all(run.config.restarts == 1 and run.config.epochs <= 2 for run in recipe.runs)

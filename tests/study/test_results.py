@@ -5,7 +5,7 @@ from sklearn.metrics import roc_curve
 
 from enhancer_core.metrics import Estimate
 from enhancer_core.report.study import text
-from enhancer_core.report.study.headlines import controlled
+from enhancer_core.report.study.page import compare_with_controls
 from enhancer_core.study.recipe import Data, Recipe, Run, Study
 from enhancer_core.study.results import Result, auc, difference, mean, recommended_k, roc_points
 
@@ -57,30 +57,30 @@ def test_the_smallest_k_that_fulfils_the_rule_is_recommended() -> None:
 @pytest.mark.parametrize(
     ("over", "said"),
     [
-        (Estimate(0.02, 0.01, 0.03), "the strategy itself adds something"),
+        (Estimate(0.02, 0.01, 0.03), "0.030); the strategy itself contributes."),
         (Estimate(-0.02, -0.03, -0.01), "the control does better"),
-        (Estimate(0.0, -0.01, 0.01), "does not show that the strategy itself adds anything"),
+        (Estimate(0.0, -0.01, 0.01), "does not show that the strategy itself contributes"),
     ],
 )
 def test_a_strategys_control_decides_what_is_said_of_it(over: Estimate, said: str) -> None:
     gain = Estimate(0.05, 0.04, 0.06)
     sentence = text.with_control("planted", "base", gain, "wide", over)
-    assert sentence.startswith("Planted is better than base by 0.050")
+    assert sentence.startswith("Planted is better than base: +0.050")
     assert said in sentence
 
 
 def test_the_papers_figure_is_set_beside_ours() -> None:
     inside = text.beside_paper("network", Estimate(0.8, 0.78, 0.82), 0.81)
-    assert inside == (
-        "Network: 0.800 (0.780–0.820); paper 0.81; the paper's lies inside the interval."
-    )
-    assert "0.090 above the paper's" in text.beside_paper("n", Estimate(0.9, 0.88, 0.92), 0.81)
+    assert inside == ("Network: 0.800 (0.780–0.820); paper 0.81, the interval contains it.")
+    assert "0.090 above it" in text.beside_paper("n", Estimate(0.9, 0.88, 0.92), 0.81)
 
 
 def test_what_was_asked_for_is_said_to_be_reached_or_not() -> None:
     gain = Estimate(0.03, 0.01, 0.05)
-    assert "Gain reaches the bar of 0.03 set" in text.reached("gain", gain, 0.03)
-    assert "Gain does not reach the bar of 0.04 set" in text.reached("gain", gain, 0.04)
+    assert "Gain meets the recipe's threshold of 0.03: 0.030" in text.reached("gain", gain, 0.03)
+    assert "Gain does not meet the recipe's threshold of 0.04: 0.030" in text.reached(
+        "gain", gain, 0.04
+    )
 
 
 def test_strategies_on_real_and_on_simulated_data_are_counted_apart() -> None:
@@ -113,16 +113,64 @@ def test_strategies_on_real_and_on_simulated_data_are_counted_apart() -> None:
             (f"{strategy}_control", poor),
         )
     }
-    assert controlled(study, results) == (
-        "On real data none of 2 strategies did better than their controls beyond chance: liver"
-        " strategy and windows strategy did not. On simulated data 1 of 2 strategies did better"
-        " than their controls beyond chance: world strategy did, planted strategy did not. "
+    assert compare_with_controls(study, results) == (
+        "Significantly better than their controls on real data: none of liver strategy and windows"
+        " strategy. Significantly better than their controls on simulated data: world strategy, but"
+        " not planted strategy. "
     )
 
 
 def test_the_k_that_is_recommended_is_told_with_its_figures() -> None:
     background, positives = Estimate(0.52, 0.5, 0.54), Estimate(0.8, 0.78, 0.82)
     assert text.k_choice("peaks", 4, background, positives) == (
-        "Peaks: k = 4 is recommended, where the background has 0.520 (0.500–0.540) and they have"
-        " 0.800 (0.780–0.820)."
+        "Peaks: k = 4 is recommended; AUC 0.520 (0.500–0.540) of the background, 0.800"
+        " (0.780–0.820) of the positives."
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (text.change(Estimate(0.02, -0.01, 0.05)), "+0.020 (−0.010 to +0.050)"),
+        (
+            text.versus("planted", "base", Estimate(0.02, 0.01, 0.03)),
+            "Planted is better than base: +0.020 (+0.010 to +0.030).",
+        ),
+        (
+            text.versus("planted", "base", Estimate(-0.02, -0.03, -0.01)),
+            "Planted is worse than base: −0.020 (−0.030 to −0.010).",
+        ),
+        (
+            text.strategies("real", {"copies": False, "planting": False}),
+            "Significantly better than their controls on real data: none of copies and planting.",
+        ),
+        (
+            text.strategies("simulated", {"pooling": True}),
+            "Significantly better than their controls on simulated data: pooling.",
+        ),
+        (
+            text.near("network", "the oracle", Estimate(-0.01, -0.014, -0.006), 0.015),
+            "Network is within 0.015 of the oracle, the recipe's margin: −0.010 (−0.014 to"
+            " −0.006).",
+        ),
+        (text.k_choice("peaks", None, None, None), "Peaks: no k tried fulfils the rule."),
+        (text.k_used(3, {"a": 3, "b": 3}), "This recipe uses k = 3, as recommended."),
+        (
+            text.beside_chance("repeats", 4, Estimate(0.8, 0.78, 0.82), 0.55),
+            "'repeats' at k = 4: 0.800 (0.780–0.820), above the paper's limit of 0.55.",
+        ),
+        (
+            text.beside_chance("dna", 4, Estimate(0.56, 0.54, 0.58), 0.55),
+            "'dna' at k = 4: 0.560 (0.540–0.580), not significantly different from the paper's"
+            " limit of 0.55.",
+        ),
+        (
+            text.beside_chance("dna", 4, Estimate(0.51, 0.49, 0.53), 0.55),
+            "'dna' at k = 4: 0.510 (0.490–0.530), below the paper's limit of 0.55.",
+        ),
+        (text.sentence("all but human"), "All but human"),
+        (text.listed(["a", "b", "c"]), "a, b and c"),
+    ],
+)
+def test_a_sentence_states_what_the_numbers_show(written: str, expected: str) -> None:
+    assert written == expected

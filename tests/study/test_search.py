@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from enhancer_core.data.dataset import TRAIN, Dataset, SplitDataset
 from enhancer_core.data.mixture import Mix, concatenate, shuffle_dataset, take
 from enhancer_core.study.recipe import Search
-from enhancer_core.study.search import _rows, _sample, candidates, rounds
+from enhancer_core.study.search import _kinds, _sample, candidates, rounds
 
 
 def test_the_papers_search_has_three_times_two_to_the_ninth_candidates() -> None:
@@ -43,7 +43,7 @@ def test_a_candidate_learns_from_as_many_sequences_as_its_updates_read(
         [learn, shuffle_dataset(parents, k=2, seed=0), shuffle_dataset(parents, k=3, seed=0)]
     )
     mix = Mix(background=background, shuffles=(2, 3) if three else (2,))
-    part, epochs = _sample(sources, _rows(learn, [2, 3]), mix, updates=updates, seed=0)
+    part, epochs = _sample(sources, _kinds(learn, [2, 3]), mix, updates=updates, seed=0)
     labels = part.dataset.labels
     assert labels.sum() == (~labels).sum()
     expected, got = updates * 25, labels.sum() * epochs

@@ -193,7 +193,7 @@ def test_windows_can_be_kept_off_repeats(genome: Path) -> None:
     expected = Data(name="g", genome="g.fa", number=25, length=100, repeats=0.1)
     names = load([expected], genome, seed=0)["g"].dataset.names.tolist()
     assert max(int(name.rpartition("-")[2]) for name in names) <= 3010
-    with pytest.raises(DatasetError, match=r"data 'g': 50 windows asked for; g\.fa gives 2"):
+    with pytest.raises(DatasetError, match=r"data 'g': 50 windows asked for; g\.fa has 2"):
         load([Data(name="g", genome="g.fa", number=50, length=100, repeats=0.1)], genome, seed=0)
 
 

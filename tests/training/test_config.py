@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from enhancer_core.errors import DatasetError
-from enhancer_core.training.config import TrainConfig, protocol
+from enhancer_core.training.config import TrainConfig, default_config
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from enhancer_core.training.config import TrainConfig, protocol
     [
         ("restarts", 0, "restarts of 0 is not allowed; at least 1"),
         ("epochs", 0, "epochs of 0 is not allowed; at least 1"),
-        ("batch", -1, "batch of -1 is not allowed; at least 1"),
+        ("batch_size", -1, "batch_size of -1 is not allowed; at least 1"),
         ("checks_per_epoch", 0, "checks_per_epoch of 0 is not allowed; at least 1"),
         ("keep", "first", "keep 'first' is not known; allowed are best and last"),
         ("shift", -1, "shift of -1 is not allowed; at least 0"),
@@ -23,8 +23,14 @@ from enhancer_core.training.config import TrainConfig, protocol
         ("ensemble", 0, "ensemble of 0 is not allowed; from 1 to the 50 restarts"),
         ("ensemble", 51, "ensemble of 51 is not allowed; from 1 to the 50 restarts"),
         ("mutate", -0.1, "mutate of -0.1 is not allowed; from 0 to below 1"),
-        ("average", 1.0, "average of 1.0 is not allowed; from 0 to below 1"),
-        ("schedule", "linear", "schedule 'linear' is not known; allowed are constant and cosine"),
+        ("ema", 1.0, "ema of 1.0 is not allowed; from 0 to below 1"),
+        (
+            "learning_rate_schedule",
+            "linear",
+            "learning_rate_schedule 'linear' is not known; allowed are constant and cosine",
+        ),
+        ("learning_rate", 0.0, "learning_rate of 0.0 is not allowed; above 0"),
+        ("stop_below_loss", -1.0, "stop_below_loss of -1.0 is not allowed; at least 0"),
     ],
 )
 def test_a_protocol_that_makes_no_sense_is_refused(
@@ -35,7 +41,9 @@ def test_a_protocol_that_makes_no_sense_is_refused(
 
 
 def test_a_constant_rate_stays_and_a_cosine_falls_to_nothing_over_all_steps() -> None:
-    constant, cosine = (TrainConfig(learning_rate=0.2, schedule=s) for s in ("constant", "cosine"))
+    constant, cosine = (
+        TrainConfig(learning_rate=0.2, learning_rate_schedule=s) for s in ("constant", "cosine")
+    )
     assert {constant.rate(step, total=6) for step in range(6)} == {0.2}
     #        0.2 * (1 + cos(180 degrees * step / 6)) / 2
     architecture = [0.2, 0.1 + 0.1 * 3**0.5 / 2, 0.15, 0.1, 0.05, 0.1 - 0.1 * 3**0.5 / 2, 0.0]
@@ -53,24 +61,33 @@ def test_a_record_tells_what_came_later_only_where_it_is_used() -> None:
         flip=True,
         mutate=0.05,
         weight_decay=0.01,
-        average=0.99,
-        schedule="cosine",
+        ema=0.99,
+        learning_rate_schedule="cosine",
         freeze=2,
         ensemble=3,
         calibrate=True,
         regressions=True,
     )
-    assert used.to_dict() == asdict(used)
+    old_keys = {"batch_size": "batch", "ema": "average", "learning_rate_schedule": "schedule"}
+    expected = {old_keys.get(name, name): value for name, value in asdict(used).items()}
+    assert used.to_dict() == expected
+    assert list(used.to_dict()) == list(expected)
+    assert used.report_rows()["learning rate schedule"] == "cosine"
 
 
 def test_the_papers_networks_have_the_papers_protocol_and_best_keeps_all_its_restarts() -> None:
-    assert protocol("enhancer") == protocol("tf") == protocol("original_code") == TrainConfig()
-    best = protocol("best")
+    assert (
+        default_config("enhancer")
+        == default_config("tf")
+        == default_config("original_code")
+        == TrainConfig()
+    )
+    best = default_config("best")
     assert best != TrainConfig()
     assert best.ensemble == best.restarts
     assert best.regressions
 
 
 def test_regressions_are_for_what_is_calibrated() -> None:
-    with pytest.raises(DatasetError, match="regressions need calibrate: what several kinds"):
+    with pytest.raises(DatasetError, match="regressions need calibrate: the mean output"):
         TrainConfig(regressions=True)

@@ -13,15 +13,16 @@ from enhancer_core.data.dataset import TEST, TRAIN, SplitDataset, read_dataset
 from enhancer_core.data.splits import split
 from enhancer_core.data.tables import read_split
 from enhancer_core.dna.codes import encode
-from enhancer_core.errors import DatasetError
+from enhancer_core.errors import DatasetError, EnhancerError
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.io.tables import read_table
 from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.model import load_model
 from enhancer_core.prediction.sequences import probabilities
+from enhancer_core.report.outcome import write_outcome
 from enhancer_core.training.config import TrainConfig
-from enhancer_core.training.evaluation import score_baseline
-from enhancer_core.training.experiment import Experiment, Outcome, input_files, run, write_outcome
+from enhancer_core.training.evaluation import evaluate, evaluate_baseline, fit_baseline
+from enhancer_core.training.experiment import Experiment, Outcome, input_files, run
 from tests.predictors import predictor_of
 
 SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), dropout=0.2, length=60)
@@ -47,7 +48,7 @@ def experiment(files: tuple[Path, Path]) -> Experiment:
         inputs=input_files(dataset, [files[0]], [files[1]]),
         network="small",
         architecture=SMALL,
-        config=TrainConfig(restarts=2, epochs=2, batch=20),
+        config=TrainConfig(restarts=2, epochs=2, batch_size=20),
         seed=0,
     )
 
@@ -183,5 +184,13 @@ def test_the_same_experiment_gives_the_same_bytes(
 def test_the_baseline_is_the_one_that_the_run_reports(
     finished: tuple[Path, SplitDataset, Outcome],
 ) -> None:
-    _, data, outcome = finished
-    assert score_baseline(data, 5, seed=0).to_dict() == outcome.baseline.to_dict()
+    folder, data, outcome = finished
+    model = fit_baseline(data)
+    assert evaluate_baseline(data, model, seed=0).to_dict() == outcome.baseline.to_dict()
+    assert evaluate(model, data.test) == outcome.baseline.test
+    assert evaluate(load_model(folder), data.test) == outcome.network.test
+
+
+def test_a_baseline_of_an_unknown_kind_is_refused(files: tuple[Path, Path]) -> None:
+    with pytest.raises(EnhancerError, match=r"^baseline kind of 'svm' is unknown; allowed are "):
+        fit_baseline(experiment(files).data, kind="svm")  # type: ignore[arg-type]

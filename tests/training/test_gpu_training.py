@@ -152,7 +152,7 @@ def test_a_recorded_step_is_the_step_that_the_cpu_takes() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_half_precision_learns_as_well() -> None:
     data = planted(400)
-    config = TrainConfig(restarts=4, epochs=15, batch=20, learning_rate=5e-3)
+    config = TrainConfig(restarts=4, epochs=15, batch_size=20, learning_rate=5e-3)
     aucs = []
     for mixed in (False, True):
         trained = train(data, SMALL, replace(config, mixed_precision=mixed), device="cuda")

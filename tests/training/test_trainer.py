@@ -24,20 +24,20 @@ from enhancer_core.models.transfer import Planted
 from enhancer_core.motifs.motif import BUILTIN, Motif
 from enhancer_core.prediction.sequences import log_odds, probabilities
 from enhancer_core.training.config import TrainConfig
-from enhancer_core.training.ensemble import weighed
+from enhancer_core.training.ensemble import weight_parts
 from enhancer_core.training.restart import Check
 from enhancer_core.training.trainer import Trained, train
 from tests.predictors import model_of, predictor_of
 
 SMALL = Architecture(convolutions=(Convolution(6, 7, 4),), dense=(8,), dropout=0.2, length=60)
-SHORT = TrainConfig(restarts=3, epochs=4, batch=20)
+SHORT = TrainConfig(restarts=3, epochs=4, batch_size=20)
 OPTIONS: dict[str, Any] = {
     "shift": 5,
     "flip": True,
     "mutate": 0.05,
     "weight_decay": 0.1,
-    "average": 0.9,
-    "schedule": "cosine",
+    "ema": 0.9,
+    "learning_rate_schedule": "cosine",
 }
 
 
@@ -58,7 +58,9 @@ def same_weights(one: Trained, other: Trained) -> bool:
 
 def test_a_planted_word_is_learned() -> None:
     data = planted(400)
-    trained = train(data, SMALL, TrainConfig(restarts=2, epochs=15, batch=20, learning_rate=5e-3))
+    trained = train(
+        data, SMALL, TrainConfig(restarts=2, epochs=15, batch_size=20, learning_rate=5e-3)
+    )
     found = probabilities(predictor_of(trained.model), data.test.codes)
     # A random 60 bp holds the word on some strand with probability 108 / 4**7, so AUC .99 is easy
     assert roc_auc(data.test.labels, found) > 0.95
@@ -173,10 +175,12 @@ def test_a_part_that_tells_nothing_counts_nothing_unless_none_tells() -> None:
     constant.parameters[-2:] = 1, 2  # the biases of the two logits
     check = data.validation
     assert roc_auc(check.labels, log_odds(predictor_of(Model((useful,), {})), check.codes)) > 0.6
-    kept, silent = weighed([[useful], [constant]], check.codes, check.labels)
+    kept, silent = weight_parts([[useful], [constant]], check.codes, check.labels)
     assert np.ptp(log_odds(predictor_of(Model((kept,), {})), check.codes)) > 0
     assert not silent.parameters.any()
-    same = weighed([[useful], [useful]], check.codes, ~check.labels)  # wrong more often than right
+    same = weight_parts(
+        [[useful], [useful]], check.codes, ~check.labels
+    )  # wrong more often than right
     assert [each.parameters.tobytes() for each in same] == [useful.parameters.tobytes()] * 2
 
 
@@ -226,7 +230,7 @@ def test_a_run_is_checked_as_often_as_asked_and_sees_each_sequence_once_an_epoch
 
 
 def test_an_epoch_is_checked_after_each_mini_batch_at_most() -> None:
-    config = replace(SHORT, restarts=1, epochs=2, batch=80)
+    config = replace(SHORT, restarts=1, epochs=2, batch_size=80)
     twice, often = (  # 160 sequences to learn from are two mini-batches
         train(planted(100), SMALL, replace(config, checks_per_epoch=n)).restarts[0] for n in (2, 9)
     )
@@ -297,10 +301,10 @@ def test_each_option_makes_another_network_and_another_run(name: str, tmp_path: 
 
 def test_what_is_kept_is_the_mean_of_the_weights_where_one_is_asked_for() -> None:
     data = planted(100)
-    config = replace(SHORT, restarts=1, epochs=1, average=0.9)
-    steps = -(-len(data.train) // config.batch)
+    config = replace(SHORT, restarts=1, epochs=1, ema=0.9)
+    steps = -(-len(data.train) // config.batch_size)
     # The mean has no say in training, so that it can be taken from runs that end at each step.
-    plain = train(data, SMALL, replace(config, average=0.0, checks_per_epoch=steps, keep="last"))
+    plain = train(data, SMALL, replace(config, ema=0.0, checks_per_epoch=steps, keep="last"))
     averaged = train(data, SMALL, replace(config, checks_per_epoch=steps, keep="last"))
     assert [c.loss for c in plain.restarts[0].checks] == [
         c.loss for c in averaged.restarts[0].checks
@@ -324,7 +328,7 @@ def weights_of(trained: Trained) -> NDArray[np.float32]:
 
 def test_what_is_planted_and_frozen_stays_to_the_bit_and_the_rest_learns() -> None:
     data, planting = planted(100), half_planted()
-    config = replace(SHORT, restarts=1, epochs=2, keep="last", weight_decay=0.1, average=0.5)
+    config = replace(SHORT, restarts=1, epochs=2, keep="last", weight_decay=0.1, ema=0.5)
     frozen = weights_of(train(data, SMALL, replace(config, freeze=2), planted=planting))
     where = planting.planted
     assert frozen[where].tobytes() == planting.parameters[where].tobytes()
@@ -343,7 +347,7 @@ def test_each_restart_draws_its_own_weights_around_what_is_planted(tmp_path: Pat
 
 def test_a_planted_run_continues_to_the_same_bytes_and_not_as_another(tmp_path: Path) -> None:
     data, planting = planted(100), half_planted()
-    config = replace(SHORT, restarts=1, epochs=3, freeze=2, average=0.9)
+    config = replace(SHORT, restarts=1, epochs=3, freeze=2, ema=0.9)
 
     def interrupt(_: int, check: Check) -> None:
         if check.epoch == 1:
@@ -404,7 +408,7 @@ def test_a_shift_past_the_whole_sequence_is_refused() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_gpu_learns_as_well_as_a_cpu() -> None:
     data = planted(400)
-    config = TrainConfig(restarts=2, epochs=15, batch=20, learning_rate=5e-3)
+    config = TrainConfig(restarts=2, epochs=15, batch_size=20, learning_rate=5e-3)
     trained = train(data, SMALL, config, device="cuda")
     found = probabilities(predictor_of(trained.model), data.test.codes)
     assert roc_auc(data.test.labels, found) > 0.95

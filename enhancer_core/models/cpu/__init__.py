@@ -2,8 +2,7 @@
 
 Convolution 1 on one-hot DNA is a sum of rows of tables, one for each word of three letters and both
 strands at once; activations lie position by position, so that filters are next to each other;
-convolutions, pools and ReLUs of one sequence follow each other in the nearest cache; windows that
-overlap share what they have in common; and slopes flow back only through what was passed on.
-`predictor` predicts, `learner` learns; both let go of Python's lock, so that threads work side by
-side, each on one core.
+convolutions, pools and ReLUs of one sequence follow each other in the nearest cache; overlapping
+windows share what they have in common; and the backward pass skips zeros. `predictor` predicts,
+`learner` trains; both release the GIL, so that threads run in parallel, each on one core.
 """

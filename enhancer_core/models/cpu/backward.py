@@ -1,7 +1,7 @@
-"""Learn: the gradient of a mini-batch, passed back only where something came through.
+"""The backward pass: sparse, since most gradients are zero.
 
-A pool hands its slope (the derivative of the loss by an activation) to one position, and the ReLU
-stops about half of them: of each convolution's products a small share is left.
+A pool passes its slope (the gradient of the loss with respect to an activation) to one position,
+and the ReLU zeroes about half of them: of each convolution's products a small share is left.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
 from enhancer_core.models.architecture import BASES
-from enhancer_core.models.cpu.forward import Words, drop, multiply, spell
+from enhancer_core.models.cpu.forward import drop, multiply, spell
 from enhancer_core.models.cpu.layout import (
     LANES,
     LETTERS,
@@ -24,6 +24,8 @@ from enhancer_core.models.cpu.layout import (
     Floats,
     Layer,
     Layers,
+    Net,
+    Words,
     table_row,
     tables,
 )
@@ -46,40 +48,37 @@ _BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of Adam
 
 
 @compiled
-def backward(  # noqa: PLR0913
+def backward_pass(  # noqa: PLR0913
     codes: Codes,
     labels: Labels,
     share: float,
-    layers: Layers,
-    convolutions: int,
-    packed: Floats,
-    memory: Floats,
+    net: Net,
     chosen: Floats,
     mask: Floats,
     slopes: Floats,
     gradients: Floats,
-    words: Words,
     live: NDArray[np.int64],
     nothing: Floats,
 ) -> float:
-    """Add the gradients of some sequences to `gradients`, and give the sum of their losses.
+    """Add the gradients of some sequences to `gradients`, and return the sum of their losses.
 
-    What `forward` made of the same sequences is in `memory` and `chosen`.
+    Memory and `chosen` hold the activations of the same sequences, from `forward_pass`.
 
     `slopes` and `chosen` are laid out as memory, `gradients` as the packed weights, with those of
-    convolutions in the place of their turned weights; `share` is what one sequence counts in the
-    mean. `words` and `live` are to write on, and `nothing` holds zeros.
+    convolutions in the place of their transposed weights; `share` is the weight of a sequence in
+    the mean. `live` is workspace, and `nothing` holds zeros.
     """
+    layers, convolutions, memory = net.layers, net.convolutions, net.memory
     n, last = len(codes), len(layers) - 1
     loss = _cross_entropy(labels, share, layers[last], memory, slopes)
     for index in range(last, convolutions - 1, -1):
         source = layers[index - 1]
-        _dense(n, layers[index], source, packed, memory, slopes, gradients, nothing)
+        _dense(n, layers[index], source, net, slopes, gradients, nothing)
         if index == last:
             drop(mask, source, slopes)
         for i in range(n):
             place = source.output + i * source.stride
-            _stop(source, memory, place, slopes, place)
+            _relu_backward(source, memory, place, slopes, place)
 
     for i in range(n):
         for index in range(convolutions - 1, -1, -1):
@@ -89,16 +88,14 @@ def backward(  # noqa: PLR0913
             # those of the last convolution came from the dense layers, all together.
             top = place if index == convolutions - 1 else layer.output
             if index == 0:
-                spell(codes[i], layer, words)
-                _first(layer, words, place, top, chosen, slopes, gradients)
+                spell(codes[i], layer, net.words)
+                _first(layer, net.words, place, top, chosen, slopes, gradients)
                 break
             source = layers[index - 1]
             below, bottom = source.output + i * source.stride, source.output
             slopes[bottom : bottom + source.stride] = 0
-            _convolution(
-                layer, place, top, below, bottom, packed, memory, chosen, slopes, gradients, live
-            )
-            _stop(source, memory, below, slopes, bottom)
+            _convolution(layer, place, top, below, bottom, net, chosen, slopes, gradients, live)
+            _relu_backward(source, memory, below, slopes, bottom)
     return loss
 
 
@@ -106,7 +103,7 @@ def backward(  # noqa: PLR0913
 def _cross_entropy(
     labels: Labels, share: float, layer: Layer, memory: Floats, slopes: Floats
 ) -> float:
-    """Sum the losses, and write the slopes of the two logits."""
+    """Return the sum of the losses, and write the slopes of the two logits."""
     loss = 0.0
     for i in range(len(labels)):
         place = layer.output + i * layer.stride
@@ -126,8 +123,7 @@ def _dense(
     n: int,
     layer: Layer,
     source: Layer,
-    packed: Floats,
-    memory: Floats,
+    net: Net,
     slopes: Floats,
     gradients: Floats,
     nothing: Floats,
@@ -137,22 +133,22 @@ def _dense(
         for f in range(layer.filters):
             gradients[layer.packed_bias + f] += slopes[place + f]
     multiply(
-        memory, source.output, 1, source.stride, n,
+        net.memory, source.output, 1, source.stride, n,
         slopes, layer.output, layer.stride, layer.columns,
         gradients, layer.packed, layer.columns,
         gradients, layer.packed, layer.columns, layer.depth,
     )  # fmt: skip
     multiply(
         slopes, layer.output, layer.stride, 1, layer.filters,
-        packed, layer.turned, layer.stretch, layer.stretch,
+        net.packed, layer.transposed, layer.padded_depth, layer.padded_depth,
         nothing, 0, 0,
         slopes, source.output, source.stride, n,
     )  # fmt: skip
 
 
 @compiled
-def _stop(layer: Layer, memory: Floats, place: int, slopes: Floats, top: int) -> None:
-    """Let slopes pass only where the ReLU let something pass."""
+def _relu_backward(layer: Layer, memory: Floats, place: int, slopes: Floats, top: int) -> None:
+    """Zero slopes where the ReLU was zero."""
     for i in range(0, layer.outputs * layer.filters, LANES):
         passed = where_greater(
             load(memory, place + i), spread(0.0), load(slopes, top + i), spread(0.0)
@@ -167,8 +163,7 @@ def _convolution(  # noqa: PLR0913
     top: int,
     below: int,
     bottom: int,
-    packed: Floats,
-    memory: Floats,
+    net: Net,
     chosen: Floats,
     slopes: Floats,
     gradients: Floats,
@@ -176,16 +171,17 @@ def _convolution(  # noqa: PLR0913
 ) -> None:
     """Pass the slopes at `top` back to `bottom`, whose activations are at `below`."""
     filters, size, channels, depth = layer.filters, layer.pool, layer.channels, layer.depth
-    turned, stretch, bias = layer.turned, layer.stretch, layer.packed_bias
+    transposed, padded_depth, bias = layer.transposed, layer.padded_depth, layer.packed_bias
     for f in range(filters):
         for j in range(0, depth, STRIP):
-            gradient, total = load_strip(gradients, turned + f * stretch + j), np.float32(0)
+            gradient = load_strip(gradients, transposed + f * padded_depth + j)
+            total = np.float32(0)
             for q in range(layer.outputs):
                 slope = number(slopes, top + q * filters + f)
                 position = q * size + int(number(chosen, place + q * filters + f))
-                gradient = add_scaled(gradient, slope, memory, below + position * channels + j)
+                gradient = add_scaled(gradient, slope, net.memory, below + position * channels + j)
                 total += slope
-            store_strip(gradients, turned + f * stretch + j, gradient)
+            store_strip(gradients, transposed + f * padded_depth + j, gradient)
             if j == 0:
                 gradients[bias + f] += total
     for q in range(layer.outputs):
@@ -199,7 +195,7 @@ def _convolution(  # noqa: PLR0913
             position = q * size + int(number(chosen, place + row + f))
             for j in range(0, depth, STRIP):
                 reached = load_strip(slopes, bottom + position * channels + j)
-                reached = add_scaled(reached, slope, packed, turned + f * stretch + j)
+                reached = add_scaled(reached, slope, net.packed, transposed + f * padded_depth + j)
                 store_strip(slopes, bottom + position * channels + j, reached)
 
 
@@ -241,20 +237,20 @@ def unpack(layers: Layers, convolutions: int, gradients: Floats, flat: Floats) -
         for f in range(layer.filters):
             flat[layer.bias + f] = gradients[layer.packed_bias + f]
         if 0 < index < convolutions:
-            _unpack_turned(layer, gradients, flat)
+            _unpack_transposed(layer, gradients, flat)
         elif index > 0:
             _unpack_columns(layer, gradients, flat)
     _unpack_tables(layers[0], gradients, flat)
 
 
 @compiled
-def _unpack_turned(layer: Layer, gradients: Floats, flat: Floats) -> None:
+def _unpack_transposed(layer: Layer, gradients: Floats, flat: Floats) -> None:
     width, channels, weight, depth = layer.width, layer.channels, layer.weight, layer.depth
-    turned, stretch = layer.turned, layer.stretch
+    transposed, padded_depth = layer.transposed, layer.padded_depth
     for f in range(layer.filters):
         for c in range(channels):
             for t in range(width):
-                number = gradients[turned + f * stretch + t * channels + c]
+                number = gradients[transposed + f * padded_depth + t * channels + c]
                 flat[weight + f * depth + c * width + t] = number
 
 
@@ -313,20 +309,3 @@ def adam(
         mean[i] += (one - b1) * (g - mean[i])
         square[i] = b2 * square[i] + (one - b2) * g * g
         parameters[i] -= step * mean[i] / (np.sqrt(square[i]) * scale + epsilon)
-
-
-@compiled
-def shrink(parameters: Floats, weights: NDArray[np.bool_], share: float) -> None:
-    """Take a share off the weights: AdamW's decay (Loshchilov and Hutter 2019, algorithm 2)."""
-    rest = np.float32(1 - share)
-    for i in range(len(parameters)):
-        if weights[i]:
-            parameters[i] *= rest
-
-
-@compiled
-def follow(average: Floats, parameters: Floats, share: float) -> None:
-    """Draw a running mean of the parameters nearer to them by a share of the way."""
-    part = np.float32(share)
-    for i in range(len(parameters)):
-        average[i] += part * (parameters[i] - average[i])

@@ -1,7 +1,8 @@
-"""Predict: convolutions one sequence at a time, near in the cache; dense layers all together."""
+"""The forward pass: convolutions sequence by sequence, in the cache; dense layers as a batch."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,9 +16,11 @@ from enhancer_core.models.cpu.layout import (
     LETTERS,
     ROWS,
     WORDS,
+    Field,
     Floats,
     Layer,
-    Layers,
+    Net,
+    Words,
     table_row,
     tables,
 )
@@ -40,71 +43,47 @@ from enhancer_core.models.cpu.simd import (
 )
 
 Wide: TypeAlias = Any  # a wide vector, known to numba only
-Words: TypeAlias = NDArray[np.int64]  # (L,): at each position, where its word's row begins
 
 
 @compiled
-def forward(  # noqa: PLR0913
-    codes: Codes,
-    layers: Layers,
-    convolutions: int,
-    packed: Floats,
-    memory: Floats,
-    words: Words,
-    scores: Floats,
-    chosen: Floats | None,
-    mask: Floats | None,
-) -> None:
-    """Compute every layer's output for sequences (n, L); `words` and `scores` are to write on.
+def predict(codes: Codes, *fields: Field) -> None:
+    """Compute every layer's output for sequences (n, L)."""
+    forward_pass(codes, Net(*fields), None, None)
 
-    In training `chosen`, laid out as memory, receives what `pool` and `read_dna` say, and `mask`
+
+@compiled
+def forward_pass(codes: Codes, net: Net, chosen: Floats | None, mask: Floats | None) -> None:
+    """Compute every layer's output for sequences (n, L).
+
+    In training `chosen`, laid out as memory, receives the argmax of each pool, and `mask`
     (n, units) multiplies what the last layer reads, in PyTorch's order; else both are None.
     """
     for i in range(len(codes)):
-        read(codes[i], i, layers, convolutions, packed, memory, words, scores, chosen)
-    for index in range(convolutions, len(layers)):
-        if mask is not None and index == len(layers) - 1:
-            drop(mask, layers[index - 1], memory)
-        dense(len(codes), layers, index, packed, memory)
+        read(codes[i], i, net, chosen)
+    for index in range(net.convolutions, len(net.layers)):
+        if mask is not None and index == len(net.layers) - 1:
+            drop(mask, net.layers[index - 1], net.memory)
+        dense(len(codes), index, net)
 
 
 @compiled
-def read(  # noqa: PLR0913
-    codes: Codes,
-    i: int,
-    layers: Layers,
-    convolutions: int,
-    packed: Floats,
-    memory: Floats,
-    words: Words,
-    scores: Floats,
-    chosen: Floats | None,
-) -> None:
+def read(codes: Codes, i: int, net: Net, chosen: Floats | None) -> None:
     """Compute the convolutions of one sequence (L,), as number i in memory."""
-    spell(codes, layers[0], words)
-    place = layers[0].output + i * layers[0].stride
-    read_dna(words, layers[0], 0, layers[0].outputs, packed, memory, place, chosen)
-    read_on(1, i, layers, convolutions, packed, memory, place, scores, chosen)
+    layer = net.layers[0]
+    spell(codes, layer, net.words)
+    place = layer.output + i * layer.stride
+    read_dna(net.words, layer, 0, layer.outputs, net.packed, net.memory, place, chosen)
+    read_on(1, i, net, place, chosen)
 
 
 @compiled
-def read_on(  # noqa: PLR0913
-    first: int,
-    i: int,
-    layers: Layers,
-    convolutions: int,
-    packed: Floats,
-    memory: Floats,
-    place: int,
-    scores: Floats,
-    chosen: Floats | None,
-) -> None:
+def read_on(first: int, i: int, net: Net, place: int, chosen: Floats | None) -> None:
     """Compute the convolutions of sequence i from number `first` on, which reads at `place`."""
-    for index in range(first, convolutions):
-        layer = layers[index]
-        convolve(layer, 0, layer.outputs, packed, memory, place, scores)
+    for index in range(first, net.convolutions):
+        layer = net.layers[index]
+        convolve(layer, 0, layer.outputs, net, place)
         place = layer.output + i * layer.stride
-        pool(layer, 0, layer.outputs, scores, memory, place, chosen)
+        pool(layer, 0, layer.outputs, net.scores, net.memory, place, chosen)
 
 
 @compiled
@@ -187,7 +166,7 @@ def read_dna(
 def best_strands(
     words: Words, start: int, size: int, n_tables: int, packed: Floats, place: int, table: int
 ) -> Wide:
-    """Give the best scores of eight filters in a pool, on the forward strand and on the other."""
+    """Return the best scores of eight filters in a pool, on the forward and the reverse strand."""
     both = spread_wide(-np.inf)
     for position in range(start, start + size):
         scores = load_wide(packed, place + whole(words, position))
@@ -199,15 +178,13 @@ def best_strands(
 
 
 @compiled
-def convolve(
-    layer: Layer, start: int, stop: int, packed: Floats, memory: Floats, source: int, scores: Floats
-) -> None:
+def convolve(layer: Layer, start: int, stop: int, net: Net, source: int) -> None:
     """Score the positions of outputs start to stop, from the activations at `source`."""
     multiply(
-        memory, source + start * layer.pool * layer.channels, layer.channels, 1, layer.depth,
-        packed, layer.packed, layer.columns, layer.columns,
-        packed, layer.packed_bias, 0,
-        scores, 0, layer.columns, (stop - start) * layer.pool,
+        net.memory, source + start * layer.pool * layer.channels, layer.channels, 1, layer.depth,
+        net.packed, layer.packed, layer.columns, layer.columns,
+        net.packed, layer.packed_bias, 0,
+        net.scores, 0, layer.columns, (stop - start) * layer.pool,
     )  # fmt: skip
 
 
@@ -239,31 +216,22 @@ def pool(
 
 
 @compiled
-def dense(n: int, layers: Layers, index: int, packed: Floats, memory: Floats) -> None:
-    """Compute a dense layer for n sequences; its ReLU too, unless it gives the logits."""
-    dense_from(0, packed, layers[index].packed_bias, n, layers, index, packed, memory)
+def dense(n: int, index: int, net: Net) -> None:
+    """Compute a dense layer for n sequences; its ReLU too, unless it is the last."""
+    dense_from(0, net.packed, net.layers[index].packed_bias, n, index, net)
 
 
 @compiled
-def dense_from(
-    known: int,
-    sums: Floats,
-    place: int,
-    n: int,
-    layers: Layers,
-    index: int,
-    packed: Floats,
-    memory: Floats,
-) -> None:
-    """Go on from the sums over the first `known` of what a dense layer reads, the same for all."""
-    layer, source = layers[index], layers[index - 1]
+def dense_from(known: int, sums: Floats, place: int, n: int, index: int, net: Net) -> None:
+    """Compute a dense layer from the sums over its first `known` inputs, the same for all."""
+    layer, source, memory = net.layers[index], net.layers[index - 1], net.memory
     multiply(
         memory, source.output + known, source.stride, 1, layer.depth - known,
-        packed, layer.packed + known * layer.columns, layer.columns, layer.columns,
+        net.packed, layer.packed + known * layer.columns, layer.columns, layer.columns,
         sums, place, 0,
         memory, layer.output, layer.stride, n,
     )  # fmt: skip
-    for i in range(n if index < len(layers) - 1 else 0):
+    for i in range(n if index < len(net.layers) - 1 else 0):
         place = layer.output + i * layer.stride
         for f in range(place, place + layer.filters, LANES):
             values = load(memory, f)
@@ -302,7 +270,7 @@ def multiply(  # noqa: PLR0913 -- three matrices, each an array, a place and str
     """Write out = add_to + x w, for x (rows, depth) and w (depth, columns).
 
     Columns are a whole number of tiles; rows are taken up to one, so that `x` must have something
-    to read there, and `out` room to write.
+    to read there, and `out` space to write.
     """
     # Rows inside, so that a column of tiles of w, which may be large, comes near once.
     column = 0
@@ -342,3 +310,11 @@ def _add_products(  # noqa: PLR0913
         x_index += x_step
         w_index += w_row
     return tile
+
+
+@compiled
+def logistic(log_odds: NDArray[Any], probabilities: NDArray[Any]) -> None:
+    """Write 1 / (1 + exp(-x)) of each number, in its own precision."""
+    one = log_odds.dtype.type(1)
+    for i in range(len(log_odds)):
+        probabilities[i] = one / (one + math.exp(-log_odds[i]))

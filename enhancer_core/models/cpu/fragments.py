@@ -1,4 +1,4 @@
-"""The kernels of `scanning`: the fragments that windows share, and the windows from there on."""
+"""The kernels of `sharing`: the fragments that windows share, and the windows from there on."""
 
 from __future__ import annotations
 
@@ -7,17 +7,8 @@ from numba.extending import register_jitable
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
 from enhancer_core.models.architecture import CLASSES
-from enhancer_core.models.cpu.forward import (
-    Words,
-    convolve,
-    dense,
-    pool,
-    read,
-    read_dna,
-    read_on,
-    spell,
-)
-from enhancer_core.models.cpu.layout import LANES, Floats, Fragments, Layers
+from enhancer_core.models.cpu.forward import convolve, dense, pool, read, read_dna, read_on, spell
+from enhancer_core.models.cpu.layout import LANES, Field, Floats, Fragments, Layers, Net
 from enhancer_core.models.cpu.sharing import Numbers, outputs_at_once
 from enhancer_core.models.cpu.simd import load, store
 
@@ -25,26 +16,18 @@ register_jitable(outputs_at_once)
 
 
 @compiled
-def compute_fragments(
-    codes: Codes,
-    layers: Layers,
-    unpooled: Layers,
-    fragments: Fragments,
-    packed: Floats,
-    memory: Floats,
-    words: Words,
-    scores: Floats,
-) -> None:
+def compute_fragments(codes: Codes, unpooled: Layers, fragments: Fragments, *fields: Field) -> None:
     """Compute fragments: those of one source pool the same scores, each from its phase on."""
+    net = Net(*fields)
     if len(fragments):
-        spell(codes, layers[0], words)
+        spell(codes, net.layers[0], net.words)
     end = 0
     while end < len(fragments):
         first, end = end, end + 1
         one = fragments[first]
         while end < len(fragments) and fragments[end].source == one.source:
             end += 1
-        layer = layers[one.layer]
+        layer = net.layers[one.layer]
         step = outputs_at_once(layer)
         for start in range(0, one.outputs, step):
             stop = min(start + step, one.outputs)
@@ -52,34 +35,30 @@ def compute_fragments(
             if one.layer == 0:
                 begin, row = start * layer.pool, layer.filters
                 read_dna(
-                    words, unpooled[0], begin, after * layer.pool, packed, scores, -begin * row,
-                    None,
+                    net.words, unpooled[0], begin, after * layer.pool, net.packed, net.scores,
+                    -begin * row, None,
                 )  # fmt: skip
             else:
-                convolve(layer, start, after, packed, memory, one.source, scores)
+                convolve(layer, start, after, net, one.source)
             for i in range(first, end):
                 phase, place = fragments[i].phase * layer.columns, fragments[i].place
-                pool(layer, start, stop, scores[phase:], memory, place, None)
+                pool(layer, start, stop, net.scores[phase:], net.memory, place, None)
 
 
 @compiled
-def compute_windows(  # noqa: PLR0913
+def compute_windows(
     codes: Codes,
     starts: Numbers,
     places: Numbers,
     shared: int,
-    layers: Layers,
-    convolutions: int,
     sequences: int,
     length: int,
-    packed: Floats,
-    memory: Floats,
-    words: Words,
-    scores: Floats,
-    found: Floats,
+    logits: Floats,
+    *fields: Field,
 ) -> None:
     """Compute the logits of windows, each from the last layer that they share."""
-    top, last = layers[convolutions - 1], layers[-1]
+    net = Net(*fields)
+    top, last, memory = net.layers[net.convolutions - 1], net.layers[-1], net.memory
     size = top.outputs * top.filters
     first = 0
     while first < len(starts):  # not a range, which fails at steps of 0
@@ -87,18 +66,17 @@ def compute_windows(  # noqa: PLR0913
         for i in range(n):
             start, place = starts[first + i], places[first + i]
             if shared == 0:
-                window = codes[start : start + length]
-                read(window, i, layers, convolutions, packed, memory, words, scores, None)
-            elif shared < convolutions:
-                read_on(shared, i, layers, convolutions, packed, memory, place, scores, None)
+                read(codes[start : start + length], i, net, None)
+            elif shared < net.convolutions:
+                read_on(shared, i, net, place, None)
             else:
                 output = top.output + i * top.stride
                 for f in range(0, size, LANES):
                     store(memory, output + f, load(memory, place + f))
-        for index in range(convolutions, len(layers)):
-            dense(n, layers, index, packed, memory)
+        for index in range(net.convolutions, len(net.layers)):
+            dense(n, index, net)
         for i in range(n):
             place = last.output + i * last.stride
             for j in range(CLASSES):  # not a slice, which could fail
-                found[first + i, j] = memory[place + j]
+                logits[first + i, j] = memory[place + j]
         first += n

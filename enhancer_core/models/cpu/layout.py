@@ -10,7 +10,7 @@ the first and the last convolution are laid out; the others reach nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,21 @@ Layers: TypeAlias = NDArray[np.void]  # (layers,) of LAYER
 Layer: TypeAlias = Any  # one of them
 Fragments: TypeAlias = NDArray[np.void]  # (m,) of FRAGMENT
 Changes: TypeAlias = NDArray[np.int64]  # (m, 3): row, position, code of the base
+Words: TypeAlias = NDArray[np.int64]  # (L,): at each position, where its word's row begins
+
+
+class Net(NamedTuple):
+    """What kernels compute a network with; see `Plan`."""
+
+    layers: Layers
+    convolutions: int
+    packed: Floats
+    memory: Floats
+    words: Words  # workspace
+    scores: Floats  # workspace
+
+
+Field: TypeAlias = Any  # one of those of a `Net`, as Python passes them to a kernel
 
 LETTERS = 3  # of a word: the first layer's tables have a row for each word over A C G T N
 WORDS = 5**LETTERS
@@ -45,17 +60,17 @@ LAYER = np.dtype(
         ("bias", np.int64),  # in the parameters: (filters,)
         ("depth", np.int64),  # channels * width, the numbers that a filter reads
         ("columns", np.int64),  # filters, in whole tiles
-        ("stretch", np.int64),  # depth, in whole strips
+        ("padded_depth", np.int64),  # depth, in whole strips
         ("packed", np.int64),  # in the packed weights: (depth, columns); first layer: its tables
         ("packed_bias", np.int64),  # in the packed weights: (columns,)
-        ("turned", np.int64),  # in the packed weights: (filters, stretch)
+        ("transposed", np.int64),  # in the packed weights: (filters, padded_depth)
         ("output", np.int64),  # in memory: (outputs, filters) of the first sequence
         ("stride", np.int64),  # in memory: from one sequence's output to the next one's
     ]
 )
 
 
-# What several windows share of a layer's outputs; see `scanning`.
+# What several windows share of a layer's outputs; see `sharing`.
 FRAGMENT = np.dtype(
     [
         ("layer", np.int64),
@@ -67,21 +82,46 @@ FRAGMENT = np.dtype(
 )
 
 
+Kind: TypeAlias = tuple[np.dtype[Any] | None, int, bool]  # dtype, ndim, whether in C order
+INTEGER: Kind = (None, 0, True)
+_CODES, _ROWS = ((np.dtype(np.uint8), ndim, True) for ndim in (1, 2))
+_INTS, _CHANGES = ((np.dtype(np.int64), ndim, True) for ndim in (1, 2))
+_FLOATS, _LOGITS, _SUMS = ((np.dtype(np.float32), ndim, True) for ndim in (1, 2, 3))
+_DOUBLES, _LAYERS, _FRAGMENTS = ((np.dtype(d), 1, True) for d in (np.float64, LAYER, FRAGMENT))
+_NET = (_LAYERS, INTEGER, _FLOATS, _FLOATS, _INTS, _FLOATS)
+# What the kernels that Python calls take.
+SIGNATURES: dict[str, tuple[Kind, ...]] = {
+    "pack": (_LAYERS, _FLOATS, _FLOATS, _SUMS),
+    "predict": (_ROWS, *_NET),
+    "substitute": (_ROWS, _CHANGES, _FLOATS, *_NET),
+    "compute_fragments": (_CODES, _LAYERS, _FRAGMENTS, *_NET),
+    "slide": (_CODES, _INTS, INTEGER, *_NET),
+    "compute_windows": (_CODES, _INTS, _INTS, INTEGER, INTEGER, INTEGER, _LOGITS, *_NET),
+    "logistic.float32": (_FLOATS, _FLOATS),
+    "logistic.float64": (_DOUBLES, _DOUBLES),
+}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """A network's layers, and the sizes of the flat arrays that they lie in."""
 
     layers: Layers
-    convolutions: int  # so many of the layers; the others are dense
-    parameters: int  # all of the network's, in the order of its `state_dict`
+    convolutions: int  # how many of the layers; the others are dense
     packed: int  # weights and biases as the kernels read them
     memory: int  # activations of `sequences` at once
     scores: int  # of the positions of any convolution but the first, before the pool
     sequences: int
 
+    def net(self, packed: Floats, *, length: int, scores: int = 0) -> Net:
+        """Return what kernels compute with, for sequences of some length, in memory of its own."""
+        memory, words = aligned(self.memory), np.zeros(length, np.int64)
+        workspace = aligned(max(self.scores, scores))
+        return Net(self.layers, self.convolutions, packed, memory, words, workspace)
 
-def plan(architecture: Architecture, *, sequences: int, keep: bool) -> Plan:
-    """Lay out a network for some sequences at once; `keep` each layer's output for training."""
+
+def plan(architecture: Architecture, *, sequences: int, training: bool) -> Plan:
+    """Lay out a network for some sequences at once; training needs the outputs of all layers."""
     lengths = architecture.pooled_lengths()
     last = len(lengths) - 1
     rows, parameters, channels = [], 0, BASES
@@ -107,9 +147,8 @@ def plan(architecture: Architecture, *, sequences: int, keep: bool) -> Plan:
     return Plan(
         layers=layers,
         convolutions=convolutions,
-        parameters=parameters,
         packed=_place_weights(layers),
-        memory=_place_outputs(layers, convolutions, sequences, keep=keep),
+        memory=_place_outputs(layers, convolutions, sequences, training=training),
         scores=_most_scores(layers[1:convolutions]),
         sequences=sequences,
     )
@@ -120,7 +159,7 @@ def _place_weights(layers: Layers) -> int:
     for index, layer in enumerate(layers):
         layer["depth"] = layer["channels"] * layer["width"]
         layer["columns"] = padded(layer["filters"], COLUMNS)
-        layer["stretch"] = padded(layer["depth"], STRIP)
+        layer["padded_depth"] = padded(layer["depth"], STRIP)
         layer["packed"] = end
         if index == 0:
             end += tables(layer) * table_row(layer) * WORDS
@@ -128,12 +167,12 @@ def _place_weights(layers: Layers) -> int:
             # Whole tiles, since gradients are written so.
             end += padded(layer["depth"], ROWS) * layer["columns"]
         layer["packed_bias"], end = end, end + layer["columns"]
-        layer["turned"], end = end, end + layer["filters"] * layer["stretch"]
+        layer["transposed"], end = end, end + layer["filters"] * layer["padded_depth"]
     return int(end)
 
 
-def _place_outputs(layers: Layers, convolutions: int, sequences: int, *, keep: bool) -> int:
-    """Place each layer's output; where not kept, each sequence's lies on the one's before."""
+def _place_outputs(layers: Layers, convolutions: int, sequences: int, *, training: bool) -> int:
+    """Place each layer's output; in prediction each sequence overwrites the one before."""
     end = 0
     for index, layer in enumerate(layers):
         batched = index >= convolutions - 1  # the dense layers read all sequences together
@@ -143,8 +182,8 @@ def _place_outputs(layers: Layers, convolutions: int, sequences: int, *, keep: b
             rows = padded(after["outputs"] * after["pool"], ROWS)
             size = max(size, padded(rows * after["channels"] + after["depth"], COLUMNS))
         layer["output"] = end
-        layer["stride"] = size if keep or batched else 0
-        end += size * (padded(sequences, ROWS) if keep or batched else 1)
+        layer["stride"] = size if training or batched else 0
+        end += size * (padded(sequences, ROWS) if training or batched else 1)
     return int(end)
 
 
@@ -159,13 +198,13 @@ def padded(count: int, step: int) -> int:
 
 
 def slides(layers: Layers, convolutions: int) -> bool:
-    """Say whether a network is one convolution with one pool over all of it; see `sliding`."""
+    """Return whether a network is one convolution with one pool over all of it; see `sliding`."""
     alone: bool = convolutions == 1 and layers[0]["outputs"] == 1
     return alone
 
 
-def sliding_room(layers: Layers) -> int:
-    """Count the numbers that the kernels of `sliding` write on."""
+def sliding_workspace(layers: Layers) -> int:
+    """Count the numbers of workspace that the kernels of `sliding` need."""
     return 2 * LANES * int(layers[0]["pool"])
 
 
@@ -181,7 +220,7 @@ def table_row(layer: Layer) -> int:
 
 
 def sums_shape(layer: Layer) -> tuple[int, int, int]:
-    """Give the shape of what the tables of the first layer are summed from."""
+    """Return the shape of what the tables of the first layer are summed from."""
     return tables(layer) * LETTERS, BASES + 1, table_row(layer)
 
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from enhancer_core.dna.codes import Codes
 from enhancer_core.errors import DatasetError
 from enhancer_core.models.architecture import Architecture, tied_weights, weight_mask
-from enhancer_core.models.cpu.backward import adam, backward, follow, shrink, unpack
-from enhancer_core.models.cpu.forward import forward
+from enhancer_core.models.cpu.backward import adam, backward_pass, unpack
+from enhancer_core.models.cpu.forward import forward_pass
 from enhancer_core.models.cpu.layout import Floats, aligned, plan, sums_shape
 from enhancer_core.models.cpu.packing import pack
 from enhancer_core.models.cpu.predictor import check_length
 
 _WARM_UP = 10  # steps
-_BLOCK = 48  # sequences whose activations are kept at once; larger mini-batches go in blocks
+_BLOCK = 48  # sequences of a mini-batch whose activations are in memory at once
 
 
 class CpuLearner:
@@ -31,10 +31,10 @@ class CpuLearner:
         float32, shape (p,): its first weights, end to end as `architecture.flatten` gives
         them; copied.
     weight_decay
-        Each step first takes this many times its rate off the weights, not the biases: AdamW.
+        AdamW's, of the weights but not the biases.
     average
-        Decay of a running mean of the parameters, 0 to below 1, which is then what is learned (see
-        `averaging_share`); 0 keeps none.
+        Decay of an exponential moving average (EMA) of the parameters, 0 to below 1, to predict
+        with (see `ema_weight`); 0 for none.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class CpuLearner:
         float32, shape (p,): the weights, and Adam's averages of gradients and of their squares
         (`exp_avg` and `exp_avg_sq` in PyTorch); may be written to.
     averaged
-        float32, shape (p,): the running mean of the parameters; None where none is kept.
+        float32, shape (p,): the EMA of the parameters; None without one.
     steps
         Steps taken.
 
@@ -74,29 +74,28 @@ class CpuLearner:
         self.steps = 0
         self._weight_decay, self._average = weight_decay, average
         self._weights, self._tied = weight_mask(architecture), tied_weights(architecture)
-        self._plan = plan(architecture, sequences=_BLOCK, keep=True)
-        layers = self._plan.layers
-        self._packed, self._gradients = aligned(self._plan.packed), aligned(self._plan.packed)
-        self._memory, self._chosen, self._slopes = (aligned(self._plan.memory) for _ in range(3))
-        self._scores = aligned(self._plan.scores)
-        self._words = np.empty(architecture.length, np.int64)
+        laid = plan(architecture, sequences=_BLOCK, training=True)
+        layers = laid.layers
+        self._net = laid.net(aligned(laid.packed), length=architecture.length)
+        self._gradients = aligned(laid.packed)
+        self._chosen, self._slopes = aligned(laid.memory), aligned(laid.memory)
         self._live = np.empty(layers["filters"].max() + 1, np.int64)
-        self._nothing = aligned(int(layers["stretch"].max()))
+        self._nothing = aligned(int(layers["padded_depth"].max()))
         self._units = int(layers[-1]["depth"])
 
-    def learned(self) -> Floats:
-        """Copy the weights to predict with, float32 (p,): the running mean where one is kept."""
+    def prediction_weights(self) -> Floats:
+        """Return a copy of the weights to predict with, float32 (p,): their EMA if there is one."""
         return (self.parameters if self.averaged is None else self.averaged).copy()
 
     def state(self) -> dict[str, Floats]:
-        """Copy what a checkpoint needs: the attributes that are arrays, by name."""
+        """Return copies of what a checkpoint needs: the attributes that are arrays, by name."""
         arrays = {"parameters": self.parameters, "mean": self.mean, "square": self.square}
         if self.averaged is not None:
             arrays["averaged"] = self.averaged
         return {name: array.copy() for name, array in arrays.items()}
 
     def restore(self, state: Mapping[str, Floats], *, steps: int) -> None:
-        """Go on from a `state` after so many steps."""
+        """Restore a `state` that was reached in `steps` steps."""
         for name, array in state.items():
             getattr(self, name)[:] = array
         self.steps = steps
@@ -108,9 +107,9 @@ class CpuLearner:
         *,
         rate: float,
         mask: Floats | None = None,
-        held: NDArray[np.bool_] | None = None,
+        frozen: NDArray[np.bool_] | None = None,
     ) -> float:
-        """Take one step of Adam (betas 0.9 and 0.999, epsilon 1e-8), and give the loss before it.
+        """Take one step of Adam (betas 0.9 and 0.999, epsilon 1e-8), and return the loss before it.
 
         Parameters
         ----------
@@ -118,9 +117,9 @@ class CpuLearner:
             As in `loss_and_gradients`.
         rate
             The learning rate.
-        held
-            bool, shape (p,): the parameters that stay as they are; None moves all. Adam's averages
-            go on meanwhile, so that what is let go later starts at its pace.
+        frozen
+            bool, shape (p,): the parameters that are not updated; None updates all. Adam's averages
+            are, so that what is unfrozen later starts at its pace.
 
         Returns
         -------
@@ -130,17 +129,19 @@ class CpuLearner:
         loss, gradients = self.loss_and_gradients(codes, labels, mask=mask)
         if self._tied is not None:  # equal gradients keep equal weights equal
             where, shape = self._tied
-            each = gradients[where].reshape(shape)
-            each[:] = each.mean(axis=2, keepdims=True)
+            tied = gradients[where].reshape(shape)
+            tied[:] = tied.mean(axis=2, keepdims=True)
         self.steps += 1
-        moved = self.parameters if held is None else self.parameters.copy()
+        updated = self.parameters if frozen is None else self.parameters.copy()
         if self._weight_decay:
-            shrink(moved, self._weights, rate * self._weight_decay)
-        adam(moved, gradients, self.mean, self.square, rate, self.steps)
-        if held is not None:
-            np.copyto(self.parameters, moved, where=~held)
+            rest = np.float32(1 - rate * self._weight_decay)  # Loshchilov and Hutter 2019, AdamW
+            np.multiply(updated, rest, out=updated, where=self._weights)
+        adam(updated, gradients, self.mean, self.square, rate, self.steps)
+        if frozen is not None:
+            np.copyto(self.parameters, updated, where=~frozen)
         if self.averaged is not None:
-            follow(self.averaged, self.parameters, averaging_share(self._average, self.steps))
+            weight = np.float32(ema_weight(self._average, self.steps))
+            self.averaged += weight * (self.parameters - self.averaged)
         return loss
 
     def loss_and_gradients(
@@ -155,15 +156,15 @@ class CpuLearner:
         labels
             int64, shape (n,): 0 or 1.
         mask
-            float32, shape (n, units): what multiplies the units that the last layer reads, 0 or
-            1 / share kept; None keeps all.
+            float32, shape (n, units): dropout, which multiplies the last layer's input; None is
+            none.
 
         Returns
         -------
         float
             Nats.
         float32, shape (p,)
-            In the order of the parameters; 0 for those that reach nothing.
+            In the order of the parameters; 0 for those of unused layers.
 
         Raises
         ------
@@ -177,25 +178,24 @@ class CpuLearner:
         labels = np.asarray(labels, np.int64)
         mask = np.ones((len(codes), self._units), np.float32) if mask is None else mask
         self._check(len(codes), labels, mask)
-        layers, convolutions, packed = self._plan.layers, self._plan.convolutions, self._packed
-        memory, chosen, words = self._memory, self._chosen, self._words
-        pack(layers, self.parameters, packed, np.zeros(sums_shape(layers[0]), np.float32))
+        net, layers = self._net, self._net.layers
+        pack(layers, self.parameters, net.packed, np.zeros(sums_shape(layers[0]), np.float32))
         self._gradients.fill(0)
         loss = 0.0
         for start in range(0, len(codes), _BLOCK):
             block = slice(start, start + _BLOCK)
-            some, kept = np.ascontiguousarray(codes[block]), np.ascontiguousarray(mask[block])
-            forward(some, layers, convolutions, packed, memory, words, self._scores, chosen, kept)
-            loss += backward(
-                some, labels[block], 1 / len(codes), layers, convolutions, packed, memory, chosen,
-                kept, self._slopes, self._gradients, words, self._live, self._nothing,
+            part, kept = np.ascontiguousarray(codes[block]), np.ascontiguousarray(mask[block])
+            forward_pass(part, net, self._chosen, kept)
+            loss += backward_pass(
+                part, labels[block], 1 / len(codes), net, self._chosen, kept, self._slopes,
+                self._gradients, self._live, self._nothing,
             )  # fmt: skip
         gradients = np.zeros_like(self.parameters)
-        unpack(layers, convolutions, self._gradients, gradients)
+        unpack(layers, net.convolutions, self._gradients, gradients)
         return loss / len(codes), gradients
 
     def _check(self, n: int, labels: NDArray[np.int64], mask: Floats) -> None:
-        """Check what the kernels take as it is."""
+        """Raise unless labels and mask are what the kernels assume."""
         if labels.shape != (n,) or ((labels != 0) & (labels != 1)).any():
             raise DatasetError(f"labels of {n} sequences must be {n} numbers, each 0 or 1")
         if mask.shape != (n, self._units) or mask.dtype != np.float32:
@@ -205,15 +205,15 @@ class CpuLearner:
             )
 
 
-def averaging_share(decay: float, steps: int) -> float:
-    """Give the weight of the newest parameters in their running mean, after so many steps.
+def ema_weight(decay: float, steps: int) -> float:
+    """Return the weight of the newest parameters in their EMA after a number of steps.
 
-    It is 1 - min(decay, (1 + t) / (10 + t)): a mean of few steps soon forgets where they began, as
+    It is 1 - min(decay, (1 + t) / (10 + t)): an EMA of few steps soon forgets the first weights, as
     in TensorFlow's `tf.train.ExponentialMovingAverage` with `num_updates`.
 
     Examples
     --------
-    >>> round(averaging_share(0.99, 8), 3), round(averaging_share(0.99, 10_000), 3)
+    >>> round(ema_weight(0.99, 8), 3), round(ema_weight(0.99, 10_000), 3)
     (0.5, 0.01)
     """
     return 1 - min(decay, (1 + steps) / (_WARM_UP + steps))

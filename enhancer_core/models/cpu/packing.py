@@ -1,4 +1,4 @@
-"""Lay weights out as the kernels read them."""
+"""Pack weights in the order in which the kernels read them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from enhancer_core.models.cpu.layout import (
 def pack(layers: Layers, parameters: Floats, packed: Floats, sums: Sums) -> None:
     """Write the weights as the kernels read them; the padding stays zero.
 
-    `sums` holds zeros and is to write on; its shape is `sums_shape`'s.
+    `sums` is workspace of zeros, of `sums_shape`.
     """
     for index in range(len(layers)):
         layer = layers[index]
@@ -40,7 +40,7 @@ def _pack_weights(layer: Layer, parameters: Floats, packed: Floats) -> None:
     """
     width, channels, filters = layer.width, layer.channels, layer.filters
     weight, place, columns = layer.weight, layer.packed, layer.columns
-    depth, turned, stretch = layer.depth, layer.turned, layer.stretch
+    depth, transposed, padded_depth = layer.depth, layer.transposed, layer.padded_depth
     for first in range(0, filters, LANES):
         last = min(first + LANES, filters)
         for c in range(channels):
@@ -52,7 +52,7 @@ def _pack_weights(layer: Layer, parameters: Floats, packed: Floats) -> None:
         for c in range(channels):
             for t in range(width):
                 number = parameters[weight + f * depth + c * width + t]
-                packed[turned + f * stretch + t * channels + c] = number
+                packed[transposed + f * padded_depth + t * channels + c] = number
 
 
 @compiled

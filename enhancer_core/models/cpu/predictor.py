@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TypeVar
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from enhancer_core.dna.codes import N_CODE, Codes, check_codes
 from enhancer_core.errors import SequenceError
 from enhancer_core.models.architecture import CLASSES, Architecture
 from enhancer_core.models.cpu.layout import (
+    LANES,
+    LETTERS,
+    ROWS,
     Changes,
     Floats,
     Layer,
     Layers,
+    Plan,
     aligned,
+    padded,
     plan,
-    sliding_room,
+    slides,
+    sliding_workspace,
     sums_shape,
 )
-from enhancer_core.models.cpu.object_cache import entry
-from enhancer_core.models.cpu.sharing import scan
+from enhancer_core.models.cpu.object_cache import available, load_kernel
+from enhancer_core.models.cpu.sharing import Numbers, outputs_at_once, share
 
+FloatArray = TypeVar("FloatArray", NDArray[np.float32], NDArray[np.float64])
+_SPAN = 1 << 14  # bp between the first and the last start of a block, if not long windows ask more
 _BLOCK = 48  # sequences whose dense layers are computed together: whole tiles, within the cache
 
 
 class CpuPredictor:
-    """A network as it is laid out here; later changes of its weights are not seen.
+    """A network on CPU cores; any number of threads may call it.
 
     Parameters
     ----------
@@ -36,8 +47,8 @@ class CpuPredictor:
 
     Attributes
     ----------
-    stretch
-        Windows along a genome that are best given at once.
+    windows_per_call
+        Windows along a genome to pass to a call of `scanned_logits`, for speed.
 
     Examples
     --------
@@ -46,23 +57,28 @@ class CpuPredictor:
     >>> from enhancer_core.models.network import Network
     >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
     >>> predictor = CpuPredictor(architecture, Network(architecture).flat_parameters())
-    >>> predictor.logits(encode(["ACGTAC", "NNNNNN"])).shape
-    (2, 2)
+    >>> logits = predictor.logits(encode(["ACGTAC", "ATGTAC", "GTACGG"]))
+    >>> changed = predictor.substituted_logits(encode(["ACGTAC"]), [0], [1], [3])
+    >>> bool((changed == logits[1:2]).all())
+    True
+    >>> scanned = predictor.scanned_logits(encode(["ACGTACGG"])[0], [0, 2])
+    >>> bool((scanned == logits[[0, 2]]).all())
+    True
     """
 
-    stretch = 4096
+    windows_per_call = 4096
 
     def __init__(self, architecture: Architecture, parameters: Floats) -> None:
         self.architecture, self.length = architecture, architecture.length
-        self._plan = plan(self.architecture, sequences=_BLOCK, keep=False)
+        self._plan = plan(architecture, sequences=_BLOCK, training=False)
         self._packed = aligned(self._plan.packed)
         layers = self._plan.layers
         sums = np.zeros(sums_shape(layers[0]), np.float32)
         weights = np.ascontiguousarray(parameters, np.float32)
-        entry("pack")(layers, weights, self._packed, sums)
+        load_kernel("pack")(layers, weights, self._packed, sums)
 
     def logits(self, codes: Codes) -> Floats:
-        """Compute the two logits of each sequence, on one core; threads may call side by side.
+        """Compute the two logits of each sequence, on one core.
 
         Parameters
         ----------
@@ -82,30 +98,25 @@ class CpuPredictor:
         return self._outputs(codes, self._plan.layers, CLASSES)
 
     def pooled(self, codes: Codes) -> Floats:
-        """Compute what the last convolution gives, after its pool and ReLU, on one core.
+        """Compute the last convolution's output, after its pool and ReLU, on one core.
 
-        Codes and errors are those of `logits`.
-
-        Returns
-        -------
-        float32, shape (n, outputs, filters)
+        uint8 (n, L) -> float32 (n, outputs, filters); errors as for `logits`.
         """
         layers = self._plan.layers[: self._plan.convolutions]
         shape = int(layers[-1]["outputs"]), int(layers[-1]["filters"])
         return self._outputs(codes, layers, shape[0] * shape[1]).reshape(len(codes), *shape)
 
     def _outputs(self, codes: Codes, layers: Layers, size: int) -> Floats:
-        """Compute the first `size` numbers that the last of these layers gives: (n, size)."""
+        """Compute the first `size` numbers of the output of the last of these layers: (n, size)."""
         check_length(codes, self.architecture.length)
-        memory, words = aligned(self._plan.memory), np.empty(codes.shape[1], np.int64)
-        scores, convolutions = aligned(self._plan.scores), self._plan.convolutions
-        forward = entry("forward", layers, convolutions, self._packed, memory, words, scores)
-        found = np.empty((len(codes), size), np.float32)
+        net = self._plan.net(self._packed, length=codes.shape[1])._replace(layers=layers)
+        forward = load_kernel("predict", *net)
+        outputs = np.empty((len(codes), size), np.float32)
         for start in range(0, len(codes), _BLOCK):
-            some = np.ascontiguousarray(codes[start : start + _BLOCK])
-            forward(some)
-            found[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(some), size)
-        return found
+            block = np.ascontiguousarray(codes[start : start + _BLOCK])
+            forward(block)
+            outputs[start : start + _BLOCK] = _of_layer(layers[-1], net.memory, len(block), size)
+        return outputs
 
     def substituted_logits(
         self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
@@ -129,60 +140,47 @@ class CpuPredictor:
         ------
         SequenceError
             As `logits`, or if a row, a position or a base does not exist.
-
-        Examples
-        --------
-        >>> from enhancer_core.dna.codes import encode
-        >>> from enhancer_core.models.architecture import Architecture, Convolution
-        >>> from enhancer_core.models.network import Network
-        >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-        >>> predictor = CpuPredictor(architecture, Network(architecture).flat_parameters())
-        >>> changed = predictor.substituted_logits(encode(["ACGTAC"]), [0], [1], [3])
-        >>> bool((changed == predictor.logits(encode(["ATGTAC"]))).all())
-        True
         """
         check_length(codes, self.architecture.length)
         changes = np.stack([rows, positions, bases], axis=1).astype(np.int64)
         sizes = {"row": len(codes), "position": codes.shape[1], "base": N_CODE + 1}
-        for (name, count), each in zip(sizes.items(), changes.T, strict=True):
-            if ((each < 0) | (each >= count)).any():
-                wrong = each[(each < 0) | (each >= count)][0]
-                raise SequenceError(f"{name} {wrong} does not exist; allowed are 0 to {count - 1}")
-        found = np.empty((len(changes), CLASSES), np.float32)
-        stays = codes[changes[:, 0], changes[:, 1]] == changes[:, 2]
-        computed = ~stays
-        # One of those of a sequence that change nothing is computed among its other changes.
-        _, last, which = np.unique(changes[stays, 0][::-1], return_index=True, return_inverse=True)
-        one = np.flatnonzero(stays)[::-1][last]
-        computed[one] = True
-        found[computed] = self._changed_logits(np.ascontiguousarray(codes), changes[computed])
-        found[stays] = found[one][which[::-1]]
-        return found
+        for (name, count), column in zip(sizes.items(), changes.T, strict=True):
+            if (wrong := (column < 0) | (column >= count)).any():
+                raise SequenceError(
+                    f"{name} {column[wrong][0]} does not exist; allowed are 0 to {count - 1}"
+                )
+        logits = np.empty((len(changes), CLASSES), np.float32)
+        same = codes[changes[:, 0], changes[:, 1]] == changes[:, 2]
+        computed = ~same
+        # Of those of a sequence that change nothing, one is computed among its other changes.
+        _, last, which = np.unique(changes[same, 0][::-1], return_index=True, return_inverse=True)
+        representatives = np.flatnonzero(same)[::-1][last]
+        computed[representatives] = True
+        logits[computed] = self._changed_logits(np.ascontiguousarray(codes), changes[computed])
+        logits[same] = logits[representatives][which[::-1]]
+        return logits
 
     def _changed_logits(self, codes: Codes, changes: Changes) -> Floats:
-        memory, original = aligned(self._plan.memory), aligned(self._plan.memory)
-        size = max(self._plan.scores, sliding_room(self._plan.layers))
-        scores, words = aligned(size), np.empty(codes.shape[1], np.int64)
-        layers, convolutions = self._plan.layers, self._plan.convolutions
-        substitute = entry(
-            "substitute", layers, convolutions, self._packed, memory, original, words, scores
-        )
-        found = np.empty((len(changes), CLASSES), np.float32)
-        for start in range(0, len(found), _BLOCK):
-            some = changes[start : start + _BLOCK]
-            substitute(codes, some)
-            found[start : start + _BLOCK] = _of_layer(layers[-1], memory, len(some), CLASSES)
-        return found
+        layers = self._plan.layers
+        size = sliding_workspace(layers)
+        net = self._plan.net(self._packed, length=codes.shape[1], scores=size)
+        substitute = load_kernel("substitute", aligned(self._plan.memory), *net)
+        logits = np.empty((len(changes), CLASSES), np.float32)
+        for start in range(0, len(logits), _BLOCK):
+            block = changes[start : start + _BLOCK]
+            substitute(codes, block)
+            logits[start : start + _BLOCK] = _of_layer(layers[-1], net.memory, len(block), CLASSES)
+        return logits
 
     def scanned_logits(self, codes: Codes, starts: ArrayLike) -> Floats:
-        """Compute the logits of windows along a stretch of DNA, on one core.
+        """Compute the logits of windows along a sequence, on one core.
 
-        What windows that overlap share is computed once, to the same bits as by `logits`.
+        What overlapping windows share is computed once, to the same bits as by `logits`.
 
         Parameters
         ----------
         codes
-            uint8, shape (C,), values 0-4: the stretch.
+            uint8, shape (C,), values 0-4.
         starts
             Integers, shape (n,), in ascending order: where windows begin, all inside.
 
@@ -195,17 +193,6 @@ class CpuPredictor:
         ------
         SequenceError
             If starts do not ascend, a window is not inside, or a code is above 4.
-
-        Examples
-        --------
-        >>> from enhancer_core.dna.codes import encode
-        >>> from enhancer_core.models.architecture import Architecture, Convolution
-        >>> from enhancer_core.models.network import Network
-        >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-        >>> predictor = CpuPredictor(architecture, Network(architecture).flat_parameters())
-        >>> found = predictor.scanned_logits(encode(["ACGTACGG"])[0], [0, 2])
-        >>> bool((found == predictor.logits(encode(["ACGTAC", "GTACGG"]))).all())
-        True
         """
         check_codes(codes)
         begins = np.asarray(starts, np.int64)
@@ -220,24 +207,84 @@ class CpuPredictor:
         return scan(self._plan, self._packed, np.ascontiguousarray(codes), begins, length)
 
 
+def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int) -> Floats:
+    """Compute the logits, float32 (n, 2), of windows of `length` bp of codes (C,), all inside.
+
+    `starts` ascend.
+    """
+    layers = plan.layers.copy()
+    layers["columns"][0] = layers["filters"][0]  # in scores: `read_dna` does not pad them
+    # The first layer as it scores single positions, of which the best is the pool's: its bias and
+    # its ReLU change no order.
+    unpooled = layers[:1].copy()
+    unpooled["pool"] = 1
+    positions = [padded((outputs_at_once(each) + 1) * each["pool"], ROWS) for each in layers]
+    size = max(plan.scores, sliding_workspace(layers), *positions * layers["columns"])
+    span = max(_SPAN, 4 * length)
+    net = plan.net(packed, length=span + 2 * length + LETTERS, scores=int(size) + LANES)
+    net = net._replace(layers=layers)
+    logits = np.empty((len(starts), CLASSES), np.float32)
+    relative = np.zeros(0, np.int64)
+    for block in _blocks(starts, span):
+        first = starts[block.start]
+        before, relative = relative, starts[block] - first
+        if not np.array_equal(before, relative):  # evenly spaced windows make the same blocks
+            sharing = share(plan, relative)
+            if len(net.memory) < sharing.memory:
+                net = net._replace(memory=aligned(sharing.memory))
+        part = codes[first : first + relative[-1] + length]
+        if sharing.layers and slides(layers, plan.convolutions):
+            load_kernel("slide")(part, relative, plan.memory, *net)
+        load_kernel("compute_fragments")(part, unpooled, sharing.fragments, *net)
+        load_kernel("compute_windows")(
+            part, relative, sharing.places, sharing.layers, plan.sequences, length, logits[block],
+            *net,
+        )  # fmt: skip
+    return logits
+
+
+def _blocks(starts: Numbers, span: int) -> Iterator[slice]:
+    end = 0
+    while end < len(starts):
+        begin, end = end, int(np.searchsorted(starts, starts[end] + span, side="right"))
+        yield slice(begin, end)
+
+
 def _of_layer(layer: Layer, memory: Floats, n: int, size: int) -> Floats:
-    """Give the first numbers of a layer's outputs for n sequences, (n, size): a view."""
+    """Return a view of the first numbers of a layer's outputs for n sequences, (n, size)."""
     place, stride = int(layer["output"]), int(layer["stride"])
     return memory[place : place + n * stride].reshape(n, stride)[:, :size]
 
 
 def check_length(codes: Codes, length: int) -> None:
-    """Raise unless sequences are what a network reads.
+    """Raise unless sequences have the length and the letters that a network reads.
 
     Raises
     ------
     SequenceError
         If their length is not `length`, or a code is above 4.
-
-    Examples
-    --------
-    >>> check_length(np.zeros((1, 500), np.uint8), 500)
     """
     if codes.shape[1] != length:
         raise SequenceError(f"sequences of {codes.shape[1]} bp; the model reads {length} bp")
     check_codes(codes)
+
+
+def expit(log_odds: FloatArray) -> FloatArray:
+    """Compute 1 / (1 + exp(-x)) of each number: float32 or float64, any shape.
+
+    Same bits as scipy's, whose import takes .2 s.
+
+    Examples
+    --------
+    >>> expit(np.array([[0.0, np.log(3.0)]])).tolist()
+    [[0.5, 0.75]]
+    """
+    if not available():
+        from scipy import special  # here, since it takes so long
+
+        probabilities: FloatArray = special.expit(log_odds)
+        return probabilities
+    contiguous = np.ascontiguousarray(log_odds)
+    probabilities = np.empty_like(contiguous)
+    load_kernel(f"logistic.{contiguous.dtype}")(contiguous.ravel(), probabilities.ravel())
+    return probabilities

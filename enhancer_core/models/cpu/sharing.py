@@ -10,37 +10,27 @@ window needs of it; all sums are the same, in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.dna.codes import Codes
-from enhancer_core.models.architecture import CLASSES
 from enhancer_core.models.cpu.layout import (
     COLUMNS,
     FRAGMENT,
     LANES,
-    LETTERS,
     ROWS,
-    Floats,
     Fragments,
     Layer,
     Plan,
-    aligned,
-    padded,
     slides,
-    sliding_room,
     table_row,
     tables,
 )
-from enhancer_core.models.cpu.object_cache import entry
 
 Numbers: TypeAlias = NDArray[np.int64]
 
-_SPAN = 1 << 14  # bp between the first and the last start of a block, if not long windows ask more
 _POSITIONS = 192  # scored at once, so that their scores stay near in the cache
 
 
@@ -48,55 +38,10 @@ _POSITIONS = 192  # scored at once, so that their scores stay near in the cache
 class Sharing:
     """How the windows of a block share their first layers."""
 
-    layers: int  # so many of them
+    layers: int  # how many
     fragments: Fragments  # layer by layer, those of one source next to each other
     places: Numbers  # (n,): where in memory each window's part of the last shared layer begins
     memory: int
-
-
-def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int) -> Floats:
-    """Compute the logits, float32 (n, 2), of windows of `length` bp of codes (C,), all inside.
-
-    `starts` ascend.
-    """
-    layers = plan.layers.copy()
-    layers["columns"][0] = layers["filters"][0]  # in scores, since `read_dna` leaves no room
-    # The first layer as it scores single positions, of which the best is the pool's: its bias and
-    # its ReLU change no order.
-    unpooled = layers[:1].copy()
-    unpooled["pool"] = 1
-    positions = [padded((outputs_at_once(each) + 1) * each["pool"], ROWS) for each in layers]
-    size = max(plan.scores, sliding_room(layers), *positions * layers["columns"])
-    scores = aligned(int(size) + LANES)
-    span = max(_SPAN, 4 * length)
-    words = np.zeros(span + 2 * length + LETTERS, np.int64)
-    memory = aligned(plan.memory)
-    found = np.empty((len(starts), CLASSES), np.float32)
-    relative = np.zeros(0, np.int64)
-    for block in _blocks(starts, span):
-        first = starts[block.start]
-        some = starts[block] - first
-        if not np.array_equal(some, relative):  # blocks of windows at even distances are alike
-            relative, sharing = some, share(plan, some)
-            memory = memory if len(memory) >= sharing.memory else aligned(sharing.memory)
-        stretch = codes[first : first + some[-1] + length]
-        if sharing.layers and slides(layers, plan.convolutions):
-            entry("slide")(stretch, some, layers, plan.memory, packed, memory, words, scores)
-        entry("fragments")(
-            stretch, layers, unpooled, sharing.fragments, packed, memory, words, scores
-        )
-        entry("windows")(
-            stretch, some, sharing.places, sharing.layers, layers, plan.convolutions,
-            plan.sequences, length, packed, memory, words, scores, found[block],
-        )  # fmt: skip
-    return found
-
-
-def _blocks(starts: Numbers, span: int) -> Iterator[slice]:
-    end = 0
-    while end < len(starts):
-        begin, end = end, int(np.searchsorted(starts, starts[end] + span, side="right"))
-        yield slice(begin, end)
 
 
 def share(plan: Plan, starts: Numbers) -> Sharing:
@@ -120,18 +65,18 @@ def share(plan: Plan, starts: Numbers) -> Sharing:
         )
 
     # What is read, one pool more in whole tiles, and written, in whole vectors, reaches beyond.
-    rows = outputs + ROWS + np.append(layers["pool"][1:], 0)
-    sizes = (rows * layers["filters"] + LANES + COLUMNS - 1) // COLUMNS * COLUMNS
+    lengths = outputs + ROWS + np.append(layers["pool"][1:], 0)
+    sizes = (lengths * layers["filters"] + LANES + COLUMNS - 1) // COLUMNS * COLUMNS
     end, places, fragments = plan.memory, np.zeros(1, np.int64), [np.zeros(0, FRAGMENT)]
     for index in range(shared):
-        these = remainders[index + 1]
-        source = np.searchsorted(remainders[index], these % strides[index])
-        made = np.zeros(len(these), FRAGMENT)
-        made["layer"], made["outputs"] = index, outputs[index]
-        made["source"], made["phase"] = places[source], these // strides[index]
-        made["place"] = places = end + sizes[index] * np.arange(len(these))
-        fragments.append(made[np.argsort(source, kind="stable")])
-        end += sizes[index] * len(these)
+        phases = remainders[index + 1]
+        source = np.searchsorted(remainders[index], phases % strides[index])
+        rows = np.zeros(len(phases), FRAGMENT)
+        rows["layer"], rows["outputs"] = index, outputs[index]
+        rows["source"], rows["phase"] = places[source], phases // strides[index]
+        rows["place"] = places = end + sizes[index] * np.arange(len(phases))
+        fragments.append(rows[np.argsort(source, kind="stable")])
+        end += sizes[index] * len(phases)
     own = np.searchsorted(remainders[shared], starts % strides[shared])
     return Sharing(
         layers=shared,

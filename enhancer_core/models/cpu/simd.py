@@ -2,11 +2,11 @@
 
 LLVM turns scalar loops over arrays into vector code, but keeps sums in memory, and for loops of
 some 30 steps the way in and out costs more than the work. Here the vectors are explicit: a tile of
-6 rows is summed in twelve registers, the most that AVX2 has room for. They hold 16 columns, and 32
+6 rows is summed in twelve registers, the most that AVX2 can hold. They hold 16 columns, and 32
 where registers are twice as long, with AVX-512. LLVM splits the vectors for processors with shorter
-ones, so that the code runs everywhere, and a sum is always taken in one order, whatever the tile.
+ones, so that the code runs everywhere; sums are always taken in the same order.
 
-Nothing here checks bounds: arrays are flat, and their owners leave room for the last vector.
+Nothing here checks bounds: arrays are flat, and padded to whole vectors.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any, TypeAlias, TypeVar, cast
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_jitable, register_model
 
-from enhancer_core.models.cpu import target
 from enhancer_core.models.cpu.layout import COLUMNS, LANES, ROWS, STRIP, padded, table_row, tables
 
 Value: TypeAlias = Any  # of numba's and llvmlite's, which have no types
@@ -29,7 +29,8 @@ Strip: TypeAlias = Any
 Tile: TypeAlias = Any
 F = TypeVar("F", bound=Callable[..., Any])
 
-DOUBLE_TILES = "+avx512f" in target.features().split(",")
+_, _, _features = cpu_target.target_context.codegen().magic_tuple()
+DOUBLE_TILES = "+avx512f" in _features.split(",")
 
 _LANES, _WIDE = (ir.VectorType(ir.FloatType(), lanes) for lanes in (LANES, COLUMNS))
 
@@ -65,10 +66,8 @@ class _Code:
         self.context, self.builder, self.kinds, self.args = context, builder, signature.args, args
 
     def place(self, array: int, index: Value) -> Value:
-        found = self.context.make_array(self.kinds[array])(
-            self.context, self.builder, self.args[array]
-        )
-        return self.builder.gep(found.data, [index])
+        make = self.context.make_array(self.kinds[array])
+        return self.builder.gep(make(self.context, self.builder, self.args[array]).data, [index])
 
     def load(self, array: int, index: Value, lanes: Value = _LANES) -> Value:
         place = self.builder.bitcast(self.place(array, index), lanes.as_pointer())
@@ -79,7 +78,7 @@ class _Code:
         self.builder.store(vector, place, align=4)
 
     def load_rows(self, index: Value, stride: Value, across: int) -> list[Value]:
-        """Read so many wide vectors side by side of each row of a tile."""
+        """Read `across` wide vectors of each row of a tile."""
         starts = [self.after(index, row, stride) for row in range(ROWS)]
         return [
             self.load(0, self.after(start, i * COLUMNS), _WIDE)
@@ -88,7 +87,7 @@ class _Code:
         ]
 
     def after(self, index: Value, steps: int, stride: Value = None) -> Value:
-        """Give index + steps * stride."""
+        """Compute index + steps * stride."""
         count = ir.Constant(index.type, steps)
         by = count if stride is None else self.builder.mul(stride, count)
         return self.builder.add(index, by)
@@ -128,7 +127,7 @@ class _Code:
 def _operation(
     result: Value, *arguments: Value
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a numba function of one that writes code.
+    """Make a numba intrinsic of a function that writes code.
 
     `arguments` are types, None for an array or vectors of either kind; a result of None is of the
     first argument's.
@@ -136,8 +135,8 @@ def _operation(
 
     def decorate(write: Callable[..., Any]) -> Callable[..., Any]:
         def build(context: Value, builder: Value, signature: Value, args: Value) -> Value:
-            made = write(_Code(context, builder, signature, args), *args)
-            return context.get_dummy_value() if made is None else made
+            value = write(_Code(context, builder, signature, args), *args)
+            return context.get_dummy_value() if value is None else value
 
         def typed(_context: Value, *given: Value) -> Value:
             kinds = [g if a is None else a for g, a in zip(given, arguments, strict=True)]
@@ -161,13 +160,13 @@ def load(code: _Code, _: Value, index: Value) -> Value:
 
 @_operation(_INDEX, None, _INDEX)
 def whole(code: _Code, _: Value, index: Value) -> Value:
-    """Read one int64, not asking whether the index is negative: array, index."""
+    """Read an int64 without a check for negative indices: array, index."""
     return code.builder.load(code.place(0, index))
 
 
 @_operation(_NUMBER, None, _INDEX)
 def number(code: _Code, _: Value, index: Value) -> Value:
-    """Read one float32, not asking whether the index is negative: array, index."""
+    """Read a float32 without a check for negative indices: array, index."""
     return code.builder.load(code.place(0, index))
 
 
@@ -179,7 +178,7 @@ def store(code: _Code, _: Value, index: Value, __: Value) -> None:
 
 @_operation(_VECTOR, _NUMBER)
 def spread(code: _Code, number: Value) -> Value:
-    """Fill a vector with one number."""
+    """Broadcast a number to a vector."""
     return code.pack([code.spread(number)])
 
 
@@ -191,13 +190,13 @@ def load_wide(code: _Code, _: Value, index: Value) -> Value:
 
 @_operation(_WIDE_VECTOR, _NUMBER)
 def spread_wide(code: _Code, number: Value) -> Value:
-    """Fill a wide vector with one number."""
+    """Broadcast a number to a wide vector."""
     return code.pack([code.spread(number, _WIDE)])
 
 
 @_operation(_VECTOR, _WIDE_VECTOR)
 def greater_half(code: _Code, _: Value) -> Value:
-    """Compare the halves of a wide vector, and give the greater lane by lane."""
+    """Return the larger half of a wide vector, lane by lane."""
     (wide,) = code.unpack(0)
     low, high = (code.choose(wide, list(range(i, i + LANES))) for i in (0, LANES))
     return code.pack([code.greater(high, low, high, low)])
@@ -207,12 +206,6 @@ def greater_half(code: _Code, _: Value) -> Value:
 def add(code: _Code, _: Value, __: Value) -> Value:
     """Sum two vectors."""
     return code.pack([code.builder.fadd(code.unpack(0)[0], code.unpack(1)[0])])
-
-
-@_operation(_VECTOR, _VECTOR, _VECTOR, _VECTOR)
-def multiply_add(code: _Code, *_: Value) -> Value:
-    """Give x * y + z, rounded once where the processor can."""
-    return code.pack([code.multiply_add(*(code.unpack(i)[0] for i in range(3)))])
 
 
 @_operation(None, None, None, None, None)
@@ -243,7 +236,7 @@ def store_strip(code: _Code, _: Value, index: Value, __: Value) -> None:
 
 @_operation(_STRIP, _STRIP, _NUMBER, None, _INDEX)
 def add_scaled(code: _Code, _: Value, number: Value, __: Value, index: Value) -> Value:
-    """Add so many times what an array holds to a strip: strip, number, array, index."""
+    """Add part of an array, times a number, to a strip: strip, number, array, index."""
     by = code.spread(number)
     return code.pack(
         [

@@ -18,14 +18,13 @@ from numba.extending import register_jitable
 
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
-from enhancer_core.models.cpu.forward import Words, best_strands, respell, spell
+from enhancer_core.models.cpu.forward import best_strands, respell, spell
 from enhancer_core.models.cpu.layout import (
     LANES,
     WORDS,
     Changes,
-    Floats,
-    Layer,
-    Layers,
+    Field,
+    Net,
     slides,
     table_row,
     tables,
@@ -39,22 +38,15 @@ register_jitable(slides)
 
 
 @compiled
-def slide(
-    codes: Codes,
-    starts: Numbers,
-    layers: Layers,
-    place: int,
-    packed: Floats,
-    memory: Floats,
-    words: Words,
-    best: Floats,
-) -> None:
+def slide(codes: Codes, starts: Numbers, place: int, *fields: Field) -> None:
     """Compute the first layer's one output for windows of codes whose starts ascend, the first 0.
 
-    That of window i goes to `memory` at `place` and i strides of the layer. `best`, of
-    `sliding_room` numbers, is to write on.
+    That of window i goes to memory at `place` and i strides of the layer. The workspace of scores
+    must have `sliding_workspace` numbers.
     """
-    layer = layers[0]
+    net = Net(*fields)
+    layer, words, best = net.layers[0], net.words, net.scores
+    packed, memory = net.packed, net.memory
     spell(codes, layer, words)
     size, stride = layer.pool, layer.stride
     n_tables, table = tables(layer), WORDS * table_row(layer)
@@ -82,16 +74,10 @@ def slide(
 
 
 @compiled
-def slide_changes(
-    codes: Codes,
-    changes: Changes,
-    layer: Layer,
-    packed: Floats,
-    memory: Floats,
-    words: Words,
-    best: Floats,
-) -> None:
-    """Compute the first layer's one output for changes to another base; `best` is as in `slide`."""
+def slide_changes(codes: Codes, changes: Changes, net: Net) -> None:
+    """Compute the first layer's one output for changes to another base; see `slide`."""
+    layer, words, best = net.layers[0], net.words, net.scores
+    packed, memory = net.packed, net.memory
     size, width, row = layer.pool, layer.width, table_row(layer)
     n_tables, table, behind = tables(layer), WORDS * row, size * LANES
     end = 0
@@ -128,5 +114,5 @@ def slide_changes(
 
 @compiled
 def better(one: Vector, other: Vector) -> Vector:
-    """Keep the larger, lane by lane."""
+    """Return the larger, lane by lane."""
     return where_greater(one, other, one, other)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
 from enhancer_core.models.cpu.forward import (
-    Words,
     convolve,
     dense,
     dense_from,
@@ -20,47 +19,46 @@ from enhancer_core.models.cpu.forward import (
     read_dna,
     respell,
 )
-from enhancer_core.models.cpu.layout import LANES, Changes, Floats, Layer, Layers, slides, table_row
+from enhancer_core.models.cpu.layout import (
+    LANES,
+    Changes,
+    Field,
+    Floats,
+    Layer,
+    Net,
+    slides,
+    table_row,
+)
 from enhancer_core.models.cpu.sliding import slide_changes
 
 
 @compiled
-def substitute(  # noqa: PLR0913
-    codes: Codes,
-    changes: Changes,
-    layers: Layers,
-    convolutions: int,
-    packed: Floats,
-    memory: Floats,
-    original: Floats,
-    words: Words,
-    scores: Floats,
-) -> None:
-    """Compute every layer's output for changes to another base; `original` is as memory, to use."""
+def substitute(codes: Codes, changes: Changes, original: Floats, *fields: Field) -> None:
+    """Compute every layer's output for changes to another base; `original` is workspace."""
+    net = Net(*fields)
+    layers, convolutions, memory, words = net.layers, net.convolutions, net.memory, net.words
     if slides(layers, convolutions):
-        slide_changes(codes, changes, layers[0], packed, memory, words, scores)
+        slide_changes(codes, changes, net)
         for index in range(convolutions, len(layers)):
-            dense(len(changes), layers, index, packed, memory)
+            dense(len(changes), index, net)
         return
     last, row = layers[convolutions - 1], table_row(layers[0])
-    same = last.outputs  # so many outputs of the last convolution no change of these reaches
+    same = last.outputs  # leading outputs of the last convolution that no change so far reaches
     for i in range(len(changes)):
         place = last.output + i * last.stride
         sequence, position, base = changes[i, 0], changes[i, 1], changes[i, 2]
         if i == 0 or sequence != changes[i - 1, 0]:
-            read(codes[sequence], i, layers, convolutions, packed, memory, words, scores, None)
+            read(codes[sequence], i, net, None)
             _copy(memory, 0, original, 0, last.output)
             _copy(memory, place, original, last.output, last.stride)
         _copy(original, last.output, memory, place, last.stride)
         change = (base - codes[sequence, position]) * row
         respell(words, position, change)
-        near = _read_near(
-            position, i, layers, convolutions, packed, memory, original, words, scores
-        )
+        near = _read_near(position, i, net, original)
         respell(words, position, -change)
-        _restore(position, layers, convolutions, memory, original)
+        _restore(position, net, original)
         same = min(same, near if sequence == changes[0, 0] else 0)
-    _dense(len(changes), same, layers, convolutions, packed, memory, original)
+    _dense(len(changes), same, net, original)
 
 
 @compiled
@@ -71,77 +69,56 @@ def _copy(source: Floats, begin: int, target: Floats, place: int, count: int) ->
 
 
 @compiled
-def _dense(
-    n: int,
-    same: int,
-    layers: Layers,
-    convolutions: int,
-    packed: Floats,
-    memory: Floats,
-    original: Floats,
-) -> None:
+def _dense(n: int, same: int, net: Net, original: Floats) -> None:
     """Compute the dense layers; what all read alike at the beginning, the first sums once."""
-    layer, source = layers[convolutions], layers[convolutions - 1]
+    layer, source = net.layers[net.convolutions], net.layers[net.convolutions - 1]
     known = same * source.filters
     multiply(
-        memory, source.output, source.stride, 1, known,
-        packed, layer.packed, layer.columns, layer.columns,
-        packed, layer.packed_bias, 0,
+        net.memory, source.output, source.stride, 1, known,
+        net.packed, layer.packed, layer.columns, layer.columns,
+        net.packed, layer.packed_bias, 0,
         original, layer.output, layer.stride, 1,
     )  # fmt: skip
-    dense_from(known, original, layer.output, n, layers, convolutions, packed, memory)
-    for index in range(convolutions + 1, len(layers)):
-        dense(n, layers, index, packed, memory)
+    dense_from(known, original, layer.output, n, net.convolutions, net)
+    for index in range(net.convolutions + 1, len(net.layers)):
+        dense(n, index, net)
 
 
 @compiled
-def _read_near(  # noqa: PLR0913
-    position: int,
-    i: int,
-    layers: Layers,
-    convolutions: int,
-    packed: Floats,
-    memory: Floats,
-    original: Floats,
-    words: Words,
-    scores: Floats,
-) -> int:
-    """Compute of change number i what its position reaches; give the first output it may reach."""
+def _read_near(position: int, i: int, net: Net, original: Floats) -> int:
+    """Compute what the position of change i reaches; return the first output it may reach."""
     start, stop, source = position, position + 1, 0
-    for index in range(convolutions):
-        layer = layers[index]
+    for index in range(net.convolutions):
+        layer = net.layers[index]
         start, stop = _reach(layer, start, stop)
         if start >= stop:  # the pools end before the sequence does
-            return int(layers[convolutions - 1].outputs)
+            return int(net.layers[net.convolutions - 1].outputs)
         place = layer.output + i * layer.stride
         if index == 0:
-            read_dna(words, layer, start, stop, packed, memory, place, None)
+            read_dna(net.words, layer, start, stop, net.packed, net.memory, place, None)
         else:
-            convolve(layer, start, stop, packed, memory, source, scores)
-            pool(layer, start, stop, scores, memory, place, None)
+            convolve(layer, start, stop, net, source)
+            pool(layer, start, stop, net.scores, net.memory, place, None)
         # The last vector reached into the next output.
         end = stop * layer.filters
-        _copy(original, layer.output + end, memory, place + end, LANES)
+        _copy(original, layer.output + end, net.memory, place + end, LANES)
         source = place
     return start
 
 
 @compiled
-def _restore(
-    position: int, layers: Layers, convolutions: int, memory: Floats, original: Floats
-) -> None:
+def _restore(position: int, net: Net, original: Floats) -> None:
     """Undo what `_read_near` wrote where the next change would read it."""
     start, stop = position, position + 1
-    for index in range(convolutions - 1):
-        layer = layers[index]
+    for index in range(net.convolutions - 1):
+        layer = net.layers[index]
         start, stop = _reach(layer, start, stop)
-        begin, end = layer.output + start * layer.filters, layer.output + stop * layer.filters
-        for place in range(begin, end):
-            memory[place] = original[place]
+        begin = layer.output + start * layer.filters
+        _copy(original, begin, net.memory, begin, (stop - start) * layer.filters)
 
 
 @compiled
 def _reach(layer: Layer, start: int, stop: int) -> tuple[int, int]:
-    """Give the outputs that read positions start to stop; none if the pools end before."""
+    """Return the outputs that read positions start to stop; none if the pools end before."""
     first = max(start - layer.width + 1, 0) // layer.pool
     return first, min((stop - 1) // layer.pool + 1, layer.outputs)

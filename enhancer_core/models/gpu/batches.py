@@ -1,4 +1,4 @@
-"""The mini-batches of networks, laid side by side for a device."""
+"""The mini-batches of several networks, stacked for a device."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Visit:
+class MiniBatch:
     """One mini-batch of one network, of n sequences."""
 
-    rows: NDArray[np.int64]  # (n,): which
+    rows: NDArray[np.int64]  # (n,): its sequences, as rows of the data
     rate: float  # learning rate
     mask: NDArray[np.float32] | None = None  # (n, units): `architecture.dropout_mask`'s
-    moves: NDArray[np.int64] | None = None  # (n,): bp by which each is read further on
-    turned: NDArray[np.bool_] | None = None  # (n,): which are then read on the other strand
+    moves: NDArray[np.int64] | None = None  # (n,): shifts, in bp downstream
+    turned: NDArray[np.bool_] | None = None  # (n,): which are then reverse complemented
     letters: NDArray[np.uint8] | None = None  # (n, L): `augment.draw_letters`'s
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Visits:
-    """S mini-batches of one network, end to end: of `batch` sequences, but the last may be shorter.
+class MiniBatches:
+    """S mini-batches of one network, concatenated: of `batch` sequences, the last maybe of fewer.
 
     All but the rates are of n sequences, (S - 1) * batch < n <= S * batch.
 
     Examples
     --------
-    >>> visits = Visits(batch=2, rates=np.array([0.1, 0.2]), rows=np.array([4, 2, 3]))
-    >>> [(visit.rows.tolist(), visit.rate) for visit in visits]
+    >>> batches = MiniBatches(batch=2, rates=np.array([0.1, 0.2]), rows=np.array([4, 2, 3]))
+    >>> [(batch.rows.tolist(), batch.rate) for batch in batches]
     [([4, 2], 0.1), ([3], 0.2)]
     """
 
     batch: int
     rates: NDArray[np.float64]  # (S,)
-    rows: NDArray[np.int64]  # and the others as in `Visit`
+    rows: NDArray[np.int64]  # and the others as in `MiniBatch`
     mask: NDArray[np.float32] | None = None
     moves: NDArray[np.int64] | None = None
     turned: NDArray[np.bool_] | None = None
@@ -47,47 +47,47 @@ class Visits:
         """Count the mini-batches."""
         return len(self.rates)
 
-    def __iter__(self) -> Iterator[Visit]:
-        """Give one after the other."""
+    def __iter__(self) -> Iterator[MiniBatch]:
+        """Yield one after the other."""
         names = ("rows", "mask", "moves", "turned", "letters")
         arrays = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         for step, rate in enumerate(self.rates.tolist()):
-            some = slice(step * self.batch, (step + 1) * self.batch)
-            yield Visit(rate=rate, **{name: array[some] for name, array in arrays.items()})
+            block = slice(step * self.batch, (step + 1) * self.batch)
+            yield MiniBatch(rate=rate, **{name: array[block] for name, array in arrays.items()})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Steps:
-    """T mini-batches of R networks, each of up to B sequences; 0 where filled up."""
+    """T mini-batches of R networks, each of up to B sequences, padded with 0."""
 
     rows: NDArray[np.int64]  # (T, R, B)
-    shares: NDArray[np.float32]  # (T, R, B): of each sequence in the mean loss
+    shares: NDArray[np.float32]  # (T, R, B): weight of each sequence in the mean loss
     rates: NDArray[np.float64]  # (T, R)
-    kept: NDArray[np.bool_]  # (T, R, B, units); no units where there is no dropout
+    kept: NDArray[np.bool_]  # (T, R, B, units): kept by dropout; no units without dropout
     moves: NDArray[np.int32]  # (T, R, B)
     turned: NDArray[np.bool_]  # (T, R, B)
-    letters: NDArray[np.uint8]  # (T, R, B, L); no letters where none change
+    letters: NDArray[np.uint8]  # (T, R, B, L); L is 0 without mutations
 
     def __len__(self) -> int:
         """Count the steps."""
         return len(self.rows)
 
 
-def side_by_side(
-    visits: Sequence[Visits | None], *, batch: int, units: int, length: int = 0
+def stack(
+    batches: Sequence[MiniBatches | None], *, batch: int, units: int, length: int = 0
 ) -> Steps:
-    """Lay out the mini-batches of each network, of up to `batch` sequences; fill up the shorter.
+    """Stack the mini-batches of networks, of up to `batch` sequences, and pad the shorter.
 
     Examples
     --------
-    >>> visits = Visits(batch=2, rates=np.array([0.1, 0.1]), rows=np.array([4, 2, 3]))
-    >>> steps = side_by_side([visits, None], batch=2, units=0)
+    >>> batches = MiniBatches(batch=2, rates=np.array([0.1, 0.1]), rows=np.array([4, 2, 3]))
+    >>> steps = stack([batches, None], batch=2, units=0)
     >>> steps.rows.tolist()
     [[[4, 2], [0, 0]], [[3, 0], [0, 0]]]
     >>> steps.shares.tolist()
     [[[0.5, 0.5], [0.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]]
     """
-    size = max(len(each) for each in visits if each is not None), len(visits)
+    size = max(len(each) for each in batches if each is not None), len(batches)
     steps = Steps(
         rows=np.zeros((*size, batch), np.int64),
         shares=np.zeros((*size, batch), np.float32),
@@ -97,29 +97,27 @@ def side_by_side(
         turned=np.zeros((*size, batch), np.bool_),
         letters=np.zeros((*size, batch, length), np.uint8),
     )
-    for restart, each in enumerate(visits):
+    for restart, each in enumerate(batches):
         if each is None:
             continue
         steps.rates[: len(each), restart] = each.rates
         sizes = np.full(len(each), each.batch)
         sizes[-1] += len(each.rows) - sizes.sum()
-        _fill(steps.shares[:, restart], np.repeat(1 / sizes, sizes), each.batch)
-        _fill(steps.rows[:, restart], each.rows, each.batch)
-        if each.mask is not None:
-            _fill(steps.kept[:, restart], each.mask > 0, each.batch)
-        if each.moves is not None:
-            _fill(steps.moves[:, restart], each.moves, each.batch)
-        if each.turned is not None:
-            _fill(steps.turned[:, restart], each.turned, each.batch)
-        if each.letters is not None:
-            _fill(steps.letters[:, restart], each.letters, each.batch)
+        arrays = {
+            "shares": np.repeat(1 / sizes, sizes),
+            "kept": None if each.mask is None else each.mask > 0,
+            **{name: getattr(each, name) for name in ("rows", "moves", "turned", "letters")},
+        }
+        for name, array in arrays.items():
+            if array is not None:
+                _fill(getattr(steps, name)[:, restart], array, each.batch)
     return steps
 
 
-def _fill(room: NDArray[Any], array: NDArray[Any], batch: int) -> None:
-    """Put sequences end to end (n, ...) into mini-batches (T, B, ...), `batch` into each."""
+def _fill(target: NDArray[Any], array: NDArray[Any], batch: int) -> None:
+    """Write concatenated mini-batches (n, ...) of `batch` sequences into (T, B, ...)."""
     whole = len(array) // batch
-    room[:whole, :batch] = array[: whole * batch].reshape(whole, batch, *array.shape[1:])
+    target[:whole, :batch] = array[: whole * batch].reshape(whole, batch, *array.shape[1:])
     rest = array[whole * batch :]
     if len(rest):
-        room[whole, : len(rest)] = rest
+        target[whole, : len(rest)] = rest

@@ -19,7 +19,7 @@ _N = tl.constexpr(N_CODE)
 
 @triton.jit
 def _read(x, starts, numbers, size, inside, dtype: tl.constexpr, LETTERS: tl.constexpr):
-    """Read numbers of windows (rows, BK) that start at some places; 0 beyond."""
+    """Read numbers of windows (rows, BK) that start at given places; 0 beyond."""
     at = inside[:, None] & (numbers < size)[None, :]
     if LETTERS:  # one-hot; N is 0.25 in all four
         codes = tl.load(x + starts[:, None] + (numbers // 4)[None, :], mask=at, other=255)
@@ -54,8 +54,8 @@ def forward(
     blocks = tl.cdiv(windows, ROWS)
     network = (tl.program_id(0) // blocks).to(tl.int64)
     rows = tl.program_id(0) % blocks * ROWS + tl.arange(0, ROWS)
-    some = tl.program_id(1) * BF + tl.arange(0, BF)
-    inside, used = rows < windows, some < filters
+    columns = tl.program_id(1) * BF + tl.arange(0, BF)
+    inside, used = rows < windows, columns < filters
     step: tl.constexpr = 1 if LETTERS else C
     starts = rows // outputs * length + rows % outputs * (POOL * step)
     x += network * (windows // outputs) * length
@@ -69,20 +69,20 @@ def forward(
             numbers = first + tl.arange(0, BK)
             window = _read(x, starts + place * step, numbers, size, inside, dtype, LETTERS)
             at = (numbers < size)[:, None] & used[None, :]
-            here = weights + some[None, :] * size + numbers[:, None]
-            each = tl.load(here, mask=at, other=0.0)
-            ahead = tl.dot(window, each, ahead)
+            here = weights + columns[None, :] * size + numbers[:, None]
+            weight = tl.load(here, mask=at, other=0.0)
+            ahead = tl.dot(window, weight, ahead)
             if LETTERS:
-                each = tl.load(here + filters * size, mask=at, other=0.0)
-                behind = tl.dot(window, each, behind)
+                weight = tl.load(here + filters * size, mask=at, other=0.0)
+                behind = tl.dot(window, weight, behind)
         where = tl.where(ahead > top, place, where)
         top = tl.maximum(ahead, top)
         if LETTERS:
             where = tl.where(behind > top, POOL + place, where)
             top = tl.maximum(behind, top)
-    top += tl.load(bias + network * filters + some, mask=used, other=0.0)[None, :]
+    top += tl.load(bias + network * filters + columns, mask=used, other=0.0)[None, :]
     where = tl.where(top > 0, where, -1)
-    out = (network * windows + rows)[:, None] * filters + some[None, :]
+    out = (network * windows + rows)[:, None] * filters + columns[None, :]
     write = inside[:, None] & used[None, :]
     tl.store(best + out, tl.maximum(top, 0.0).to(dtype), mask=write)
     tl.store(places + out, where.to(tl.int8), mask=write)
@@ -93,7 +93,7 @@ def to_filters(
     x,
     slopes,  # (R, n * outputs, F)
     places,
-    sums,  # (R, parts, strands, F, size): each part is the sum over some windows
+    sums,  # (R, parts, strands, F, size): each part is the sum over part of the windows
     biases,  # (R, parts, F)
     windows,
     outputs,
@@ -113,9 +113,9 @@ def to_filters(
     dtype = slopes.dtype.element_ty
     part = tl.program_id(0).to(tl.int64)
     network = part // parts
-    some = tl.program_id(1) * BF + tl.arange(0, BF)
+    columns = tl.program_id(1) * BF + tl.arange(0, BF)
     numbers = tl.program_id(2) * BK + tl.arange(0, BK)
-    used = some < filters
+    used = columns < filters
     step: tl.constexpr = 1 if LETTERS else C
     x += network * (windows // outputs) * length
     ahead, behind = tl.zeros((BK, BF), tl.float32), tl.zeros((BK, BF), tl.float32)
@@ -125,7 +125,7 @@ def to_filters(
         rows = begin + block * ROWS + tl.arange(0, ROWS)
         inside = rows < windows
         starts = rows // outputs * length + rows % outputs * (POOL * step)
-        at = (network * windows + rows)[:, None] * filters + some[None, :]
+        at = (network * windows + rows)[:, None] * filters + columns[None, :]
         read = inside[:, None] & used[None, :]
         where = tl.load(places + at, mask=read, other=-1).to(tl.int32)
         slope = tl.load(slopes + at, mask=read, other=0.0)
@@ -139,13 +139,13 @@ def to_filters(
                 one = tl.where(where == POOL + place, slope, 0.0).to(dtype)
                 behind = tl.dot(turned, one, behind)
     strands: tl.constexpr = 2 if LETTERS else 1
-    out = sums + (part * strands * filters + some[None, :]) * size + numbers[:, None]
+    out = sums + (part * strands * filters + columns[None, :]) * size + numbers[:, None]
     write = (numbers < size)[:, None] & used[None, :]
     tl.store(out, ahead, mask=write)
     if LETTERS:
         tl.store(out + filters * size, behind, mask=write)
     # All that share a part write the same there.
-    tl.store(biases + part * filters + some, total, mask=used)
+    tl.store(biases + part * filters + columns, total, mask=used)
 
 
 @triton.jit
@@ -170,8 +170,8 @@ def to_inputs(
     blocks = tl.cdiv(positions, ROWS)
     network = (tl.program_id(0) // blocks).to(tl.int64)
     rows = tl.program_id(0) % blocks * ROWS + tl.arange(0, ROWS)
-    some = tl.program_id(1) * BC + tl.arange(0, BC)
-    inside, used = rows < positions, some < C
+    columns = tl.program_id(1) * BC + tl.arange(0, BC)
+    inside, used = rows < positions, columns < C
     sequence, position = rows // length, rows % length
     sequence += network * (positions // length)
     weights += network * filters * width * C
@@ -181,15 +181,15 @@ def to_inputs(
         output, place = start // POOL, start % POOL
         reached = inside & (start >= 0) & (output < outputs)
         for first in range(0, filters, BF):
-            these = first + tl.arange(0, BF)
-            known = (these < filters)[None, :]
-            at = (sequence * outputs + output)[:, None] * filters + these[None, :]
+            sources = first + tl.arange(0, BF)
+            known = (sources < filters)[None, :]
+            at = (sequence * outputs + output)[:, None] * filters + sources[None, :]
             read = reached[:, None] & known
             where = tl.load(places + at, mask=read, other=-1).to(tl.int32)
             slope = tl.load(slopes + at, mask=read, other=0.0)
             one = tl.where(where == place[:, None], slope, 0.0).to(dtype)
-            here = weights + (these[:, None] * width + offset) * C + some[None, :]
-            each = tl.load(here, mask=(these < filters)[:, None] & used[None, :], other=0.0)
-            total = tl.dot(one, each, total)
-    out = (network * positions + rows)[:, None] * C + some[None, :]
+            here = weights + (sources[:, None] * width + offset) * C + columns[None, :]
+            weight = tl.load(here, mask=(sources < filters)[:, None] & used[None, :], other=0.0)
+            total = tl.dot(one, weight, total)
+    out = (network * positions + rows)[:, None] * C + columns[None, :]
     tl.store(found + out, total.to(dtype), mask=inside[:, None] & used[None, :])

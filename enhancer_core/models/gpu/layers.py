@@ -3,9 +3,9 @@
 An output of a convolution and its max-pool reads pool + width - 1 positions. Activations lie
 position by position, so these are next to each other, and all scores of the pool are one product:
 of what it reads with a matrix that holds each filter once for each place, and on the first layer
-each filter turned round as well. That is up to twice the arithmetic of a convolution, on the shapes
+its reverse complement as well. That is up to twice the arithmetic of a convolution, on the shapes
 that matrix units are made for, and a third of the memory traffic: what is read is laid out once a
-pool, not once a position. In bfloat16 a GPU has kernels that write down no scores: see `fused`.
+pool, not once a position. In bfloat16 a GPU has kernels that do not store scores: see `fused`.
 """
 
 from __future__ import annotations
@@ -70,21 +70,13 @@ def logits(
     -------
     Tensor, shape (R, n, 2)
         Positives second.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import Convolution
-    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> codes = torch.zeros(5, 7, 6, dtype=torch.uint8)
-    >>> tuple(logits(architecture, torch.zeros(5, 36), codes).shape)
-    (5, 7, 2)
     """
     weights = cut(architecture, parameters)
-    x = convolved(architecture, weights, codes, dtype=dtype or parameters.dtype)
+    x = convolve(architecture, weights, codes, dtype=dtype or parameters.dtype)
     return dense(architecture, weights, join(architecture, x).to(parameters.dtype), mask)
 
 
-def convolved(
+def convolve(
     architecture: Architecture,
     weights: dict[str, Tensor],
     codes: Tensor,
@@ -95,11 +87,11 @@ def convolved(
     x = codes
     for index in used(architecture):
         layer, name = architecture.convolutions[index], f"convolutions.{index}"
-        if fused.fits(layer, x.device, dtype):
+        if fused.supports(layer, x.device, dtype):
             weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
             x = fused.pooled(x, weight, bias, layer.pool, dtype)
         else:
-            x = pooled(architecture, weights, index, spell(x, dtype) if index == 0 else x)
+            x = pooled(architecture, weights, index, one_hot(x, dtype) if index == 0 else x)
     return x
 
 
@@ -109,14 +101,14 @@ def dense(
     units: Tensor,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Compute logits (R, n, 2) from what the last convolution gives, `join`ed (R, n, units)."""
+    """Compute logits (R, n, 2) from the output of the last convolution, `join`ed (R, n, units)."""
     for index in range(len(architecture.dense)):
         units = functional.relu(_dense(weights, f"dense.{index}", units))
     return _dense(weights, "output", units if mask is None else units * mask)
 
 
 def used(architecture: Architecture) -> list[int]:
-    """Name the convolutions that reach the logits; each reads the output of the one before.
+    """List the convolutions that reach the logits; each reads the output of the one before.
 
     Examples
     --------
@@ -128,16 +120,16 @@ def used(architecture: Architecture) -> list[int]:
     return list(range(last + 1)) if architecture.chained else sorted({0, last})
 
 
-def spell(codes: Tensor, dtype: torch.dtype) -> Tensor:
-    """Lay out codes (..., L) as one-hot, base by base: (..., L * 4); N is 0.25 in all four.
+def one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:
+    """Encode codes (..., L) as one-hot, base by base: (..., L * 4); N is 0.25 in all four.
 
     Examples
     --------
-    >>> spell(torch.tensor([1, 4], dtype=torch.uint8), torch.float32).tolist()
+    >>> one_hot(torch.tensor([1, 4], dtype=torch.uint8), torch.float32).tolist()
     [0.0, 1.0, 0.0, 0.0, 0.25, 0.25, 0.25, 0.25]
     """
-    each = torch.eye(BASES, dtype=dtype, device=codes.device)
-    rows = torch.cat([each, torch.full_like(each[:1], 1 / BASES)])
+    rows = torch.eye(BASES, dtype=dtype, device=codes.device)
+    rows = torch.cat([rows, torch.full_like(rows[:1], 1 / BASES)])
     return functional.embedding(codes.int(), rows).flatten(-2)
 
 
@@ -145,14 +137,14 @@ def pooled(architecture: Architecture, weights: dict[str, Tensor], index: int, x
     """Compute a convolution, its max-pool and ReLU: (R, n, P * C) -> (R, n, outputs * F)."""
     layer = architecture.convolutions[index]
     if layer.pool <= _WIDE:
-        found = scores(weights, index, x, pool=layer.pool)
+        places = scores(weights, index, x, pool=layer.pool)
     else:
-        found = scores(weights, index, x, pool=1)
-        outputs = found.shape[2] // layer.pool
-        found = found[:, :, : outputs * layer.pool].reshape(
-            *found.shape[:2], outputs, -1, layer.filters
+        places = scores(weights, index, x, pool=1)
+        outputs = places.shape[2] // layer.pool
+        places = places[:, :, : outputs * layer.pool].reshape(
+            *places.shape[:2], outputs, -1, layer.filters
         )
-    best = found.max(dim=3).values
+    best = places.max(dim=3).values
     bias = weights[f"convolutions.{index}.bias"].to(x.dtype)
     return functional.relu(best + bias[:, None, None]).flatten(2)
 
@@ -176,12 +168,12 @@ def scores(weights: dict[str, Tensor], index: int, x: Tensor, *, pool: int) -> T
     windows = x.unfold(2, size, step).reshape(restarts, -1, size)
     # Slopes of a filter are summed over its places in the precision of the weights.
     places = _at_each_place(strands, channels=channels, pool=pool, size=size).to(x.dtype)
-    found = torch.bmm(windows, places.transpose(1, 2))
-    return found.view(restarts, x.shape[1], outputs, -1, filters)
+    products = torch.bmm(windows, places.transpose(1, 2))
+    return products.view(restarts, x.shape[1], outputs, -1, filters)
 
 
 def _at_each_place(rows: Tensor, *, channels: int, pool: int, size: int) -> Tensor:
-    """Put filters (R, S, F, W * C) at each place of a pool: (R, S * pool * F, size).
+    """Copy filters (R, S, F, W * C) to each place of a pool: (R, S * pool * F, size).
 
     A row of size + C numbers, repeated end to end and cut again after every `size`, moves on by C
     each time: filter, zeros, filter, zeros.

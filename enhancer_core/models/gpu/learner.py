@@ -16,19 +16,19 @@ from enhancer_core.models.architecture import Architecture, tied_weights, weight
 from enhancer_core.models.gpu.layers import logits
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
-_WARM_UP = 10  # steps, of the running mean, as in `engine.averaging_share`
+_WARM_UP = 10  # steps, as in `cpu.learner.ema_weight`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """A mini-batch for each of R networks, on their device; shorter ones are filled up.
+    """A mini-batch for each of R networks, on their device; shorter ones are padded.
 
     A network whose shares are all 0 takes no step.
     """
 
     codes: Tensor  # uint8 (R, n, L)
     labels: Tensor  # int64 (R, n): 0 or 1
-    shares: Tensor  # float32 (R, n): of each sequence in the mean loss; 0 where filled up
+    shares: Tensor  # float32 (R, n): weight of each sequence in the mean loss; 0 for padding
     rates: Tensor  # float64 (R,): learning rates
     mask: Tensor | None = None  # float32 (R, n, units): multiplies what the last layer reads
 
@@ -49,7 +49,7 @@ class GpuLearner:
     dtype
         What the convolutions compute in; all else is float32.
     stop_below_loss
-        A network whose loss falls below takes that step and no other, nats.
+        Nats: a network stops after the step at which its loss was below.
     weight_decay, average
         As in `engine.learner.Learner`.
 
@@ -59,11 +59,11 @@ class GpuLearner:
         float32 tensors, shape (R, p), on the device: the weights, and Adam's averages of gradients
         and of their squares.
     averaged
-        The running mean of the weights, likewise; None where none is kept.
+        The EMA of the weights, likewise; None without one.
     steps
         int64 tensor, shape (R,): steps taken.
     ended
-        bool tensor, shape (R,): whose loss fell below.
+        bool tensor, shape (R,): which have stopped so.
     losses
         float64 tensor, shape (2, R): the sum of losses, and their number, since set to 0.
 
@@ -107,27 +107,27 @@ class GpuLearner:
             weights = torch.tensor(weight_mask(architecture), device=device)
             self._decay = weight_decay * weights.double()
         self._tied = tied_weights(architecture)
-        # 0 where a weight is held, which costs nothing until one is.
+        # 0 where a weight is frozen; None, at no cost, until the first call of `freeze`.
         self._moving: Tensor | None = None
 
     def state(self) -> dict[str, Tensor]:
-        """Name what a checkpoint needs besides the steps: tensors (R, p), as they are."""
+        """Return what a checkpoint needs besides the steps, tensors (R, p) by name, not copied."""
         tensors = {"parameters": self.parameters, "mean": self.mean, "square": self.square}
         return tensors if self.averaged is None else {**tensors, "averaged": self.averaged}
 
     def restore(self, state: Mapping[str, NDArray[np.float32]], *, steps: Sequence[int]) -> None:
-        """Go on from a `state`, arrays (R, p), each network after so many steps."""
+        """Restore a `state`, arrays (R, p), that each network reached in its `steps`."""
         with torch.no_grad():
             for name, array in state.items():
                 self.state()[name].copy_(torch.from_numpy(array))
             self.steps.copy_(torch.tensor(steps))
 
-    def hold(self, held: NDArray[np.bool_]) -> None:
-        """Hold weights where they are, bool (R, p), until told otherwise.
+    def freeze(self, frozen: NDArray[np.bool_]) -> None:
+        """Freeze weights, bool (R, p), until the next call.
 
-        For a `Program` the first time must be before it is made, since it records a step.
+        The first call must precede a `Program`, which records a step.
         """
-        moving = torch.from_numpy(~held).to(self.parameters)
+        moving = torch.from_numpy(~frozen).to(self.parameters)
         if self._moving is None:
             self._moving = moving
         else:
@@ -135,19 +135,19 @@ class GpuLearner:
 
     def loss_and_gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute each network's mean cross-entropy (R,), in nats, and its gradient (R, p)."""
-        found = logits(
+        outputs = logits(
             self.architecture, self.parameters, batch.codes, mask=batch.mask, dtype=self._dtype
         )
-        each = functional.cross_entropy(
-            found.flatten(0, 1), batch.labels.flatten(), reduction="none"
+        entropies = functional.cross_entropy(
+            outputs.flatten(0, 1), batch.labels.flatten(), reduction="none"
         )
-        losses = (each.view_as(batch.shares) * batch.shares).sum(1)
+        losses = (entropies.view_as(batch.shares) * batch.shares).sum(1)
         # A network's weights reach its own loss only, so the gradient of the sum is each one's.
         (gradients,) = torch.autograd.grad(losses.sum(), self.parameters)
         return losses.detach(), gradients
 
     def step(self, batch: Batch) -> Tensor:
-        """Take one step of Adam (Kingma and Ba 2015, algorithm 1); give the losses before it.
+        """Take one step of Adam (Kingma and Ba 2015, algorithm 1); return the losses before it.
 
         Returns
         -------
@@ -158,8 +158,8 @@ class GpuLearner:
         with torch.no_grad():
             if self._tied is not None:  # equal gradients keep equal weights equal
                 where, shape = self._tied
-                each = gradients[:, where].view(-1, *shape)
-                each.copy_(each.mean(dim=3, keepdim=True).expand_as(each))
+                tied = gradients[:, where].view(-1, *shape)
+                tied.copy_(tied.mean(dim=3, keepdim=True).expand_as(tied))
             going = batch.shares.any(1) & ~self.ended
             self.steps += going
             move = going[:, None].float()  # where 0, nothing changes to the last bit

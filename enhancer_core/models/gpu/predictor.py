@@ -14,10 +14,19 @@ from torch.nn import functional
 
 from enhancer_core.dna.codes import Codes
 from enhancer_core.models.architecture import CLASSES, Architecture
-from enhancer_core.models.gpu.layers import convolved, cut, dense, join, logits, scores, spell, used
+from enhancer_core.models.gpu.layers import (
+    convolve,
+    cut,
+    dense,
+    join,
+    logits,
+    one_hot,
+    scores,
+    used,
+)
 
 _SEQUENCES = 4096  # computed at once, or fewer: their scores on both strands are as many
-_SCORES = 1 << 30  # so many numbers, 4 GB
+_SCORES = 1 << 30  # numbers, 4 GB
 _SPAN = 1 << 20  # bp between the first and the last start of windows scanned at once, or fewer
 _AT_ONCE = 2  # threads whose work lies on a GPU: one computes while another is fetched
 
@@ -36,8 +45,8 @@ class GpuPredictor:
 
     Attributes
     ----------
-    stretch
-        Windows along a genome that are best given at once.
+    windows_per_call
+        Windows along a genome to pass to a call of `scanned_logits`, for speed.
 
     Examples
     --------
@@ -48,7 +57,7 @@ class GpuPredictor:
     (3, 2)
     """
 
-    stretch = 1 << 16
+    windows_per_call = 1 << 16
 
     def __init__(
         self, architecture: Architecture, parameters: NDArray[np.float32], *, device: str = "cpu"
@@ -60,22 +69,22 @@ class GpuPredictor:
         self._sequences = min(_SEQUENCES, max(_SCORES // (scores_a_bp * architecture.length), 1))
         self._span = min(_SPAN, _SCORES // (4 * scores_a_bp))  # laid out four times over
         cuda = self._parameters.is_cuda
-        self._turns: AbstractContextManager[object] = (
+        self._slots: AbstractContextManager[object] = (
             threading.Semaphore(_AT_ONCE) if cuda else nullcontext()
         )
 
     def logits(self, codes: Codes) -> NDArray[np.float32]:
         """Compute the two logits of each sequence: uint8 (n, L) -> float32 (n, 2)."""
-        return self._in_parts(codes, self._logits, (CLASSES,))
+        return self._in_blocks(codes, self._logits, (CLASSES,))
 
     def pooled(self, codes: Codes) -> NDArray[np.float32]:
-        """Compute what the last convolution gives: uint8 (n, L) -> float32 (n, outputs, F)."""
+        """Compute the last convolution's output: uint8 (n, L) -> float32 (n, outputs, F)."""
         shape = self.architecture.pooled_lengths()[-1], self.architecture.convolutions[-1].filters
 
         def compute(codes: Tensor) -> Tensor:
-            return convolved(self.architecture, self._weights, codes[None])[0].view(-1, *shape)
+            return convolve(self.architecture, self._weights, codes[None])[0].view(-1, *shape)
 
-        return self._in_parts(codes, compute, shape)
+        return self._in_blocks(codes, compute, shape)
 
     def substituted_logits(
         self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
@@ -92,44 +101,44 @@ class GpuPredictor:
         """
         begins, length = np.asarray(starts, np.int64), self.architecture.length
         slides = self.architecture.pooled_lengths() == [1]
-        found, end = [np.zeros((0, CLASSES), np.float32)], 0
+        blocks, end = [np.zeros((0, CLASSES), np.float32)], 0
         while end < len(begins):
             start, first = end, begins[end]
             end = int(np.searchsorted(begins, first + self._span, side="right"))
-            stretch, some = codes[first : begins[end - 1] + length], begins[start:end] - first
-            if len(stretch) >= len(some) * length:  # they overlap too little for it
-                windows = np.lib.stride_tricks.sliding_window_view(stretch, length)[some]
-                found.append(self.logits(windows))
+            part, relative = codes[first : begins[end - 1] + length], begins[start:end] - first
+            if len(part) >= len(relative) * length:  # they overlap too little
+                windows = np.lib.stride_tricks.sliding_window_view(part, length)[relative]
+                blocks.append(self.logits(windows))
                 continue
-            with self._turns, torch.inference_mode():
+            with self._slots, torch.inference_mode():
                 scan = self._slide if slides else self._scan
-                found.append(scan(self._upload(stretch), some).cpu().numpy())
-        return np.concatenate(found)
+                blocks.append(scan(self._upload(part), relative).cpu().numpy())
+        return np.concatenate(blocks)
 
-    def _in_parts(
+    def _in_blocks(
         self, codes: Codes, compute: Callable[[Tensor], Tensor], shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
-        """Compute something of sequences, (n, *shape), no more at once than memory allows."""
-        found = [np.zeros((0, *shape), np.float32)]
+        """Compute something of sequences, (n, *shape), in blocks that memory can hold."""
+        blocks = [np.zeros((0, *shape), np.float32)]
         for start in range(0, len(codes), self._sequences):
-            with self._turns, torch.inference_mode():
-                some = self._upload(codes[start : start + self._sequences])
-                found.append(compute(some).cpu().numpy())
-        return np.concatenate(found)
+            with self._slots, torch.inference_mode():
+                block = self._upload(codes[start : start + self._sequences])
+                blocks.append(compute(block).cpu().numpy())
+        return np.concatenate(blocks)
 
     def _logits(self, codes: Tensor) -> Tensor:
         return logits(self.architecture, self._parameters, codes[None])[0]
 
     def _scan(self, codes: Tensor, starts: NDArray[np.int64]) -> Tensor:
-        """Compute the logits of windows of a stretch, (n, 2).
+        """Compute the logits of windows, (n, 2).
 
         The outputs of a layer fall into fragments, one for each remainder of the starts modulo the
-        pools so far (as in `engine.scanning`); here they are rows of one tensor, each read from its
+        pools so far (as in `cpu.sharing`); here they are rows of one tensor, each read from its
         phase on.
         """
         architecture, stride = self.architecture, 1
         fragments = np.zeros(1, np.int64)  # by row of x: its remainder modulo the stride
-        x = spell(codes, torch.float32)[None, None]  # (1, fragments, P * C)
+        x = one_hot(codes, torch.float32)[None, None]  # (1, fragments, P * C)
         last, positions = int(starts[-1]), architecture.length
         for index in used(architecture):
             layer = architecture.convolutions[index]
@@ -154,12 +163,12 @@ class GpuPredictor:
         return dense(architecture, self._weights, join(architecture, units)[None])[0]
 
     def _slide(self, codes: Tensor, starts: NDArray[np.int64]) -> Tensor:
-        """Compute the logits of windows of a stretch, (n, 2), each of them one pool.
+        """Compute the logits of windows, (n, 2), each of them one pool.
 
         The best of a window is the better of that to the end of its block of positions, and that
-        from the beginning of the next (as in `engine.sliding`).
+        from the beginning of the next (as in `cpu.sliding`).
         """
-        x = spell(codes, torch.float32)[None, None]
+        x = one_hot(codes, torch.float32)[None, None]
         found = scores(self._weights, 0, x, pool=1)[0, 0].amax(dim=1)  # (P, F)
         size = self.architecture.convolutions[0].pool
         beyond = -len(found) % size

@@ -1,4 +1,4 @@
-"""Training as a program that stays on the device: data, steps, and looks at what came of them."""
+"""Training that stays on the device: data, steps, and metrics at checkpoints."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from torch import Tensor
 
 from enhancer_core.dna.codes import N_CODE, Codes
 from enhancer_core.models.architecture import BASES, Architecture, shapes
-from enhancer_core.models.gpu.batches import Steps, Visits, side_by_side
+from enhancer_core.models.gpu.batches import MiniBatches, Steps, stack
 from enhancer_core.models.gpu.layers import logits, used
 from enhancer_core.models.gpu.learner import Batch, GpuLearner
 
 _UPLOAD = 1 << 25  # bytes of steps that are sent at once
-_LOOKED_AT = 64  # sequences of each network, at least, that are looked at together
-_WEIGHTS = 12  # copies of its weights that a network needs at most: Adam's, gradients, in between
-_SHARE = 0.8  # of the free memory that is planned with; the rest is for PyTorch's own
+_PREDICTED = 64  # sequences of each network, at least, to predict at once
+_WEIGHTS = 12  # copies of its weights that a network needs at most: Adam's, gradients, temporaries
+_SHARE = 0.8  # of the free memory that is used; the rest is for PyTorch itself
 
 
-class Look:
-    """What became of the networks so far, on its way from the device."""
+class CheckpointMetrics:
+    """The state and the predictions of networks at a checkpoint, copied from the device."""
 
     def __init__(self, tensors: dict[str, Tensor]) -> None:
         cuda = tensors["parameters"].is_cuda
@@ -39,10 +39,10 @@ class Look:
             self._ready.record()
 
     def wait(self) -> dict[str, NDArray[Any]]:
-        """Wait for the device, and give arrays by name, each with a row for each network.
+        """Wait for the device, and return arrays by name, with a row for each network.
 
-        `GpuLearner.state`, `steps` and `ended`; float32 `probabilities`, (R, m); and of the losses
-        since the look before, float64 (R,), their `sum` and `count`.
+        `GpuLearner.state`, `steps` and `ended`; float32 `probabilities`, (R, m); and
+        `sum` and `count`, float64 (R,), of the losses since the checkpoint before.
         """
         if self._ready is not None:
             self._ready.synchronize()
@@ -50,7 +50,7 @@ class Look:
 
 
 class Program:
-    """A learner with its data: runs many steps without waiting for the device.
+    """A learner with its data, which runs many steps without waiting for the device.
 
     Parameters
     ----------
@@ -63,16 +63,16 @@ class Program:
     batch
         Sequences of a mini-batch, at most.
     augmented
-        Whether visits may move and turn their sequences.
+        Whether mini-batches may shift and flip their sequences.
     mutated
-        Whether they may change letters.
+        Whether they may substitute letters.
     recorded
-        Whether a GPU records a step and plays it back; anything else takes each as it comes.
+        Whether a GPU records a step as a CUDA graph, to replay it.
 
     Attributes
     ----------
     most_steps
-        How many can be run at once.
+        Steps that fit into a call of `run`.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ class Program:
         self._units = architecture.last_units if architecture.dropout else 0
         self._length = architecture.length if mutated else 0
         networks = len(learner.parameters)
-        idle = Visits(batch=1, rates=np.zeros(1), rows=np.zeros(1, np.int64))
-        one = side_by_side([idle] * networks, batch=batch, units=self._units, length=self._length)
+        idle = MiniBatches(batch=1, rates=np.zeros(1), rows=np.zeros(1, np.int64))
+        one = stack([idle] * networks, batch=batch, units=self._units, length=self._length)
         each_step = sum(getattr(one, field.name).nbytes for field in fields(one))
         self.most_steps = max(_UPLOAD // each_step, 1)
         self._at = torch.zeros(1, dtype=torch.int64, device=device)
@@ -106,16 +106,16 @@ class Program:
         }
         self._graph = self._record() if recorded and device.type == "cuda" else None
 
-    def side_by_side(self, visits: Sequence[Visits | None]) -> Steps:
-        """Lay out mini-batches of each network, no more than `most_steps` of one."""
-        return side_by_side(visits, batch=self._batch, units=self._units, length=self._length)
+    def stack(self, batches: Sequence[MiniBatches | None]) -> Steps:
+        """Stack mini-batches of each network, no more than `most_steps` of one."""
+        return stack(batches, batch=self._batch, units=self._units, length=self._length)
 
     def run(self, steps: Steps) -> None:
-        """Take steps, no more than `most_steps`; on a GPU they are under way when this returns."""
-        for name, room in self._steps.items():
+        """Take steps, no more than `most_steps`; on a GPU, asynchronously."""
+        for name, buffer in self._steps.items():
             array = torch.from_numpy(getattr(steps, name))
-            sent = array.pin_memory() if room.is_cuda else array
-            room[: len(steps)].copy_(sent, non_blocking=True)
+            sent = array.pin_memory() if buffer.is_cuda else array
+            buffer[: len(steps)].copy_(sent, non_blocking=True)
         self._at.zero_()
         for _ in range(len(steps)):
             if self._graph is None:
@@ -123,41 +123,41 @@ class Program:
             else:
                 self._graph.replay()
 
-    def look(self, rows: NDArray[np.int64]) -> Look:
-        """Predict sequences of each network, (R, m), in float32; fetch that and all the state.
+    def evaluate(self, rows: NDArray[np.int64]) -> CheckpointMetrics:
+        """Predict sequences of each network, (R, m), in float32; fetch predictions and state.
 
-        Where the learner keeps a running mean of the weights, that predicts.
+        The EMA of the weights predicts, if there is one.
         """
         learner, device = self.learner, self._codes.device
         architecture = learner.architecture
         weights = learner.parameters if learner.averaged is None else learner.averaged
-        together = max(self._batch, _LOOKED_AT)
+        together = max(self._batch, _PREDICTED)
         with torch.no_grad():
-            found = [
+            probabilities = [
                 logits(architecture, weights, self._codes[some]).diff(dim=2)[:, :, 0].sigmoid()
                 for some in torch.split(torch.from_numpy(rows).to(device), together, dim=1)
             ]
             total, count = learner.losses
-            look = Look(
+            metrics = CheckpointMetrics(
                 {
                     **learner.state(),
                     "steps": learner.steps,
                     "ended": learner.ended,
                     "sum": total,
                     "count": count,
-                    "probabilities": torch.cat(found, dim=1),
+                    "probabilities": torch.cat(probabilities, dim=1),
                 }
             )
             learner.losses.zero_()
-        return look
+        return metrics
 
     def _step(self) -> None:
-        """Take the step that is next of those sent."""
-        now = {name: room.index_select(0, self._at)[0] for name, room in self._steps.items()}
+        """Take the next of the steps in `_steps`."""
+        now = {name: buffer.index_select(0, self._at)[0] for name, buffer in self._steps.items()}
         kept = now["kept"].float() / (1 - self.learner.architecture.dropout)
         codes, letters = self._codes[now["rows"]], now["letters"]
         if self._augmented:
-            codes = moved(codes, now["moves"], now["turned"])
+            codes = shift_and_flip(codes, now["moves"], now["turned"])
         if self._length:
             codes = torch.where(letters > 0, letters - 1, codes)
         self.learner.step(
@@ -172,7 +172,7 @@ class Program:
         self._at += 1
 
     def _record(self) -> torch.cuda.CUDAGraph:
-        """Record a step. The room for steps holds zeros, with which no network takes one."""
+        """Record a step; the arrays of `_steps` hold zeros, which update no network."""
         apart, here = torch.cuda.Stream(), torch.cuda.current_stream()  # type: ignore[no-untyped-call]
         apart.wait_stream(here)
         with torch.cuda.stream(apart):  # libraries set themselves up in the first calls
@@ -187,15 +187,15 @@ class Program:
         return graph
 
 
-def moved(codes: Tensor, moves: Tensor, turned: Tensor) -> Tensor:
-    """Read sequences, uint8 (..., L), further on by so many bp, then on the other strand if asked.
+def shift_and_flip(codes: Tensor, moves: Tensor, turned: Tensor) -> Tensor:
+    """Shift sequences, uint8 (..., L), by `moves` bp, then reverse complement those `turned`.
 
-    N comes in at the end that opens; both others are of shape (...).
+    N fills the end that opens; `moves` and `turned` are of shape (...).
 
     Examples
     --------
     >>> codes = torch.tensor([[0, 0, 1, 2], [0, 0, 1, 2]], dtype=torch.uint8)
-    >>> moved(codes, torch.tensor([1, -1]), torch.tensor([False, True])).tolist()
+    >>> shift_and_flip(codes, torch.tensor([1, -1]), torch.tensor([False, True])).tolist()
     [[0, 1, 2, 4], [2, 3, 3, 4]]
     """
     length = codes.shape[-1]
@@ -206,13 +206,15 @@ def moved(codes: Tensor, moves: Tensor, turned: Tensor) -> Tensor:
     return torch.where(turned[..., None], other, read)
 
 
-def at_once(architecture: Architecture, restarts: int, *, batch: int, free: int, half: bool) -> int:
-    """Choose how many restarts run side by side: all, or as even groups as memory allows.
+def restarts_per_group(
+    architecture: Architecture, restarts: int, *, batch: int, free: int, half: bool
+) -> int:
+    """Return how many restarts train together: all, or groups as even as memory allows.
 
     Parameters
     ----------
     architecture, restarts, batch
-        What is trained: networks of one architecture, sequences of a mini-batch.
+        The networks, their number, and the sequences of a mini-batch.
     free
         Bytes of the device that are free.
     half
@@ -226,9 +228,9 @@ def at_once(architecture: Architecture, restarts: int, *, batch: int, free: int,
     Examples
     --------
     >>> from enhancer_core.models.architecture import NETWORKS
-    >>> at_once(NETWORKS["enhancer"], 50, batch=50, free=1 << 33, half=True)
+    >>> restarts_per_group(NETWORKS["enhancer"], 50, batch=50, free=1 << 33, half=True)
     50
-    >>> at_once(NETWORKS["enhancer"], 50, batch=50, free=1 << 28, half=True)
+    >>> restarts_per_group(NETWORKS["enhancer"], 50, batch=50, free=1 << 28, half=True)
     13
     """
     most = max(int(free * _SHARE) // bytes_needed(architecture, batch=batch, half=half), 1)
@@ -240,14 +242,14 @@ def bytes_needed(architecture: Architecture, *, batch: int, half: bool) -> int:
     """Count the bytes of the device that a restart needs while it takes a step."""
     number, parameters = 2 if half else 4, sum(map(np.prod, shapes(architecture).values()))
     lengths, channels, before = architecture.pooled_lengths(), BASES, architecture.length
-    each = before * BASES * number
+    numbers = before * BASES * number
     for index in used(architecture):
         layer, outputs = architecture.convolutions[index], lengths[index]
         places = layer.pool * (1 if index else 2)
         read = (layer.pool + layer.width + 1) * channels
         # What is read and the scores, each with its slopes; then the best, with index and ReLU.
-        each += outputs * 2 * number * (read + places * layer.filters)
-        each += outputs * layer.filters * (8 + 4 * number)
+        numbers += outputs * 2 * number * (read + places * layer.filters)
+        numbers += outputs * layer.filters * (8 + 4 * number)
         channels, before = layer.filters, outputs
-    each += 4 * 4 * (channels * before + sum(architecture.dense))
-    return int(_WEIGHTS * 4 * parameters + batch * each)
+    numbers += 4 * 4 * (channels * before + sum(architecture.dense))
+    return int(_WEIGHTS * 4 * parameters + batch * numbers)

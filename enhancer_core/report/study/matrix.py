@@ -1,44 +1,47 @@
-"""The section that shows who learned from whom does how on whom."""
+"""The section that shows how runs on each species do on every other."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from enhancer_core.metrics import Estimate
 from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import charts, text
-from enhancer_core.report.study.parts import cell, figure_id, runs_of, tests_of, text_of
 from enhancer_core.report.text import with_interval
 from enhancer_core.study.newick import read_newick
-from enhancer_core.study.recipe import Part, Recipe, Run, Search
-from enhancer_core.study.results import Result, auc, difference, mean
+from enhancer_core.study.recipe import Recipe, ReportSection, groups_of, runs_of, single_data_runs
+from enhancer_core.study.results import ResultByRun, auc, difference, mean, tests_of
 
 
-def matrix_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
-    """Show who learned from whom does how on whom, in the order of the tree."""
+def matrix_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
+    """Show the AUC of each run on each test, in the order of the tree."""
     runs = runs_of(part, recipe)
     tests = tests_of(part, runs, results)
+    sentences = _sentences(part, recipe, tests, results)
     if recipe.tree:
-        leaves = read_newick(recipe.tree).leaves
-        tests = sorted(tests, key=lambda test: _place(test, leaves))
-        order = list(part.runs)
-        runs = sorted(runs, key=lambda run: (_group(run, order), _place(run.name, leaves)))
-    values = np.array([[auc(results[run.name], test).value for test in tests] for run in runs])
+        leaves = list(read_newick(recipe.tree))
+
+        def place(name: str) -> int:
+            """Place a test, or a run of one species, in the tree's order; others first."""
+            leaf = name.rpartition(".")[2]
+            return leaves.index(leaf) if leaf in leaves else -1
+
+        order = {member: i for i, name in enumerate(part.runs) for member in recipe.members(name)}
+        tests = sorted(tests, key=place)
+        runs = sorted(runs, key=lambda run: (order[run.name], place(run.name)))
+    aucs = [[auc(results[run.name], test) for test in tests] for run in runs]
+    values = np.array([[estimate.value for estimate in row] for row in aucs])
     return Section(
         title=part.title,
-        text=text_of(part, " ".join(_said(part, recipe, results))),
+        text=text.text_of(part, " ".join(sentences)),
         tables=[
             Table(
                 head=("Trained on", *tests, "mean"),
                 rows=[
-                    (
-                        run.shown,
-                        *(cell(auc(results[run.name], test)) for test in tests),
-                        f"{values[row].mean():.3f}",
-                    )
-                    for row, run in enumerate(runs)
+                    (run.shown, *map(text.cell, row), f"{average:.3f}")
+                    for run, row, average in zip(runs, aucs, values.mean(axis=1), strict=True)
                 ],
                 caption="Test AUC with its 95 % interval; a column is a test.",
             )
@@ -46,7 +49,7 @@ def matrix_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
         figures=[
             Figure(
                 svg=charts.heatmap(
-                    values, [run.shown for run in runs], tests, name=figure_id(recipe, part)
+                    values, [run.shown for run in runs], tests, name=charts.figure_id(recipe, part)
                 ),
                 alt="Matrix of test AUCs: trained on a row, tested on a column",
                 caption="Test AUC; darker is higher."
@@ -58,11 +61,11 @@ def matrix_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) ->
 
 
 def gains_of(
-    part: Part, recipe: Recipe, results: Mapping[str, Result]
+    part: ReportSection, recipe: Recipe, tests: Sequence[str], results: ResultByRun
 ) -> dict[str, list[Estimate]]:
-    """Give what each group of runs gains, on every test, over the test's own species alone.
+    """Compute the gain of each group of runs, on every test, over the test's species alone.
 
-    Of runs that left one species out, or took its nearest, the one for that species counts.
+    Of runs that leave one species out, or take its nearest, the one for that species counts.
 
     Returns
     -------
@@ -70,61 +73,34 @@ def gains_of(
         By the group's name in the report; empty where not every test has a run of its own.
     """
     base, *others = groups_of(part, recipe).values()
-    own = alone(base)
-    tests = tests_of(part, runs_of(part, recipe), results)
-    if not all(test in own for test in tests):
-        return {}
-    found: dict[str, list[Estimate]] = {}
-    for members in others:
-        by_test = {run.name.rpartition(".")[2]: run for run in members}
-        found[members[0].shown.partition(":")[0]] = [
-            difference(results[by_test.get(test, members[0]).name], results[own[test].name], test)
-            for test in tests
-        ]
-    return found
+    own = single_data_runs(base)
+    gains: dict[str, list[Estimate]] = {}
+    if own.keys() >= set(tests):
+        for members in others:
+            by_test = {run.name.rpartition(".")[2]: run for run in members}
+            gains[members[0].shown.partition(":")[0]] = [
+                difference(
+                    results[by_test.get(test, members[0]).name], results[own[test].name], test
+                )
+                for test in tests
+            ]
+    return gains
 
 
-def _said(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> list[str]:
-    gains = {name: mean(each) for name, each in gains_of(part, recipe, results).items()}
-    own = alone(next(iter(groups_of(part, recipe).values())))
-    tests = tests_of(part, runs_of(part, recipe), results)
-    if not all(test in own for test in tests):
+def _sentences(
+    part: ReportSection, recipe: Recipe, tests: Sequence[str], results: ResultByRun
+) -> list[str]:
+    own = single_data_runs(next(iter(groups_of(part, recipe).values())))
+    if not own.keys() >= set(tests):
         return []
     same = mean([auc(results[own[test].name], test) for test in tests])
     across = [auc(results[own[a].name], b).value for a in tests for b in tests if a != b]
     another = f"; tested on another: {np.mean(across):.3f}" if across else ""
-    said = [
-        f"Trained on one and tested on the same: {with_interval(same)} on average{another}.",
-    ]
-    said += [
-        text.versus(name, "one alone, on average over tests", gain) for name, gain in gains.items()
-    ]
+    sentences = [f"Trained and tested on the same: {with_interval(same)} on average{another}."]
+    gains = {k: mean(v) for k, v in gains_of(part, recipe, tests, results).items()}
+    for name, gain in gains.items():
+        sentences.append(text.versus(name, "one alone, on average over tests", gain))
     if part.least is not None and gains:
         name, gain = list(gains.items())[-1]
-        said.append(text.gain_reached(name, gain, part.least))
-    return said
-
-
-def groups_of(part: Part, recipe: Recipe) -> dict[str, list[Run]]:
-    """Give the runs of a section, searches left out, by the run of the recipe they came of."""
-    groups: dict[str, list[Run]] = {}
-    for run in runs_of(part, recipe):
-        if isinstance(run, Run):
-            groups.setdefault(run.group or run.name, []).append(run)
-    return groups
-
-
-def alone(runs: Sequence[Run]) -> dict[str, Run]:
-    """Give the runs on one data set alone, by its name."""
-    return {run.data[0]: run for run in runs if len(run.data) == 1}
-
-
-def _place(name: str, leaves: Sequence[str]) -> int:
-    """Place a test, or a run of one species, in the tree's order; others first."""
-    leaf = name.rpartition(".")[2]
-    return leaves.index(leaf) if leaf in leaves else -1
-
-
-def _group(run: Run | Search, order: Sequence[str]) -> int:
-    """Place a run where the section names it, or what it came of."""
-    return next(i for i, name in enumerate(order) if name in (run.name, getattr(run, "group", "")))
+        sentences.append(text.reached(f"the gain of '{name}'", gain, part.least, is_change=True))
+    return sentences

@@ -1,4 +1,4 @@
-"""The sections that show what filters look for: beside the motifs asked for, and beside all."""
+"""The sections on filters as motifs: beside motifs of interest, and beside a whole database."""
 
 from __future__ import annotations
 
@@ -8,149 +8,146 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from enhancer_core.motifs.homer import similarity
 from enhancer_core.motifs.match import Match
-from enhancer_core.motifs.motif import Motif, ppm, reverse_complement
-from enhancer_core.report import plots
+from enhancer_core.motifs.motif import Motif
 from enhancer_core.report.motifs import pair_logo
 from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import text
-from enhancer_core.report.study.parts import runs_of, text_of
-from enhancer_core.study.recipe import Part, Recipe, Run, Search
-from enhancer_core.study.results import Result
+from enhancer_core.study.recipe import Recipe, ReportSection, runs_of
+from enhancer_core.study.results import ResultByRun
 
-_NAMED, _DRAWN = 6, 4  # motifs of a network, at most, in words and as logos
-_SIMILARITY = (
-    "Similarity is the Pearson correlation of the best filter with the motif, as HOMER's (1 is the"
-    " same)"
-)
+Pfm = Sequence[Sequence[float]]  # (4, W), as JSON has it
+
+_DRAWN = 4  # motifs of a network, at most
+_SIMILARITY = "Similarity: Pearson correlation of filter and motif, as HOMER's (1 for the same)"
 _CHANCE = (
-    "; p is TOMTOM's, q the false discovery rate among all motifs of the database. Neither allows"
-    " for the number of filters. Factors of one family bind alike, and so their motifs are alike."
+    "; p: TOMTOM's; q: false discovery rate among all motifs of the database. Neither corrects for"
+    " the number of filters. Factors of one family have similar motifs."
 )
 
 
-def motifs_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
-    """Show the filter most like each motif that was looked for."""
-    rows, drawn, found = [], [], []
-    for run in runs_of(part, recipe):
-        for spec, best in results[run.name].get("motifs", {}).items():
-            motif = spec.rpartition(":")[2].rpartition(".")[2]
-            found.append((run, motif, best))
-            rows.append((run.shown, motif, f"{best['similarity']:.3f}", *_judged(best)))
-            if best.get("q") is not None:
-                drawn.append(_figure(run, {"pfm": best["pfm"], "match": best}))
-            elif "pfm" in best:
-                drawn += _pair(run, motif, best)
-    judged = any(best.get("q") is not None for _, _, best in found)
-    head = ("Network", "Motif", "Similarity", "p", "q", "Most like in the database", "Similarity")
+def motifs_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
+    """Show the filter most like each motif of interest."""
+    filters = [
+        (run.shown, spec.rpartition(":")[2].rpartition(".")[2], best)
+        for run in runs_of(part, recipe)
+        for spec, best in results[run.name].get("motifs", {}).items()
+    ]
+    has_q = any(best.get("q") is not None for _, _, best in filters)
+    rows = []
+    for run, motif, best in filters:
+        row = [run, motif, f"{best['similarity']:.3f}"]
+        if has_q:
+            name, nearest, *_ = _cells(best.get("best"))
+            row += [_small(best.get("p")), _small(best.get("q")), name, nearest]
+        rows.append(row)
+    more = ("p", "q", "Most similar in the database", "Similarity") if has_q else ()
     return Section(
         title=part.title,
-        text=text_of(part, *_said(part, found, judged=judged)),
+        text=text.text_of(part, *_sentences(part, filters, has_q=has_q)),
         tables=[
             Table(
-                head=head if judged else head[:3],
-                rows=[row if judged else row[:3] for row in rows],
+                head=("Network", "Motif", "Similarity", *more),
+                rows=rows,
                 text_columns=2,
-                caption=_SIMILARITY + (_CHANCE if judged else "."),
+                caption=_SIMILARITY + (_CHANCE if has_q else "."),
             )
         ],
-        figures=drawn,
+        figures=[
+            _figure(run, _name(best) if "name" in best else motif, best["pfm"], best, best["motif"])
+            for run, motif, best in filters
+            if "pfm" in best
+        ],
         small_figures=True,
     )
 
 
-def filters_section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
-    """Show what filters match of all motifs of the database, the surest filter of each."""
-    said, rows, drawn = [], [], []
+def filters_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
+    """Show which motifs of the database filters match, by the filter of lowest q of each."""
+    sentences, rows, figures = [], [], []
     for run in runs_of(part, recipe):
         filters = results[run.name].get("filters", ())
-        matched: dict[str, list[Mapping[str, Any]]] = {}
-        for each in sorted((e for e in filters if _is_sure(e["match"] or {}, part)), key=_surest):
-            matched.setdefault(each["match"]["name"], []).append(each)
-        told = [f"{_name(each[0]['match'])} ({len(each)})" for each in matched.values()]
-        said.append(
-            f"{text.sentence(run.shown)}: {sum(map(len, matched.values()))} of {len(filters)}"
-            f" filters match a motif at q below {part.most_q:g}"
-            f"{f': {text.listed(told[:_NAMED])}' if told else ''}"
-            f"{f', and {len(told) - _NAMED} more motifs' if len(told) > _NAMED else ''}."
+        matched = [each for each in filters if _is_significant(each["match"] or {}, part)]
+        matched.sort(key=lambda each: (each["match"]["q"], -each["match"]["similarity"]))
+        by_motif: dict[str, list[Mapping[str, Any]]] = {}
+        for each in matched:
+            by_motif.setdefault(each["match"]["name"], []).append(each)
+        sentences.append(
+            f"{text.sentence(run.shown)}: {len(matched)} of {len(filters)} filters match a motif at"
+            f" q below {part.most_q:g} (distinct motifs: {len(by_motif)})."
         )
-        for each in matched.values():
-            rows.append((run.shown, *_cells(each[0]["match"]), str(len(each))))
-        drawn += [_figure(run, each[0]) for each in list(matched.values())[:_DRAWN]]
+        for i, (best, *others) in enumerate(by_motif.values()):
+            match = best["match"]
+            rows.append((run.shown, *_cells(match), str(1 + len(others))))
+            if i < _DRAWN:
+                name = _name(match)
+                figures.append(_figure(run.shown, name, best["pfm"], match, match["target"]))
     return Section(
         title=part.title,
-        text=text_of(part, " ".join(said)),
+        text=text.text_of(part, " ".join(sentences)),
         tables=[
             Table(
                 head=("Network", "Motif of the database", "Similarity", "p", "q", "Filters"),
                 rows=rows,
                 text_columns=2,
-                caption="Each motif that filters are most like, with the figures of the surest"
-                " filter" + _CHANCE,
+                caption=f"The best match of each filter, by motif. {_SIMILARITY}, of the filter of"
+                f" lowest q{_CHANCE}",
             )
         ],
-        figures=drawn,
+        figures=figures,
         small_figures=True,
     )
 
 
-def _said(
-    part: Part, found: Sequence[tuple[Run | Search, str, Mapping[str, Any]]], *, judged: bool
+def _sentences(
+    part: ReportSection, filters: Sequence[tuple[str, str, Mapping[str, Any]]], *, has_q: bool
 ) -> list[str]:
-    """Say how many reach what is asked for, and how many are most like what was looked for."""
-    said = []
+    """State how many filters are similar enough, and how many resemble no other motif more."""
+    sentences = []
     if part.least is not None:
-        least = min(best["similarity"] for _, _, best in found)
-        one_each = len({run.name for run, _, _ in found}) == len(found)
+        least = min(best["similarity"] for _, _, best in filters)
+        one_each = len({run for run, _, _ in filters}) == len(filters)
         enough = [
-            run.shown if one_each else motif
-            for run, motif, best in found
-            if best["similarity"] >= part.least and (not judged or _is_sure(best, part))
+            run if one_each else motif
+            for run, motif, best in filters
+            if best["similarity"] >= part.least and (not has_q or _is_significant(best, part))
         ]
-        also = f" and a q below {part.most_q:g}" if judged else ""
+        also = f" and a q below {part.most_q:g}" if has_q else ""
         which = f" ({'; '.join(enough)})" if enough else ""
-        said.append(
-            f"{len(enough)} of {len(found)} reach a similarity of {part.least:g}{also}{which}; the"
-            f" least similarity is {least:.3f}."
+        sentences.append(
+            f"{len(enough)} of {len(filters)} reach a similarity of {part.least:g}{also}{which};"
+            f" the lowest similarity is {least:.3f}."
         )
-    matched = [(run, best) for run, _, best in found if best.get("best")]
-    others = [
-        f"that of {run.shown} is more like {_name(best['best'])}, {best['best']['similarity']:.3f}"
-        for run, best in matched
-        if best["best"]["target"] != best["motif"]
-    ]
-    if judged:
-        said.append(
-            f"Of all motifs of the database, {len(matched) - len(others)} of {len(found)} are most"
-            f" like the one looked for{''.join(f'; {other}' for other in others)}."
+    if has_q:
+        matched = [(run, best, best["best"]) for run, _, best in filters if best.get("best")]
+        others = [
+            f"; that of {run} is more similar to {_name(nearest)}, {nearest['similarity']:.3f}"
+            for run, best, nearest in matched
+            if nearest["target"] != best["motif"]
+        ]
+        sentences.append(
+            f"Of all motifs of the database, {len(matched) - len(others)} of {len(filters)} are"
+            f" most similar to the motif of interest{''.join(others)}."
         )
-    return said
+    return sentences
 
 
-def _is_sure(best: Mapping[str, Any], part: Part) -> bool:
-    """Say whether q is known, and below the most allowed."""
-    q = best.get("q")
+def _is_significant(match: Mapping[str, Any], part: ReportSection) -> bool:
+    """Return whether q is known, and below the section's limit."""
+    q = match.get("q")
     return q is not None and bool(q < part.most_q)
-
-
-def _judged(best: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    name, similarity, *_ = _cells(best.get("best"))
-    return _small(best.get("p")), _small(best.get("q")), name, similarity
 
 
 def _cells(match: Mapping[str, Any] | None) -> tuple[str, str, str, str]:
     if match is None:
         return "flat", "", "", ""
-    return (
-        " ".join(filter(None, (match["name"], match["alias"]))),
-        f"{match['similarity']:.3f}",
-        _small(match["p"]),
-        _small(match["q"]),
-    )
+    name = " ".join(filter(None, (match["name"], match["alias"])))
+    return name, f"{match['similarity']:.3f}", _small(match["p"]), _small(match["q"])
 
 
 def _name(match: Mapping[str, Any]) -> str:
-    """Name a motif of a database as short as can be."""
+    """Return the shortest name of a motif of a database."""
     return str(match["alias"] or match["name"].rpartition(".")[2] or match["name"])
 
 
@@ -158,42 +155,15 @@ def _small(value: float | None) -> str:
     return "" if value is None else f"{value:.2g}"
 
 
-def _surest(each: Mapping[str, Any]) -> tuple[float, float]:
-    return each["match"]["q"], -each["match"]["similarity"]
-
-
-def _figure(run: Run | Search, each: Mapping[str, Any]) -> Figure:
-    """Draw a filter above what it is most like, as they lie over each other."""
-    match = each["match"]
-    target = Match(
-        target=Motif(match["name"], np.array(match["target"]), match["alias"]),
-        similarity=match["similarity"], offset=match["offset"], strand=match["strand"],
-        p=match["p"], q=match["q"],
-    )  # fmt: skip
+def _figure(run: str, name: str, pfm: Pfm, match: Mapping[str, Any], target: Pfm) -> Figure:
+    """Draw a filter above its match, aligned."""
+    query, other = Motif("filter", np.array(pfm)), Motif(name, np.array(target))
+    aligned = similarity([query], [other])
+    offset, strand = int(aligned.offsets[0, 0]), int(aligned.strands[0, 0])
+    pair = Match(other, match["similarity"], offset=offset, strand=strand, p=np.nan, q=np.nan)
+    q = "" if match.get("q") is None else f", q {_small(match['q'])}"
     return Figure(
-        svg=pair_logo(Motif("filter", np.array(each["pfm"])), target),
-        alt=f"Logos of a filter of {run.shown} and of {_name(match)}",
-        caption=Markup("<b>{}</b><br>{}, {:.2f}, q {}").format(
-            run.shown, _name(match), target.similarity, _small(target.q)
-        ),
+        svg=pair_logo(query, pair),
+        alt=f"Logos of a filter of {run} and of {name}",
+        caption=Markup("<b>{}</b><br>{}, {:.2f}{}").format(run, name, match["similarity"], q),
     )
-
-
-def _pair(run: Run | Search, motif: str, best: Mapping[str, Any]) -> list[Figure]:
-    pfm = np.array(best["pfm"], dtype=np.float64)
-    if best["strand"] == -1:
-        pfm = reverse_complement(pfm)
-    return [
-        Figure(
-            svg=plots.logo(ppm(pfm)),
-            alt=f"Logo of the filter of {run.shown} most like {motif}",
-            caption=Markup("<b>{}</b><br>filter most like {}, {:.2f}").format(
-                run.shown, motif, best["similarity"]
-            ),
-        ),
-        Figure(
-            svg=plots.logo(ppm(np.array(best["motif"], dtype=np.float64))),
-            alt=f"Logo of {motif}",
-            caption=Markup("<b>{}</b><br>as known").format(motif),
-        ),
-    ]

@@ -1,4 +1,4 @@
-"""Compose a study's report: a chapter a recipe, then what each run learned from."""
+"""Compose a study's report: its sections, then the data and all runs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,34 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from enhancer_core.data.dataset import PARTS
-from enhancer_core.report.page import Page, Section, Table
-from enhancer_core.report.study.headlines import controlled, highlight
+from enhancer_core.report import plots
+from enhancer_core.report.page import Highlight, Page, Section, Table
+from enhancer_core.report.study import text
+from enhancer_core.report.study.matrix import gains_of
 from enhancer_core.report.study.sections import section
-from enhancer_core.study.recipe import Data, Recipe, Run, Search, Study
+from enhancer_core.report.text import interval, signed, signed_interval
+from enhancer_core.study.recipe import Data, Recipe, ReportSection, Run, Search, Study, runs_of
+from enhancer_core.study.results import (
+    ResultByRun,
+    auc,
+    mean,
+    mean_auc,
+    mean_difference,
+    test_of,
+    tests_of,
+)
 from enhancer_core.study.runner import Results
+
+_LIMITS = (
+    "The data of a recipe are split before anything else, 80 % for training, 10 % for validation"
+    " and 10 % for testing, and copied, shuffled and pooled inside each part. Restarts and epochs"
+    " are chosen on the validation part; no test part chose a network. A recommended k is read from"
+    " the test parts of the runs along k.",
+    "Intervals cover the sampling of test sequences, not the randomness of training: two runs of"
+    " one recipe with other seeds may differ by more. Differences are paired, on the same test"
+    " sequences. The paper's values are of its own data, so they can be compared with these, but"
+    " not to the third digit.",
+)
 
 
 def study_page(study: Study, results: Results) -> Page:
@@ -21,61 +44,78 @@ def study_page(study: Study, results: Results) -> Page:
     study
         The recipes.
     results
-        What came of them.
+        Of all their runs.
 
     Returns
     -------
     Page
         It holds no date, so the same results give the same page.
     """
-    sections = [
-        section(part, recipe, results.runs) for recipe in study.recipes for part in recipe.sections
-    ]
-    limits = Section(
-        title="How to read this",
-        text=[
-            "The data of a recipe are split before anything else, 80 % to learn from, 10 % to"
-            " choose the network and 10 % to test it, and copied, shuffled and pooled inside each"
-            " part. Restarts and epochs are chosen on the validation part; no test part chose a"
-            " network. A k that is recommended is read from the test parts of the runs along k.",
-            "Intervals cover the luck of which sequences were tested, not the luck of training: two"
-            " runs of one recipe with other seeds may differ by more. Differences are of the same"
-            " test sequences, paired. The paper's figures are of its own data, so they can be set"
-            " beside these but not compared to the third digit.",
-        ],
-    )
-    runs = {run.name: run for recipe in study.recipes for run in recipe.steps}
+    parts = [(part, recipe) for recipe in study.recipes for part in recipe.sections]
+    networks = [result for result in results.runs.values() if "restarts" in result]
+    restarts = sum(len(result["restarts"]) for result in networks)
+    updates = sum(len(result["restarts"]) * result["updates"] for result in networks)
     return Page(
         title=study.title,
-        lead=_lead(study, results),
+        lead=f"{compare_with_controls(study, results.runs)}{len(results.runs)} runs,"
+        f" {len(networks)} of them networks, trained in {restarts} restarts and {updates:,}"
+        f" mini-batches, with seed {results.seed}.",
         highlights=[
-            highlight(part, recipe, results.runs)
-            for recipe in study.recipes
-            for part in recipe.sections
-            if part.headline
+            _highlight(part, recipe, results.runs) for part, recipe in parts if part.headline
         ],
         sections=[
-            *sections,
-            limits,
+            *(section(part, recipe, results.runs) for part, recipe in parts),
+            Section(title="How to read this", text=_LIMITS),
             _data(study, results),
-            _run_table(list(runs.values()), results),
+            _runs(study, results),
         ],
     )
 
 
-def _lead(study: Study, results: Results) -> str:
-    networks = sum("restarts" in result for result in results.runs.values())
-    trained = sum(len(result.get("restarts", ())) for result in results.runs.values())
-    updates = sum(
-        result.get("updates", 0) * len(result.get("restarts", ()))
-        for result in results.runs.values()
-    )
-    return (
-        controlled(study, results.runs)
-        + f"{len(results.runs)} runs, {networks} of them networks, trained in {trained} restarts"
-        f" and {updates:,} mini-batches; every figure below follows from them, with seed"
-        f" {results.seed}."
-    )
+def _highlight(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Highlight:
+    """Return a section's main figure.
+
+    Of a matrix it is the gain of its last runs over one alone; of motifs the lowest similarity; of
+    networks each on its own test the lowest AUC; of other sections the AUC of the first run.
+    """
+    runs = runs_of(part, recipe)
+    tests = tests_of(part, runs, results)
+    if part.kind == "motifs":
+        similarities = [
+            motif["similarity"]
+            for run in runs
+            for motif in results[run.name].get("motifs", {}).values()
+        ]
+        value, note = f"{min(similarities):.3f}", f"lowest of {len(similarities)}"
+    elif part.kind == "each":
+        networks = [run for run in runs if isinstance(run, Search) or run.model == "network"]
+        aucs = [auc(results[run.name], test_of(part, run, results)) for run in networks]
+        lowest = min(aucs, key=lambda estimate: estimate.value)
+        value, note = f"{lowest.value:.3f}", f"{interval(lowest)}, lowest of {len(aucs)}"
+    elif part.kind == "matrix":
+        gain = mean(list(gains_of(part, recipe, tests, results).values())[-1])
+        value, note = signed(gain.value), signed_interval(gain)
+    else:
+        first = mean_auc(results[runs[0].name], tests)
+        value, note = f"{first.value:.3f}", interval(first)
+    return Highlight(label=part.headline, value=value, note=note, colour=plots.NETWORK)
+
+
+def compare_with_controls(study: Study, results: ResultByRun) -> str:
+    """State which strategies did better than all of their controls, on real and simulated data."""
+    better: dict[str, dict[str, bool]] = {"real": {}, "simulated": {}}
+    for recipe in study.recipes:
+        shown = {run.name: run.shown for run in recipe.steps}
+        simulated = {data.name for data in recipe.data if data.is_simulated}
+        for run in recipe.runs:
+            if run.control_of:
+                strategy, control = results[run.control_of], results[run.name]
+                common = [test for test in control["tests"] if test in strategy["tests"]]
+                gain = mean_difference(strategy, control, common)
+                where = better["real" if simulated.isdisjoint(run.data) else "simulated"]
+                name = shown[run.control_of]
+                where[name] = where.get(name, True) and gain.low > 0
+    return "".join(f"{text.strategies(*item)} " for item in better.items() if item[1])
 
 
 def _data(study: Study, results: Results) -> Section:
@@ -89,7 +129,7 @@ def _data(study: Study, results: Results) -> Section:
         tables=[
             Table(
                 head=("Data", "Source", "bp", *(f"{part}, + and −" for part in PARTS)),
-                rows=_data_rows(recipe, results),
+                rows=[_data_row(data, results.data[recipe.name]) for data in recipe.data],
                 caption=recipe.title,
                 text_columns=2,
             )
@@ -98,32 +138,25 @@ def _data(study: Study, results: Results) -> Section:
     )
 
 
-def _data_rows(recipe: Recipe, results: Results) -> list[tuple[str, ...]]:
-    sizes = results.data[recipe.name]
-    return [
-        (each.name, _source(each), str(sizes[each.splits[0]]["length"]),
-         *(_pair(sizes[each.splits[0]][part]) for part in PARTS))
-        for each in recipe.data
-    ]  # fmt: skip
-
-
-def _source(data: Data) -> str:
-    if data.simulate:
-        return f"{data.simulate} planted in uniform DNA, definition '{data.definition}'"
-    if data.world:
-        return "the synthetic world of six species"
+def _data_row(data: Data, sizes: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    first = sizes[data.splits[0]]
     files = [*data.positives, *data.background, *filter(None, [data.table])]
-    return ", ".join([*files, *([f"windows of {data.genome}"] if data.genome else [])])
+    source = ", ".join([*files, *([f"windows of {data.genome}"] if data.genome else [])])
+    if data.simulate:
+        source = f"{data.simulate} sites in uniform DNA, definition '{data.definition}'"
+    elif data.world:
+        source = "six simulated species"
+    return data.name, source, str(first["length"]), *(_pair(first[part]) for part in PARTS)
 
 
 def _pair(counts: Sequence[int]) -> str:
     return f"{counts[0]:,} + {counts[1]:,}"
 
 
-def _run_table(runs: Sequence[Run | Search], results: Results) -> Section:
+def _runs(study: Study, results: Results) -> Section:
     rows = []
-    for run in runs:
-        result: Mapping[str, Any] = results.runs[run.name]
+    for run in (run for recipe in study.recipes for run in recipe.steps):
+        result = results.runs[run.name]
         network = "restarts" in result
         rows.append(
             (
@@ -139,7 +172,7 @@ def _run_table(runs: Sequence[Run | Search], results: Results) -> Section:
         title="Runs",
         tables=[
             Table(
-                head=("Run", "Model", "Learned from, + and −", "Epochs", "Mini-batches",
+                head=("Run", "Model", "Training sequences, + and −", "Epochs", "Mini-batches",
                       "Validation AUC of each restart"),
                 rows=rows,
                 text_columns=2,

@@ -14,16 +14,15 @@ from enhancer_core.report.study import charts, text
 from enhancer_core.report.study.matrix import matrix_section
 from enhancer_core.report.study.models import each_section, models_section
 from enhancer_core.report.study.motifs import filters_section, motifs_section
-from enhancer_core.report.study.parts import cell, figure_id, runs_of, text_of
 from enhancer_core.report.text import with_interval
-from enhancer_core.study.recipe import Part, Recipe, Run, Search, split_test
+from enhancer_core.study.recipe import Recipe, ReportSection, Run, Search, runs_of, split_test
 from enhancer_core.study.results import (
     CHANCE_AT_MOST,
     PAPER_K,
-    Result,
+    ResultByRun,
     auc,
     difference,
-    mean,
+    mean_auc,
     rank_correlation,
     recommended_k,
 )
@@ -32,7 +31,7 @@ _TOP = 8  # candidates of a search that are listed
 _FEWEST = 10  # candidates of a round whose ranks are compared
 
 
-def section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
     """Compose one section."""
     compose = {
         "models": models_section,
@@ -46,58 +45,58 @@ def section(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sectio
     return compose(part, recipe, results)
 
 
-def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
+def _k_choice(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
     """Draw AUC against own shuffles along k, and recommend one; the first is the background."""
     lines: dict[str, dict[int, Estimate]] = {}
-    runs: dict[str, list[Run]] = {}
+    is_background: dict[str, bool] = {}
+    equal: dict[int, float] = {}  # share of the first's shuffles that equal their input
     for run in runs_of(part, recipe):
-        if not isinstance(run, Run):
-            continue
-        name = run.shown.rpartition(", k = ")[0] or run.shown
-        k = run.shuffles[0]
-        own = [test for test in run.tests if split_test(test)[1] == k]
-        lines.setdefault(name, {})[k] = mean([auc(results[run.name], test) for test in own])
-        runs.setdefault(name, []).append(run)
-    background = next(iter(lines))
-    of_shuffles = [name for name in lines if runs[name][0].positive == "background"]
-    others = [name for name in lines if name not in (background, *of_shuffles)]
-    recommended = {other: recommended_k(lines[background], lines[other]) for other in others}
-    said = [
-        text.k_choice(other, k, lines[background].get(k or 0), lines[other].get(k or 0))
-        for other, k in recommended.items()
+        if isinstance(run, Run):
+            name = run.shown.rpartition(", k = ")[0] or run.shown
+            k, result = run.shuffles[0], results[run.name]
+            own = [test for test in run.tests if split_test(test)[1] == k]
+            lines.setdefault(name, {})[k] = mean_auc(result, own)
+            is_background[name] = run.positive == "background"
+            if len(lines) == 1:
+                equal[k] = result["unchanged"][str(k)]
+    background, *others = lines
+    positives = [name for name in others if not is_background[name]]
+
+    def recommended_by(name: str) -> dict[str, int | None]:
+        return {other: recommended_k(lines[name], lines[other]) for other in positives}
+
+    recommended = recommended_by(background)
+    sentences = [
+        text.k_choice(name, k, lines[background].get(k or 0), lines[name].get(k or 0))
+        for name, k in recommended.items()
     ]
     if part.k is not None and recommended:
-        said.append(text.k_used(part.k, recommended))
-    said += [
+        sentences.append(text.k_used(part.k, recommended))
+    sentences += [
         text.beside_chance(name, PAPER_K, lines[name][PAPER_K], CHANCE_AT_MOST)
-        for name in of_shuffles
-        if PAPER_K in lines[name]
+        for name in lines
+        if is_background[name] and PAPER_K in lines[name]
     ]
-    said += [
-        text.by_other_background(
-            name, {other: recommended_k(lines[name], lines[other]) for other in others}
-        )
-        for name in of_shuffles
-        if name != background and others and len(lines[name]) == len(lines[background])
+    sentences += [
+        f"With '{name}' as background, recommended: {text.ks_listed(recommended_by(name))}."
+        for name in others
+        if is_background[name] and positives and len(lines[name]) == len(lines[background])
     ]
     chosen = next((k for k in recommended.values() if k is not None), None)
-    first = runs[background]
-    equal = {run.shuffles[0]: results[run.name]["unchanged"] for run in first}
-    table = [
-        (
-            str(k),
-            f"{100 * equal[k][str(k)]:.1f}" if k in equal else "",
-            *(cell(line[k]) if k in line else "" for line in lines.values()),
-        )
-        for k in sorted({k for line in lines.values() for k in line})
-    ]
     return Section(
         title=part.title,
-        text=text_of(part, f"{text.K_RULE} The background is '{background}'.", *said),
+        text=text.text_of(part, f"{text.K_RULE} The background is '{background}'.", *sentences),
         tables=[
             Table(
                 head=("k", "Shuffles equal to input, %", *lines),
-                rows=table,
+                rows=[
+                    (
+                        str(k),
+                        f"{100 * equal[k]:.1f}" if k in equal else "",
+                        *(text.cell(line[k]) if k in line else "" for line in lines.values()),
+                    )
+                    for k in sorted(set().union(*lines.values()))
+                ],
                 caption="Test AUC against the sequences' own k-shuffles, with 95 % intervals, and"
                 " the share of shuffles that equal their input.",
             )
@@ -106,71 +105,75 @@ def _k_choice(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Sect
         figures=[
             Figure(
                 svg=charts.along_k(
-                    lines, guide=CHANCE_AT_MOST, chosen=chosen, name=figure_id(recipe, part)
+                    lines, guide=CHANCE_AT_MOST, chosen=chosen, name=charts.figure_id(recipe, part)
                 ),
                 alt="Test AUC against own shuffles along k",
-                caption="Dashed: 0.55." + (" Shaded: the k recommended." if chosen else ""),
+                caption="Dashed: 0.55." + (" Shaded: the recommended k." if chosen else ""),
             )
         ],
         wide_figures=True,
     )
 
 
-def _search(part: Part, recipe: Recipe, results: Mapping[str, Result]) -> Section:
-    """Tell how a search went, round by round, and how its winner did."""
+def _search(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
+    """Summarize a search, round by round, and its winner."""
     runs = runs_of(part, recipe)
     searched = next(run for run in runs if isinstance(run, Search))
     result = results[searched.name]
+    rounds = result["rounds"]
     rows = [
         (
             str(number),
-            f"{len(each['candidates']):,}",
-            f"{each['updates']:,}",
-            _mix(each["candidates"][0]),
-            f"{each['candidates'][0][2]:.3f}",
-            f"{np.median([c[2] for c in each['candidates']]):.3f}",
+            f"{len(entry['candidates']):,}",
+            f"{entry['updates']:,}",
+            _mix(entry["candidates"][0]),
+            f"{entry['candidates'][0][2]:.3f}",
+            f"{np.median([auc for _, _, auc in entry['candidates']]):.3f}",
         )
-        for number, each in enumerate(result["rounds"], start=1)
+        for number, entry in enumerate(rounds, start=1)
     ]
-    last = result["rounds"][-1]["candidates"] if result["rounds"] else []
-    top = [(_mix(each), f"{each[2]:.3f}") for each in last[:_TOP]]
-    winner = _mix([result["winner"]["background"], result["winner"]["shuffles"]])
-    base = next((run for run in runs if run.name == part.beside), None)
+    top = rounds[-1]["candidates"][:_TOP] if rounds else []
     test = next(iter(result["tests"]))
-    said = f"The winner is {winner}: test AUC {with_interval(auc(result, test))}."
-    if base is not None:
-        gain = difference(result, results[base.name], test)
-        said += " " + text.versus("The winner", base.shown, gain)
+    winner = _mix([result["winner"]["background"], result["winner"]["shuffles"]])
+    sentences = [f"The winner is {winner}: test AUC {with_interval(auc(result, test))}."]
+    for run in runs:
+        if run.name == part.beside:
+            gain = difference(result, results[run.name], test)
+            sentences.append(text.versus("The winner", run.shown, gain))
     return Section(
         title=part.title,
-        text=text_of(part, said, _rank_kept(result["rounds"])),
+        text=text.text_of(part, " ".join(sentences), _rank_correlations(rounds)),
         tables=[
             Table(
                 head=("Round", "Mixes", "Updates each", "Best", "Its AUC", "Median AUC"),
                 rows=rows,
-                caption=f"Validation AUC by round of '{searched.shown}'; the test part was looked"
-                " at once, for the winner.",
+                caption=f"Validation AUC by round of '{searched.shown}'; the test part was used"
+                " once, for the winner.",
             ),
-            Table(head=("Last round", "Validation AUC"), rows=top),
+            Table(
+                head=("Last round", "Validation AUC"),
+                rows=[(_mix(candidate), f"{candidate[2]:.3f}") for candidate in top],
+            ),
         ],
     )
 
 
-def _rank_kept(rounds: Sequence[Mapping[str, Any]]) -> str:
-    """Say whether each round ranked the mixes that went on as the next one did."""
-    said = []
+def _rank_correlations(rounds: Sequence[Mapping[str, Any]]) -> str:
+    """State how far each round ranked mixes as the next one did."""
+    correlations = []
     for number, (one, other) in enumerate(pairwise(rounds), start=1):
-        before = {_mix(each): each[2] for each in one["candidates"]}
-        after = [each[2] for each in other["candidates"]]
+        before = {_mix(candidate): candidate[2] for candidate in one["candidates"]}
+        after = {_mix(candidate): candidate[2] for candidate in other["candidates"]}
         if len(after) >= _FEWEST:
-            rho = rank_correlation([before[_mix(each)] for each in other["candidates"]], after)
-            said.append(text.rank_kept(number, len(after), rho))
-    if not said:
+            rho = rank_correlation([before[mix] for mix in after], list(after.values()))
+            between = f"between rounds {number} and {number + 1} ({len(after):,} mixes)"
+            correlations.append(f"{text.change(rho)} {between}")
+    if not correlations:
         return ""
-    return " ".join([*said, "(Rank correlation of validation AUC, with its 95 % interval.)"])
+    return f"Rank correlation of validation AUC: {text.listed(correlations)}."
 
 
-def _mix(candidate: Sequence[object]) -> str:
-    background, shuffles = candidate[0], candidate[1]
-    ks = ", ".join(str(k) for k in shuffles) if isinstance(shuffles, list) else ""
-    return f"background × {background}" + (f" + shuffles at k = {ks}" if ks else "")
+def _mix(candidate: Sequence[Any]) -> str:
+    background, shuffles, *_ = candidate
+    at = f" + shuffles at k = {', '.join(map(str, shuffles))}" if shuffles else ""
+    return f"background × {background}{at}"

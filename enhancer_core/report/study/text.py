@@ -1,227 +1,141 @@
-"""Say in words what a study's numbers show, whichever way they fall."""
+"""Sentences that state what a study's numbers show, whichever way they fall."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from markupsafe import Markup
+
 from enhancer_core.metrics import Estimate
-from enhancer_core.report.text import signed, signed_interval, with_interval
+from enhancer_core.report.text import interval, signed, signed_interval, with_interval
+from enhancer_core.study.recipe import ReportSection
+
+K_RULE = (
+    "Rule: the smallest k at which the background's AUC against its own shuffles is at most 0.55,"
+    " the paper's limit, and the positives' interval against theirs lies above the background's."
+)
+
+
+def text_of(part: ReportSection, *results: str) -> list[str]:
+    """Return a section's paragraphs: the question, the paper's finding, and the results."""
+    paper = f"The paper: {part.paper}" if part.paper else ""
+    return [*filter(None, (part.text, paper, *results))]
+
+
+def cell(value: Estimate) -> Markup:
+    """Format an estimate for a wide table, its interval beneath it."""
+    return Markup("{:.3f}<br><small>{}</small>").format(value.value, interval(value))
+
+
+def change(gain: Estimate) -> str:
+    """Format a difference with its interval: `+0.020 (−0.010 to +0.050)`."""
+    return f"{signed(gain.value)} ({signed_interval(gain)})"
 
 
 def versus(name: str, other: str, gain: Estimate) -> str:
-    """Say how one run did beside another.
+    """Compare a run with another, by the difference of their AUCs.
 
     Examples
     --------
-    >>> versus("planted", "base", Estimate(0.02, 0.01, 0.03))
-    'Planted is better than base by 0.020 (+0.010 to +0.030).'
     >>> versus("planted", "base", Estimate(0.02, -0.01, 0.05))
-    'Planted against base: +0.020 (−0.010 to +0.050), which may be chance.'
+    'Planted is not significantly different from base: +0.020 (−0.010 to +0.050).'
     """
-    name = sentence(name)
-    if gain.low <= 0 <= gain.high:
-        return (
-            f"{name} against {other}: {signed(gain.value)} ({signed_interval(gain)}), which may be"
-            " chance."
-        )
-    side = "better" if gain.value > 0 else "worse"
-    return f"{name} is {side} than {other} by {abs(gain.value):.3f} ({signed_interval(gain)})."
+    verdict = "not significantly different from"
+    if gain.low > 0 or gain.high < 0:
+        verdict = "better than" if gain.value > 0 else "worse than"
+    return f"{sentence(name)} is {verdict} {other}: {change(gain)}."
 
 
 def with_control(name: str, base: str, gain: Estimate, control: str, over: Estimate) -> str:
-    """Say whether a strategy's gain is its own, or its control's too.
-
-    Parameters
-    ----------
-    name, base, control
-        The strategy, what it was to improve, and its control.
-    gain, over
-        The strategy less the base, and less the control, paired.
-    """
-    said = versus(name, base, gain)
-    beside = f"Beside its control, {control}: {signed(over.value)} ({signed_interval(over)})"
+    """State whether a strategy's gain over its base is its own, by its gain over its control."""
+    verdict = "this test does not show that the strategy itself contributes"
     if over.low > 0:
-        return f"{said} {beside}; the strategy itself adds something."
-    if over.high < 0:
-        return f"{said} {beside}; the control does better, so the strategy itself adds nothing."
-    return f"{said} {beside}; so this test does not show that the strategy itself adds anything."
+        verdict = "the strategy itself contributes"
+    elif over.high < 0:
+        verdict = "the control does better, so the strategy itself does not contribute"
+    return f"{versus(name, base, gain)} Against its control, {control}: {change(over)}; {verdict}."
 
 
 def strategies(where: str, better: Mapping[str, bool]) -> str:
-    """Say which strategies did better than all of their controls, on one kind of data.
+    """State which strategies did better than all of their controls, on one kind of data.
 
     Examples
     --------
-    >>> strategies("real", {"copies": False, "planting": False})
-    'On real data none of 2 strategies did better than their controls beyond chance: copies and \
-planting did not.'
     >>> strategies("simulated", {"pooling": True, "copies": False})
-    'On simulated data 1 of 2 strategies did better than their controls beyond chance: pooling \
-did, copies did not.'
-    >>> strategies("simulated", {"pooling": True})
-    'On simulated data the one strategy, pooling, did better than its controls beyond chance.'
+    'Significantly better than their controls on simulated data: pooling, but not copies.'
     """
-    if len(better) == 1:
-        ((name, did),) = better.items()
-        verb = "did better" if did else "did no better"
-        return f"On {where} data the one strategy, {name}, {verb} than its controls beyond chance."
-    best = [name for name, did in better.items() if did]
-    others = [name for name, did in better.items() if not did]
-    told = [f"{listed(best)} did"] if best else []
-    told += [f"{listed(others)} did not"] if others else []
-    return (
-        f"On {where} data {len(best) or 'none'} of {len(better)} strategies did better than their"
-        f" controls beyond chance: {', '.join(told)}."
-    )
+    best, others = ([name for name in better if better[name] == did] for did in (True, False))
+    names = listed(best) if best else f"none of {listed(others)}"
+    exceptions = f", but not {listed(others)}" if best and others else ""
+    return f"Significantly better than their controls on {where} data: {names}{exceptions}."
 
 
-def reached(name: str, value: Estimate, least: float) -> str:
-    """Say whether a figure that was to be reached was."""
-    verb = "reaches" if value.value >= least else "does not reach"
-    return (
-        f"{sentence(name)} {verb} the bar of {least:g} set in the recipe: {with_interval(value)}."
-    )
+def reached(name: str, value: Estimate, least: float, *, is_change: bool = False) -> str:
+    """State whether an AUC, or a change of it, meets the recipe's threshold."""
+    verb = "meets" if value.value >= least else "does not meet"
+    written = change(value) if is_change else with_interval(value)
+    return f"{sentence(name)} {verb} the recipe's threshold of {least:g}: {written}."
 
 
 def near(name: str, other: str, gain: Estimate, within: float) -> str:
-    """Say whether one run came as near to another as the recipe wants it.
-
-    Examples
-    --------
-    >>> near("network", "the oracle", Estimate(-0.01, -0.014, -0.006), 0.015)
-    'Network is within 0.015 of the oracle, the bar set in the recipe: −0.010 (−0.014 to \
-−0.006).'
-    """
+    """State whether one run came as near to another as the recipe asks."""
     verb = "is" if gain.value >= -within else "is not"
-    told = f"{signed(gain.value)} ({signed_interval(gain)})"
-    return (
-        f"{sentence(name)} {verb} within {within:g} of {other}, the bar set in the recipe: {told}."
-    )
-
-
-def gain_reached(name: str, gain: Estimate, least: float) -> str:
-    """Say whether a gain that was to be reached was."""
-    verb = "reaches" if gain.value >= least else "does not reach"
-    told = f"{signed(gain.value)} ({signed_interval(gain)})"
-    return f"The gain of '{name}' {verb} the bar of {least:g} set in the recipe: {told}."
+    margin = f"within {within:g} of {other}, the recipe's margin"
+    return f"{sentence(name)} {verb} {margin}: {change(gain)}."
 
 
 def beside_paper(name: str, value: Estimate, paper: float) -> str:
-    """Set a figure beside the paper's."""
+    """Compare an AUC with the paper's."""
     gap = value.value - paper
+    where = f"{abs(gap):.3f} {'above' if gap > 0 else 'below'} it"
     if value.low <= paper <= value.high:
-        where = "the paper's lies inside the interval"
-    else:
-        where = f"{abs(gap):.3f} {'above' if gap > 0 else 'below'} the paper's"
-    return f"{sentence(name)}: {with_interval(value)}; paper {paper:.3g}; {where}."
-
-
-K_RULE = (
-    "The rule: the smallest k at which the background's AUC against its own shuffles is at most"
-    " 0.55, the paper's limit, while the positives' interval against theirs lies above the"
-    " background's."
-)
+        where = "the interval contains it"
+    return f"{sentence(name)}: {with_interval(value)}; paper {paper:.3g}, {where}."
 
 
 def k_choice(
     name: str, k: int | None, background: Estimate | None, positives: Estimate | None
 ) -> str:
-    """Say which k the rule recommends for positives, and why.
-
-    Examples
-    --------
-    >>> k_choice("peaks", None, None, None)
-    'Peaks: no k of those tried fulfils the rule.'
-    """
+    """State which k the rule recommends for positives, and why."""
     if k is None or background is None or positives is None:
-        return f"{sentence(name)}: no k of those tried fulfils the rule."
+        return f"{sentence(name)}: no k tried fulfils the rule."
     return (
-        f"{sentence(name)}: k = {k} is recommended, where the background has"
-        f" {with_interval(background)} and they have {with_interval(positives)}."
+        f"{sentence(name)}: k = {k} is recommended; AUC {with_interval(background)} of the"
+        f" background, {with_interval(positives)} of the positives."
     )
 
 
 def k_used(used: int, recommended: Mapping[str, int | None]) -> str:
-    """Say whether the k that a recipe goes on with is the one that came out.
+    """State whether the k that a recipe uses is the recommended one.
 
     Examples
     --------
-    >>> k_used(3, {"peaks": 3, "others": 3})
-    'This recipe goes on with k = 3, as recommended.'
     >>> k_used(3, {"peaks": 4, "others": None})
-    'This recipe goes on with k = 3; recommended are k = 4 for peaks and none for others.'
+    'This recipe uses k = 3; recommended: k = 4 for peaks and none for others.'
     """
     if set(recommended.values()) == {used}:
-        return f"This recipe goes on with k = {used}, as recommended."
-    told = [f"{f'k = {k}' if k else 'none'} for {name}" for name, k in recommended.items()]
-    verb = "are" if len(told) > 1 else "is"
-    return f"This recipe goes on with k = {used}; recommended {verb} {listed(told)}."
+        return f"This recipe uses k = {used}, as recommended."
+    return f"This recipe uses k = {used}; recommended: {ks_listed(recommended)}."
 
 
-def by_other_background(name: str, recommended: Mapping[str, int | None]) -> str:
-    """Say which k the rule would recommend by another background.
-
-    Examples
-    --------
-    >>> by_other_background("repeats", {"peaks": 5, "others": None})
-    "Were 'repeats' the background, the rule would recommend k = 5 for peaks and no k for others."
-    """
-    told = [f"{f'k = {k}' if k else 'no k'} for {other}" for other, k in recommended.items()]
-    return f"Were '{name}' the background, the rule would recommend {listed(told)}."
+def ks_listed(recommended: Mapping[str, int | None]) -> str:
+    """List the k that is recommended for each data set."""
+    return listed([f"{f'k = {k}' if k else 'none'} for {name}" for name, k in recommended.items()])
 
 
 def beside_chance(name: str, k: int, value: Estimate, most: float) -> str:
-    """Say whether a background is as near to chance against its own k-shuffles as the paper's.
-
-    Examples
-    --------
-    >>> beside_chance("repeats", 4, Estimate(0.8, 0.78, 0.82), 0.55)
-    "'repeats' at k = 4: 0.800 (0.780–0.820), above the paper's 0.55: told from its shuffles."
-    >>> beside_chance("dna", 4, Estimate(0.56, 0.54, 0.58), 0.55)
-    "'dna' at k = 4: 0.560 (0.540–0.580), which does not tell it from the paper's 0.55."
-    >>> beside_chance("dna", 4, Estimate(0.51, 0.49, 0.53), 0.55)
-    "'dna' at k = 4: 0.510 (0.490–0.530), below 0.55, as the paper found."
-    """
-    told = f"'{name}' at k = {k}: {with_interval(value)}"
-    if value.low > most:
-        return f"{told}, above the paper's {most:g}: told from its shuffles."
-    if value.high < most:
-        return f"{told}, below {most:g}, as the paper found."
-    return f"{told}, which does not tell it from the paper's {most:g}."
-
-
-def rank_kept(number: int, n: int, rho: Estimate) -> str:
-    """Say whether a round of a search ranked its candidates as the next round did.
-
-    Examples
-    --------
-    >>> rank_kept(1, 384, Estimate(0.05, -0.05, 0.15))
-    'Rounds 1 and 2 rank the 384 mixes of both alike by no more than chance: +0.050 (−0.050 to \
-+0.150).'
-    """
-    told = f"{signed(rho.value)} ({signed_interval(rho)})"
-    verb = "alike" if rho.low > 0 else "alike by no more than chance"
-    verb = "the other way round" if rho.high < 0 else verb
-    return f"Rounds {number} and {number + 1} rank the {n:,} mixes of both {verb}: {told}."
+    """Compare a background's AUC against its own k-shuffles with the paper's limit."""
+    where = "not significantly different from"
+    if value.low > most or value.high < most:
+        where = "above" if value.low > most else "below"
+    return f"'{name}' at k = {k}: {with_interval(value)}, {where} the paper's limit of {most:g}."
 
 
 def sentence(text: str) -> str:
-    """Begin with a capital.
-
-    Examples
-    --------
-    >>> sentence("all but human")
-    'All but human'
-    """
+    """Capitalize the first letter alone: `All but human`."""
     return text[:1].upper() + text[1:]
 
 
 def listed(names: Sequence[str]) -> str:
-    """Join names: a, b and c.
-
-    Examples
-    --------
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
+    """Join names: `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,124 @@
+"""Options for labelled sequences and their split, which train, baseline and pssm share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from enhancer_core import data
+from enhancer_core.cli import options as opt
+from enhancer_core.cli.common import Console, random_generator
+
+if TYPE_CHECKING:
+    from enhancer_core.metrics import Estimate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataSource:
+    """Which sequences to learn from, and how they are split, as the options say."""
+
+    positives: tuple[Path, ...]
+    negatives: tuple[Path, ...]
+    split_table: Path | None
+    groups: str | None
+    test_group: tuple[str, ...]
+    validation_group: tuple[str, ...]
+
+    def read(self) -> data.Dataset:
+        """Read the sequences."""
+        return data.read_dataset(self.positives, self.negatives)
+
+    def split(self, dataset: data.Dataset, *, seed: int, console: Console) -> data.SplitDataset:
+        """Split by an earlier table, by groups, or by linked records.
+
+        Raises
+        ------
+        click.UsageError
+            If options do not go together.
+        FileError, DatasetError
+            If a table does not fit the sequences, or a part would be empty.
+        """
+        if self.split_table is not None and self.groups is not None:
+            raise click.UsageError("--split and --groups exclude each other")
+        if (self.test_group or self.validation_group) and self.groups is None:
+            raise click.UsageError("--test-group and --validation-group need --groups")
+        if self.split_table is not None:
+            split = data.read_split(self.split_table, dataset)
+            reason = f"as in {self.split_table}"
+        elif self.groups is None:
+            return data.split(dataset, rng=random_generator(seed))
+        else:
+            split = self._split_by_group(dataset, self.groups, seed=seed)
+            reason = "their sequence, or one of the same name, stands in an earlier group too"
+        if split.left_out is not None:
+            console.info(
+                f"{len(split.left_out):,} of {len(dataset):,} sequences are left out: {reason}"
+            )
+        if torn := data.torn_overlaps(split.dataset.names, split.parts):
+            console.info(
+                f"note: {torn:,} sequences overlap one in another part, by their names, which"
+                " flatters all figures; groups of neighbours, or --groups chromosome, keep them"
+                " together"
+            )
+        return split
+
+    def _split_by_group(
+        self, dataset: data.Dataset, groups: str, *, seed: int
+    ) -> data.SplitDataset:
+        """Split whole groups; leave out what two of them share."""
+        if groups == "chromosome":
+            group_of = data.chromosome_groups(dataset.names)
+        else:
+            group_of = data.read_groups(Path(groups), dataset)
+        kept = data.without_shared_sequences(dataset, group_of)
+        split = data.split_by_group(
+            dataset.take(kept),
+            group_of[kept],
+            rng=random_generator(seed),
+            test=self.test_group,
+            validation=self.validation_group,
+        )
+        return split if kept.all() else replace(split, left_out=dataset.take(~kept))
+
+
+data_options = opt.gathered(
+    "source",
+    DataSource,
+    opt.positives,
+    opt.negatives,
+    opt.path(
+        "--split",
+        "split_table",
+        section="Split",
+        help="split.tsv of an earlier run; the same records go to the same parts.",
+    ),
+    opt.option(
+        "--groups",
+        metavar="chromosome|TABLE",
+        section="Split",
+        help="Keep each group in one part: by chromosome, where names are chrom:start-end, or by"
+        " a table with the columns name and group.",
+    ),
+    opt.option(
+        "--test-group",
+        metavar="GROUP...",
+        multiple=True,
+        section="Split",
+        help="Groups to test on.",
+    ),
+    opt.option(
+        "--validation-group",
+        metavar="GROUP...",
+        multiple=True,
+        section="Split",
+        help="Groups to choose the network on.",
+    ),
+)
+
+
+def with_interval(estimate: Estimate) -> str:
+    """Format a figure with its interval."""
+    return f"{estimate.value:.3f} (95% interval {estimate.low:.3f} to {estimate.high:.3f})"

@@ -1,0 +1,209 @@
+"""The options of commands, in sections of the help, and what is shared of them."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+
+from enhancer_core.cli.common import Console
+
+Decorator: TypeAlias = Callable[[Any], Any]  # of a command, whatever its parameters
+
+# The help's headings, in order; options of no section stand under `Options`.
+SECTIONS = (
+    *("Data", "Split", "Network", "Training", "Transfer", "Augmentation", "Ensemble", "Options"),
+    *("Compute", "Output", "Help"),
+)
+_ALL = "enhancer_core.help_all"  # in a context: whether advanced options are explained
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers, infinity and nan, which Python reads as numbers too, not among them."""
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
+
+
+def cores() -> int:
+    """Count the cores to use: Galaxy's slots, else those available to this process."""
+    slots = os.environ.get("GALAXY_SLOTS", "")
+    if slots.isdigit() and int(slots):
+        return int(slots)
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+class SectionOption(click.Option):
+    """An option in a section of the help; `--help` names advanced ones, without their text."""
+
+    def __init__(  # click's own parameters pass through
+        self,
+        *args: Any,  # noqa: ANN401
+        section: str = "Options",
+        advanced: bool = False,
+        **settings: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(*args, **settings)
+        self.section, self.advanced = section, advanced
+
+
+option = functools.partial(click.option, cls=SectionOption)
+# Existence is checked where the file is opened, in one way.
+path = functools.partial(option, type=click.Path(path_type=Path), section="Data")
+paths = functools.partial(path, metavar="FILE...", multiple=True)
+count = functools.partial(option, type=click.IntRange(min=1), metavar="N")
+switch = functools.partial(option, is_flag=True)
+
+
+def _explain_all(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        ctx.meta[_ALL] = True
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
+_HELP_ALL = SectionOption(
+    ["--help-all"], is_flag=True, is_eager=True, expose_value=False, callback=_explain_all,
+    section="Help", help="Show this message with all options explained, and exit.",
+)  # fmt: skip
+
+
+class Command(click.Command):
+    """A command with options in sections, of which those that repeat take several values at once.
+
+    `--positives a.fa b.fa` is read as `--positives a.fa --positives b.fa`.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the flag before each further value, which is what click reads."""
+        flags = {
+            flag
+            for parameter in self.params
+            if isinstance(parameter, click.Option) and parameter.multiple
+            for flag in parameter.opts
+        }
+        spelled: list[str] = []
+        flag, values = "", 0
+        for position, arg in enumerate(args):
+            if arg == "--":
+                spelled += args[position:]
+                break
+            if arg.startswith("-") and arg != "-":
+                flag, values = (arg if arg in flags else ""), 0
+            elif flag:
+                spelled += [flag] * (values > 0)
+                values += 1
+            spelled.append(arg)
+        return super().parse_args(ctx, spelled)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the parameters, with `--help-all`."""
+        return [*super().get_params(ctx), _HELP_ALL]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options by their sections."""
+        rows: dict[str, list[tuple[str, str]]] = {}
+        params = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        advanced = [param for param in params if getattr(param, "advanced", False)]
+        hidden = [] if ctx.meta.get(_ALL) else advanced
+        for param in params if advanced else params[:-1]:
+            if param not in hidden and (record := param.get_help_record(ctx)):
+                rows.setdefault(getattr(param, "section", "Help"), []).append(record)
+        for section in sorted(rows, key=SECTIONS.index):
+            with formatter.section(section):
+                formatter.write_dl(rows[section])
+        if hidden:
+            with formatter.section("More, explained by --help-all"):
+                formatter.write_text(", ".join(param.opts[0] for param in hidden))
+
+
+command = functools.partial(click.command, cls=Command)
+
+
+def gathered(argument: str, kind: Callable[..., object], *options: Decorator) -> Decorator:
+    """Add options to a command that takes their values as one argument, made by `kind`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        before = len(getattr(function, "__click_params__", []))
+
+        @functools.wraps(function)
+        def gather(**values: object) -> object:
+            own = {name: values.pop(name) for name in names}
+            return function(**{argument: kind(**own)}, **values)
+
+        for add_option in reversed(options):
+            add_option(gather)
+        names = [param.name for param in vars(gather)["__click_params__"][before:]]
+        return gather
+
+    return decorate
+
+
+def path_argument(name: str, *, metavar: str | None = None, required: bool = True) -> Decorator:
+    """Make an argument that is a file or folder."""
+    return click.argument(name, type=click.Path(path_type=Path), metavar=metavar, required=required)
+
+
+def output(what: str) -> Decorator:
+    """Make the option `-o` for a file or folder."""
+    return path("-o", "--output", required=True, section="Output", help=what)
+
+
+def markdown(
+    what: str = "Write the report as Markdown too: report.md, with its images in figures/.",
+) -> Decorator:
+    """Make the option `--markdown`."""
+    return switch("--markdown", section="Output", help=what)
+
+
+model = path_argument("model")
+positives = paths("--positives", required=True, help="FASTA files of positives.")
+negatives = paths("--negatives", required=True, help="FASTA files of negatives.")
+motif = functools.partial(
+    option,
+    "--motif",
+    metavar="MOTIF",
+    help="CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several.",
+)
+seed = option(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    section="Compute",
+    help="Random seed; the same seed gives the same bytes.",
+)
+threads = count(
+    "--threads",
+    default=cores,
+    show_default="GALAXY_SLOTS, else the cores available",
+    section="Compute",
+    help="Cores to use; the output does not depend on it.",
+)
+device = option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    section="Compute",
+    help="Where networks run; auto takes a CUDA GPU if there is one.",
+)
+quiet = switch(
+    "-q",
+    "--quiet",
+    "console",
+    callback=lambda _, __, quiet: Console(quiet),
+    section="Output",
+    help="Print nothing but errors.",
+)
