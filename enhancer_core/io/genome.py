@@ -254,6 +254,11 @@ def open_genome(path: StrPath, *, note: Callable[[str], None] | None = None) -> 
         Called at the end with a line for the user if the file was unpacked, and one if names were
         matched by the rule chr1 = 1.
 
+    Yields
+    ------
+    Genome
+        The open genome.
+
     Raises
     ------
     FileError
