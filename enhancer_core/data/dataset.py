@@ -107,6 +107,11 @@ def read_dataset(
     positives, negatives
         One file or more each; a record's file is named as by `file_names`.
 
+    Returns
+    -------
+    Dataset
+        Positives first, in the order of the files.
+
     Raises
     ------
     DatasetError

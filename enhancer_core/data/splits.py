@@ -45,6 +45,11 @@ def split(
     fractions
         Shares of train, validation and test; they add up to 1.
 
+    Returns
+    -------
+    SplitDataset
+        The data set, and the part of each record.
+
     Raises
     ------
     DatasetError

@@ -174,7 +174,23 @@ def _stacked(names: list[str], rows: list[bytes]) -> Sequences:
 
 
 def read_fasta(path: StrPath, *, length: int | None = None, numbered: bool = False) -> Sequences:
-    """Read a whole FASTA file of one length; arguments and errors as `read_blocks`."""
+    """Read a whole FASTA file, whose records have one length.
+
+    Parameters
+    ----------
+    path, length, numbered
+        As `read_blocks`.
+
+    Returns
+    -------
+    Sequences
+        Names, and codes uint8 (n, L).
+
+    Raises
+    ------
+    FileError, SequenceError
+        As `read_blocks`.
+    """
     (sequences,) = read_blocks(path, size=sys.maxsize, length=length, numbered=numbered)
     return sequences
 

@@ -251,8 +251,13 @@ def open_genome(path: StrPath, *, note: Callable[[str], None] | None = None) -> 
     path
         FASTA file, not a pipe; lines of a record must have one length, as for `samtools faidx`.
     note
-        Called with a line for the user if the file is unpacked, and at the end if names were
+        Called at the end with a line for the user if the file was unpacked, and one if names were
         matched by the rule chr1 = 1.
+
+    Yields
+    ------
+    Genome
+        The open genome.
 
     Raises
     ------
@@ -265,13 +270,15 @@ def open_genome(path: StrPath, *, note: Callable[[str], None] | None = None) -> 
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as name:
         fasta, folder = path, Path(name)
         if is_gzip(path) and not is_bgzip(path):
-            if note is not None:
-                note(f"{path}: unpacked to a temporary file; bgzip files are read in place")
             fasta = _unpacked(path, folder)
         genome = _open(path, fasta, folder)
     # The folder is gone already: what is mapped stays readable, and a kill leaves nothing behind.
     yield genome
-    if genome.renamed and note is not None:
+    if note is None:
+        return
+    if fasta != path:
+        note(f"{path}: unpacked to a temporary file; bgzip files are read in place")
+    if genome.renamed:
         ours, theirs = next(iter(genome.renamed.items()))
         note(
             f"chromosome names matched by the rule chr1 = 1: {ours} is {theirs} in {path}"

@@ -99,6 +99,11 @@ def read_motifs(path: StrPath) -> list[Motif]:
 
     Blank lines and lines that start with `#` do not count.
 
+    Parameters
+    ----------
+    path
+        The file.
+
     Returns
     -------
     list of Motif

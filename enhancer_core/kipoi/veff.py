@@ -22,10 +22,10 @@ def main() -> None:
     """Run kipoi-veff: score_variants, create_mutation_map or plot_mutation_map."""
     _restore_numpy()
     _restore_vcf()
-    import kipoi
+    import kipoi  # needs the names that are restored above
 
     kipoi.get_model = _with_postprocessing(kipoi.get_model)
-    from kipoi_veff.cli import cli_main
+    from kipoi_veff.cli import cli_main  # takes get_model as it is then
 
     cli_main("veff", sys.argv[1:])
 
@@ -44,13 +44,14 @@ def _restore_numpy() -> None:
 
 def _restore_vcf() -> None:
     """Make `type_code` of an INFO line optional: a field of pyvcf3 that PyVCF had not."""
-    from vcf import parser
+    from vcf import parser  # needs the names of NumPy that are restored
 
     parser._Info.__new__.__defaults__ = (None,)
 
 
 def _with_postprocessing(get_model: Callable[..., Any]) -> Callable[..., Any]:
     """Make `kipoi.get_model` read `postprocessing`, which it has ignored since 0.6.36."""
+    # Needs the names of NumPy that are restored.
     from kipoi_veff.specs import VarEffectDataLoaderArgs, VarEffectModelArgs
 
     def wrapped(model: str, source: str = "kipoi", **options: object) -> object:
@@ -69,6 +70,7 @@ def _with_postprocessing(get_model: Callable[..., Any]) -> Callable[..., Any]:
 
 def _model_yaml(model: str, source: str) -> dict[str, Any]:
     """Read a model's yaml, or the row of its group's table through the template, unparsed."""
+    # As above.
     import kipoi
     import yaml
     from kipoi.sources import LocalComponentGroup, get_component_file
