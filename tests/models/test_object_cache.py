@@ -21,7 +21,7 @@ from enhancer_core.dna.codes import Codes
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.cpu import forward, object_cache
-from enhancer_core.models.cpu.layout import INTEGER, LAYER, SIGNATURES, Floats, Kind
+from enhancer_core.models.cpu.layout import INTEGER, SIGNATURES, Floats, Kind
 from enhancer_core.models.cpu.object_cache import compile_kernel, load_kernel, marshal
 from enhancer_core.models.cpu.predictor import expit
 from enhancer_core.models.model import save_model
@@ -159,7 +159,7 @@ def test_arrays_are_marshalled_as_numba_describes_them(monkeypatch: pytest.Monke
     assert marshal("some", [array[0, :2]], first=3) == np.array(row).tobytes()
 
 
-FLOATS, CODES, LAYERS = np.zeros(9, np.float32), np.zeros(9, np.uint8), np.zeros(2, LAYER)
+FLOATS, CODES = np.zeros(9, np.float32), np.zeros(9, np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ FLOATS, CODES, LAYERS = np.zeros(9, np.float32), np.zeros(9, np.uint8), np.zeros
         ("predict", [CODES], 1, "'uint8'), 1, True", "'uint8'), 2, True"),
         ("logistic.float32", [7], 1, "None, 0, True", "'float32'), 1, True"),
         ("pack", [FLOATS], 1, "'float32'), 1, True", "[('channels', '<i8'), "),
-        ("slide", [CODES, np.zeros(2, int), LAYERS, FLOATS], 4, "", "None, 0, True"),
+        ("slide", [CODES, np.zeros(2, int), FLOATS], 3, "", "None, 0, True"),
     ],
 )
 def test_what_machine_code_would_misread_is_refused(

@@ -123,8 +123,9 @@ def _entry_point(name: str, kernel: str) -> str:
     """Write, in LLVM's language, a function of a row that calls a kernel as numba does."""
     kinds = ["ptr %result", "ptr %error"]
     for dtype, ndim, _ in SIGNATURES[name]:  # an array's owner and Python object are null
-        array = ["ptr null", "ptr null", "i64", "i64", "ptr", *["i64"] * (2 * ndim)]
-        kinds += ["i64"] if dtype is None else array
+        item = "i64" if dtype is None else f"i64 {dtype.itemsize}"
+        array = ["ptr null", "ptr null", "i64", item, "ptr", *["i64"] * (2 * ndim - 1), item]
+        kinds += [item] if dtype is None else array
     arguments = [kind if " " in kind else f"{kind} %n{i}" for i, kind in enumerate(kinds, -2)]
     loads = [
         f"%p{i} = getelementptr i64, ptr %row, i64 {i} %n{i} = load {kind}, ptr %p{i}"
