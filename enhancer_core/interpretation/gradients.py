@@ -33,10 +33,12 @@ def input_gradients(model: Model, codes: Codes, *, device: str = "cpu") -> NDArr
 
     Parameters
     ----------
-    network
-        On any device; its weights are left without gradients.
+    model
+        A trained model.
     codes
-        uint8, shape (n, L), values 0-4, L the length that the network reads.
+        uint8, shape (n, L), values 0-4, L the length that the model reads.
+    device
+        "cpu" or "cuda".
 
     Returns
     -------
@@ -46,13 +48,15 @@ def input_gradients(model: Model, codes: Codes, *, device: str = "cpu") -> NDArr
     Raises
     ------
     SequenceError
-        If L is not the network's.
+        If L is not the model's.
 
     Examples
     --------
     >>> from enhancer_core.models.architecture import Architecture, Convolution
-    >>> network = Network(Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6))
-    >>> gradients = input_gradients(network, np.zeros((1, 6), np.uint8))
+    >>> from enhancer_core.models.network import Network
+    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
+    >>> model = Model.from_torch(Network(architecture))
+    >>> gradients = input_gradients(model, np.zeros((1, 6), np.uint8))
     >>> gradients.shape, bool(np.allclose(gradients.sum(axis=1), 0, atol=1e-6))
     ((1, 4, 6), True)
     """
