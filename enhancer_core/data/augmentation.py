@@ -11,32 +11,11 @@ from enhancer_core.dna.codes import N_CODE, Codes, reverse_complement
 def draw_moves(
     n: int, *, shift: int, flip: bool, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.bool_] | None]:
-    """Draw how n sequences are shifted and reverse-complemented.
+    """Draw how n sequences are shifted, then which of them are reverse-complemented.
 
-    Parameters
-    ----------
-    n
-        Number of sequences.
-    shift
-        Each sequence is shifted by -shift to shift bp, all equally likely; N comes in at the end
-        that opens.
-    flip
-        Whether each sequence is reverse-complemented with probability 1/2.
-    rng
-        Draws the shifts, then the strands; nothing is drawn for what is off.
-
-    Returns
-    -------
-    int64, shape (n,), or None
-        How many bp further on each sequence is read.
-    bool, shape (n,), or None
-        Which of them are then reverse-complemented.
-
-    Examples
-    --------
-    >>> moves, flipped = draw_moves(9, shift=1, flip=False, rng=np.random.default_rng(0))
-    >>> moves, flipped
-    (array([ 1,  0,  0, -1, -1, -1, -1, -1, -1]), None)
+    Shifts of -shift to shift bp, int64 (n,), are how much further on a sequence is read. With
+    `flip` each is reverse-complemented with probability 1/2: bool (n,). What is off is None and
+    draws nothing.
     """
     moves = rng.integers(0, 2 * shift + 1, n) - shift if shift else None
     return moves, rng.integers(0, 2, n, dtype=np.bool_) if flip else None
@@ -47,25 +26,9 @@ def draw_letters(
 ) -> NDArray[np.uint8] | None:
     """Draw mutations, against memorising sequences (Lee et al. 2023, Genome Biology 24:105).
 
-    Parameters
-    ----------
-    n, length
-        Number of sequences, and of letters in each.
-    mutate
-        Probability that a letter becomes one of the four bases at random; so a quarter stay.
-    rng
-        Draws where, then what; nothing if `mutate` is 0.
-
-    Returns
-    -------
-    uint8, shape (n, length), or None
-        0 where a letter stays, else 1 + the code of its new base.
-
-    Examples
-    --------
-    >>> draw_letters(2, 9, mutate=0.2, rng=np.random.default_rng(0))
-    array([[0, 0, 0, 0, 0, 4, 2, 4, 2],
-           [0, 0, 0, 0, 0, 0, 0, 0, 0]], dtype=uint8)
+    With probability `mutate` a letter becomes one of the four bases at random; so a quarter of them
+    stay. Return uint8 (n, length): 0 where a letter stays, else 1 + the code of its new base. If
+    `mutate` is 0, return None and draw nothing.
     """
     if not mutate:
         return None
@@ -79,29 +42,15 @@ def augment(
     flipped: NDArray[np.bool_] | None,
     letters: NDArray[np.uint8] | None = None,
 ) -> Codes:
-    """Augment sequences by the draws of `draw_moves`, then of `draw_letters`.
+    """Augment sequences, uint8 (n, L), by the draws of `draw_moves`, then of `draw_letters`.
 
-    Parameters
-    ----------
-    codes
-        uint8, shape (n, L), values 0-4.
-    moves, flipped
-        Shape (n,), or None for none.
-    letters
-        Shape (n, L), or None for none.
-
-    Returns
-    -------
-    uint8, shape (n, L)
-        `codes` itself where all are None.
+    N comes in at the end that a shift opens. Where all draws are None, return `codes` itself.
 
     Examples
     --------
     >>> from enhancer_core.dna.codes import decode, encode
     >>> codes = encode(["AACCG"] * 3)
     >>> moves, flipped = np.array([-1, 1, 1]), np.array([False, False, True])
-    >>> decode(augment(codes, moves, flipped))
-    ['NAACC', 'ACCGN', 'NCGGT']
     >>> decode(augment(codes, moves, flipped, np.array([[4, 0, 0, 0, 1]] * 3, np.uint8)))
     ['TAACA', 'TCCGA', 'TCGGA']
     """

@@ -62,11 +62,12 @@ class Dataset:
         array([ True,  True, False])
         """
         classes = {"positives": as_codes(positives), "negatives": as_codes(negatives)}
-        sources = {
-            name: (name, [f"{'record' if paired else name}_{i}" for i in range(len(codes))], codes)
-            for name, codes in classes.items()
-        }
-        return make_dataset([sources["positives"]], [sources["negatives"]])
+        return make_dataset(
+            *(
+                [(kind, [f"{'record' if paired else kind}_{i}" for i in range(len(codes))], codes)]
+                for kind, codes in classes.items()
+            )
+        )
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Dataset:
         """Select rows by index or mask."""
@@ -133,14 +134,11 @@ def read_dataset(
                     " is given once"
                 )
             kind_of[path.resolve()] = kind
-    files = file_names([path for paths in classes for path in paths])
-    content = {path: read_fasta(path) for path in files}
-    return make_dataset(
-        *(
-            [(files[path], content[path].names, content[path].codes) for path in paths]
-            for paths in classes
-        )
-    )
+    sources = {}
+    for path, name in file_names([path for paths in classes for path in paths]).items():
+        records = read_fasta(path)
+        sources[path] = (name, records.names, records.codes)
+    return make_dataset(*([sources[path] for path in paths] for paths in classes))
 
 
 def file_names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -159,29 +157,12 @@ def make_dataset(
     positives: Sequence[tuple[str, Sequence[str], Codes]],
     negatives: Sequence[tuple[str, Sequence[str], Codes]],
 ) -> Dataset:
-    """Combine positives and negatives.
-
-    Parameters
-    ----------
-    positives, negatives
-        One (file, names, codes uint8 (n, L)) a file.
-
-    Returns
-    -------
-    Dataset
-        Positives first, in the order given.
+    """Combine positives and negatives, one (file, names, codes uint8 (n, L)) a file, in this order.
 
     Raises
     ------
     DatasetError
         If a class is empty, or lengths differ between files.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import encode
-    >>> codes = encode(["ACGT"])
-    >>> make_dataset([("p.fa", ["a"], codes)], [("n.fa", ["b"], codes)]).labels
-    array([ True, False])
     """
     for kind, files in (("positives", positives), ("negatives", negatives)):
         if not any(len(names) for _, names, _ in files):

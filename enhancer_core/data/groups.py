@@ -20,40 +20,19 @@ _COORDINATES = re.compile(r"(?:.*::)?(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)(?
 
 
 def linked_sets(dataset: Dataset) -> NDArray[np.int64]:
-    """Find the sets of records that must share a part.
-
-    Returns
-    -------
-    int64, shape (n,)
-        Set of each record, from 0.
-
-    Examples
-    --------
-    >>> from enhancer_core.data.dataset import make_dataset
-    >>> from enhancer_core.dna.codes import encode
-    >>> rows = encode(["AAAA", "CCCC", "ACAC"])
-    >>> names = ["chr1:10-14", "chr1:13-17", "chr1:17-21"]  # the first two share a base
-    >>> linked_sets(make_dataset([("p.fa", names, rows)], [("n.fa", ["other"], rows[2:])])).tolist()
-    [0, 0, 1, 1]
-    """
+    """Find the sets of records that must share a part: int64 (n,), the set of each, from 0."""
     n = len(dataset)
-    keys = [sequence_sets(dataset.codes), _number(dataset.names.tolist())]
-    rows = [np.arange(n)] * len(keys)
-    links = [key + offset for key, offset in zip(keys, (n, 2 * n), strict=True)]
+    sequences, names = sequence_sets(dataset.codes), _number(dataset.names.tolist())
     one, other = _overlapping(dataset.names)
-    left, right = np.concatenate([*rows, one]), np.concatenate([*links, other])
+    left = np.concatenate([np.tile(np.arange(n), 2), one])
+    right = np.concatenate([n + sequences, 2 * n + names, other])
     return connected_sets(3 * n, left, right)[:n]
 
 
 def connected_sets(n: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Find the connected components of n nodes, from 0 in order of appearance.
+    """Find the connected components of n nodes, int64 (n,), from 0 in order of appearance.
 
-    Edge i connects nodes left[i] and right[i]. The result is int64, shape (n,).
-
-    Examples
-    --------
-    >>> connected_sets(4, np.array([0, 1]), np.array([2, 3])).tolist()
-    [0, 1, 0, 1]
+    Edge i connects nodes left[i] and right[i].
     """
     graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(n, n))
     components: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
@@ -61,18 +40,9 @@ def connected_sets(n: int, left: NDArray[np.int64], right: NDArray[np.int64]) ->
 
 
 def sequence_sets(codes: Codes) -> NDArray[np.int64]:
-    """Find the sets of equal sequences, reverse complements counting as equal.
+    """Find the sets of equal sequences: int64 (n,), the set of each, from 0 in order of appearance.
 
-    Returns
-    -------
-    int64, shape (n,)
-        Set of each row, from 0.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import encode
-    >>> sequence_sets(encode(["AACG", "CGTT", "AAAA"])).tolist()
-    [0, 0, 1]
+    Reverse complements count as equal.
     """
     # Digests of 128 bits stand for the sequences, which would fill memory a second time.
     return _number(
@@ -84,11 +54,8 @@ def sequence_sets(codes: Codes) -> NDArray[np.int64]:
 def without_shared_sequences(dataset: Dataset, groups: NDArray[np.str_]) -> NDArray[np.bool_]:
     """Return which records to keep so that no sequence, on either strand, is in two groups.
 
-    Returns
-    -------
-    bool, shape (n,)
-        False for a record whose sequence stands earlier in another group, and for all of its name,
-        its shuffles.
+    It is bool (n,): False for a record whose sequence stands earlier in another group, and for all
+    records of its name, its shuffles.
     """
     sets = sequence_sets(dataset.codes)
     _, first = np.unique(sets, return_index=True)
@@ -105,11 +72,6 @@ def chromosome_groups(names: NDArray[np.str_]) -> NDArray[np.str_]:
     ------
     DatasetError
         If a name is not of that form.
-
-    Examples
-    --------
-    >>> chromosome_groups(np.array(["chr2:100-600"])).tolist()
-    ['chr2']
     """
     matches = [_COORDINATES.fullmatch(name) for name in names.tolist()]
     for name, match in zip(names.tolist(), matches, strict=True):
@@ -121,14 +83,7 @@ def chromosome_groups(names: NDArray[np.str_]) -> NDArray[np.str_]:
 
 
 def torn_overlaps(names: NDArray[np.str_], parts: NDArray[np.int64]) -> int:
-    """Count the records that overlap one of another part, where names give coordinates.
-
-    Examples
-    --------
-    >>> names = np.array(["chr1:0-60", "chr1:10-70", "chr1:60-120", "chr2:0-60", "other"])
-    >>> torn_overlaps(names, np.array([0, 0, 2, 1, 1]))  # the second and the third
-    2
-    """
+    """Count the records that overlap one of another part, where names give coordinates."""
     placed = _placed(names)
     if not placed:
         return 0

@@ -26,34 +26,16 @@ LONGEST = 31  # bp: what fits in 64 bits
 def link_homologs(
     codes: Codes, *, word: int = WORD, least: int = LEAST, most: int = MOST
 ) -> NDArray[np.int64]:
-    """Group sequences into families, linked by rare words in common.
+    """Group sequences, uint8 (n, L), into families of rare words in common: int64 (n,), from 0.
 
-    Parameters
-    ----------
-    codes
-        uint8, shape (n, L), values 0-4.
-    word
-        Letters of a word, 1 to 31 and at most L; a word and its reverse complement are one.
-    least
-        Words that two records must share to be linked, 1 or more.
-    most
-        Records that may hold a word for it to count; what more hold is a repeat.
-
-    Returns
-    -------
-    int64, shape (n,)
-        Family of each sequence, from 0.
+    A word has `word` letters, 1 to 31 and at most L; it and its reverse complement are one. Records
+    that share `least` words are linked. A word that more than `most` records hold is a repeat, and
+    does not count.
 
     Raises
     ------
     SequenceError
         If `word` is not allowed.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import encode
-    >>> link_homologs(encode(["AAGATTACA", "CTGTAATCC", "ACGTACGTA"]), word=7, least=1).tolist()
-    [0, 0, 1]
     """
     n, length = codes.shape
     if not 1 <= word <= min(LONGEST, length):
@@ -80,13 +62,7 @@ def link_homologs(
 
 
 def join_groupings(sets: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join two groupings of n records, int64 (n,) each: records of one group in either are in one.
-
-    Examples
-    --------
-    >>> join_groupings(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
-    [0, 0, 0, 1]
-    """
+    """Join two groupings of n records, int64 (n,): records of one group in either are in one."""
     n, rows = len(sets), np.arange(len(sets))
     nodes = n + sets, n + int(sets.max(initial=-1)) + 1 + others
     size = int(nodes[1].max(initial=n)) + 1

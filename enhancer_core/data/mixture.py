@@ -50,16 +50,6 @@ def concatenate(sets: Sequence[SplitDataset]) -> SplitDataset:
     ------
     DatasetError
         If there is none, or lengths differ.
-
-    Examples
-    --------
-    >>> from enhancer_core.data.dataset import make_dataset
-    >>> from enhancer_core.dna.codes import encode
-    >>> human, mouse = (make_dataset([("p", [name], encode(["AC"]))], [("n", [name],
-    ...     encode(["GT"]))]) for name in ("human", "mouse"))
-    >>> pooled = concatenate([SplitDataset(each, np.zeros(2, int)) for each in (human, mouse)])
-    >>> pooled.dataset.names.tolist(), pooled.dataset.labels.tolist()
-    (['human', 'human', 'mouse', 'mouse'], [True, False, True, False])
     """
     if not sets:
         raise DatasetError("no data sets to pool; at least one is needed")
@@ -89,16 +79,6 @@ def subset(data: SplitDataset, *, share: float, rng: np.random.Generator) -> Spl
     ------
     DatasetError
         If the share is not allowed.
-
-    Examples
-    --------
-    >>> from enhancer_core.data.dataset import make_dataset
-    >>> codes = np.zeros((10, 4), np.uint8)
-    >>> names = [str(i) for i in range(10)]
-    >>> data = SplitDataset(make_dataset([("p", names, codes)], [("n", names, codes)]),
-    ...     np.tile(np.repeat([0, 2], 5), 2))
-    >>> np.bincount(subset(data, share=0.4, rng=np.random.default_rng(0)).parts).tolist()
-    [4, 0, 10]
     """
     if not 0 < share <= 1:
         raise DatasetError(f"share of {share}; allowed is above 0, up to 1")
@@ -123,25 +103,10 @@ def mix_negatives(data: SplitDataset, mix: Mix, *, seed: int, threads: int = 1) 
     """Combine positives with a mix of negatives, in each part by itself.
 
     In training, the background is copied and each k gives one shuffle of every positive, while
-    positives are copied to the same number. In validation and test each sequence stands once,
-    with the background where the mix has any, else with one shuffle at each k: networks are chosen
-    by the task that they are meant for.
-
-    Parameters
-    ----------
-    data
-        n records; without background in the mix, those of the background are left out.
-    mix
-        What the negatives are.
-    seed
-        Of the shuffles: a set at one k is the same whatever else the mix holds.
-    threads
-        Cores to shuffle on; the result does not depend on it.
-
-    Returns
-    -------
-    SplitDataset
-        A shuffle has its parent's name and part, and the file `k-shuffle of FILE`.
+    positives are copied to the same number. In validation and test each sequence stands once, with
+    the background where the mix has any, else with one shuffle at each k: networks are chosen by
+    the task that they are meant for. Background is left out where the mix has none. The shuffles at
+    one k are the same whatever else the mix holds.
 
     Raises
     ------
@@ -149,16 +114,6 @@ def mix_negatives(data: SplitDataset, mix: Mix, *, seed: int, threads: int = 1) 
         If there are no positives, or no background that the mix asks for.
     SequenceError
         If a k is not allowed.
-
-    Examples
-    --------
-    >>> from enhancer_core.data.dataset import make_dataset
-    >>> from enhancer_core.dna.codes import encode
-    >>> pair = make_dataset([("p", ["a"], encode(["ACGGT"]))], [("n", ["b"], encode(["AATTC"]))])
-    >>> data = SplitDataset(pair, np.zeros(2, int))
-    >>> mixed = mix_negatives(data, Mix(background=2, shuffles=(1,)), seed=0)
-    >>> mixed.dataset.names.tolist()
-    ['a', 'a', 'a', 'b', 'b', 'a']
     """
     labels, learned = data.dataset.labels, data.parts == TRAIN
     positives, background = take(data, labels), take(data, ~labels)
@@ -175,23 +130,14 @@ def mix_negatives(data: SplitDataset, mix: Mix, *, seed: int, threads: int = 1) 
 
 
 def shuffle_dataset(data: SplitDataset, *, k: int, seed: int, threads: int = 1) -> SplitDataset:
-    """Shuffle every record, to a negative of its parent's name and part.
+    """Shuffle every record, to a negative of its parent's name and part in `k-shuffle of FILE`.
 
-    A record's shuffle depends on the seed, k, and the records before it; `threads` is of
-    `k_shuffle`.
+    A record's shuffle depends on the seed, k, and the records before it.
 
     Raises
     ------
     SequenceError
         If k is not allowed.
-
-    Examples
-    --------
-    >>> from enhancer_core.data.dataset import make_dataset
-    >>> codes = np.array([[0, 1, 2, 3]], np.uint8)
-    >>> data = SplitDataset(make_dataset([("p", ["a"], codes)], [("n", ["b"], codes)]), np.ones(2))
-    >>> shuffle_dataset(data, k=1, seed=0).dataset.files.tolist()
-    ['1-shuffle of p', '1-shuffle of n']
     """
     dataset = data.dataset
     codes = k_shuffle(dataset.codes, k=k, rng=np.random.default_rng((k, seed)), threads=threads)
@@ -201,11 +147,5 @@ def shuffle_dataset(data: SplitDataset, *, k: int, seed: int, threads: int = 1) 
 
 
 def share_unchanged(parents: Codes, shuffles: Codes) -> float:
-    """Return the share of shuffles that equal their parents; both are uint8 (n, L).
-
-    Examples
-    --------
-    >>> share_unchanged(np.array([[0, 1], [2, 3]], np.uint8), np.array([[0, 1], [3, 2]], np.uint8))
-    0.5
-    """
+    """Return the share of shuffles that equal their parents; both are uint8 (n, L)."""
     return float((parents == shuffles).all(axis=1).mean()) if len(parents) else 0.0

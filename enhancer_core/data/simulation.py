@@ -59,14 +59,12 @@ def simulate(
     ----------
     motif
         What to plant, W <= `length`.
-    n
-        Number of sequences of each kind.
-    length
-        Length L of each sequence, bp.
+    n, length
+        Number of sequences of each kind, and bp of each.
     definition
         "figure2", "literal" or a `Definition`.
     rng
-        Source of all chance; the same state gives the same sequences.
+        Source of all chance.
 
     Raises
     ------
@@ -91,20 +89,13 @@ def simulate(
             )
         definition = DEFINITIONS[definition]
     prior = site_prior(length=length, width=motif.width, sd=definition.sd, mean=definition.mean)
-    probabilities = ppm(motif.pfm, pseudocount=definition.pseudocount)
-
     positives = rng.integers(4, size=(n, length), dtype=np.uint8)
     background = rng.integers(4, size=(n, length), dtype=np.uint8)
     starts = rng.choice(len(prior), size=n, p=prior)
-    sites = _draw_sites(probabilities, n=n, rng=rng)
+    # A base is how many cumulative probabilities, of A C G, are at or below a uniform. That one is
+    # scaled by the last sum, which rounding may leave off 1: a base of probability 0 never occurs.
+    below = ppm(motif.pfm, pseudocount=definition.pseudocount).cumsum(axis=0)
+    uniform = rng.random((n, 1, motif.width)) * below[3]
+    sites: Codes = (uniform >= below[:3]).sum(axis=1, dtype=np.uint8)
     np.put_along_axis(positives, starts[:, np.newaxis] + np.arange(motif.width), sites, axis=1)
     return Simulation(positives, background, starts, sites)
-
-
-def _draw_sites(probabilities: NDArray[np.float64], *, n: int, rng: np.random.Generator) -> Codes:
-    """Draw each base as the number of cumulative probabilities, of A C G, at or below a uniform."""
-    below = probabilities.cumsum(axis=0)
-    # Scaled by the last sum, which rounding may leave off 1: a base of probability 0 never occurs.
-    uniform = rng.random((n, 1, probabilities.shape[1])) * below[3]
-    sites: Codes = (uniform >= below[:3]).sum(axis=1, dtype=np.uint8)
-    return sites

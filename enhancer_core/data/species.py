@@ -45,15 +45,10 @@ _SPREAD = 60.0  # bp around the centre, standard deviation
 
 def _consensus(letters: str) -> Floats:
     """Make probabilities (4, W) of a consensus in IUPAC letters."""
-    meaning = {"A": "A", "C": "C", "G": "G", "T": "T", "W": "AT", "Y": "CT", "R": "AG", "N": "ACGT"}
-    columns = []
-    for letter in letters:
-        among = meaning[letter]
-        column = np.full(4, (1 - _SURE) / max(1, 4 - len(among)))
-        column[["ACGT".index(base) for base in among]] = (
-            _SURE / len(among) if len(among) < 4 else 0.25
-        )
-        columns.append(column)
+    columns = [
+        [_SURE / len(bases) if base in bases else (1 - _SURE) / (4 - len(bases)) for base in "ACGT"]
+        for bases in ({"W": "AT", "Y": "CT"}.get(letter, letter) for letter in letters)
+    ]
     return np.array(columns).T
 
 
@@ -76,28 +71,14 @@ class _State:
 
 
 def draw_species(species: str, *, number: int, length: int, seed: int) -> tuple[Codes, Codes]:
-    """Draw enhancers and background of one species.
+    """Draw enhancers and background of one of `SPECIES`: uint8 (number, length) each.
 
-    Parameters
-    ----------
-    species
-        One of `SPECIES`.
-    number
-        Sequences of each kind.
-    length
-        bp of each, at least 40.
-    seed
-        Of the world and the sequences; species of one seed share their history.
-
-    Returns
-    -------
-    uint8, shape (number, length), twice
-        Enhancers, and background.
+    Species of one seed share their history.
 
     Raises
     ------
     DatasetError
-        If there is no such species, or a number is not allowed.
+        If there is no such species, `number` is below 1 or `length` below 40 bp.
 
     Examples
     --------
@@ -124,25 +105,17 @@ def _state(species: str, seed: int) -> _State:
     rng = np.random.default_rng((0, seed, 2))
     background = rng.normal(0, 0.15, (_CONTEXT, 4)) + np.log([0.29, 0.21, 0.21, 0.29])
     background[1::4, 2] -= 1.2  # G after C is rare, as in mammals
-    state = _State(
-        background,
-        {name: np.log(ppm(motif.pfm, pseudocount=0.01)) for name, motif in MOTIFS.items()},
-        np.zeros(len(MOTIFS)),
-        0.0,
-    )
+    motifs = {name: np.log(ppm(motif.pfm, pseudocount=0.01)) for name, motif in MOTIFS.items()}
+    use, gc = np.zeros(len(MOTIFS)), 0.0
     branches = sorted({name for path in _PARENTS.values() for name, _ in path})
     for branch, bl in _PARENTS[species]:
         rng, sd = np.random.default_rng((branches.index(branch) + 1, seed, 3)), bl**0.5
-        state = _State(
-            state.background + rng.normal(0, _DRIFT_BACKGROUND * sd, (_CONTEXT, 4)),
-            {
-                name: weights + rng.normal(0, _DRIFT_MOTIF * sd, weights.shape)
-                for name, weights in state.motifs.items()
-            },
-            state.use + rng.normal(0, _DRIFT_USE * sd, len(MOTIFS)),
-            state.gc + float(rng.normal(0, _DRIFT_GC * sd)),
-        )
-    return state
+        background += rng.normal(0, _DRIFT_BACKGROUND * sd, (_CONTEXT, 4))
+        for weights in motifs.values():
+            weights += rng.normal(0, _DRIFT_MOTIF * sd, weights.shape)
+        use += rng.normal(0, _DRIFT_USE * sd, len(MOTIFS))
+        gc += rng.normal(0, _DRIFT_GC * sd)
+    return _State(background, motifs, use, gc)
 
 
 def _draw_dna(state: _State, n: int, length: int, *, rng: np.random.Generator, gc: float) -> Codes:
@@ -165,15 +138,12 @@ def _draw_dna(state: _State, n: int, length: int, *, rng: np.random.Generator, g
 def _plant(codes: Codes, state: _State, *, rng: np.random.Generator) -> None:
     """Write sites into enhancers, around the centre, on either strand."""
     length = codes.shape[1]
-    names = list(MOTIFS)
     chances = np.exp(state.use) / np.exp(state.use).sum()
-    below = {}
-    for name, weights in state.motifs.items():
-        sums = np.exp(weights).cumsum(axis=0)
-        below[name] = sums / sums[3]
+    below = [np.exp(weights).cumsum(axis=0) for weights in state.motifs.values()]
+    below = [sums / sums[3] for sums in below]
     for row, count in enumerate(rng.poisson(_SITES, len(codes)).tolist()):
-        for which in rng.choice(len(names), size=count, p=chances).tolist():
-            sums = below[names[which]]
+        for motif in rng.choice(len(below), size=count, p=chances).tolist():
+            sums = below[motif]
             width = sums.shape[1]
             site = (rng.random(width) >= sums[:3]).sum(axis=0).astype(np.uint8)
             if rng.random() < 0.5:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from enhancer_core.data.dataset import (
 from enhancer_core.data.groups import linked_sets
 from enhancer_core.errors import DatasetError
 
+Strata: TypeAlias = NDArray[np.int64] | NDArray[np.bool_]  # (n,): what a record is, from 0
 FRACTIONS = (0.8, 0.1, 0.1)  # Cohn et al. 2018, section 3.1.2
 
 
@@ -55,12 +57,8 @@ def split(
     DatasetError
         If a part would hold no positive or no negative, or the shares are not allowed.
     """
-    parts = split_strata(
-        dataset.labels.astype(np.int64),
-        linked_sets(dataset),
-        rng=np.random.default_rng(rng),
-        fractions=fractions,
-    )
+    rng = np.random.default_rng(rng)
+    parts = split_strata(dataset.labels, linked_sets(dataset), rng=rng, fractions=fractions)
     check_parts(dataset.labels, parts, f"{len(dataset)} sequences")
     return SplitDataset(dataset, parts)
 
@@ -75,19 +73,17 @@ def split_folds(
     """Split for cross-validation: every record is tested once, in one of several splits.
 
     Linked records (see `split`) stay together. Their sets are dealt out, the largest first and
-    those of one size in random order, each to the fold that keeps the folds' shares of both
-    classes most alike; sets of one record split each class as evenly as can be. A fold is the test
-    part of one split; a tenth of all records, drawn from the others as `split` draws, is its
-    validation part, and the rest is for training.
+    those of one size in random order, each to the fold that keeps the folds' shares of both classes
+    most alike; sets of one record split each class as evenly as can be. A fold is the test part of
+    one split; a tenth of all records, drawn from the others as `split` draws, is its validation
+    part, and the rest is for training.
 
     Parameters
     ----------
-    dataset
-        n records.
+    dataset, rng
+        As in `split`.
     folds
         How many splits, 2 or more.
-    rng
-        Draws the order.
     groups
         Shape (n,): groups that stay together instead; None keeps linked records together.
 
@@ -95,16 +91,6 @@ def split_folds(
     ------
     DatasetError
         If there are too few folds, or a part would hold no positive or no negative.
-
-    Examples
-    --------
-    >>> from enhancer_core.data.dataset import make_dataset
-    >>> codes = np.random.default_rng(0).integers(0, 4, (40, 20), dtype=np.uint8)
-    >>> names = [str(i) for i in range(40)]
-    >>> data = make_dataset([("p.fa", names[:20], codes[:20])], [("n.fa", names[20:], codes[20:])])
-    >>> splits = split_folds(data, folds=5, rng=np.random.default_rng(0))
-    >>> [len(one.test) for one in splits], len(splits[0].validation), len(splits[0].train)
-    ([8, 8, 8, 8, 8], 4, 28)
     """
     if folds < 2:
         raise DatasetError(f"folds of {folds} is not allowed; at least 2")
@@ -116,12 +102,9 @@ def split_folds(
         parts = np.full(len(dataset), TEST)
         rest = fold_of != fold
         share = FRACTIONS[VALIDATION] * len(dataset) / max(rest.sum(), 1)
-        parts[rest] = split_strata(
-            labels[rest].astype(np.int64),
-            np.unique(sets[rest], return_inverse=True)[1],
-            rng=rng,
-            fractions=(1 - share, share, 0.0),
-        )
+        fractions = (1 - share, share, 0.0)
+        ids = np.unique(sets[rest], return_inverse=True)[1]
+        parts[rest] = split_strata(labels[rest], ids, rng=rng, fractions=fractions)
         check_parts(labels, parts, f"{folds} folds of {len(dataset)} sequences")
         splits.append(SplitDataset(dataset, parts))
     return splits
@@ -140,16 +123,12 @@ def split_by_group(
 
     Parameters
     ----------
-    dataset
-        n records without sequences that two groups share (see `without_shared_sequences`).
+    dataset, rng, fractions
+        As in `split`, but without sequences that two groups share (see `without_shared_sequences`).
     groups
         Group of each record, shape (n,).
-    rng
-        Draws the groups that are not named.
     test, validation
         Groups for these parts; where given, the other groups do not enter that part.
-    fractions
-        Shares of train, validation and test.
 
     Raises
     ------
@@ -171,51 +150,29 @@ def split_by_group(
     train, *others = fractions
     drawn = [0.0 if named else f for f, named in zip(others, (validation, test), strict=True)]
     rest = train + drawn[0] + drawn[1]
-    _, ids = np.unique(groups[free], return_inverse=True)
-    parts[free] = split_strata(
-        dataset.labels[free].astype(np.int64),
-        ids,
-        rng=rng,
-        fractions=(train / rest, drawn[0] / rest, drawn[1] / rest),
-    )
+    fractions = (train / rest, drawn[0] / rest, drawn[1] / rest)
+    ids = np.unique(groups[free], return_inverse=True)[1]
+    parts[free] = split_strata(dataset.labels[free], ids, rng=rng, fractions=fractions)
     check_parts(dataset.labels, parts, f"{len(known)} groups")
     return SplitDataset(dataset, parts)
 
 
 def split_strata(
-    strata: NDArray[np.int64],
+    strata: Strata,
     sets: NDArray[np.int64],
     *,
     rng: np.random.Generator,
     fractions: tuple[float, float, float] = FRACTIONS,
 ) -> NDArray[np.int64]:
-    """Split sets of records, in the same proportions of each stratum.
+    """Split sets of records, in the same proportions of each stratum: int64 (n,), the part of each.
 
-    Parameters
-    ----------
-    strata
-        int64, shape (n,): what a record is, from 0: its class, or its species and class.
-    sets
-        int64, shape (n,): the records of one number, from 0, stay together.
-    rng, fractions
-        As `split`.
-
-    Returns
-    -------
-    int64, shape (n,)
-        The part of each record, as in `SplitDataset`.
+    A stratum is a class, or a species and class. The records of one set, int64 (n,), from 0, stay
+    together. `rng` and `fractions` are as in `split`.
 
     Raises
     ------
     DatasetError
         If the shares are not allowed.
-
-    Examples
-    --------
-    >>> strata, sets = np.repeat([0, 1], 10), np.arange(20)
-    >>> parts = split_strata(strata, sets, rng=np.random.default_rng(0))
-    >>> np.bincount(parts[:10]).tolist(), np.bincount(parts[10:]).tolist()
-    ([8, 1, 1], [8, 1, 1])
     """
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
         raise DatasetError(f"shares of {fractions}; allowed are three of 0 to 1 that add up to 1")
@@ -246,7 +203,7 @@ def _deal(
     labels: NDArray[np.bool_], sets: NDArray[np.int64], *, folds: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Deal records to folds so that the sum of squared class shares over folds grows least."""
-    sizes = _sizes(labels.astype(np.int64), sets, kinds=len(CLASSES))
+    sizes = _sizes(labels, sets, kinds=len(CLASSES))
     weights = 1 / np.maximum(sizes.sum(axis=0), 1.0) ** 2
     counts = np.zeros((folds, len(CLASSES)))
     fold_of_set = np.zeros(len(sizes), np.int64)
@@ -258,7 +215,7 @@ def _deal(
     return fold_of_set[sets]
 
 
-def _sizes(strata: NDArray[np.int64], sets: NDArray[np.int64], *, kinds: int) -> NDArray[np.int64]:
+def _sizes(strata: Strata, sets: NDArray[np.int64], *, kinds: int) -> NDArray[np.int64]:
     """Count each set's records of each kind: int64 (sets, kinds)."""
     n_sets = int(sets.max(initial=-1)) + 1
     return np.stack(

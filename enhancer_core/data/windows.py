@@ -106,7 +106,7 @@ def extract(
     ]
     if not len(kept):
         raise IntervalError(
-            f"{_source(peaks)}: no window of {length} bp is left ({'; '.join(notes)})"
+            f"{regions.source}: no window of {length} bp is left ({'; '.join(notes)})"
         )
     return GenomeWindows(kept, codes, notes)
 
@@ -177,11 +177,11 @@ def sample_background(  # noqa: PLR0913
         excluded.append(complement(genome.match(_read(regions)), genome.lengths))
     known_genes = None
     if genes is not None:
-        known_genes = genome.match(genes if isinstance(genes, Intervals) else read_genes(genes))
-        bare = genome.lengths.keys() - set(known_genes.chroms.tolist())
-        if bare:
+        spans = genes if isinstance(genes, Intervals) else read_genes(genes)
+        known_genes = genome.match(spans)
+        if bare := genome.lengths.keys() - set(known_genes.chroms.tolist()):
             notes.append(
-                f"{_source(genes)} has no gene on {len(bare):,} of {len(genome.lengths):,}"
+                f"{spans.source} has no gene on {len(bare):,} of {len(genome.lengths):,}"
                 f" chromosomes, {min(bare)} for one: they count as free of genes; --regions leaves"
                 " them out"
             )
@@ -197,8 +197,9 @@ def sample_background(  # noqa: PLR0913
     if background.match is not None:
         repeats = background.match.repeat_distance
         what = "not known, GC alone is matched" if repeats is None else f"{repeats:.3f}"
+        source = match if isinstance(match, str | Path) else "what is given"
         notes.append(
-            f"largest difference from {_source(match)}: GC {background.match.gc_distance:.3f},"
+            f"largest difference from {source}: GC {background.match.gc_distance:.3f},"
             f" repeats {what}; {background.match.filled:,} windows from the nearest GC and repeat"
             " content instead"
         )
@@ -224,24 +225,16 @@ def target_composition(genome: Genome, match: str | Path | Sequence[str]) -> Com
         record = f"record {row + 1}" if names is None else f"record '{names[row]}'"
         raise SequenceError(f"{source}: {record} has no base but N, so no GC content to match")
     windows = None if names is None else from_names(names)
-    if windows is not None:
-        rows = list(
-            zip(
-                windows.chroms.tolist(), windows.starts.tolist(), windows.ends.tolist(), strict=True
-            )
-        )
-        if all(end <= genome.lengths.get(chrom, 0) for chrom, _, end in rows):
-            letters = [genome.letters(*row) for row in rows]
-            if {len(row) for row in letters} == {codes.shape[1]}:
-                stacked = np.stack(letters)
-                if np.array_equal(CODE_OF_GENOME_LETTER[stacked], codes):
-                    return measure_composition(stacked)
+    if windows is not None and all(
+        end <= genome.lengths.get(chrom, 0) for chrom, _, end in windows.rows()
+    ):
+        letters = [genome.letters(*row) for row in windows.rows()]
+        if {len(row) for row in letters} == {codes.shape[1]}:
+            stacked = np.stack(letters)
+            if np.array_equal(CODE_OF_GENOME_LETTER[stacked], codes):
+                return measure_composition(stacked)
     return Composition(gc, None)
 
 
 def _read(source: str | Path | Intervals) -> Intervals:
     return source if isinstance(source, Intervals) else read_bed(source)
-
-
-def _source(source: object) -> str:
-    return str(source) if isinstance(source, str | Path) else "what is given"

@@ -64,11 +64,8 @@ if OBSTACLE is not None:
 
 
 def compiled(function: F) -> F:
-    """Compile a function; keep the machine code for later processes if there is a place to write.
+    """Compile a function; keep the machine code for later processes where a folder can be written.
 
-    Where numba cannot compile, return the function as it is, its integers wrapping around as in
-    machine code.
+    Where numba cannot compile, return the function, its integers wrapping as in machine code.
     """
-    if OBSTACLE is not None:
-        return np.errstate(over="ignore")(function)
-    return _compile(function)
+    return _compile(function) if OBSTACLE is None else np.errstate(over="ignore")(function)

@@ -32,11 +32,8 @@ _ONE_HOT_ROWS = np.vstack([np.eye(4), np.full((1, 4), 0.25)]).astype(np.float32)
 
 def _code_table(*, iupac_as_n: bool) -> Codes:
     table = np.full(256, NOT_DNA, dtype=np.uint8)
-    for code, letter in enumerate(ALPHABET):
-        table[[ord(letter), ord(letter.lower())]] = code
-    if iupac_as_n:
-        for letter in IUPAC_AMBIGUITY:
-            table[[ord(letter), ord(letter.lower())]] = N_CODE
+    for code, letter in enumerate(ALPHABET + IUPAC_AMBIGUITY * iupac_as_n):
+        table[[ord(letter), ord(letter.lower())]] = min(code, N_CODE)
     return table
 
 
@@ -96,11 +93,6 @@ def as_codes(sequences: SequencesLike) -> Codes:
     ------
     SequenceError
         As `encode`, or if an array is of two dimensions but not of codes.
-
-    Examples
-    --------
-    >>> as_codes(np.array([[0, 1]], np.uint8)), as_codes(("AC",))
-    (array([[0, 1]], dtype=uint8), array([[0, 1]], dtype=uint8))
     """
     if isinstance(sequences, np.ndarray) and sequences.ndim == 2:
         if sequences.dtype != np.uint8:
@@ -111,15 +103,7 @@ def as_codes(sequences: SequencesLike) -> Codes:
 
 
 def describe_bad_letter(letters: Letters) -> str:
-    """Return which letter of a sequence (L,) is not DNA, its position from 1, what is allowed.
-
-    At least one of its ASCII bytes is not A, C, G, T or N.
-
-    Examples
-    --------
-    >>> describe_bad_letter(np.frombuffer(b"ACRT", dtype=np.uint8))
-    "letter 'R' at position 3 is an IUPAC ambiguity code; allowed are A C G T N (write N instead)"
-    """
+    """Describe the first letter that is not DNA, its position from 1, and what is allowed."""
     position = int(np.argmax(CODE_OF_LETTER[letters] == NOT_DNA))
     letter = chr(letters[position])
     shown = letter if letter.isprintable() and letter.isascii() else f"\\x{ord(letter):02x}"
@@ -197,25 +181,14 @@ def one_hot(codes: Codes) -> OneHot:
 
 
 def reverse_complement(codes: Codes) -> Codes:
-    """Return sequences on the other strand: uint8 (..., L), values 0-4; N stays N.
-
-    Examples
-    --------
-    >>> decode(reverse_complement(encode(["AACGN"])))
-    ['NCGTT']
-    """
+    """Return sequences on the other strand: uint8 (..., L), values 0-4; N stays N."""
     return _COMPLEMENT[codes[..., ::-1]]
 
 
 def gc_content(codes: Codes) -> NDArray[np.float64]:
-    """Compute the share of G and C among the bases that are not N: uint8 (n, L) -> float64 (n,).
+    """Compute the share of G and C among bases other than N: uint8 (n, L) -> float64 (n,).
 
     It is nan for a sequence of N alone.
-
-    Examples
-    --------
-    >>> gc_content(encode(["GCNA"])).round(3).tolist()
-    [0.667]
     """
     known = (codes != N_CODE).sum(axis=1)
     strong = ((codes == 1) | (codes == 2)).sum(axis=1)

@@ -58,9 +58,7 @@ def _prepare(
         state = _fill_chances(steps, state, work)
         at, fair = _list_segments(run, steps, count, work)
     _grow_tree(count, root, state, work)
-    for vertex in range(count):
-        # What a fork leads to next is kept at hand: one load from fork to fork where the place in
-        # the list and the list would be two.
+    for vertex in range(count):  # what a fork leads to next: one load a step, not two
         work.heads[vertex] = work.segments[work.first[vertex]]
     return work.words[np.uint64(at)], np.uint64(at + k - 1)
 
@@ -90,16 +88,10 @@ def _fill_chances(steps: int, state: np.uint64, work: ShuffleWorkspace) -> np.ui
 
 @compiled
 def _list_segments(run: Codes, steps: int, count: int, work: ShuffleWorkspace) -> tuple[int, bool]:
-    """Cut the path along a run at its forks; list the segments that leave each in random order.
+    """List each fork's segments in random order; return the first fork's position, and fairness.
 
-    Returns
-    -------
-    at
-        Position of the first fork.
-    fair
-        Whether no draw was one to be rejected (Lemire 2019). If not, all must be drawn again: one
-        check at the end costs less than a branch at each draw, and is needed once in 2**32 / steps
-        runs or so.
+    A draw that had to be rejected (Lemire 2019) makes it unfair, and all are drawn again: one check
+    at the end costs less than a branch a draw, and fails once in 2**32 / steps runs or so.
     """
     words, first, free, settled = work.words, work.first, work.heads, work.settled
     segments, letters, chances, unfair = work.segments, work.letters, work.chances, work.unfair
@@ -168,10 +160,7 @@ def _draw(state: np.uint64, low: np.uint64, high: np.uint64) -> tuple[np.uint64,
 
 @compiled
 def _mixed(state: np.uint64) -> np.uint64:
-    """Compute 32 random bits: SplitMix64 (Steele et al. 2014) without its last shift.
-
-    That one only serves the lower half of the bits.
-    """
+    """Compute 32 random bits: SplitMix64 (Steele et al. 2014) without its last, needless shift."""
     mixed = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed >> np.uint64(32)

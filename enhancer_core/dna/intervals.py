@@ -6,18 +6,12 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.errors import EnhancerError, IntervalError
-
-if TYPE_CHECKING:
-    from pybedtools import BedTool
-
 
 _NAME = re.compile(r"(.+):(\d+)-(\d+)")
 
@@ -63,11 +57,6 @@ def from_rows(rows: Iterable[tuple[str, int, int]]) -> Intervals:
     ------
     IntervalError
         If a start is negative or an end is not after its start.
-
-    Examples
-    --------
-    >>> from_rows([("chr1", 10, 20)]).names()
-    ['chr1:10-20']
     """
     listed = list(rows)
     for chrom, start, end in listed:
@@ -108,7 +97,7 @@ def check_interval(where: str, start: int, end: int, *, negative: bool = False) 
 
 
 def centred_windows(intervals: Intervals, length: int) -> Intervals:
-    """Return the window of `length` bp around the centre of each interval, (start + end) // 2.
+    """Return the window of `length` bp around each interval's centre, (start + end) // 2.
 
     It is [centre - length // 2, centre - length // 2 + length); a start may be negative.
 
@@ -124,8 +113,8 @@ def centred_windows(intervals: Intervals, length: int) -> Intervals:
 def tiled_windows(intervals: Intervals, length: int) -> Intervals:
     """Cut each interval into windows of `length` bp that touch and do not overlap.
 
-    The windows stand in the middle of the interval, with what is left over split between its
-    ends. An interval shorter than `length` gives one window around its centre.
+    What is left over is split between the interval's ends; a shorter interval gives one window
+    around its centre.
 
     Examples
     --------
@@ -142,15 +131,8 @@ def tiled_windows(intervals: Intervals, length: int) -> Intervals:
 
 
 def concatenate(parts: Sequence[Intervals]) -> Intervals:
-    """Concatenate intervals; where they came from is not kept.
-
-    Examples
-    --------
-    >>> concatenate([from_rows([("chr1", 10, 20)]), from_rows([("chr2", 0, 5)])]).names()
-    ['chr1:10-20', 'chr2:0-5']
-    """
-    if not parts:
-        return from_rows([])
+    """Concatenate intervals; where they came from is not kept."""
+    parts = [from_rows([]), *parts]  # there may be none
     return Intervals(
         np.concatenate([part.chroms for part in parts]),
         np.concatenate([part.starts for part in parts]),
@@ -179,14 +161,7 @@ def check_inside(intervals: Intervals, lengths: Mapping[str, int]) -> None:
 
 
 def merge(intervals: Intervals, order: Sequence[str]) -> Intervals:
-    """Join intervals that overlap or touch, without bedtools; chromosomes come in `order`.
-
-    Examples
-    --------
-    >>> parts = from_rows([("chr2", 0, 5), ("chr1", 15, 30), ("chr1", 10, 20), ("chr1", 30, 31)])
-    >>> merge(parts, ["chr1", "chr2"]).names()
-    ['chr1:10-31', 'chr2:0-5']
-    """
+    """Join intervals that overlap or touch, without bedtools; chromosomes come in `order`."""
     rank = {chrom: index for index, chrom in enumerate(order)}
     rows: list[tuple[str, int, int]] = []
     for chrom, start, end in sorted(intervals.rows(), key=lambda row: (rank[row[0]], row[1])):
@@ -213,30 +188,23 @@ def require_bedtools() -> None:
 
 
 def slop(intervals: Intervals, lengths: Mapping[str, int], distance: int) -> Intervals:
-    """Widen each interval by `distance` bp on both sides, as far as its chromosome goes.
-
-    `lengths` are in bp; the order stays (`bedtools slop`).
+    """Widen intervals on both sides by `distance` bp, as far as `lengths` (bp) allow.
 
     Raises
     ------
-    EnhancerError
-        If bedtools is not installed.
     IntervalError
         If an interval is not inside its chromosome.
-
-    Examples
-    --------
-    >>> slop(from_rows([("chr1", 10, 20), ("chr1", 95, 99)]), {"chr1": 100}, 15).names()
-    ['chr1:0-35', 'chr1:80-100']
     """
-    with _as_bedtool(intervals, lengths) as (bed, sizes, folder):
-        return _as_intervals(bed.slop(b=distance, g=sizes, output=f"{folder}/slop.bed"))
+    check_inside(intervals, lengths)
+    starts = np.maximum(intervals.starts - distance, 0)
+    limits = np.array([lengths[chrom] for chrom in intervals.chroms.tolist()], np.int64)
+    return Intervals(intervals.chroms, starts, np.minimum(intervals.ends + distance, limits))
 
 
 def complement(intervals: Intervals, lengths: Mapping[str, int]) -> Intervals:
-    """Return the gaps between intervals, which may overlap and stand in any order.
+    """Return the gaps between intervals, in the order of `lengths` (bp) (`bedtools complement`).
 
-    Gaps are of at least 1 bp, in the order of `lengths` (`bedtools complement`).
+    Intervals may overlap and stand in any order; gaps are of at least 1 bp.
 
     Raises
     ------
@@ -251,31 +219,18 @@ def complement(intervals: Intervals, lengths: Mapping[str, int]) -> Intervals:
     >>> complement(taken, {"chr2": 5, "chr1": 100}).names()
     ['chr2:0-5', 'chr1:0-10']
     """
-    with _as_bedtool(intervals, lengths) as (bed, sizes, folder):
-        in_order = bed.sort(g=sizes, output=f"{folder}/sorted.bed")
-        return _as_intervals(in_order.complement(g=sizes, output=f"{folder}/complement.bed"))
-
-
-@contextmanager
-def _as_bedtool(
-    intervals: Intervals, lengths: Mapping[str, int]
-) -> Iterator[tuple[BedTool, str, str]]:
-    """Yield intervals, chromosome sizes and the folder for results, which is deleted at the end.
-
-    Every result gets its name there: the temporary files that pybedtools would name itself stay
-    until the process ends, and its `cleanup` would take those of the caller's own BedTools too.
-    """
     require_bedtools()
     check_inside(intervals, lengths)
     # Not at the top: importing it runs every bedtools program once for its help, 0.3 s.
     from pybedtools import BedTool, chromsizes_to_file
 
+    # Results are named in a folder: files that pybedtools names itself stay until the process ends,
+    # and its `cleanup` would take those of the caller's own BedTools too.
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as folder:
         sizes = f"{folder}/sizes.txt"
         chromsizes_to_file({name: (0, bp) for name, bp in lengths.items()}, sizes)
         rows = ((chrom, str(start), str(end)) for chrom, start, end in intervals.rows())
-        yield BedTool(rows).saveas(f"{folder}/intervals.bed"), sizes, folder
-
-
-def _as_intervals(bed: BedTool) -> Intervals:
-    return from_rows((row.chrom, row.start, row.end) for row in bed)
+        bed = BedTool(rows).saveas(f"{folder}/intervals.bed")
+        in_order = bed.sort(g=sizes, output=f"{folder}/sorted.bed")
+        gaps = in_order.complement(g=sizes, output=f"{folder}/complement.bed")
+        return from_rows((gap.chrom, gap.start, gap.end) for gap in gaps)

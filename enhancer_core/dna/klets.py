@@ -19,7 +19,7 @@ _TABLED = 8  # letters of a word at most, for a table of all words
 
 
 class ShuffleWorkspace(NamedTuple):
-    """Arrays for the shuffles of runs, one after another: made once, since that takes time.
+    """Arrays for the shuffles of one run after another: made once, since that takes time.
 
     Vertices are numbers from 0; each has a list of the segments that leave it, all in one array.
     """
@@ -63,12 +63,8 @@ def make_workspace(longest: int, k: int) -> ShuffleWorkspace:
 def spell(run: Codes, width: int, work: ShuffleWorkspace) -> tuple[int, int]:
     """Replace the words of `width` letters along a run by numbers; count how often each is left.
 
-    Returns
-    -------
-    steps
-        From word to word.
-    count
-        All numbers are below it; how often number v is left is in `work.first[v]`.
+    Return the number of steps from word to word, and a bound that all numbers are below. How often
+    number v is left is in `work.first[v]`.
     """
     words, first = work.words, work.first
     span = min(width, SPAN)
@@ -107,13 +103,10 @@ def spell(run: Codes, width: int, work: ShuffleWorkspace) -> tuple[int, int]:
 
 @compiled
 def _number(size: int, work: ShuffleWorkspace) -> int:
-    """Replace words, in place, by numbers from 0 in order of appearance; return the count.
-
-    The table has a place for each word. No branch, since none could predict it.
-    """
-    words, table, word_of = work.words, work.table, work.segments
+    """Replace words, in place, by numbers from 0 in order of appearance; return the count."""
+    words, table, word_of = work.words, work.table, work.segments  # the table: one place a word
     count = 0
-    for i in range(size):
+    for i in range(size):  # without a branch, since none could predict it
         word = words[i]
         number = table[word]
         fresh = number == 0

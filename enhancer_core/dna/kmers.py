@@ -19,19 +19,8 @@ _BLOCK = 512  # sequences counted at once: 0.3 GB at k = 8
 def k_mer_numbers(codes: Codes, k: int) -> tuple[NDArray[np.signedinteger], NDArray[np.bool_]]:
     """Return the number of the k-mer at each position, and whether it is free of N.
 
-    Parameters
-    ----------
-    codes
-        uint8, shape (n, L), values 0-4.
-    k
-        1 to 31, not above L.
-
-    Returns
-    -------
-    numbers
-        int32 up to k = 15, else int64, shape (n, L - k + 1), 0 to 4**k - 1; N is read as A.
-    known
-        bool, same shape: False where the k-mer has an N.
+    Codes are uint8 (n, L), k is 1 to 31, not above L; N is read as A. Numbers are 0 to 4**k - 1,
+    int32 up to k = 15, else int64, shape (n, L - k + 1); the second array is bool, likewise.
 
     Examples
     --------
@@ -53,13 +42,7 @@ def k_mer_numbers(codes: Codes, k: int) -> tuple[NDArray[np.signedinteger], NDAr
 def reverse_complement_numbers(
     numbers: NDArray[np.signedinteger], k: int
 ) -> NDArray[np.signedinteger]:
-    """Return the numbers of the reverse complements of k-mers: same shape and dtype.
-
-    Examples
-    --------
-    >>> reverse_complement_numbers(np.array([1]), 2).tolist()  # AC: GT
-    [11]
-    """
+    """Return the numbers of k-mers' reverse complements: same shape and dtype."""
     # Reverse the 32 letters of 64 bits: within pairs, within bytes, then the bytes.
     bits = ~numbers.astype(np.uint64)
     for shift, mask in ((2, 0x3333333333333333), (4, 0x0F0F0F0F0F0F0F0F)):
@@ -69,24 +52,12 @@ def reverse_complement_numbers(
 
 
 def spell_k_mers(numbers: NDArray[np.signedinteger], k: int) -> Codes:
-    """Return the codes of k-mers from their numbers: shape (m,) -> uint8 (m, k).
-
-    Examples
-    --------
-    >>> decode(spell_k_mers(np.array([1, 7]), 2))
-    ['AC', 'CT']
-    """
+    """Spell k-mers as codes, from their numbers: shape (m,) -> uint8 (m, k)."""
     return (numbers[:, np.newaxis] >> 2 * np.arange(k)[::-1] & 3).astype(np.uint8)
 
 
 def k_mer_words(k: int) -> Codes:
-    """Return the k-mers of the columns of `k_mer_frequencies`: uint8 (K, k).
-
-    Examples
-    --------
-    >>> k_mer_words(1).tolist()
-    [[0], [1]]
-    """
+    """Return the k-mers of the columns of `k_mer_frequencies`: uint8 (K, k)."""
     return spell_k_mers(_columns(k)[1], k)
 
 
@@ -102,7 +73,7 @@ def k_mer_names(k: int) -> list[str]:
 
 
 def _columns(k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the column of each k-mer and its reverse complement, and the k-mer of each column."""
+    """Return the column of each k-mer and its reverse complement, and each column's k-mer."""
     numbers = np.arange(4**k)
     kept, column = np.unique(
         np.minimum(numbers, reverse_complement_numbers(numbers, k)), return_inverse=True
@@ -152,7 +123,7 @@ def k_mer_frequencies(codes: Codes, k: int) -> NDArray[np.float32]:
 
 
 def k_let_counts(codes: Codes, k: int) -> dict[str, int]:
-    """Count the k-lets (words of k letters) of one sequence, on one strand.
+    """Count the overlapping k-lets (words of k letters) of one sequence, on one strand.
 
     Parameters
     ----------
@@ -164,7 +135,7 @@ def k_let_counts(codes: Codes, k: int) -> dict[str, int]:
     Returns
     -------
     dict of str to int
-        Counts of the L - k + 1 overlapping k-lets that occur.
+        Counts of the k-lets that occur.
 
     Raises
     ------

@@ -289,6 +289,13 @@ def test_a_seed_gives_these_shuffles_in_every_release() -> None:
     }
 
 
+def test_a_seed_stands_for_its_generator_and_0_for_none() -> None:
+    codes = encode(["ACGTACAGTCATGACNTTGACCATAGA"])
+    drawn = {s: k_shuffle(codes, k=2, rng=np.random.default_rng(s)).tolist() for s in (0, 1)}
+    assert k_shuffle(codes, k=2, rng=1).tolist() == drawn[1]
+    assert k_shuffle(codes, k=2).tolist() == drawn[0] != drawn[1]
+
+
 @given(st.lists(dna_with_n, min_size=1, max_size=12), st.integers(1, 4), seeds, st.data())
 def test_neither_threads_nor_chunks_change_a_shuffle(
     sequences: list[str], k: int, seed: int, data: st.DataObject

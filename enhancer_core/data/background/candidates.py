@@ -34,12 +34,10 @@ class BackgroundRules:
     gene_distance: int = 15_000  # bp at least between a window and a gene
 
     def __post_init__(self) -> None:
-        if self.length < 1:
-            raise IntervalError(f"length of {self.length} bp is not allowed; allowed is 1 or more")
-        if self.gene_distance < 0:
-            raise IntervalError(
-                f"gene distance of {self.gene_distance} bp is not allowed; allowed is 0 or more"
-            )
+        distances = (("length", self.length, 1), ("gene distance", self.gene_distance, 0))
+        for what, bp, least in distances:
+            if bp < least:
+                raise IntervalError(f"{what} of {bp} bp is not allowed; allowed is {least} or more")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -75,21 +73,12 @@ def candidate_windows(
     """Tile all that the rules allow of a genome with windows that do not overlap.
 
     Each allowed stretch of S bp gives floor(S / length) windows, the most there can be. What is
-    left over is split at random between its two ends. Chromosomes are read one at a time.
+    left over is split at random between its two ends. Windows have no letter but A, C, G and T, in
+    either case.
 
-    Parameters
-    ----------
-    letters_of
-        Gives the ASCII letters of a chromosome, uint8 (L,), as `Genome.letters` does; windows have
-        no letter but A, C, G and T in either case.
-    lengths
-        bp of each chromosome, in genome order.
-    rules
-        Where windows may lie.
-    rng
-        Draws where windows begin in each run of bases.
-    progress
-        Called after each chromosome with the bp done, and in all.
+    Chromosomes, of the bp that `lengths` says, are read in its order, one at a time: `letters_of`
+    returns their ASCII letters, uint8 (L,), as `Genome.letters` does, and `progress` is called
+    after each with the bp done, and in all.
 
     Raises
     ------
@@ -98,19 +87,6 @@ def candidate_windows(
     IntervalError
         If a gene or excluded interval is not inside one of the chromosomes, or a chromosome has
         not the length that `lengths` says.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.intervals import from_rows
-    >>> genome = {"chr1": np.frombuffer(b"ACGTNACGTACGT", dtype=np.uint8)}
-    >>> rules = BackgroundRules(length=4, excluded=[from_rows([("chr1", 0, 1)])])
-    >>> candidates = candidate_windows(
-    ...     genome.__getitem__, {"chr1": 13}, rules, rng=np.random.default_rng(0)
-    ... )
-    >>> candidates.windows(np.arange(2)).names()
-    ['chr1:5-9', 'chr1:9-13']
-    >>> list(candidates.lost.values())
-    [0, 1, 1, 3]
     """
     near_genes = concatenate([])
     if rules.genes is not None:
@@ -118,9 +94,7 @@ def candidate_windows(
     off_genes = complement(near_genes, lengths)
     free = complement(concatenate([near_genes, *rules.excluded]), lengths)
     spans = defaultdict(list)
-    for chrom, *span in zip(
-        free.chroms.tolist(), free.starts.tolist(), free.ends.tolist(), strict=True
-    ):
+    for chrom, *span in free.rows():
         spans[chrom].append(span)
 
     starts: list[NDArray[np.int64]] = []
@@ -131,7 +105,9 @@ def candidate_windows(
         letters = letters_of(chrom)
         if len(letters) != bp:
             raise IntervalError(f"{chrom}: {len(letters)} letters were read; its length is {bp}")
-        runs = _base_runs(letters, spans[chrom])
+        runs = [  # found without an array as long as `letters`
+            run.span() for span in spans[chrom] for run in _BASE_RUN.finditer(letters.data, *span)
+        ]
         base_bp += sum(end - start for start, end in runs)
         starts.append(_tile_starts(chrom, runs, rules.length, rng=rng))
         compositions.extend(_compositions(letters, starts[-1], rules.length))
@@ -161,13 +137,6 @@ def _bp(intervals: Intervals) -> int:
     return int((intervals.ends - intervals.starts).sum())
 
 
-def _base_runs(letters: Letters, spans: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    """Find the runs of A, C, G and T inside intervals, without an array as long as `letters`."""
-    return [
-        run.span() for start, end in spans for run in _BASE_RUN.finditer(letters.data, start, end)
-    ]
-
-
 def _tile_starts(
     chrom: str, runs: Sequence[tuple[int, int]], length: int, *, rng: np.random.Generator
 ) -> NDArray[np.int64]:
@@ -176,10 +145,8 @@ def _tile_starts(
     bounds = bounds[bounds[:, 1] - bounds[:, 0] >= length]
     left_over = (bounds[:, 1] - bounds[:, 0]) % length
     shift = rng.integers(left_over, endpoint=True)
-    whole = Intervals(
-        np.full(len(bounds), chrom), bounds[:, 0] + shift, bounds[:, 1] - left_over + shift
-    )
-    return tiled_windows(whole, length).starts
+    starts, ends = bounds[:, 0] + shift, bounds[:, 1] - left_over + shift
+    return tiled_windows(Intervals(np.full(len(bounds), chrom), starts, ends), length).starts
 
 
 def _compositions(

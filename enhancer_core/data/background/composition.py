@@ -49,28 +49,12 @@ class Composition:
 
 
 def measure_composition(letters: Letters) -> Composition:
-    """Measure GC and repeat content of soft-masked sequences.
-
-    Parameters
-    ----------
-    letters
-        uint8, shape (n, L): ASCII letters in either case, each row with one of A, C, G, T at least.
-
-    Returns
-    -------
-    Composition
-        n shares of GC, and n of lower-case letters.
+    """Measure GC and repeat (lower-case) content of ASCII letters, uint8 (n, L).
 
     Raises
     ------
     DatasetError
         If a row has none of A, C, G and T.
-
-    Examples
-    --------
-    >>> measured = measure_composition(np.frombuffer(b"ACgtGGNn", dtype=np.uint8).reshape(2, 4))
-    >>> measured.gc.tolist(), measured.repeat.tolist()
-    ([0.5, 1.0], [0.5, 0.25])
     """
     upper = letters & _UPPER
     strong = _count((upper == ord("C")) | (upper == ord("G")))

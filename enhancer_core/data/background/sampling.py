@@ -39,42 +39,19 @@ class Background:
 def draw_background(
     candidates: Candidates, n: int, *, rng: np.random.Generator, target: Composition | None = None
 ) -> Background:
-    """Draw background windows without replacement, evenly or so that they follow a target.
+    """Draw n background windows without replacement, evenly or so that they follow a target.
 
     Without a target each candidate has the same chance, so windows spread over the genome by the
-    length that is allowed. With one, GC (in steps of 2 %) and repeats (in steps of 10 %) follow
-    the target's joint distribution: each bin gets its share of n, rounded by largest remainder.
-    A bin with too few candidates takes what is missing from the nearest bins that have some left,
-    nearest pair of bins first, one step of either kind counting the same. Where repeats are not
-    known on both sides, GC alone is followed.
-
-    Parameters
-    ----------
-    candidates
-        From `candidate_windows`.
-    n
-        Windows to draw, at least 1.
-    rng
-        Draws the windows.
-    target
-        Composition of, say, the positives.
+    length that is allowed. With one, say the positives, GC (in steps of 2 %) and repeats (in steps
+    of 10 %) follow its joint distribution: each bin gets its share of n, rounded by largest
+    remainder. A bin with too few candidates takes what is missing from the nearest bins that have
+    some left, nearest pair of bins first, one step of either kind counting the same. Where repeats
+    are not known on both sides, GC alone is followed.
 
     Raises
     ------
     DatasetError
         If n is below 1 or above the number of candidates, or the target is empty.
-
-    Examples
-    --------
-    >>> from enhancer_core.data.background.candidates import BackgroundRules, candidate_windows
-    >>> genome = {"chr1": np.frombuffer(b"AAAANCCCCNACGT", dtype=np.uint8)}
-    >>> rng = np.random.default_rng(0)
-    >>> candidates = candidate_windows(
-    ...     genome.__getitem__, {"chr1": 14}, BackgroundRules(length=4), rng=rng
-    ... )
-    >>> target = Composition(np.array([0.5]), None)
-    >>> draw_background(candidates, 1, rng=rng, target=target).windows.names()
-    ['chr1:10-14']
     """
     if n < 1:
         raise DatasetError(f"{n} background windows asked for; allowed is 1 or more")
@@ -159,7 +136,5 @@ def _fill(quotas: NDArray[np.int64], supply: NDArray[np.int64]) -> NDArray[np.in
 
 def _distance(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
     at = np.concatenate([ours, theirs])
-    below = [
-        np.searchsorted(np.sort(each), at, side="right") / len(each) for each in (ours, theirs)
-    ]
+    below = [np.searchsorted(np.sort(x), at, side="right") / len(x) for x in (ours, theirs)]
     return float(np.abs(below[0] - below[1]).max())
