@@ -129,6 +129,7 @@ def test_the_front_door_is_documented(name: str) -> None:
         return
     named = {each.lstrip("*") for each in documented(documentation, "Parameters")}
     assert set(parameters) <= named, f"{name}: {sorted(set(parameters) - named)}"
+    assert "\nRaises\n---" in documentation, name
     if inspect.signature(value).return_annotation not in {None, "None"}:
         assert "\nReturns\n---" in documentation or "\nYields\n---" in documentation, name
 
