@@ -110,7 +110,7 @@ def evaluate(
     resamples: int = 1000,
     confidence: float = 0.95,
 ) -> Metrics:
-    """Measure how well scores tell positives from negatives.
+    """Measure how well scores tell positives from negatives: AUC, average precision, accuracy.
 
     Intervals are percentiles of a bootstrap stratified by class (Efron and Tibshirani 1993,
     chapter 13).
@@ -122,30 +122,16 @@ def evaluate(
     scores
         float, shape (n,), finite: the higher, the more likely positive. The accuracy counts 0.5 and
         more as called positive; where scores are not probabilities only the other two have a sense.
-    rng
-        Source of the resamples.
-    resamples
-        How many to draw.
+    rng, resamples
+        Source of the resamples, and how many to draw.
     confidence
         Share of resamples inside an interval, between 0 and 1.
-
-    Returns
-    -------
-    Metrics
-        Area under the ROC curve, average precision and accuracy, each 0-1, with intervals.
 
     Raises
     ------
     ScoreError
         If labels are not bool or all of one class, lengths differ, a score is not finite,
         `resamples` is not positive or `confidence` is not between 0 and 1.
-
-    Examples
-    --------
-    >>> labels = np.array([True, False, True, False])
-    >>> metrics = evaluate(labels, [0.9, 0.6, 0.4, 0.1], rng=np.random.default_rng(0))
-    >>> metrics.auc.value, metrics.accuracy.value
-    (0.75, 0.5)
     """
     scores = _checked(labels, scores)
     tails = _tails(confidence)
@@ -172,11 +158,6 @@ def roc_auc(labels: Labels, scores: ArrayLike) -> float:
     It is the chance that a random positive scores above a random negative, ties counting half
     (Hanley and McNeil 1982). scikit-learn's function takes about ten times as long at n = 7,000.
     Parameters and errors are those of `evaluate`.
-
-    Examples
-    --------
-    >>> roc_auc(np.array([True, False, True, False]), [0.9, 0.6, 0.4, 0.1])
-    0.75
     """
     _, positives, negatives = _tied_counts(labels, _checked(labels, scores))
     return float(_auc(_Counts(positives[None], negatives[None]))[0])
@@ -190,22 +171,12 @@ def auc_difference(
     Two intervals may overlap although one model is reliably better, because both saw the same easy
     and hard sequences. Pairing the scores removes that shared chance: DeLong, DeLong and
     Clarke-Pearson 1988, in the rank form of Sun and Xu 2014. Parameters are those of `evaluate`.
-
-    Returns
-    -------
-    Estimate
-        AUC of `scores` less AUC of `other_scores`, with a normal interval.
+    The result is the AUC of `scores` less that of `other_scores`, with a normal interval.
 
     Raises
     ------
     ScoreError
         As `evaluate`, and if a class has fewer than two sequences.
-
-    Examples
-    --------
-    >>> labels = np.array([True, True, False, False])
-    >>> auc_difference(labels, [4, 3, 2, 1], [4, 1, 3, 2]).value
-    0.5
     """
     placements = [_placements(labels, _checked(labels, s)) for s in (scores, other_scores)]
     of_positives, of_negatives = (ours - theirs for ours, theirs in zip(*placements, strict=True))
@@ -230,26 +201,9 @@ def curves(
 
     The ROC curve is interpolated linearly between thresholds. Precision is not, since a straight
     line there is optimistic (Davis and Goadrich 2006): at each recall it is that of the highest
-    threshold that reaches it. Parameters are those of `evaluate`; `confidence` is the share of
+    threshold that reaches it. Curves have 200 points, evenly spaced in false-positive rate (from 0)
+    or recall (above 0). Parameters and errors are those of `evaluate`; `confidence` is the share of
     resamples inside the band at any one point.
-
-    Returns
-    -------
-    Curves
-        float64 arrays of shape (200,), all 0-1, evenly spaced in false-positive rate (from 0) or
-        recall (above 0).
-
-    Raises
-    ------
-    ScoreError
-        As `evaluate`.
-
-    Examples
-    --------
-    >>> labels = np.array([True, False, True, False])
-    >>> traced = curves(labels, [0.9, 0.6, 0.4, 0.1], rng=np.random.default_rng(0))
-    >>> float(traced.roc.y[0]), float(traced.precision_recall.y[-1])
-    (0.5, 0.6666666666666666)
     """
     scores = _checked(labels, scores)
     tails = _tails(confidence)
@@ -276,30 +230,14 @@ def calibration(
 ) -> Curve:
     """Compare probabilities with what happened, in bins of (nearly) equal size.
 
-    Parameters
-    ----------
-    labels, probabilities
-        As `evaluate`; float, 0-1.
-    bins
-        How many, from 1 to n: the first holds the sequences of lowest probability.
-    confidence
-        Of the Wilson interval (Wilson 1927) of each share, between 0 and 1.
-
-    Returns
-    -------
-    Curve
-        Per bin the mean probability (x) and the share of positives (y), each of shape (bins,).
+    The curve has for each bin, the lowest probabilities first, their mean (x) and the share of
+    positives (y), with the Wilson interval (Wilson 1927) of that. Other parameters are those of
+    `evaluate`.
 
     Raises
     ------
     ScoreError
-        As `evaluate`, and if a probability is not 0-1 or `bins` is not allowed.
-
-    Examples
-    --------
-    >>> observed = calibration(np.array([False, True, True, True]), [0.1, 0.3, 0.8, 0.9], bins=2)
-    >>> observed.x.round(2).tolist(), observed.y.tolist()
-    ([0.2, 0.85], [0.5, 1.0])
+        As `evaluate`, and if a probability is not 0-1 or `bins` is not 1 to n.
     """
     values = _checked(labels, probabilities)
     if values.min() < 0 or values.max() > 1:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,18 +66,13 @@ class Architecture:
     @property
     def last_units(self) -> int:
         """Units that the last layer reads."""
-        return (
-            self.dense[-1]
-            if self.dense
-            else self.convolutions[-1].filters * self.pooled_lengths()[-1]
-        )
+        if self.dense:
+            return self.dense[-1]
+        return self.convolutions[-1].filters * self.pooled_lengths()[-1]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values, as model files have them.
-
-        Files state the share of units that dropout keeps, and `tied` only where it is true: the
-        first release wrote them so.
-        """
+        """Return the fields as plain values, as model files have them."""
+        # The first release wrote the share of units that dropout keeps, and knew no tied weights.
         fields = asdict(self)
         fields["keep"] = round(1 - fields.pop("dropout"), 12)
         if not self.tied:
@@ -85,13 +80,10 @@ class Architecture:
         return fields
 
 
+_ENHANCER = (Convolution(20, 9, 3), Convolution(30, 5, 4), Convolution(40, 3, 4))
 NETWORKS: dict[str, Architecture] = {
     # Cohn et al. 2018, Figure 1C; pool and dense sizes are from the published code.
-    "enhancer": Architecture(
-        convolutions=(Convolution(20, 9, 3), Convolution(30, 5, 4), Convolution(40, 3, 4)),
-        dense=(90, 45),
-        dropout=0.15,
-    ),
+    "enhancer": Architecture(convolutions=_ENHANCER, dense=(90, 45), dropout=0.15),
     # Cohn et al. 2018, section 3.1: the smaller network for one transcription factor.
     "tf": Architecture(
         convolutions=(Convolution(7, 9, 3), Convolution(50, 2, 3)), dense=(20, 20), dropout=0.1
@@ -99,13 +91,10 @@ NETWORKS: dict[str, Architecture] = {
     # The published code as it runs: its layer loop discards convolution 2, dropout is never
     # active, and the initial weights ignore the kernel's width.
     "original_code": Architecture(
-        convolutions=(Convolution(20, 9, 3), Convolution(30, 5, 4), Convolution(40, 3, 4)),
-        dense=(90, 45),
-        chained=False,
-        kernel_width_in_init=False,
+        convolutions=_ENHANCER, dense=(90, 45), chained=False, kernel_width_in_init=False
     ),
     # Not the paper's: found on the human liver data, and trained by a protocol of its own (see
-    # `protocol.protocol`), in which regressions join it. Means say how much there is of something,
+    # `training.config`), in which regressions join it. Means say how much there is of something,
     # which maxima do not. Its first layer has room for some 200 motifs: `train --plant-motifs`.
     "best": Architecture(
         convolutions=(Convolution(256, 15, 6), Convolution(64, 5, 4)),
@@ -151,13 +140,7 @@ def named_architecture(name: str, *, length: int = 500) -> Architecture:
 
 
 def shortest_length(architecture: Architecture) -> int:
-    """Return the shortest sequences, in bp, that a network can read.
-
-    Examples
-    --------
-    >>> shortest_length(NETWORKS["enhancer"])
-    92
-    """
+    """Return the shortest sequences, in bp, that a network can read."""
     if architecture.chained:
         need = 1
         for layer in reversed(architecture.convolutions):
@@ -171,14 +154,12 @@ def shortest_length(architecture: Architecture) -> int:
 def widened(
     architecture: Architecture, factor: float, *, first: int | None = None, width: int | None = None
 ) -> Architecture:
-    """Multiply the number of filters in each convolution by a factor, rounded up.
+    """Multiply the number of filters in each convolution by a factor from 1, rounded up.
 
     Parameters
     ----------
-    architecture
-        The network.
-    factor
-        1 or more.
+    architecture, factor
+        The network, and 1 or more.
     first
         Filters of the first convolution, whatever the factor; None leaves it to that.
     width
@@ -237,9 +218,8 @@ def checked(architecture: Architecture) -> Architecture:
     ModelFileError
         If a size is not a whole number from 1, or too large, or the length too short for a layer.
     """
-    sizes = [architecture.length, *architecture.dense]
-    for layer in architecture.convolutions:
-        sizes += [layer.filters, layer.width, layer.pool]
+    layers = [size for layer in architecture.convolutions for size in astuple(layer)]
+    sizes = [architecture.length, *architecture.dense, *layers]
     whole = all(type(size) is int and 0 < size <= _MOST_UNITS for size in sizes)
     if not (architecture.convolutions and whole):
         raise ModelFileError(
@@ -277,19 +257,9 @@ def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
 
 
 def tied_weights(architecture: Architecture) -> tuple[slice, tuple[int, int, int]] | None:
-    """Locate the weights that training ties, the same at all positions.
+    """Locate the weights that training ties, the same at all positions; None where none are.
 
-    Returns
-    -------
-    slice, (units, filters, positions)
-        Where they lie in the flat parameters, and their shape; None where none are tied.
-
-    Examples
-    --------
-    >>> layers = (Convolution(2, 3, 2),)
-    >>> architecture = Architecture(convolutions=layers, dense=(), length=8, tied=True)
-    >>> tied_weights(architecture)
-    (slice(26, 38, None), (2, 2, 3))
+    Returns where they lie in the flat parameters, and their shape (units, filters, positions).
     """
     if not architecture.tied:
         return None
@@ -302,13 +272,7 @@ def tied_weights(architecture: Architecture) -> tuple[slice, tuple[int, int, int
 
 
 def flatten(weights: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
-    """Copy arrays of weights end to end, float32 (p,); `cut` takes them apart again.
-
-    Examples
-    --------
-    >>> flatten({"a": np.ones((1, 2), np.float32), "b": np.zeros(1, np.float32)})
-    array([1., 1., 0.], dtype=float32)
-    """
+    """Copy arrays of weights end to end, float32 (p,); `cut` takes them apart again."""
     return np.concatenate([np.asarray(array, np.float32).ravel() for array in weights.values()])
 
 
@@ -344,15 +308,7 @@ def dropout_mask(
 ) -> NDArray[np.float32] | None:
     """Draw the dropout mask of n sequences, which multiplies the units that the last layer reads.
 
-    Returns
-    -------
-    float32, shape (n, units), or None
-        0 with the probability of dropout, else 1 / (1 - dropout); None without dropout.
-
-    Examples
-    --------
-    >>> dropout_mask(NETWORKS["enhancer"], 2, rng=np.random.default_rng(0)).shape
-    (2, 45)
+    float32 (n, units): 0 with the probability of dropout, else 1 / (1 - dropout); None without.
     """
     if not architecture.dropout:
         return None

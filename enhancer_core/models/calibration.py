@@ -26,26 +26,8 @@ def fit_platt(labels: NDArray[np.bool_], log_odds: NDArray[np.float32]) -> Platt
     """Fit the scale and shift of log odds by maximum likelihood (Platt 1999, section 2.2).
 
     The targets are Platt's, (N+ + 1) / (N+ + 2) for the N+ positives and 1 / (N- + 2) for the
-    N- negatives, so that separable classes do not call for infinite odds.
-
-    Parameters
-    ----------
-    labels
-        bool, shape (n,): True for positives; of sequences that the network did not learn from.
-    log_odds
-        float32, shape (n,): the network's, in nats.
-
-    Returns
-    -------
-    Platt
-        The scale is from 0.001 to 1000.
-
-    Examples
-    --------
-    >>> labels = np.repeat([False, True, True, False], [60, 20, 60, 20])  # 3 of 4 right
-    >>> platt = fit_platt(labels, np.repeat([-5, -5, 5, 5], [60, 20, 60, 20]).astype(np.float32))
-    >>> round(platt.scale * 5, 2), round(float(np.log(3)), 2)
-    (1.07, 1.1)
+    N- negatives, so that separable classes do not call for infinite odds. `labels`, bool (n,), and
+    `log_odds`, float32 (n,), in nats, are of sequences that the network did not learn from.
     """
     odds = log_odds.astype(np.float64)
     counts = labels.sum(), (~labels).sum()
@@ -57,13 +39,9 @@ def fit_platt(labels: NDArray[np.bool_], log_odds: NDArray[np.float32]) -> Platt
         slopes = np.array([(wrong * odds).mean(), wrong.mean()])
         return float((np.logaddexp(0, scaled) - targets * scaled).mean()), slopes
 
+    bounds, options = [_SCALES, (None, None)], {"ftol": 1e-14, "gtol": 1e-9}
     optimum = minimize(
-        loss,
-        np.array([1.0, 0.0]),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[_SCALES, (None, None)],
-        options={"ftol": 1e-14, "gtol": 1e-9},
+        loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds, options=options
     )
     return Platt(float(optimum.x[0]), float(optimum.x[1]))
 
@@ -72,14 +50,6 @@ def calibrated(member: Member, by: Platt) -> Member:
     """Fold a calibration into a network's output layer.
 
     The mean of several networks' log odds is calibrated where each of them is.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import Architecture, Convolution
-    >>> architecture = Architecture(convolutions=(Convolution(1, 3, 2),), dense=(), length=4)
-    >>> member = calibrated(Member(architecture, np.ones(17, np.float32)), Platt(2.0, 1.0))
-    >>> member.parameters[-4:].tolist()
-    [2.0, 2.0, 1.5, 2.5]
     """
     weights = {name: array.astype(np.float64) for name, array in member.weights().items()}
     weights["output.weight"] *= by.scale

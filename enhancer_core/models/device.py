@@ -25,7 +25,11 @@ def resolve_device(device: str) -> str:
     """
     if device not in ("auto", "cuda"):
         return device
-    there = _has_driver() and _torch_has_cuda()
+    there = _has_driver()
+    if there:
+        import torch  # takes seconds to import
+
+        there = torch.cuda.is_available()
     if device == "cuda" and not there:
         raise DeviceError("--device cuda: this machine has no CUDA GPU that PyTorch can use")
     return "cuda" if there else "cpu"
@@ -38,9 +42,3 @@ def _has_driver() -> bool:
     except OSError:
         return False
     return True
-
-
-def _torch_has_cuda() -> bool:
-    import torch  # takes seconds to import
-
-    return torch.cuda.is_available()

@@ -54,26 +54,14 @@ class GappedBaseline:
     penalty: float
 
     def probabilities(self, codes: Codes) -> NDArray[np.float32]:
-        """Predict the probability that each sequence is positive: uint8 (n, L) -> float32 (n,).
-
-        Raises
-        ------
-        SequenceError
-            If sequences are too short.
-        """
+        """Predict the probability that each sequence is positive: uint8 (n, L) -> float32 (n,)."""
         log_odds: Floats = (word_counts(codes) @ self.scores + self.bias).astype(np.float32)
         probabilities: Floats = expit(log_odds)
         return probabilities
 
 
 def fit(data: SplitDataset) -> GappedBaseline:
-    """Fit on the training part; the penalty with the best validation AUC is kept.
-
-    Raises
-    ------
-    SequenceError
-        If sequences are too short.
-    """
+    """Fit as `kmers.fit`; errors are those of `word_counts`."""
     train, validation = data.train, data.validation
     counts, check = word_counts(train.codes), word_counts(validation.codes)
     models = _regressions(counts, train.labels)
@@ -93,28 +81,14 @@ def _regressions(counts: csr_array, labels: NDArray[np.bool_]) -> Iterator[Gappe
 def word_counts(codes: Codes) -> csr_array:
     """Count the words of ten letters of each sequence, divided by the root of their number.
 
-    Parameters
-    ----------
-    codes
-        uint8, shape (n, L), values 0-4, L >= 10; words with N do not count.
-
-    Returns
-    -------
-    csr_array of float32, shape (n, 4**10)
-        Words in alphabetical order. Divided so, sequences of any length have gapped k-mers of a
-        length near 1, if their words differ.
+    uint8 (n, L >= 10) -> float32 (n, 4**10), words in alphabetical order; those with N do not
+    count. Divided so, sequences of any length have gapped k-mers of a length near 1, if their words
+    differ.
 
     Raises
     ------
     SequenceError
         If sequences are too short.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import encode
-    >>> counts = word_counts(encode(["AAAAAAAAAAAAAC", "NNNNAAAAAAAAAC"]))
-    >>> (counts[:, :2].toarray().astype(float) ** 2).round(3).tolist()  # A x 10: 4 of 5 words
-    [[3.2, 0.2], [0.0, 1.0]]
     """
     n, length = codes.shape
     if length < WIDTH:
@@ -129,20 +103,10 @@ def word_counts(codes: Codes) -> csr_array:
 
 
 def kernel_roots(width: int, k: int) -> Floats:
-    """Compute the roots of the eigenvalues of the gapped k-mer kernel, word by word.
+    """Compute the roots of the eigenvalues of the gapped k-mer kernel: float32 (4**width,).
 
-    Parameters
-    ----------
-    width
-        Letters of a word, even.
-    k
-        Letters of a gapped k-mer, 1 to `width`.
-
-    Returns
-    -------
-    float32, shape (4**width,)
-        For the pattern at a word's place: the first letter stands for a mean, the others for
-        contrasts, at each position. A word with itself has a kernel of 1.
+    Each is for the pattern at a word's place: the first letter stands for a mean, the others for
+    contrasts, at each position. A word with itself has a kernel of 1. `width` is even.
     """
     contrasts = np.count_nonzero(np.indices((4,) * width).reshape(width, -1), axis=0)
     values = [
@@ -154,10 +118,9 @@ def kernel_roots(width: int, k: int) -> Floats:
 
 
 def smooth(values: Floats, roots: Floats) -> Floats:
-    """Multiply by the symmetric root of the kernel, or of any matrix with these eigenvalues.
+    """Multiply values of words, float32 (4**width,), by the symmetric root of the kernel.
 
-    `values` and the result are float32 (4**width,), one number a word; `roots` are those of
-    `kernel_roots`.
+    Or by that of any matrix with these eigenvalues; `roots` are those of `kernel_roots`.
     """
     return _transform(roots * _transform(values))
 
@@ -200,7 +163,6 @@ def _descend(
         return float(value), np.append(gradient, slopes.sum())
 
     options = {"maxiter": _STEPS, "ftol": _TOLERANCE}
-    lowest: NDArray[np.float64] = minimize(
-        loss, weights, jac=True, method="L-BFGS-B", options=options
-    ).x
+    result = minimize(loss, weights, jac=True, method="L-BFGS-B", options=options)
+    lowest: NDArray[np.float64] = result.x
     return lowest

@@ -27,44 +27,31 @@ M = TypeVar("M")
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A fitted logistic regression: the scale of each feature, weights, bias, the penalty chosen.
-
-    `auc` is that on the validation part, by which the penalty was chosen.
-    """
+    """A fitted logistic regression on features, each shifted by a mean and scaled."""
 
     mean: NDArray[np.float32]  # (K,) of the training part
     scale: NDArray[np.float32]  # (K,)
     weights: NDArray[np.float32]  # (K,)
     bias: float
     penalty: float
-    auc: float = math.nan
+    auc: float = math.nan  # on the validation part, which chose the penalty
 
     def log_odds(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the log odds of rows of features: float32 (n, K) -> float32 (n,), nats."""
         with threadpool_limits(1, user_api="blas"):  # as in fit
             products = (features - self.mean) / self.scale @ self.weights
-        log_odds: NDArray[np.float32] = (products + self.bias).astype(np.float32)
-        return log_odds
+        return (products + self.bias).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline(Linear):
-    """A fitted model of k-mers.
-
-    With `unit` a sequence's frequencies are first divided by their length as a vector.
-    """
+    """A fitted model of k-mers."""
 
     k: int
-    unit: bool = False
+    unit: bool = False  # a sequence's frequencies are first divided by their length as a vector
 
     def probabilities(self, codes: Codes) -> NDArray[np.float32]:
-        """Predict the probability that each sequence is positive: uint8 (n, L) -> float32 (n,).
-
-        Raises
-        ------
-        SequenceError
-            If sequences are shorter than k.
-        """
+        """Predict the probability that each sequence is positive: uint8 (n, L) -> float32 (n,)."""
         features = k_mer_frequencies(codes, self.k)
         log_odds = self.log_odds(_unit(features) if self.unit else features)
         probabilities: NDArray[np.float32] = expit(log_odds)
@@ -74,12 +61,7 @@ class Baseline(Linear):
 def fit(data: SplitDataset, *, k: int = 5) -> Baseline:
     """Fit on the training part; the penalty with the best validation AUC is kept.
 
-    k is 1 to 8; a k-mer and its reverse complement are one feature.
-
-    Raises
-    ------
-    SequenceError
-        If k is not allowed.
+    A k-mer and its reverse complement are one feature. Errors are those of `k_mer_frequencies`.
     """
     train, validation = data.train, data.validation
     features, check = (k_mer_frequencies(part.codes, k) for part in (train, validation))
@@ -92,15 +74,7 @@ def fit_features(
     validation_features: NDArray[np.float32],
     validation_labels: NDArray[np.bool_],
 ) -> Linear:
-    """Fit on features, each scaled to a variance of 1; validation chooses the penalty.
-
-    Parameters
-    ----------
-    features, validation_features
-        float32, shape (n, K) and (m, K).
-    labels, validation_labels
-        bool, shape (n,) and (m,).
-    """
+    """Fit on features (n, K), each scaled to a variance of 1; validation chooses the penalty."""
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale[scale == 0] = 1
     models = (
@@ -113,12 +87,8 @@ def fit_features(
 def fit_spectrum(data: SplitDataset, *, k: int = 5) -> Baseline:
     """Fit on the features of the spectrum kernel: k-mer counts as vectors of length 1.
 
-    Frequent k-mers weigh more than in `fit`, where each has the same variance. Parameters and
-    errors are those of `fit`.
-
-    References
-    ----------
-    Leslie C., Eskin E., Noble W. (2002). Pacific Symposium on Biocomputing 7:564-575.
+    Frequent k-mers weigh more than in `fit`, where each has the same variance (Leslie, Eskin and
+    Noble 2002, Pacific Symposium on Biocomputing 7:564-575).
     """
     train, validation = data.train, data.validation
     features, check = (_unit(k_mer_frequencies(part.codes, k)) for part in (train, validation))

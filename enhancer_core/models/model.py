@@ -47,31 +47,16 @@ class Model:
 
     Immutable: training and calibration return another. The methods that predict are the functions
     of the same names in `enhancer_core`, with this model first.
-
-    Parameters
-    ----------
-    members
-        At least one network; all read sequences of one length.
-    metadata
-        The training record, in plain values that JSON can hold.
     """
 
-    members: tuple[Member, ...]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    members: tuple[Member, ...]  # at least one network; all read sequences of one length
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # the training record, as in JSON
 
     @classmethod
     def from_torch(
         cls, network: Network | Ensemble, metadata: Mapping[str, Any] | None = None
     ) -> Model:
-        """Copy the weights of a network that `to_torch` returned, as after training it in PyTorch.
-
-        Examples
-        --------
-        >>> from enhancer_core.models.architecture import NETWORKS
-        >>> from enhancer_core.models.network import Network
-        >>> Model.from_torch(Network(NETWORKS["tf"])).length
-        500
-        """
+        """Copy the weights of a module that `to_torch` returned, as after training it."""
         members = [Member(each.architecture, each.flat_parameters()) for each in network.networks()]
         return cls(tuple(members), metadata or {})
 
@@ -113,10 +98,14 @@ class Model:
         return predictors[0] if len(predictors) == 1 else MeanPredictor(predictors)
 
     def to_torch(self) -> Network | Ensemble:
-        """Make the PyTorch module, in evaluation mode on the CPU, with a copy of the weights.
+        """Return a PyTorch module with a copy of the weights, in evaluation mode on the CPU.
 
-        It maps one-hot sequences, float32 (n, 4, L) in the order A C G T, to logits (n, 2),
-        positives second.
+        It is a plain `nn.Module`: one-hot sequences, float32 (n, 4, L) A C G T, to logits (n, 2),
+        positives second. So attribution libraries take `target=1` for the logit of positives; the
+        attribution of the log odds, whose logistic function is the probability, is that of target 1
+        less that of target 0. Each ReLU and pool is a module of its own, of a kind for which captum
+        and tangermeme have a DeepLIFT rule. captum explains one sequence a call correctly; of
+        several in one call its `DeepLift` moves attributions between bases (captum#1276).
         """
         # PyTorch takes seconds to import.
         from enhancer_core.models.network import torch_module
@@ -214,6 +203,13 @@ def save_model(model: Model, path: str | Path) -> None:
 
     Weights are float32. An ensemble's tensors are named for their member, `member.0.output.bias`.
 
+    Parameters
+    ----------
+    model
+        A network or an ensemble.
+    path
+        Of the file, for example `model.safetensors`.
+
     Raises
     ------
     FileError
@@ -238,7 +234,17 @@ def save_model(model: Model, path: str | Path) -> None:
 
 
 def load_model(path: str | Path) -> Model:
-    """Read a model file, or `model.safetensors` in a folder.
+    """Read a model file.
+
+    Parameters
+    ----------
+    path
+        The file, or a folder with a `model.safetensors`.
+
+    Returns
+    -------
+    Model
+        As it was saved, to the bit.
 
     Raises
     ------

@@ -2,7 +2,6 @@
 
 Each nonlinearity is a module of its own, of a kind that has a rule in the DeepLIFT of captum and
 tangermeme: a function has none, and attributions then miss the difference in output in silence.
-Give captum 0.9 one sequence at a time (captum#1276).
 """
 
 from __future__ import annotations
@@ -69,10 +68,6 @@ class Network(nn.Module):
     """A network for one architecture: x float32 (n, 4, L) -> logits (n, 2), positives second.
 
     `generator` draws the initial weights; without one they are PyTorch's.
-
-    In captum and tangermeme `target=1` is the logit of positives. The log odds, whose logistic
-    function is the probability, are the logit of positives less the other's, and their attribution
-    that of target 1 less that of target 0.
     """
 
     def __init__(
@@ -126,11 +121,7 @@ class Network(nn.Module):
                     layer.bias.zero_()
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Compute the logits of one-hot sequences.
-
-        `mask`, float32 (n, units), multiplies the units that the last layer reads: dropout, which
-        the caller draws.
-        """
+        """Compute logits; `mask` (n, units) is `architecture.dropout_mask`, drawn by the caller."""
         activations = iter(self.activations)
         first: Tensor | None = None
         for layer in self.convolutions:
@@ -184,9 +175,6 @@ def torch_network(member: Member) -> Network:
 
 
 def one_hot(codes: Tensor) -> Tensor:
-    """Spread base codes over four channels on their own device.
-
-    uint8 (n, L) -> float32 (n, 4, L), N 0.25 in all four, as `dna.one_hot`.
-    """
+    """Compute `dna.one_hot` on the codes' own device: uint8 (n, L) -> float32 (n, 4, L)."""
     rows = torch.cat([torch.eye(BASES), torch.full((1, BASES), 0.25)]).to(codes.device)
     return rows[codes.long()].transpose(1, 2).contiguous()

@@ -39,15 +39,8 @@ class Regression:
 
 
 def fit_k_mers(data: SplitDataset, *, k: int = 5) -> Regression:
-    """Fit a regression on k-mers to the training part; validation chooses the penalty.
-
-    Raises
-    ------
-    SequenceError
-        If k is not allowed.
-    """
-    fitted = fit(data, k=k)
-    return of_k_mers(fitted, data.dataset.codes.shape[1])
+    """Fit a regression on k-mers; parameters and errors are those of `kmers.fit`."""
+    return of_k_mers(fit(data, k=k), data.dataset.codes.shape[1])
 
 
 def of_k_mers(fitted: Baseline, length: int) -> Regression:
@@ -57,13 +50,7 @@ def of_k_mers(fitted: Baseline, length: int) -> Regression:
 
 
 def fit_best_hits(data: SplitDataset, motifs: Sequence[Motif]) -> Regression:
-    """Fit a regression on motifs' best hits to the training part; validation chooses the penalty.
-
-    Raises
-    ------
-    MotifError, SequenceError
-        As `best_hits_networks`.
-    """
+    """Fit a regression on motifs' best hits; errors are those of `best_hits_networks`."""
     readers = best_hits_networks(motifs, data.dataset.codes.shape[1])
     fitted = _fit(data, readers)
     name = f"logistic regression on the best hits of {len(motifs):,} motifs"
@@ -71,13 +58,7 @@ def fit_best_hits(data: SplitDataset, motifs: Sequence[Motif]) -> Regression:
 
 
 def weightiest(data: SplitDataset, motifs: Sequence[Motif], count: int) -> list[Motif]:
-    """Return the motifs of the largest weights in `fit_best_hits`, the largest first.
-
-    Raises
-    ------
-    MotifError, SequenceError
-        As `best_hits_networks`.
-    """
+    """Return the motifs of the largest weights in `fit_best_hits`, the largest first."""
     fitted = _fit(data, best_hits_networks(motifs, data.dataset.codes.shape[1]))
     order = np.argsort(-np.abs(fitted.weights), kind="stable")[:count]
     return [motifs[index] for index in order.tolist()]
@@ -97,25 +78,11 @@ def k_mer_network(fitted: Baseline, length: int) -> Member:
     units hold what the k-mer at a position adds to the log odds, and what it takes away; the output
     layer sums them over all positions. K-mers with N count nowhere, as in the regression; its
     shares are of those without, the network's of all positions, which differs where there is an N.
-
-    Examples
-    --------
-    >>> ones = np.ones(2, np.float32)
-    >>> fitted = Baseline(mean=0 * ones, scale=ones, weights=ones * [4, -4], bias=1, penalty=1, k=1)
-    >>> made = k_mer_network(fitted, 4)
-    >>> single_predictor(made).logits(
-    ...     np.array([[0, 0, 1, 3]], np.uint8)  # AACT: 3 of 4 letters are A or T
-    ... ).tolist()
-    [[-1.5, 1.5]]
     """
     words = k_mer_words(fitted.k)
     by_share = fitted.weights.astype(np.float64) / fitted.scale
-    architecture = Architecture(
-        convolutions=(Convolution(len(words), fitted.k, 1), Convolution(2, 1, 1)),
-        dense=(),
-        length=length,
-        tied=True,
-    )
+    layers = Convolution(len(words), fitted.k, 1), Convolution(2, 1, 1)
+    architecture = Architecture(convolutions=layers, dense=(), length=length, tied=True)
     positions = architecture.pooled_lengths()[-1]
     weights = _zeros(architecture)
     weights["convolutions.0.weight"][:] = one_hot(words)
@@ -128,30 +95,17 @@ def k_mer_network(fitted: Baseline, length: int) -> Member:
 
 
 def best_hits_networks(motifs: Sequence[Motif], length: int) -> list[tuple[Member, list[int]]]:
-    """Make networks that score motifs' best hits on both strands; their output weights are 0.
+    """Make networks that score motifs' best hits on both strands, each with its motifs' indices.
 
-    Filters hold motifs as `plant.plant_motifs` says. Those of a network are as wide as the widest
-    motif there, which differs from the narrowest by 2 bp at most; so many letters, at the ends of a
-    sequence, a narrower one may not reach. The bias is so high that the ReLU lets all scores pass.
-
-    Returns
-    -------
-    list of tuple of Member and list of int
-        Each network, and the indices of its motifs.
+    Filters hold motifs as `transfer.plant_motifs` makes them, and output weights are 0. Filters of
+    a network are as wide as the widest motif there, which differs from the narrowest by 2 bp at
+    most; so many letters, at the ends of a sequence, a narrower one may not reach. The bias is so
+    high that the ReLU lets all scores pass.
 
     Raises
     ------
     MotifError
         If there are no motifs, or one is flat.
-
-    Examples
-    --------
-    >>> from enhancer_core.motifs.motif import BUILTIN
-    >>> found = best_hits_networks([BUILTIN["HNF4A"], BUILTIN["CEBPA"]], 500)
-    >>> [(member.architecture.convolutions, which) for member, which in found]
-    ... # doctest: +NORMALIZE_WHITESPACE
-    [((Convolution(filters=1, width=9, pool=492),), [1]),
-     ((Convolution(filters=1, width=13, pool=488),), [0])]
     """
     if not motifs:
         raise MotifError("no motifs to read; at least one is needed")
@@ -173,17 +127,14 @@ def best_hits_networks(motifs: Sequence[Motif], length: int) -> list[tuple[Membe
 
 
 def best_hits(readers: Sequence[tuple[Member, list[int]]], codes: Codes) -> NDArray[np.float32]:
-    """Score motifs' best hits with `best_hits_networks`: uint8 (n, L) -> float32 (n, F).
-
-    A score is that of the filter, its bias included.
-    """
-    found = np.empty((len(codes), sum(len(which) for _, which in readers)), np.float32)
+    """Score best hits, the filters' biases included: uint8 (n, L) -> float32 (n, F)."""
+    scores = np.empty((len(codes), sum(len(which) for _, which in readers)), np.float32)
     for member, which in readers:
         predictor = single_predictor(member)
         for start in range(0, len(codes), _BATCH):
-            some = slice(start, start + _BATCH)
-            found[some, which] = predictor.pooled(codes[some])[:, 0]
-    return found
+            batch = slice(start, start + _BATCH)
+            scores[batch, which] = predictor.pooled(codes[batch])[:, 0]
+    return scores
 
 
 def regressing(readers: Sequence[tuple[Member, list[int]]], fitted: Linear) -> tuple[Member, ...]:

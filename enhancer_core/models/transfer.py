@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.errors import ModelFileError, MotifError
-from enhancer_core.models.architecture import Architecture, checked, flatten, shapes
+from enhancer_core.models.architecture import Architecture, Member, checked, flatten, shapes
 from enhancer_core.models.model import Model
 from enhancer_core.motifs.motif import Motif, information_content, ppm, pwm
 
@@ -30,60 +30,35 @@ Arrays: TypeAlias = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Planted:
-    """Initial weights of a network, and which of them are given.
+    """Initial weights of a network, and which of them are given; the others are to be drawn."""
 
-    `parameters` float32 (p,), as `architecture.flatten` lays them out; `planted` bool (p,), True
-    where they are given. The others are to be drawn.
-    """
-
-    parameters: NDArray[np.float32]
-    planted: NDArray[np.bool_]
+    parameters: NDArray[np.float32]  # (p,), as `architecture.flatten` lays them out
+    planted: NDArray[np.bool_]  # (p,), True where they are given
 
     def into(self, drawn: NDArray[np.float32]) -> NDArray[np.float32]:
         """Replace drawn weights, float32 (p,), by those that are given: a new array."""
         return np.where(self.planted, self.parameters, drawn)
 
 
-def room_for(
+def widen_for(
     donors: Sequence[Model], architecture: Architecture, *, share: float = SHARE
 ) -> Architecture:
-    """Widen a network until the donors' filters are a share of each convolution's.
+    """Widen a network until the donors' filters are a share, 0 to 1, of each convolution's.
 
-    Parameters
-    ----------
-    donors
-        Trained models; of an ensemble, all members of the first one's architecture.
-    architecture
-        The network to widen; no convolution gets fewer filters.
-    share
-        Above 0, at most 1.
+    Of an ensemble all members of the first one's architecture count. No convolution gets narrower.
 
     Raises
     ------
     ModelFileError
         If a donor has other convolutions than `architecture`, or the share is not allowed.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import NETWORKS
-    >>> from enhancer_core.models.network import Network
-    >>> donor = Model.from_torch(Network(NETWORKS["enhancer"]))
-    >>> architecture = room_for([donor] * 3, donor.architecture)
-    >>> [layer.filters for layer in architecture.convolutions]
-    [80, 120, 160]
     """
     if not 0 < share <= 1:
         raise ModelFileError(f"planted share of {share} is not allowed; above 0, at most 1")
-    _check(donors, architecture)
+    members = _members(donors, architecture)
     layers = []
     for index, layer in enumerate(architecture.convolutions):
-        filters = sum(
-            each.architecture.convolutions[index].filters
-            for donor in donors
-            for each in donor.filter_members
-        )
-        # 60 / .6 is a little over 100 in binary.
-        least = math.ceil(filters / share - 1e-9)
+        filters = sum(member.architecture.convolutions[index].filters for member in members)
+        least = math.ceil(filters / share - 1e-9)  # 60 / .6 is a little over 100 in binary
         layers.append(replace(layer, filters=max(layer.filters, least)))
     return checked(replace(architecture, convolutions=tuple(layers)))
 
@@ -108,23 +83,10 @@ def plant(donors: Sequence[Model], architecture: Architecture) -> Planted:
     ------
     ModelFileError
         If a donor has other convolutions than `architecture`, or there are too few filters.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import Convolution
-    >>> from enhancer_core.models.network import Network
-    >>> small = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=8)
-    >>> wide = Architecture(convolutions=(Convolution(5, 3, 2),), dense=(), length=8)
-    >>> planted = plant([Model.from_torch(Network(small))] * 2, wide)
-    >>> int(planted.planted.sum())  # 4 filters of 4 * 3 weights and a bias
-    52
     """
-    _check(donors, architecture)
-    members = [
-        (each.architecture, each.weights()) for donor in donors for each in donor.filter_members
-    ]
+    members = _members(donors, architecture)
     for index, layer in enumerate(architecture.convolutions):
-        filters = sum(made.convolutions[index].filters for made, _ in members)
+        filters = sum(member.architecture.convolutions[index].filters for member in members)
         if filters > layer.filters:
             raise ModelFileError(
                 f"convolution {index + 1}: {filters} filters to plant; the network has"
@@ -132,9 +94,9 @@ def plant(donors: Sequence[Model], architecture: Architecture) -> Planted:
             )
     values, planted = _empty(architecture)
     ends = [0] * len(architecture.convolutions)  # filters planted so far
-    for made, weights in members:
-        starts = ends.copy()
-        for index, layer in enumerate(made.convolutions):
+    for member in members:
+        weights, starts = member.weights(), ends.copy()
+        for index, layer in enumerate(member.architecture.convolutions):
             ends[index] += layer.filters
             rows = slice(starts[index], ends[index])
             name, bias = (f"convolutions.{index}.{kind}" for kind in ("weight", "bias"))
@@ -146,15 +108,8 @@ def plant(donors: Sequence[Model], architecture: Architecture) -> Planted:
     return _planted(values, planted)
 
 
-def motif_room(architecture: Architecture, *, share: float = SHARE) -> int:
-    """Count the motifs that fit into a share of a network's first layer.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import NETWORKS
-    >>> motif_room(NETWORKS["best"])
-    192
-    """
+def motif_capacity(architecture: Architecture, *, share: float = SHARE) -> int:
+    """Count the motifs that fit into a share of a network's first layer."""
     return math.floor(architecture.convolutions[0].filters * share + 1e-9)
 
 
@@ -193,19 +148,18 @@ def plant_motifs(
 
     Examples
     --------
-    >>> from enhancer_core.models.architecture import NETWORKS, cut
+    >>> from enhancer_core.models.architecture import NETWORKS
     >>> from enhancer_core.motifs.motif import BUILTIN
     >>> planted = plant_motifs([BUILTIN["CEBPA"]], NETWORKS["enhancer"])
-    >>> filters = cut(NETWORKS["enhancer"], planted.parameters)["convolutions.0.weight"]
-    >>> "".join("ACGT"[base] for base in filters[0].argmax(axis=0))
-    'TTTCGCAAT'
+    >>> int(planted.planted.sum())  # one filter of 4 x 9 weights, and its bias
+    37
     """
-    first, room = architecture.convolutions[0], motif_room(architecture, share=share)
-    if not 0 < len(motifs) <= room:
+    first, capacity = architecture.convolutions[0], motif_capacity(architecture, share=share)
+    if not 0 < len(motifs) <= capacity:
         needed = math.ceil(len(motifs) / share - 1e-9)
         raise MotifError(
-            f"{len(motifs)} motifs to plant; 1 to {room} fit into {share:g} of the first layer's"
-            f" {first.filters} filters (all of them into {share:g} of {needed})"
+            f"{len(motifs)} motifs to plant; 1 to {capacity} fit into {share:g} of the first"
+            f" layer's {first.filters} filters (all of them into {share:g} of {needed})"
         )
     values, planted = _empty(architecture)
     for row, motif in enumerate(motifs):
@@ -216,17 +170,12 @@ def plant_motifs(
 
 
 def motif_filter(motif: Motif, width: int) -> NDArray[np.float64]:
-    """Turn a motif into a filter, (4, width), as `plant_motifs` says.
+    """Turn a motif into a filter, (4, width), as `plant_motifs` describes.
 
     Raises
     ------
     MotifError
         If the stretch that is taken tells nothing.
-
-    Examples
-    --------
-    >>> motif_filter(Motif("T", [[0], [0], [0], [1]]), 3).argmax(axis=0).tolist()
-    [0, 3, 0]
     """
     shares = ppm(motif.pfm, pseudocount=PSEUDOCOUNT)
     if motif.width > width:
@@ -263,15 +212,6 @@ def start_from(model: Model, architecture: Architecture) -> Planted:
     ------
     ModelFileError
         If their convolutions differ.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import NETWORKS
-    >>> from enhancer_core.models.network import Network
-    >>> shorter = replace(NETWORKS["tf"], length=300)
-    >>> planted = start_from(Model.from_torch(Network(NETWORKS["tf"])), shorter)
-    >>> int(planted.planted.sum()), planted.planted.all()
-    (1009, np.False_)
     """
     made = model.architecture
     if (made.convolutions, made.chained) != (architecture.convolutions, architecture.chained):
@@ -296,19 +236,14 @@ def check_donor(donor: Model, architecture: Architecture) -> None:
     ------
     ModelFileError
         If it does not.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import NETWORKS
-    >>> from enhancer_core.models.network import Network
-    >>> check_donor(Model.from_torch(Network(NETWORKS["tf"])), NETWORKS["tf"])
     """
     got, allowed = (_describe(made) for made in (donor.architecture, architecture))
     if got != allowed:
         raise ModelFileError(f"convolutions are {got}; to be planted they must be {allowed}")
 
 
-def _check(donors: Sequence[Model], architecture: Architecture) -> None:
+def _members(donors: Sequence[Model], architecture: Architecture) -> list[Member]:
+    """Check the donors; list their members, as `Model.filter_members`."""
     if not donors:
         raise ModelFileError("no networks to plant; at least one is needed")
     for number, donor in enumerate(donors, start=1):
@@ -316,6 +251,7 @@ def _check(donors: Sequence[Model], architecture: Architecture) -> None:
             check_donor(donor, architecture)
         except ModelFileError as error:
             raise ModelFileError(f"donor {number}: {error}") from error
+    return [member for donor in donors for member in donor.filter_members]
 
 
 def _describe(made: Architecture) -> str:

@@ -76,8 +76,7 @@ def discover(
     both_strands
         Whether sites may be on the reverse strand too.
     prior
-        float64, shape (L - W + 1,): the chance of each start, for example `motif.site_prior`;
-        None is uniform.
+        As in `pssm.best_hits`.
     threads
         Blocks of sequences side by side; the result does not depend on it.
 
@@ -95,8 +94,7 @@ def discover(
 
     Examples
     --------
-    >>> rng = np.random.default_rng(0)
-    >>> codes = rng.integers(4, size=(400, 40), dtype=np.uint8)
+    >>> codes = np.random.default_rng(0).integers(4, size=(400, 40), dtype=np.uint8)
     >>> codes[:200, 20:28] = encode(["GATTACAG"])[0]
     >>> discovery = discover(codes, np.arange(400) < 200, width=8)
     >>> discovery.seed in ("GATTAC", "ATTACA", "TTACAG", "CTGTAA", "TGTAAT", "GTAATC")
@@ -129,22 +127,9 @@ def discover(
 def enriched_words(codes: Codes, labels: NDArray[np.bool_], *, both_strands: bool) -> list[str]:
     """Rank words of six letters by how surely more positives than negatives have them.
 
-    Parameters
-    ----------
-    codes, labels, both_strands
-        As `discover`; on both strands a word stands for its reverse complement too.
-
-    Returns
-    -------
-    list of str
-        The surest first; what shares five letters in a row with a surer one is left out, and what
-        is not in more positives.
-
-    Examples
-    --------
-    >>> labels = np.array([True, True, False])
-    >>> enriched_words(encode(["CGATTAC", "GATTACA", "AAAAAAA"]), labels, both_strands=False)
-    ['GATTAC']
+    The surest come first; what shares five letters in a row with a surer one is left out, and what
+    is not in more positives. Parameters are those of `discover`; on both strands a word stands for
+    its reverse complement too.
     """
     shares = np.zeros((2, 4**SEED))
     for label, of_class in enumerate((codes[~labels], codes[labels])):
@@ -182,23 +167,15 @@ def _start(seed: str, width: int) -> Floats:
     return np.append(matrix.ravel(), 0.0)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Task:
     """A data set to fit to."""
 
-    def __init__(
-        self,
-        codes: Codes,
-        labels: NDArray[np.bool_],
-        log_prior: Floats,
-        strands: int,
-        pool: ThreadPoolExecutor,
-    ) -> None:
-        self._blocks = [
-            (codes[start : start + _BLOCK], labels[start : start + _BLOCK])
-            for start in range(0, len(codes), _BLOCK)
-        ]
-        self._n, self._log_prior, self._strands = len(codes), log_prior, strands
-        self._pool = pool
+    codes: Codes
+    labels: NDArray[np.bool_]
+    log_prior: Floats
+    strands: int
+    pool: ThreadPoolExecutor
 
     def fit(self, parameters: Floats, steps: int) -> tuple[float, Floats]:
         """Minimise the loss; return it, and the parameters there."""
@@ -208,21 +185,24 @@ class _Task:
 
     def _loss(self, parameters: Floats) -> tuple[float, Floats]:
         """Compute the mean cross-entropy, with the matrix's prior, and its slopes."""
+        n = len(self.codes)
         free = parameters[:-1].reshape(-1, 4)
         # Odds that average 1 over uniform letters: the scale of a likelihood ratio.
         odds = free - np.log(np.exp(free).mean(axis=1, keepdims=True))
         matrix = strand_scores(np.pad(odds, ((0, 0), (0, 1))))  # N adds nothing
 
-        def one(block: tuple[Codes, NDArray[np.bool_]]) -> tuple[Floats, Floats]:
-            slopes = np.zeros((self._strands, *matrix.shape))
-            return _add_slopes(*block, matrix, self._log_prior, parameters[-1], slopes), slopes
+        def one(start: int) -> tuple[Floats, Floats]:
+            codes, labels = self.codes[start : start + _BLOCK], self.labels[start : start + _BLOCK]
+            slopes = np.zeros((self.strands, *matrix.shape))
+            sums = _add_slopes(codes, labels, matrix, self.log_prior, parameters[-1], slopes)
+            return sums, slopes
 
-        parts = list(self._pool.map(one, self._blocks))
-        loss, residual = np.sum([sums for sums, _ in parts], axis=0) / self._n
-        slopes = np.sum([part for _, part in parts], axis=0)[:, :, :N_CODE] / self._n
-        slope = slopes[0] + slopes[1, ::-1, ::-1] if self._strands == 2 else slopes[0]
+        parts = list(self.pool.map(one, range(0, n, _BLOCK)))
+        loss, residual = np.sum([sums for sums, _ in parts], axis=0) / n
+        slopes = np.sum([part for _, part in parts], axis=0)[:, :, :N_CODE] / n
+        slope = slopes[0] + slopes[1, ::-1, ::-1] if self.strands == 2 else slopes[0]
         slope -= UNIFORM * np.exp(odds) * slope.sum(axis=1, keepdims=True)
-        penalty = 1 / (_SPREAD**2 * self._n)
+        penalty = 1 / (_SPREAD**2 * n)
         loss += penalty * (free**2).sum() / 2
         return float(loss), np.append((slope + penalty * free).ravel(), residual)
 
@@ -236,11 +216,7 @@ def _add_slopes(
     constant: float,
     slopes: Floats,
 ) -> Floats:
-    """Add the slopes of some sequences; return the sums of their losses and of the residuals.
-
-    `matrix` (W, 5), in nats, holds both strands, as `scan.site_score` reads it; `slopes`
-    (strands, W, 5) is laid out as a strand is read.
-    """
+    """Add to the slopes (strands, W, 5); return the sums of the losses and of the residuals."""
     strands, width = slopes.shape[:2]
     odds = np.empty((strands, len(log_prior)))
     sums = np.zeros(2)

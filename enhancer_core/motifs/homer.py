@@ -22,13 +22,11 @@ _TIE = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """How alike n queries and m targets are, each pair in its best alignment: arrays (n, m).
-
-    An offset is the target's position at which the first position of the query (of its reverse
-    complement where the strand is -1) stands; negative where it hangs over.
-    """
+    """How alike n queries and m targets are, each pair in its best alignment: arrays (n, m)."""
 
     scores: NDArray[np.float64]  # Pearson correlation, -1 to 1
+    # The target's position at which the first position of the query (of its reverse complement
+    # where the strand is -1) stands; negative where it hangs over.
     offsets: NDArray[np.int64]
     strands: NDArray[np.int8]  # 1, or -1 where the query's reverse complement fits better
 

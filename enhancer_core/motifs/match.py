@@ -61,7 +61,7 @@ class FilterMotif:
 def match_filters(
     pfms: NDArray[np.integer] | NDArray[np.floating], targets: Sequence[Motif], *, counted: bool
 ) -> list[FilterMotif]:
-    """Name the motifs of filters, and find the most similar target of each.
+    """Name the motifs of filters filter_1 to filter_F, and find the most similar target of each.
 
     Parameters
     ----------
@@ -71,11 +71,6 @@ def match_filters(
         As `best_matches`; none where filters are to be named only.
     counted
         Whether `pfms` are counts of sites.
-
-    Returns
-    -------
-    list of FilterMotif
-        filter_1 to filter_F.
 
     Raises
     ------
@@ -91,14 +86,12 @@ def match_filters(
     >>> first.name, first.sites, first.match.target.alias, second.motif
     ('filter_1', 67, 'HNF4A', None)
     """
-    names = [f"filter_{index + 1}" for index in range(len(pfms))]
-    motifs = {name: Motif(name, pfm) for name, pfm in zip(names, pfms, strict=True) if pfm.any()}
+    named = {f"filter_{number}": pfm for number, pfm in enumerate(pfms, start=1)}
+    motifs = {name: Motif(name, pfm) for name, pfm in named.items() if pfm.any()}
     if not motifs:
         raise MotifError("no filter has a motif; at least one is needed")
-    matches: dict[str, Match | None] = {}
-    if targets:
-        best = best_matches(list(motifs.values()), targets)
-        matches = dict(zip(motifs, best, strict=True))
+    best = best_matches(list(motifs.values()), targets) if targets else [None] * len(motifs)
+    matches = dict(zip(motifs, best, strict=True))
     return [
         FilterMotif(
             name=name,
@@ -106,7 +99,7 @@ def match_filters(
             sites=int(pfm[:, 0].sum()) if counted else None,
             match=matches.get(name),
         )
-        for name, pfm in zip(names, pfms, strict=True)
+        for name, pfm in named.items()
     ]
 
 
@@ -147,33 +140,15 @@ def best_matches(queries: Sequence[Motif], targets: Sequence[Motif]) -> list[Mat
 def nearest_query(
     queries: Sequence[Motif], targets: Sequence[Motif], *, index: int
 ) -> tuple[int, Match]:
-    """Find the query most similar to one target, and its p-value among all targets.
+    """Find the query most similar to the target of an index, and its p-value among all targets.
 
-    Parameters
-    ----------
-    queries, targets
-        As `best_matches`.
-    index
-        Of the target.
+    Parameters and errors are those of `best_matches`.
 
     Returns
     -------
     int, Match
         Index of the query, the first of equally similar ones, and its match with the target; q
         does not allow for the choice among the queries.
-
-    Raises
-    ------
-    MotifError
-        If a list is empty.
-
-    Examples
-    --------
-    >>> from enhancer_core.motifs.motif import BUILTIN
-    >>> cebpa, hnf4a = BUILTIN["CEBPA"], BUILTIN["HNF4A"]
-    >>> query, match = nearest_query([hnf4a, cebpa], [cebpa, hnf4a], index=0)
-    >>> query, match.target.alias, round(match.similarity, 2)
-    (1, 'CEBPA', 1.0)
     """
     row = int(similarity(queries, [targets[index]]).scores[:, 0].argmax())
     nearest = [queries[row]]
@@ -192,14 +167,8 @@ def _matches(
     if len(targets) >= FEWEST:
         p = p_values(queries, targets)
         q = false_discovery_control(p, axis=1)
+    tables = alignments.scores, alignments.offsets, alignments.strands, p, q
     return [
-        Match(
-            target=targets[column],
-            similarity=float(alignments.scores[row, column]),
-            offset=int(alignments.offsets[row, column]),
-            strand=int(alignments.strands[row, column]),
-            p=float(p[row, column]),
-            q=float(q[row, column]),
-        )
+        Match(targets[column], *(table[row, column].item() for table in tables))
         for row, column in enumerate(columns.tolist())
     ]

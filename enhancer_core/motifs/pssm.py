@@ -58,7 +58,7 @@ def best_hits(
     codes
         uint8, shape (n, L), values 0-4.
     pwm
-        float64, shape (4, W), log2 odds, as `motif.pwm` gives; W is 1 to L.
+        float64, shape (4, W), log2 odds, as from `motif.pwm`; W is 1 to L.
     both_strands
         Whether to read the reverse strand too.
     prior
@@ -75,8 +75,7 @@ def best_hits(
     SequenceError
         If a code is above 4.
     MotifError
-        If the motif does not fit the sequences, or `prior` has another shape, or is not a
-        distribution.
+        If the motif does not fit the sequences, or `prior` is not a distribution of that shape.
 
     Examples
     --------
@@ -100,22 +99,12 @@ def log_likelihood_ratios(
 ) -> NDArray[np.float64]:
     """Compare having one site with having none, over all places: the exact Bayes score.
 
-    Parameters
-    ----------
-    codes, pwm, prior
-        As `best_hits`.
-    both_strands
-        Whether a site is as likely on the reverse strand, or always on the forward one.
+    Parameters and errors are those of `best_hits`; on both strands a site is as likely on either.
 
     Returns
     -------
     float64, shape (n,)
         log2 of the chance of the sequence with one site over that of uniform DNA.
-
-    Raises
-    ------
-    EnhancerError
-        As `best_hits`.
 
     Examples
     --------
@@ -138,11 +127,6 @@ def best_threshold(labels: NDArray[np.bool_], scores: NDArray[np.floating]) -> f
     """Return the score from which on to call positives, so that most sequences are called rightly.
 
     `labels`, bool (n,), are True for positives, n >= 1. Of equally good scores it is the highest.
-
-    Examples
-    --------
-    >>> best_threshold(np.array([True, True, False, True]), np.array([4.0, 3.0, 2.0, 1.0]))
-    3.0
     """
     order = np.argsort(-scores, kind="stable")
     right = np.cumsum(np.where(labels[order], 1, -1))  # right calls, less wrong ones

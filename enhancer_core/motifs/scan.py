@@ -41,13 +41,7 @@ _STEP = 1 / 64  # bits
 
 
 def strand_scores(scores: NDArray[np.floating]) -> NDArray[np.complex128]:
-    """Return the scores of letters on both strands: (W, 5), order A C G T N -> complex128 (W, 5).
-
-    Examples
-    --------
-    >>> strand_scores(np.array([[1.0, 2, 3, 4, 0]])).tolist()
-    [[(1+4j), (2+3j), (3+2j), (4+1j), 0j]]
-    """
+    """Return the scores of letters (W, 5), order A C G T N, on both strands: complex128 (W, 5)."""
     strands = scores.astype(np.complex128)
     strands.imag = scores[::-1, [3, 2, 1, 0, N_CODE]]
     return strands
@@ -119,15 +113,7 @@ class Hit:
 
 @dataclass(frozen=True, eq=False)
 class Scanner:
-    """A motif made ready to scan with.
-
-    Examples
-    --------
-    >>> from enhancer_core.motifs.motif import BUILTIN
-    >>> scanner = Scanner(BUILTIN["CEBPA"])
-    >>> scanner.least(1e-4) * _STEP, scanner.p(scanner.least(1e-4)) <= 1e-4
-    (10.25, True)
-    """
+    """A motif made ready to scan with."""
 
     motif: Motif
 

@@ -26,23 +26,13 @@ _NEVER = -700.0  # log of a chance that is 0 in float64
 
 
 def p_values(queries: Sequence[Motif], targets: Sequence[Motif]) -> NDArray[np.float64]:
-    """Compute the chance of each target to lie as near to a query, as TOMTOM does.
+    """Compute the chance of each of m targets to lie as near to each of n queries: float64 (n, m).
 
     Columns are compared by Euclidean distance; a column of the query beyond the target counts as
     its median column. The null distribution of an alignment is that of as many columns drawn from
     all targets on both strands, and a pair's p-value is that of its best alignment among all, taken
     to be independent. Scores are in steps of a hundredth of the widest range of the query's
     columns.
-
-    Parameters
-    ----------
-    queries, targets
-        n and m motifs of any widths.
-
-    Returns
-    -------
-    float64, shape (n, m)
-        0 to 1.
 
     Raises
     ------
@@ -76,13 +66,9 @@ def _p_values(
     largest = np.abs(scores).max()
     steps = np.rint(scores * (_STEPS / largest if largest else 0)).astype(np.int32)
     best = _best_sums(steps.reshape(2, width, -1), widths)
-    chances = np.array(
-        [
-            np.bincount(steps[[i, -1 - i]].ravel() + _STEPS, minlength=2 * _STEPS + 1)
-            for i in range(width)
-        ]
-    )
-    null = _log_chances_below(chances / (2 * len(columns)))
+    pairs = [steps[[i, -1 - i]].ravel() + _STEPS for i in range(width)]
+    counts = np.array([np.bincount(pair, minlength=2 * _STEPS + 1) for pair in pairs])
+    null = _log_chances_below(counts / (2 * len(columns)))
     p = np.empty(len(widths))
     for target_width in np.unique(widths):
         # Where the query's column 0 stands, and which of its columns then lie on the target.

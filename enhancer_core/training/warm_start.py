@@ -18,11 +18,11 @@ from enhancer_core.models.transfer import (
     SHARE,
     Planted,
     check_donor,
-    motif_room,
+    motif_capacity,
     plant,
     plant_motifs,
-    room_for,
     start_from,
+    widen_for,
 )
 from enhancer_core.motifs.motif import Motif
 
@@ -64,7 +64,7 @@ def from_networks(
     models
         Model files or their folders; of an ensemble the members made as its first.
     architecture, share
-        As in `plant.room_for`.
+        As in `transfer.widen_for`.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def from_networks(
             check_donor(donor, architecture)
         except ModelFileError as error:
             raise _said_of(path, error) from error
-    architecture = room_for(donors, architecture, share=share)
+    architecture = widen_for(donors, architecture, share=share)
     files = [model_file(path) for path in models]
     return architecture, Start(
         kind="networks planted",
@@ -103,7 +103,7 @@ def from_motifs(
     path
         The file.
     architecture, share
-        As in `plant.plant_motifs`.
+        As in `transfer.plant_motifs`.
     data
         What tells which motifs are planted, if not all fit: those that weigh most in the regression
         on best hits, fitted on the training part. Without, more than fit are an error.
@@ -111,7 +111,7 @@ def from_motifs(
     Raises
     ------
     FileError, MotifError
-        If the file cannot be read or is a pipe, or as `plant.plant_motifs`; or a motif is flat.
+        If the file cannot be read or is a pipe, or as `transfer.plant_motifs`; or a motif is flat.
     """
     check_regular(path)
     motifs = read_motifs(path)
@@ -146,12 +146,12 @@ def plant_most(
     Raises
     ------
     MotifError
-        As `plant.plant_motifs`; or a motif is flat.
+        As `transfer.plant_motifs`; or a motif is flat.
     """
-    room = motif_room(architecture, share=share)
-    if data is None or len(motifs) <= room:
+    capacity = motif_capacity(architecture, share=share)
+    if data is None or len(motifs) <= capacity:
         return plant_motifs(motifs, architecture, share=share), None
-    return plant_motifs(weightiest(data, motifs, room), architecture, share=share), room
+    return plant_motifs(weightiest(data, motifs, capacity), architecture, share=share), capacity
 
 
 def from_model(path: Path, architecture: Architecture) -> Start:
@@ -160,7 +160,7 @@ def from_model(path: Path, architecture: Architecture) -> Start:
     Raises
     ------
     FileError, ModelFileError
-        If the file cannot be read, or as `plant.start_from`.
+        If the file cannot be read, or as `transfer.start_from`.
     """
     model = load_model(path)
     try:

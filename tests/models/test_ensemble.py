@@ -11,7 +11,7 @@ from enhancer_core.models.cpu.predictor import CpuPredictor
 from enhancer_core.models.ensemble import MeanPredictor
 from enhancer_core.models.gpu.predictor import GpuPredictor
 from enhancer_core.models.network import Ensemble, Network, one_hot
-from enhancer_core.models.transfer import plant, room_for
+from enhancer_core.models.transfer import plant, widen_for
 from tests.predictors import model_of, predictor_of
 
 SMALL = Architecture(
@@ -130,7 +130,7 @@ def test_of_a_mixed_ensemble_the_members_of_the_first_kind_are_planted() -> None
         for members in (mixed(), networks(2))
     )
     assert ours.parameters.tobytes() == theirs.parameters.tobytes()
-    assert room_for([model_of(Ensemble(mixed()))], SMALL) == room_for(
+    assert widen_for([model_of(Ensemble(mixed()))], SMALL) == widen_for(
         [model_of(Ensemble(networks(2)))], SMALL
     )
 

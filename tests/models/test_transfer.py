@@ -23,7 +23,7 @@ from enhancer_core.models.architecture import (
     shortest_length,
 )
 from enhancer_core.models.network import Ensemble, Network, torch_network
-from enhancer_core.models.transfer import Planted, plant, plant_motifs, room_for
+from enhancer_core.models.transfer import Planted, plant, plant_motifs, widen_for
 from enhancer_core.motifs.motif import BUILTIN, Motif, information_content, ppm
 from enhancer_core.motifs.motif import reverse_complement as other_strand
 from tests.predictors import model_of, predictor_of
@@ -126,7 +126,7 @@ def test_what_is_not_of_a_donor_stays_as_it_was_drawn(
 def test_the_engine_computes_a_donor_alone_to_the_bit() -> None:
     """What is left when dense layers read the donor's units only is the donor itself."""
     donor = network(TF)
-    architecture = room_for([model_of(donor)], TF, share=0.5)
+    architecture = widen_for([model_of(donor)], TF, share=0.5)
     assert [layer.filters for layer in architecture.convolutions] == [14, 100]
     weights = cut(architecture, plant([model_of(donor)], architecture).parameters.copy())
     given_weights = cut(TF, donor.flat_parameters())
@@ -143,22 +143,22 @@ def test_the_engine_computes_a_donor_alone_to_the_bit() -> None:
 
 def test_three_donors_are_three_quarters_of_four_times_the_filters() -> None:
     donors = [network(NETWORKS["enhancer"], seed) for seed in range(3)]
-    architecture = room_for([model_of(donor) for donor in donors], NETWORKS["enhancer"])
+    architecture = widen_for([model_of(donor) for donor in donors], NETWORKS["enhancer"])
     assert [layer.filters for layer in architecture.convolutions] == [80, 120, 160]
     assert architecture.dense == (90, 45)
     kept = cut(architecture, plant([model_of(donor) for donor in donors], architecture).planted)  # type: ignore[arg-type]
     assert kept["convolutions.1.weight"].sum() == 90 * 80 * 5
-    assert room_for([model_of(Ensemble(donors))], NETWORKS["enhancer"]) == architecture
-    fewer = room_for([model_of(donor) for donor in donors], NETWORKS["enhancer"], share=0.6)
+    assert widen_for([model_of(Ensemble(donors))], NETWORKS["enhancer"]) == architecture
+    fewer = widen_for([model_of(donor) for donor in donors], NETWORKS["enhancer"], share=0.6)
     assert [layer.filters for layer in fewer.convolutions] == [100, 150, 200]
 
 
 def test_a_network_that_is_wide_enough_stays_as_it_is() -> None:
     wide = replace(TF, convolutions=(Convolution(40, 9, 3), Convolution(80, 2, 3)))
-    assert room_for([model_of(network(TF))], wide) == wide
+    assert widen_for([model_of(network(TF))], wide) == wide
 
 
-@pytest.mark.parametrize("call", [plant, room_for])
+@pytest.mark.parametrize("call", [plant, widen_for])
 def test_donors_of_other_convolutions_are_refused(call: object) -> None:
     assert callable(call)
     message = (
@@ -180,7 +180,7 @@ def test_too_few_filters_for_the_donors_are_refused() -> None:
         plant([model_of(network(TF)), model_of(network(TF))], TF)
     for share in (0.0, 1.1):
         with pytest.raises(ModelFileError, match=f"planted share of {share} is not allowed; above"):
-            room_for([model_of(network(TF))], TF, share=share)
+            widen_for([model_of(network(TF))], TF, share=share)
 
 
 # Motifs
