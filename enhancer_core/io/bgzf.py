@@ -27,23 +27,17 @@ class Bytes(Sized, Protocol):
 
 
 def is_bgzip(path: StrPath) -> bool:
-    """Return whether a file is compressed by bgzip, by its content.
-
-    Raises
-    ------
-    FileError
-        If the file cannot be read.
-    """
+    """Return whether a file is compressed by bgzip, by its content."""
     return first_bytes(path).startswith(_MAGIC)
 
 
 def check_complete(path: StrPath) -> None:
-    """Raise if a bgzip file lacks its end mark: cut between two blocks, it is valid gzip.
+    """Check that a bgzip file has its end mark: cut between two blocks, it is still valid gzip.
 
     Raises
     ------
     FileError
-        If the file is cut.
+        If it has none.
     """
     with Path(path).open("rb") as raw:
         raw.seek(-min(len(_END), raw.seek(0, 2)), 2)
@@ -54,20 +48,9 @@ def check_complete(path: StrPath) -> None:
 class BgzipBytes:
     """The content of a bgzip file, which slices to bytes; only the blocks needed are unpacked.
 
-    Parameters
-    ----------
-    path
-        For messages.
-    packed
-        The file itself.
-    index
-        Its `.gzi`: a count, then the offsets of each block but the first in the file and in the
-        content, all uint64.
-
-    Raises
-    ------
-    FileError
-        If the index does not fit. While sliced: if the data is damaged.
+    `path` is for messages, `packed` the file itself; `index` is its `.gzi`: a count, then the
+    offsets of each block but the first in the file and in the content, all uint64. FileError is raised if
+    the index does not fit, and, while slicing, if the data is damaged.
     """
 
     def __init__(self, path: Path, packed: Bytes, index: bytes) -> None:

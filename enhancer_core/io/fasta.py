@@ -131,18 +131,10 @@ def _codes(path: StrPath, name: str, start: int, lines: list[bytes]) -> bytes:
 def read_blocks(
     path: StrPath, *, size: int, length: int | None = None, numbered: bool = False
 ) -> Iterator[Sequences]:
-    """Read records of one length, `size` of them at a time.
+    """Read records of one length, `size` of them at a time; the last block may have fewer.
 
-    Parameters
-    ----------
-    path
-        FASTA, plain or gzip.
-    size
-        Records in a block; the last may have fewer.
-    length
-        The length that each record must have, in bp; None takes the first record's.
-    numbered
-        As `read_records`.
+    `length`, in bp, is what each record must have; None takes the first record's. `numbered` is as
+    in `read_records`.
 
     Raises
     ------
@@ -205,12 +197,10 @@ def fasta_text(names: Sequence[str], rows: Iterable[Codes]) -> bytes:
 
 
 def write_fasta(path: StrPath, names: Sequence[str], codes: Codes) -> None:
-    """Write sequences as FASTA, whole or not at all; .gz is compressed.
+    """Write sequences as FASTA; .gz is compressed.
 
     Raises
     ------
-    FileError
-        If the file cannot be written.
     SequenceError
         If a code is above 4.
     """

@@ -205,10 +205,8 @@ class Genome:
             raw = b"".join([self._data[start:end] for start, end in places])
             decoded = raw.translate(_CODES, delete=_BLANKS)
             if len(decoded) != len(rows) * length or NOT_DNA in decoded:
-                for row in rows.tolist():  # raises at the bad one
-                    self.codes(
-                        str(windows.chroms[row]), int(windows.starts[row]), int(windows.ends[row])
-                    )
+                for place in windows.take(rows).rows():  # raises at the bad one
+                    self.codes(*place)
             codes[rows] = np.frombuffer(decoded, dtype=np.uint8).reshape(-1, length)
         return codes
 
@@ -216,9 +214,8 @@ class Genome:
         """Find the bytes of the FASTA at which windows inside their chromosomes begin and end."""
         names, rows = _distinct(windows.chroms)
         limits = np.array([self.lengths[name] for name in names], dtype=np.int64)[rows]
-        outside = np.flatnonzero((windows.starts < 0) | (windows.ends > limits))
-        for row in outside[:1].tolist():
-            self._check_inside(str(windows.chroms[row]), windows.starts[row], windows.ends[row])
+        for place in windows.take((windows.starts < 0) | (windows.ends > limits)).rows():
+            self._check_inside(*place)
         layout = np.array([self._layout[name] for name in names], dtype=np.int64).reshape(-1, 3)
         offset, per_line, bytes_per_line = layout[rows].T
         first, last = (
@@ -229,10 +226,8 @@ class Genome:
 
 
 def _distinct(names: NDArray[np.str_]) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the different names, in order of appearance, and which of them each is.
-
-    `np.unique` sorts strings, which takes several times as long.
-    """
+    """Return the different names, in order of appearance, and which of them each is."""
+    # Not by np.unique, which sorts strings and takes several times as long.
     listed = names.tolist()
     number = {name: index for index, name in enumerate(dict.fromkeys(listed))}
     return list(number), np.fromiter(map(number.__getitem__, listed), np.int64, len(listed))
@@ -268,9 +263,8 @@ def open_genome(path: StrPath, *, note: Callable[[str], None] | None = None) -> 
     if path.is_fifo():
         raise FileError(f"{path}: a genome is read at random, which a pipe cannot be; give a file")
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as name:
-        fasta, folder = path, Path(name)
-        if is_gzip(path) and not is_bgzip(path):
-            fasta = _unpacked(path, folder)
+        folder = Path(name)
+        fasta = _unpacked(path, folder) if is_gzip(path) and not is_bgzip(path) else path
         genome = _open(path, fasta, folder)
     # The folder is gone already: what is mapped stays readable, and a kill leaves nothing behind.
     yield genome
@@ -357,7 +351,6 @@ def _index_bgzip(path: Path, fasta: Path, index: Path, blocks: Path) -> None:
 
 
 def _entries(path: Path, index: bytes, misfit: str) -> dict[str, _Entry]:
-    """Read the records of an index."""
     entries: dict[str, _Entry] = {}
     for number, line in enumerate(index.decode(errors="replace").splitlines(), start=1):
         try:

@@ -49,10 +49,8 @@ def publish(
     ----------
     model
         A model file, or the folder that holds one.
-    source
-        The folder of the Kipoi source.
-    group
-        A folder in it with a `model-template.yaml`.
+    source, group
+        The folder of the Kipoi source, and a folder in it with a `model-template.yaml`.
     name
         The row's name: letters, digits, `_`, `.` and `-`, the first a letter.
     facts
@@ -69,8 +67,6 @@ def publish(
     ------
     EnhancerError
         If the name or a fact is not fit for the table, or the group is not there.
-    FileError
-        If a file cannot be read or written.
     ModelFileError
         If the model is damaged, or its training record lacks the figures of a row.
     SequenceError
@@ -111,13 +107,7 @@ def publish(
 
 
 def read_rows(group: Path) -> dict[str, dict[str, str]]:
-    """Read the rows of a group by name; none if it has no table yet.
-
-    Raises
-    ------
-    FileError
-        If the table cannot be read, or a column is missing.
-    """
+    """Read the rows of a group by name; none if it has no table yet."""
     if not (group / TABLE).exists():
         return {}
     return {row["model"]: dict(row) for _, row in read_table(group / TABLE, COLUMNS)}
@@ -135,29 +125,17 @@ def example_windows(length: int) -> Codes:
     ------
     SequenceError
         If windows of this length do not fit into the example's chromosomes.
-
-    Examples
-    --------
-    >>> example_windows(101).shape
-    (8, 101)
     """
     chroms = {record.name: record.codes for record in read_records(_EXAMPLE / "genome.fa")}
     cut = centred_windows(read_bed(_EXAMPLE / "intervals.bed"), length)
-    places = zip(cut.chroms.tolist(), cut.starts.tolist(), cut.ends.tolist(), strict=True)
-    windows = [chroms[chrom][max(start, 0) : end] for chrom, start, end in places]
+    windows = [chroms[chrom][max(start, 0) : end] for chrom, start, end in cut.rows()]
     if any(len(window) != length for window in windows):
         raise SequenceError(f"windows of {length} bp do not fit into the example's chromosomes")
     return np.stack(windows)
 
 
 def spell(expected: Iterable[float]) -> str:
-    """Format probabilities with 6 significant digits, as `enhancer-core predict` does.
-
-    Examples
-    --------
-    >>> spell([0.25, 1 / 3])
-    '0.25 0.333333'
-    """
+    """Format probabilities with 6 significant digits, as `enhancer-core predict` does."""
     return " ".join(f"{value:.6g}" for value in expected)
 
 
