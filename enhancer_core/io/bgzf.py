@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sized
 from functools import lru_cache
+from mmap import mmap
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
 
 import numpy as np
 
@@ -18,12 +17,6 @@ _MAGIC = b"\x1f\x8b\x08\x04"
 _END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _BLOCK = 1 << 16  # bytes of content in a block, at most
 _CACHE = 64  # blocks
-
-
-class Bytes(Sized, Protocol):
-    """What slices to bytes."""
-
-    def __getitem__(self, key: slice, /) -> bytes: ...
 
 
 def is_bgzip(path: StrPath) -> bool:
@@ -49,11 +42,11 @@ class BgzipBytes:
     """The content of a bgzip file, which slices to bytes; only the blocks needed are unpacked.
 
     `path` is for messages, `packed` the file itself; `index` is its `.gzi`: a count, then the
-    offsets of each block but the first in the file and in the content, all uint64. FileError is raised if
-    the index does not fit, and, while slicing, if the data is damaged.
+    offsets of each block but the first in the file and in the content, all uint64. FileError is
+    raised if the index does not fit, and, while slicing, if the data is damaged.
     """
 
-    def __init__(self, path: Path, packed: Bytes, index: bytes) -> None:
+    def __init__(self, path: Path, packed: mmap, index: bytes) -> None:
         numbers = np.frombuffer(index[: len(index) // 8 * 8], dtype="<u8").astype(np.int64)
         self._path, self._packed = path, packed
         self._offsets = np.array([0, *numbers[1::2], len(packed)])

@@ -68,13 +68,7 @@ def read_line_blocks(path: StrPath) -> Iterator[tuple[int, bytes]]:
 
 
 def read_lines(path: StrPath) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line without its end) of a text file, plain or gzip, LF or CRLF.
-
-    Raises
-    ------
-    FileError
-        If it is not UTF-8 text.
-    """
+    """Yield (number from 1, line without its end) of a text file, LF or CRLF."""
     for first, block in read_line_blocks(path):
         yield from lines_of(path, block, first)
 
@@ -147,9 +141,7 @@ def temporary_beside(path: StrPath) -> Iterator[Path]:
     check_output(path)
     target = _target(path)
     with _write_errors(path):
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=".partial"
-        )
+        handle, name = tempfile.mkstemp(".partial", f".{target.name}.", target.parent)
         temporary = Path(name)
         try:
             os.umask(mask := os.umask(0))
@@ -214,10 +206,8 @@ def make_folder(path: Path) -> None:
     """
     if not path.parent.is_dir():
         raise FileError(f"{path}: cannot be made (folder {path.parent} does not exist)")
-    try:
+    with _write_errors(path, "made"):
         path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be made ({_reason(error)})") from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise FileError(f"{path}: cannot be written (the folder is not writable)")
 
@@ -259,16 +249,12 @@ def _read_errors(path: StrPath) -> Iterator[None]:
     except (gzip.BadGzipFile, zlib.error) as error:
         raise FileError(f"{path}: the gzip data is damaged ({error})") from error
     except OSError as error:
-        raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
+        raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 @contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
+def _write_errors(path: Path, done: str = "written") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FileError(f"{path}: cannot be written ({_reason(error)})") from error
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
+        raise FileError(f"{path}: cannot be {done} ({error.strerror or error})") from error

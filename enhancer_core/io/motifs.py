@@ -56,7 +56,14 @@ def read_motif(spec: str) -> Motif:
     """
     if spec in BUILTIN:
         return BUILTIN[spec]
-    path, name = _split_spec(spec)
+    # Both FILE and NAME may have colons of their own: which FILE exists?
+    ends = [len(spec), *(match.start() for match in re.finditer(":", spec))]
+    end = next((end for end in ends if Path(spec[:end]).exists()), None)
+    if end is None:
+        raise MotifError(
+            f"motif '{spec}': no such file, and not built in; built in are {', '.join(BUILTIN)}"
+        )
+    path, name = Path(spec[:end]), spec[end + 1 :]
     motifs = read_motifs(path)
     chosen = [motif for motif in motifs if not name or name in {motif.name, motif.alias}]
     if len(chosen) == 1:
@@ -66,16 +73,6 @@ def read_motif(spec: str) -> Motif:
     raise MotifError(
         f"{path}: {len(chosen)} motifs{named}, exactly one is needed;"
         f" choose one of {names} as {path}:NAME"
-    )
-
-
-def _split_spec(spec: str) -> tuple[Path, str]:
-    """Split FILE or FILE:NAME by which FILE exists, as both may have colons of their own."""
-    for end in [len(spec), *(match.start() for match in re.finditer(":", spec))]:
-        if Path(spec[:end]).exists():
-            return Path(spec[:end]), spec[end + 1 :]
-    raise MotifError(
-        f"motif '{spec}': no such file, and not built in; built in are {', '.join(BUILTIN)}"
     )
 
 

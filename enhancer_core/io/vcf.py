@@ -26,7 +26,6 @@ _COLUMNS = b"#CHROM POS ID REF ALT QUAL FILTER INFO".split()
 _INFO = 7
 _BCF = b"BCF"
 _DIGITS = 18  # of a position, at most
-_BASES = re.compile(r"[ACGTN]+")
 _NOT_BASE = re.compile("[^ACGTN]")
 _SORT = "sort the file (bcftools sort), or write a plain .vcf, which has no index"
 
@@ -137,21 +136,20 @@ def parse_record(where: str, line: bytes) -> VcfRecord:
     if not (columns[1].isdigit() and len(columns[1]) <= _DIGITS):
         raise FileError(f"{where}: position '{position}' is not a whole number of at least 0")
     listed = () if alternatives == "." else tuple(alternatives.upper().split(","))
-    if not _is_sequence(reference.upper()):
-        raise FileError(f"{where}: REF {_bad_allele(reference)}")
+    if why := _why_bad(reference):
+        raise FileError(f"{where}: REF {why}")
     for alternative in listed:
-        if why_unscorable(alternative) is None and not _is_sequence(alternative):
-            raise FileError(f"{where}: ALT {_bad_allele(alternative)}")
+        if why_unscorable(alternative) is None and (why := _why_bad(alternative)):
+            raise FileError(f"{where}: ALT {why}")
     return VcfRecord(where, columns, chrom, int(position) - 1, reference.upper(), listed)
 
 
 @lru_cache  # most alleles are one of four
-def _is_sequence(allele: str) -> bool:
-    return _BASES.fullmatch(allele) is not None
-
-
-def _bad_allele(allele: str) -> str:
+def _why_bad(allele: str) -> str | None:
+    """Return why an allele, in either case, is no sequence; None if it is."""
     bad = _NOT_BASE.search(allele.upper())
+    if allele and not bad:
+        return None
     what = f"'{allele}' has the letter '{bad[0]}'" if bad else "is empty"
     return f"{what}; allowed are A C G T N"
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from kipoi.data import Dataset, kipoi_dataloader
 from kipoi.metadata import GenomicRanges
-from kipoi.specs import ArraySchema, Author, DataLoaderSchema, Dependencies, RemoteFile
+from kipoi.specs import Author, DataLoaderSchema, Dependencies, RemoteFile
 from kipoi_utils.utils import default_kwargs
 from numpy.typing import NDArray
 
@@ -111,7 +111,10 @@ class WindowDataset(Dataset):  # type: ignore[misc] # Kipoi has no types
 
     def _codes(self, index: int, named: str, start: int, end: int) -> Codes:
         where = self.windows.where(index)
-        genome = self._genome()
+        if self._opened is None:
+            opening = open_genome(self._fasta)
+            self._opened = opening, opening.__enter__()  # closed when the data set is collected
+        _, genome = self._opened
         known = len(genome.renamed)
         chrom = genome.name_of(named, where)
         if len(genome.renamed) > known:
@@ -130,18 +133,11 @@ class WindowDataset(Dataset):  # type: ignore[misc] # Kipoi has no types
         codes[first - start : last - start] = genome.codes(chrom, first, last)
         return reverse_complement(codes) if self._minus[index] else codes
 
-    def _genome(self) -> Genome:
-        if self._opened is None:
-            opening = open_genome(self._fasta)
-            self._opened = opening, opening.__enter__()  # closed when the data set is collected
-        return self._opened[1]
-
     @classmethod
     def get_output_schema(cls) -> DataLoaderSchema:
         """Describe what an item is, with the window length that a row of a group asks for."""
-        schema = deepcopy(cls.output_schema)
-        seq: ArraySchema = schema.inputs
-        seq.shape = (BASES, default_kwargs(cls)["length"])
+        schema: DataLoaderSchema = deepcopy(cls.output_schema)
+        schema.inputs.shape = (BASES, default_kwargs(cls)["length"])
         return schema
 
 

@@ -74,9 +74,7 @@ def publish(
     """
     path = model_file(model)
     folder = _group(source, group)
-    _check_name(name)
-    for key, value in facts.items():
-        _check_fact(key, value)
+    _check(name, facts)
     loaded = load_model(path)
     digest = sha256(path)
     rows = read_rows(folder)
@@ -108,9 +106,8 @@ def publish(
 
 def read_rows(group: Path) -> dict[str, dict[str, str]]:
     """Read the rows of a group by name; none if it has no table yet."""
-    if not (group / TABLE).exists():
-        return {}
-    return {row["model"]: dict(row) for _, row in read_table(group / TABLE, COLUMNS)}
+    rows = read_table(group / TABLE, COLUMNS) if (group / TABLE).exists() else []
+    return {row["model"]: dict(row) for _, row in rows}
 
 
 def weights_path(group: Path, row: Mapping[str, str]) -> Path:
@@ -158,21 +155,21 @@ def _group(source: Path, group: str) -> Path:
     return folder
 
 
-def _check_name(name: str) -> None:
+def _check(name: str, facts: Mapping[str, str]) -> None:
+    """Raise if a name or a fact is not fit for the table."""
     if not _NAME.fullmatch(name) or name.lower() in _NO_TEXT:
         raise EnhancerError(
             f"name '{name}' is not allowed; allowed are letters, digits, '_', '.' and '-', the"
             " first a letter, and no word that a table takes for other than text"
         )
-
-
-def _check_fact(key: str, value: str) -> None:
-    if key not in FACTS:
-        raise EnhancerError(f"fact '{key}' is not known; known are {', '.join(FACTS)}")
-    if _NOT_IN_CELL.search(value) or value.strip().lower() in _NO_TEXT:
-        raise EnhancerError(
-            f"{key} '{value}' is not allowed; a table takes one line of text without tab, '\"', '#'"
-        )
+    for key, value in facts.items():
+        if key not in FACTS:
+            raise EnhancerError(f"fact '{key}' is not known; known are {', '.join(FACTS)}")
+        if _NOT_IN_CELL.search(value) or value.strip().lower() in _NO_TEXT:
+            raise EnhancerError(
+                f"{key} '{value}' is not allowed; a table takes one line of text without tab,"
+                " '\"', '#'"
+            )
 
 
 def _known(row: Mapping[str, str] | None, training: Mapping[str, Any], key: str) -> str:
