@@ -42,12 +42,10 @@ def read_bed(path: StrPath) -> Intervals:
     IntervalError
         If a start is negative or an end is not after its start.
     """
-    parts = []
-    for first, block in read_line_blocks(path):
-        part = _plain(block, first)
-        if part is None:
-            part, _ = _collect(path, lines_of(path, block, first), genes=False)
-        parts.append(part)
+    parts = [
+        _plain(block, first) or _collect(path, lines_of(path, block, first), genes=False)[0]
+        for first, block in read_line_blocks(path)
+    ]
     return _intervals(path, parts, "no intervals")
 
 

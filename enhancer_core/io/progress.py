@@ -13,11 +13,11 @@ def progress_bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
 
     Yields a function to call with the amount done since its last call, and perhaps a note.
     """
-    if not (hasattr(sys, "ps1") or "ipykernel" in sys.modules):
+    if hasattr(sys, "ps1") or "ipykernel" in sys.modules:
+        with rich_bar(what, total) as advance:
+            yield advance
+    else:
         yield lambda amount, note="": None
-        return
-    with rich_bar(what, total) as advance:
-        yield advance
 
 
 @contextmanager

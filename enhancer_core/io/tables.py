@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -38,9 +39,7 @@ def read_table(path: StrPath, columns: Sequence[str]) -> list[tuple[int, Mapping
                 f"{path} line 1: column '{column}' {what}; needed are {', '.join(columns)}"
             )
     rows: list[tuple[int, Mapping[str, str]]] = []
-    for number, line in lines:
-        if not line:
-            continue
+    for number, line in filter(itemgetter(1), lines):  # blank lines do not count
         values = line.split("\t")
         if len(values) != len(header):
             raise FileError(

@@ -28,6 +28,8 @@ class ProbabilityModel(BaseModel):  # type: ignore[misc] # Kipoi has no types
 
     Raises
     ------
+    FileError
+        If the file cannot be read.
     ModelFileError
         If the file is another than the table says, damaged, or foreign.
     """

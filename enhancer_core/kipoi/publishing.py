@@ -67,6 +67,8 @@ def publish(
     ------
     EnhancerError
         If the name or a fact is not fit for the table, or the group is not there.
+    FileError
+        If a file cannot be read or written.
     ModelFileError
         If the model is damaged, or its training record lacks the figures of a row.
     SequenceError
