@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sized
 from functools import lru_cache
+from mmap import mmap
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
 
 import numpy as np
 
@@ -20,30 +19,18 @@ _BLOCK = 1 << 16  # bytes of content in a block, at most
 _CACHE = 64  # blocks
 
 
-class Bytes(Sized, Protocol):
-    """What slices to bytes."""
-
-    def __getitem__(self, key: slice, /) -> bytes: ...
-
-
 def is_bgzip(path: StrPath) -> bool:
-    """Return whether a file is compressed by bgzip, by its content.
-
-    Raises
-    ------
-    FileError
-        If the file cannot be read.
-    """
+    """Return whether a file is compressed by bgzip, by its content."""
     return first_bytes(path).startswith(_MAGIC)
 
 
 def check_complete(path: StrPath) -> None:
-    """Raise if a bgzip file lacks its end mark: cut between two blocks, it is valid gzip.
+    """Check that a bgzip file has its end mark: cut between two blocks, it is still valid gzip.
 
     Raises
     ------
     FileError
-        If the file is cut.
+        If it has none.
     """
     with Path(path).open("rb") as raw:
         raw.seek(-min(len(_END), raw.seek(0, 2)), 2)
@@ -54,23 +41,12 @@ def check_complete(path: StrPath) -> None:
 class BgzipBytes:
     """The content of a bgzip file, which slices to bytes; only the blocks needed are unpacked.
 
-    Parameters
-    ----------
-    path
-        For messages.
-    packed
-        The file itself.
-    index
-        Its `.gzi`: a count, then the offsets of each block but the first in the file and in the
-        content, all uint64.
-
-    Raises
-    ------
-    FileError
-        If the index does not fit. While sliced: if the data is damaged.
+    `path` is for messages, `packed` the file itself; `index` is its `.gzi`: a count, then the
+    offsets of each block but the first in the file and in the content, all uint64. FileError is
+    raised if the index does not fit, and, while slicing, if the data is damaged.
     """
 
-    def __init__(self, path: Path, packed: Bytes, index: bytes) -> None:
+    def __init__(self, path: Path, packed: mmap, index: bytes) -> None:
         numbers = np.frombuffer(index[: len(index) // 8 * 8], dtype="<u8").astype(np.int64)
         self._path, self._packed = path, packed
         self._offsets = np.array([0, *numbers[1::2], len(packed)])

@@ -6,22 +6,17 @@ import codecs
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
-from enhancer_core.dna.codes import (
-    ALPHABET,
-    CODE_OF_LETTER,
-    NOT_DNA,
-    Codes,
-    check_codes,
-    describe_bad_letter,
-)
+from enhancer_core.dna import codes as dna
+from enhancer_core.dna.codes import ALPHABET, NOT_DNA, Codes
 from enhancer_core.errors import FileError, SequenceError
 from enhancer_core.io.files import StrPath, open_input, open_output
 
 _BLANKS = b"\r \t"  # at the end of a line
-_CODES = CODE_OF_LETTER.tobytes()
+_CODES = dna.CODE_OF_LETTER.tobytes()
 _LETTERS = bytes.maketrans(bytes(range(len(ALPHABET))), ALPHABET.encode())
 
 
@@ -120,7 +115,7 @@ def _codes(path: StrPath, name: str, start: int, lines: list[bytes]) -> bytes:
         lines = [line.removesuffix(b"\n").rstrip(_BLANKS) for line in lines]
         for number, line in enumerate(lines, start=start + 1):
             if NOT_DNA in line.translate(_CODES):
-                bad = describe_bad_letter(np.frombuffer(line, dtype=np.uint8))
+                bad = dna.describe_bad_letter(np.frombuffer(line, dtype=np.uint8))
                 raise SequenceError(f"{path} line {number}: record '{name}': {bad}")
         codes = b"".join(lines).translate(_CODES)
     if not codes:
@@ -131,26 +126,26 @@ def _codes(path: StrPath, name: str, start: int, lines: list[bytes]) -> bytes:
 def read_blocks(
     path: StrPath, *, size: int, length: int | None = None, numbered: bool = False
 ) -> Iterator[Sequences]:
-    """Read records of one length, `size` of them at a time.
+    """Read records of one length, `size` of them at a time; the last block may have fewer.
 
-    Parameters
-    ----------
-    path
-        FASTA, plain or gzip.
-    size
-        Records in a block; the last may have fewer.
-    length
-        The length that each record must have, in bp; None takes the first record's.
-    numbered
-        As `read_records`.
+    `length`, in bp, is what each record must have; None takes the first record's. `numbered` is as
+    in `read_records`.
 
     Raises
     ------
     FileError, SequenceError
         As `read_records`; SequenceError also if a length differs.
     """
-    names: list[str] = []
-    rows: list[bytes] = []
+    records = _of_one_length(path, length, numbered=numbered)
+    while block := list(islice(records, size)):
+        names, rows = zip(*block, strict=True)
+        codes = np.frombuffer(bytearray().join(rows), dtype=np.uint8)
+        yield Sequences(list(names), codes.reshape(len(rows), -1))
+
+
+def _of_one_length(
+    path: StrPath, length: int | None, *, numbered: bool
+) -> Iterator[tuple[str, bytes]]:
     because = "the model reads" if length is not None else "the first record has"
     for name, line, codes in _read(path, numbered=numbered):
         length = len(codes) if length is None else length
@@ -159,18 +154,7 @@ def read_blocks(
                 f"{path} line {line}: record '{name}' has {len(codes)} bp;"
                 f" {because} {length} (all must have one length)"
             )
-        names.append(name)
-        rows.append(codes)
-        if len(names) == size:
-            yield _stacked(names, rows)
-            names, rows = [], []
-    if names:
-        yield _stacked(names, rows)
-
-
-def _stacked(names: list[str], rows: list[bytes]) -> Sequences:
-    codes = np.frombuffer(bytearray().join(rows), dtype=np.uint8)
-    return Sequences(names, codes.reshape(len(rows), -1))
+        yield name, codes
 
 
 def read_fasta(path: StrPath, *, length: int | None = None, numbered: bool = False) -> Sequences:
@@ -205,15 +189,13 @@ def fasta_text(names: Sequence[str], rows: Iterable[Codes]) -> bytes:
 
 
 def write_fasta(path: StrPath, names: Sequence[str], codes: Codes) -> None:
-    """Write sequences as FASTA, whole or not at all; .gz is compressed.
+    """Write sequences as FASTA; .gz is compressed.
 
     Raises
     ------
-    FileError
-        If the file cannot be written.
     SequenceError
         If a code is above 4.
     """
-    check_codes(codes)
+    dna.check_codes(codes)
     with open_output(path) as stream:
         stream.write(fasta_text(names, codes))

@@ -1,4 +1,4 @@
-"""Open files for reading, and write them whole or not at all."""
+"""Open files for reading, and write them whole or not at all; the wing describes the errors."""
 
 from __future__ import annotations
 
@@ -26,25 +26,13 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how the error handler "surrogateesc
 
 
 def first_bytes(path: StrPath) -> bytes:
-    """Read the first 8 bytes of a file, which tell what it is.
-
-    Raises
-    ------
-    FileError
-        If the file cannot be read.
-    """
+    """Read the first 8 bytes of a file, which tell what it is."""
     with _read_errors(path), Path(path).open("rb") as raw:
         return raw.read(8)
 
 
 def is_gzip(path: StrPath) -> bool:
-    """Return whether a file is gzip-compressed, by its content.
-
-    Raises
-    ------
-    FileError
-        If the file cannot be read.
-    """
+    """Return whether a file is gzip-compressed, by its content."""
     return first_bytes(path).startswith(GZIP_MAGIC)
 
 
@@ -53,11 +41,6 @@ def open_input(path: StrPath) -> Iterator[BinaryIO]:
     """Open a plain or gzip-compressed file as bytes; the content tells which, not the name.
 
     The file is opened once, so that a pipe can be read too.
-
-    Raises
-    ------
-    FileError
-        If the file is missing, a folder, not readable, or its gzip data is cut or damaged.
     """
     with _read_errors(path), Path(path).open("rb") as raw:
         if raw.peek(2).startswith(GZIP_MAGIC):
@@ -68,26 +51,14 @@ def open_input(path: StrPath) -> Iterator[BinaryIO]:
 
 
 def read_chunks(path: StrPath) -> Iterator[bytes]:
-    """Yield the bytes of a file, plain or gzip, 1 MiB at a time.
-
-    Raises
-    ------
-    FileError
-        As `open_input`.
-    """
+    """Yield the bytes of a file, plain or gzip, 1 MiB at a time."""
     with open_input(path) as stream:
         while chunk := stream.read(_CHUNK):
             yield chunk
 
 
 def read_line_blocks(path: StrPath) -> Iterator[tuple[int, bytes]]:
-    """Yield (number from 1 of the first line, whole lines) of a file, plain or gzip, 1 MiB or so.
-
-    Raises
-    ------
-    FileError
-        As `open_input`.
-    """
+    """Yield (number from 1 of the first line, whole lines of 1 MiB or so) of a file."""
     number = 1
     with open_input(path) as stream:
         while block := stream.read(_CHUNK):
@@ -97,13 +68,7 @@ def read_line_blocks(path: StrPath) -> Iterator[tuple[int, bytes]]:
 
 
 def read_lines(path: StrPath) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line without its end) of a text file, plain or gzip, LF or CRLF.
-
-    Raises
-    ------
-    FileError
-        If the file cannot be read or is not UTF-8 text.
-    """
+    """Yield (number from 1, line without its end) of a text file, LF or CRLF."""
     for first, block in read_line_blocks(path):
         yield from lines_of(path, block, first)
 
@@ -138,13 +103,7 @@ def check_regular(path: StrPath) -> None:
 
 
 def sha256(path: StrPath) -> str:
-    """Return the SHA-256 of a file's bytes, 64 hexadecimal digits.
-
-    Raises
-    ------
-    FileError
-        If the file cannot be read.
-    """
+    """Return the SHA-256 of a file's bytes, 64 hexadecimal digits."""
     with _read_errors(path), Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -154,11 +113,6 @@ def open_output(path: StrPath) -> Iterator[IO[bytes]]:
     """Write a file beside its place and rename it there, so that it is whole or absent.
 
     A path that ends in .gz is compressed, without a time stamp. A device or pipe is written as is.
-
-    Raises
-    ------
-    FileError
-        If the folder is missing or not writable, or the disk is full.
     """
     path = Path(path)
     check_output(path)
@@ -182,19 +136,12 @@ def temporary_beside(path: StrPath) -> Iterator[Path]:
 
     What stands under the name at the end takes the place of `path`; if the body raises, it is
     deleted instead. Where `path` is a link, the file that it points to is replaced.
-
-    Raises
-    ------
-    FileError
-        If the folder is missing or not writable, or the disk is full.
     """
     path = Path(path)
     check_output(path)
     target = _target(path)
     with _write_errors(path):
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=".partial"
-        )
+        handle, name = tempfile.mkstemp(".partial", f".{target.name}.", target.parent)
         temporary = Path(name)
         try:
             os.umask(mask := os.umask(0))
@@ -207,24 +154,16 @@ def temporary_beside(path: StrPath) -> Iterator[Path]:
 
 
 def write_text(path: StrPath, text: str) -> None:
-    """Write UTF-8 text, whole or not at all.
-
-    Raises
-    ------
-    FileError
-        As `open_output`.
-    """
+    """Write UTF-8 text, whole or not at all."""
     with open_output(path) as stream:
         stream.write(text.encode())
 
 
 def write_json(path: StrPath, content: Mapping[str, Any]) -> None:
-    """Write plain values as JSON, whole or not at all.
+    """Write plain values as JSON.
 
     Raises
     ------
-    FileError
-        As `open_output`.
     ValueError
         If a number is not finite, which JSON cannot express.
     """
@@ -232,13 +171,7 @@ def write_json(path: StrPath, content: Mapping[str, Any]) -> None:
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files by their names in a folder, each whole or not at all; a/b makes the folder a.
-
-    Raises
-    ------
-    FileError
-        If a folder is missing or not writable, or the disk is full.
-    """
+    """Write files by their names in a folder, each whole or not at all; a/b makes the folder a."""
     for name, content in files.items():
         make_folder((folder / name).parent)
         with open_output(folder / name) as stream:
@@ -273,23 +206,15 @@ def make_folder(path: Path) -> None:
     """
     if not path.parent.is_dir():
         raise FileError(f"{path}: cannot be made (folder {path.parent} does not exist)")
-    try:
+    with _write_errors(path, "made"):
         path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be made ({_reason(error)})") from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise FileError(f"{path}: cannot be written (the folder is not writable)")
 
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[None]:
-    """Make an output folder, and remove it if the body raises before it is filled.
-
-    Raises
-    ------
-    FileError
-        As `make_folder`.
-    """
+    """Make an output folder as `make_folder`; remove it if the body raises before it is filled."""
     fresh = not path.exists()
     make_folder(path)
     try:
@@ -324,16 +249,12 @@ def _read_errors(path: StrPath) -> Iterator[None]:
     except (gzip.BadGzipFile, zlib.error) as error:
         raise FileError(f"{path}: the gzip data is damaged ({error})") from error
     except OSError as error:
-        raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
+        raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 @contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
+def _write_errors(path: Path, done: str = "written") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FileError(f"{path}: cannot be written ({_reason(error)})") from error
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
+        raise FileError(f"{path}: cannot be {done} ({error.strerror or error})") from error

@@ -6,11 +6,11 @@ import mmap
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +18,16 @@ from numpy.typing import NDArray
 from enhancer_core.dna.codes import CODE_OF_GENOME_LETTER, NOT_DNA, Codes, Letters
 from enhancer_core.dna.intervals import Intervals
 from enhancer_core.errors import FileError, IntervalError, SequenceError
-from enhancer_core.io.bgzf import BgzipBytes, Bytes, check_complete, import_pysam, is_bgzip
+from enhancer_core.io.bgzf import BgzipBytes, check_complete, import_pysam, is_bgzip
 from enhancer_core.io.files import StrPath, is_gzip, read_chunks, temporary_beside
+
+Data: TypeAlias = mmap.mmap | BgzipBytes  # what slices to bytes
+Position = TypeVar("Position", int, NDArray[np.int64])
 
 _BLANKS = bytes(range(33))  # line ends, tabs and blanks: bytes up to here are no letters
 _CODES = CODE_OF_GENOME_LETTER.tobytes()
 _BLOCK = 256  # windows decoded at once, within the cache
 _LARGE = 1 << 17  # bytes read at once
-
-
-class _Entry(NamedTuple):
-    """A record of an index, as the SAM tools' faidx(5) has it."""
-
-    length: int  # bp
-    offset: int  # byte of the first base
-    per_line: int  # bases
-    bytes_per_line: int  # with the line's end
 
 
 class Genome:
@@ -43,10 +37,10 @@ class Genome:
     letters, of which real assemblies hold a few, read as N.
     """
 
-    def __init__(self, path: Path, data: Bytes, *, index: bytes, misfit: str) -> None:
+    def __init__(self, path: Path, data: Data, *, index: bytes, misfit: str) -> None:
         entries = _entries(path, index, misfit)
         self.path = path
-        self.lengths = {name: entry.length for name, entry in entries.items()}
+        self.lengths = {name: entry[0] for name, entry in entries.items()}
         self._layout = {name: entry[1:] for name, entry in entries.items()}
         self._data = data
         self._check_layout(misfit)
@@ -117,24 +111,17 @@ class Genome:
 
     def _read(self, chrom: str, start: int, end: int, table: bytes | None = None) -> bytearray:
         """Read the letters of an interval, translated by a table; those of blanks are left out."""
-        self._check_inside(chrom, start, end)
-        raw = bytearray(self._data[self._place(chrom, start) : self._place(chrom, end - 1) + 1])
+        if not 0 <= start <= end <= self.lengths[chrom]:
+            raise IntervalError(
+                f"{chrom}:{start}-{end} is not inside {chrom}, which has {self.lengths[chrom]} bp"
+            )
+        layout = self._layout[chrom]
+        raw = bytearray(self._data[_byte(layout, start) : _byte(layout, end - 1) + 1])
         if len(raw) > _LARGE and isinstance(self._data, mmap.mmap):
             # Its pages would count as ours until the machine needs them.
             self._data.madvise(mmap.MADV_DONTNEED)
         # Not by indexing a table, which makes eight bytes of each letter first.
         return raw.translate(table, _BLANKS)
-
-    def _check_inside(self, chrom: str, start: int, end: int) -> None:
-        if not 0 <= start <= end <= self.lengths[chrom]:
-            raise IntervalError(
-                f"{chrom}:{start}-{end} is not inside {chrom}, which has {self.lengths[chrom]} bp"
-            )
-
-    def _place(self, chrom: str, position: int) -> int:
-        """Find the byte of the FASTA at which a base stands."""
-        offset, per_line, bytes_per_line = self._layout[chrom]
-        return offset + position // per_line * bytes_per_line + position % per_line
 
     def _check_layout(self, misfit: str) -> None:
         """Raise unless headers and sequences follow each other as the index says.
@@ -147,7 +134,7 @@ class Genome:
             offset = self._layout[name][0]
             between = self._data[at:offset].splitlines(keepends=True)
             headers = [line for line in between if line.strip() and not line.startswith(b";")]
-            at = self._place(name, length - 1) + 1
+            at = _byte(self._layout[name], length - 1) + 1
             if (
                 len(headers) != 1
                 or not headers[0].startswith(b">")
@@ -205,10 +192,8 @@ class Genome:
             raw = b"".join([self._data[start:end] for start, end in places])
             decoded = raw.translate(_CODES, delete=_BLANKS)
             if len(decoded) != len(rows) * length or NOT_DNA in decoded:
-                for row in rows.tolist():  # raises at the bad one
-                    self.codes(
-                        str(windows.chroms[row]), int(windows.starts[row]), int(windows.ends[row])
-                    )
+                for place in windows.take(rows).rows():  # raises at the bad one
+                    self.codes(*place)
             codes[rows] = np.frombuffer(decoded, dtype=np.uint8).reshape(-1, length)
         return codes
 
@@ -216,23 +201,23 @@ class Genome:
         """Find the bytes of the FASTA at which windows inside their chromosomes begin and end."""
         names, rows = _distinct(windows.chroms)
         limits = np.array([self.lengths[name] for name in names], dtype=np.int64)[rows]
-        outside = np.flatnonzero((windows.starts < 0) | (windows.ends > limits))
-        for row in outside[:1].tolist():
-            self._check_inside(str(windows.chroms[row]), windows.starts[row], windows.ends[row])
+        for place in windows.take((windows.starts < 0) | (windows.ends > limits)).rows():
+            self.codes(*place)  # raises
         layout = np.array([self._layout[name] for name in names], dtype=np.int64).reshape(-1, 3)
-        offset, per_line, bytes_per_line = layout[rows].T
-        first, last = (
-            offset + position // per_line * bytes_per_line + position % per_line
-            for position in (windows.starts, windows.ends - 1)
-        )
-        return first, last + 1
+        columns = layout[rows].T
+        return _byte(columns, windows.starts), _byte(columns, windows.ends - 1) + 1
+
+
+def _byte(layout: Iterable[Position], position: Position) -> Position:
+    """Find the byte of the FASTA at which a base stands."""
+    offset, per_line, bytes_per_line = layout
+    byte: Position = offset + position // per_line * bytes_per_line + position % per_line
+    return byte
 
 
 def _distinct(names: NDArray[np.str_]) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the different names, in order of appearance, and which of them each is.
-
-    `np.unique` sorts strings, which takes several times as long.
-    """
+    """Return the different names, in order of appearance, and which of them each is."""
+    # Not by np.unique, which sorts strings and takes several times as long.
     listed = names.tolist()
     number = {name: index for index, name in enumerate(dict.fromkeys(listed))}
     return list(number), np.fromiter(map(number.__getitem__, listed), np.int64, len(listed))
@@ -268,17 +253,14 @@ def open_genome(path: StrPath, *, note: Callable[[str], None] | None = None) -> 
     if path.is_fifo():
         raise FileError(f"{path}: a genome is read at random, which a pipe cannot be; give a file")
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as name:
-        fasta, folder = path, Path(name)
-        if is_gzip(path) and not is_bgzip(path):
-            fasta = _unpacked(path, folder)
+        folder = Path(name)
+        fasta = _unpacked(path, folder) if is_gzip(path) and not is_bgzip(path) else path
         genome = _open(path, fasta, folder)
     # The folder is gone already: what is mapped stays readable, and a kill leaves nothing behind.
     yield genome
-    if note is None:
-        return
-    if fasta != path:
+    if note and fasta != path:
         note(f"{path}: unpacked to a temporary file; bgzip files are read in place")
-    if genome.renamed:
+    if note and genome.renamed:
         ours, theirs = next(iter(genome.renamed.items()))
         note(
             f"chromosome names matched by the rule chr1 = 1: {ours} is {theirs} in {path}"
@@ -312,10 +294,10 @@ def _open(path: Path, fasta: Path, folder: Path) -> Genome:
         (_index_bgzip if len(suffixes) > 1 else _index_plain)(path, fasta, *indexes)
     fai, *gzi = [b"".join(read_chunks(index)) for index in indexes]
     with fasta.open("rb") as file:
-        data: Bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if gzi:
         check_complete(fasta)
-        data = BgzipBytes(fasta, data, *gzi)
+    data = BgzipBytes(fasta, mapped, *gzi) if gzi else mapped
     genome = Genome(path, data, index=fai, misfit=misfit)
     if not indexed:
         for index, place in zip(indexes, beside, strict=True):
@@ -356,22 +338,22 @@ def _index_bgzip(path: Path, fasta: Path, index: Path, blocks: Path) -> None:
         ) from error
 
 
-def _entries(path: Path, index: bytes, misfit: str) -> dict[str, _Entry]:
-    """Read the records of an index."""
-    entries: dict[str, _Entry] = {}
+def _entries(path: Path, index: bytes, misfit: str) -> dict[str, tuple[int, int, int, int]]:
+    """Read lengths, offsets, bases and bytes per line, as the SAM tools' faidx(5) has them."""
+    entries: dict[str, tuple[int, int, int, int]] = {}
     for number, line in enumerate(index.decode(errors="replace").splitlines(), start=1):
         try:
             name, *fields = line.split("\t")
-            entry = _Entry(*map(int, fields))
-        except (TypeError, ValueError):
+            length, offset, per_line, bytes_per_line = map(int, fields)
+        except ValueError:
             raise FileError(f"{path}: {misfit} (line {number} of the index)") from None
         if name in entries:
             raise FileError(f"{path}: {misfit} (record '{name}' twice)")
-        if entry.length == 0:
+        if length == 0:
             raise FileError(f"{path}: record '{name}' has a header without sequence")
-        if entry.per_line < 1:
+        if per_line < 1:
             raise FileError(f"{path}: {misfit} (record '{name}')")
-        entries[name] = entry
+        entries[name] = length, offset, per_line, bytes_per_line
     if not entries:
         raise FileError(f"{path}: {misfit} (it is empty)")
     return entries

@@ -44,11 +44,8 @@ class _Block(NamedTuple):
 def read_motif(spec: str) -> Motif:
     """Read the one motif that a user names.
 
-    Parameters
-    ----------
-    spec
-        "CEBPA" or "HNF4A" (built in), a file with exactly one motif, or FILE:NAME for one of
-        several, by its name or alias.
+    `spec` is "CEBPA" or "HNF4A" (built in), a file with exactly one motif, or FILE:NAME for one of
+    several, by its name or alias.
 
     Raises
     ------
@@ -56,15 +53,17 @@ def read_motif(spec: str) -> Motif:
         If there is no such motif, or more than one.
     FileError
         As `read_motifs`.
-
-    Examples
-    --------
-    >>> read_motif("CEBPA").name
-    'MA0102.2'
     """
     if spec in BUILTIN:
         return BUILTIN[spec]
-    path, name = _split_spec(spec)
+    # Both FILE and NAME may have colons of their own: which FILE exists?
+    ends = [len(spec), *(match.start() for match in re.finditer(":", spec))]
+    end = next((end for end in ends if Path(spec[:end]).exists()), None)
+    if end is None:
+        raise MotifError(
+            f"motif '{spec}': no such file, and not built in; built in are {', '.join(BUILTIN)}"
+        )
+    path, name = Path(spec[:end]), spec[end + 1 :]
     motifs = read_motifs(path)
     chosen = [motif for motif in motifs if not name or name in {motif.name, motif.alias}]
     if len(chosen) == 1:
@@ -74,17 +73,6 @@ def read_motif(spec: str) -> Motif:
     raise MotifError(
         f"{path}: {len(chosen)} motifs{named}, exactly one is needed;"
         f" choose one of {names} as {path}:NAME"
-    )
-
-
-def _split_spec(spec: str) -> tuple[Path, str]:
-    """Split FILE or FILE:NAME by which FILE exists, as both may have colons of their own."""
-    ends = [len(spec), *(match.start() for match in re.finditer(":", spec))]
-    for end in ends:
-        if Path(spec[:end]).exists():
-            return Path(spec[:end]), spec[end + 1 :]
-    raise MotifError(
-        f"motif '{spec}': no such file, and not built in; built in are {', '.join(BUILTIN)}"
     )
 
 
@@ -135,17 +123,10 @@ def write_meme(path: StrPath, motifs: Sequence[Motif]) -> None:
     """Write motifs as MEME, probabilities with six decimals.
 
     The number of sites is the sum of counts at the first position, rounded.
-
-    Raises
-    ------
-    FileError
-        If the file cannot be written.
     """
     blocks = [_MEME_HEADER]
     for motif in motifs:
-        rows = "".join(
-            f" {' '.join(f'{share:.6f}' for share in position)}\n" for position in ppm(motif.pfm).T
-        )
+        rows = "".join(" {:.6f} {:.6f} {:.6f} {:.6f}\n".format(*row) for row in ppm(motif.pfm).T)
         blocks.append(
             f"MOTIF {' '.join([motif.name, motif.alias]).strip()}\n"
             f"letter-probability matrix: alength= 4 w= {motif.width}"
@@ -175,10 +156,8 @@ def _read_meme(path: Path, lines: Sequence[Line]) -> list[Motif]:
 
 def _meme_table(path: Path, block: _Block) -> Table:
     texts = iter(block.body)
-    number, title = next(
-        (line for line in texts if line[1].startswith("letter-probability matrix")),
-        (block.line, ""),
-    )
+    titles = (line for line in texts if line[1].startswith("letter-probability matrix"))
+    number, title = next(titles, (block.line, ""))
     rows = list(takewhile(lambda line: _starts_with_number(line[1]), texts))
     stated = re.search(r"\bw= *(\d+)", title)
     width = max(int(stated[1]) if stated else len(rows), 1)

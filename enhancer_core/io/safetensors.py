@@ -40,11 +40,6 @@ def write_arrays(
     """Write arrays under a header of `kind`, with a record of plain values.
 
     Releases whose newest format is below `version` refuse the file.
-
-    Raises
-    ------
-    FileError
-        If the file cannot be written.
     """
     content = {"format_version": version, "kind": kind, "record": record}
     header = {**content, "sha256": _digest(arrays, content)}
@@ -60,7 +55,7 @@ def read_arrays(path: StrPath, *, kind: str) -> tuple[dict[str, NDArray[Any]], d
     Raises
     ------
     FileError
-        If the file cannot be read, or is a pipe.
+        If the file is a pipe.
     ModelFileError
         If it is damaged, foreign, of a newer format, or of another kind.
     """

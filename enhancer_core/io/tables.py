@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -11,16 +12,9 @@ from enhancer_core.io.files import StrPath, read_lines, write_text
 
 
 def write_table(path: StrPath, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table; floats with 6 significant digits, which float32 holds.
-
-    Raises
-    ------
-    FileError
-        If the file cannot be written.
-    """
-    lines = ["\t".join(columns)]
-    lines += ["\t".join(map(_spelled, row)) for row in rows]
-    write_text(path, "\n".join(lines) + "\n")
+    """Write a table; floats with 6 significant digits, which float32 holds."""
+    lines = [columns, *(map(_spelled, row) for row in rows)]
+    write_text(path, "".join("\t".join(line) + "\n" for line in lines))
 
 
 def _spelled(value: object) -> str:
@@ -33,8 +27,7 @@ def read_table(path: StrPath, columns: Sequence[str]) -> list[tuple[int, Mapping
     Raises
     ------
     FileError
-        If the file cannot be read, a column is missing or there twice, or a row has too few or too
-        many values.
+        If a column is missing or there twice, a row is too short or too long, or there is none.
     """
     lines = read_lines(path)
     _, first = next(lines, (0, ""))
@@ -46,9 +39,7 @@ def read_table(path: StrPath, columns: Sequence[str]) -> list[tuple[int, Mapping
                 f"{path} line 1: column '{column}' {what}; needed are {', '.join(columns)}"
             )
     rows: list[tuple[int, Mapping[str, str]]] = []
-    for number, line in lines:
-        if not line:
-            continue
+    for number, line in filter(itemgetter(1), lines):  # blank lines do not count
         values = line.split("\t")
         if len(values) != len(header):
             raise FileError(

@@ -27,21 +27,16 @@ Stretch = tuple[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 
 def write_track(path: StrPath, stretches: Iterable[Stretch], lengths: Mapping[str, int]) -> None:
-    """Write a track, whole or not at all; the name tells the format.
+    """Write a track: bigWig if the name ends in .bw or .bigwig, else bedGraph.
 
     Parameters
     ----------
     path
-        Ends in .bw or .bigwig for bigWig; anything else is bedGraph, and .gz compressed.
+        A bedGraph is compressed if it ends in .gz.
     stretches
         In the order of `lengths`, then of position, without overlaps.
     lengths
         Chromosome sizes in bp, in the genome's order.
-
-    Raises
-    ------
-    FileError
-        If the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() in BIGWIG_SUFFIXES:

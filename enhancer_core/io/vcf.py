@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, starmap
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
@@ -26,7 +26,6 @@ _COLUMNS = b"#CHROM POS ID REF ALT QUAL FILTER INFO".split()
 _INFO = 7
 _BCF = b"BCF"
 _DIGITS = 18  # of a position, at most
-_BASES = re.compile(r"[ACGTN]+")
 _NOT_BASE = re.compile("[^ACGTN]")
 _SORT = "sort the file (bcftools sort), or write a plain .vcf, which has no index"
 
@@ -75,8 +74,7 @@ def open_vcf(path: StrPath) -> Iterator[Vcf]:
     EnhancerError
         If the file is a BCF and pysam is not installed.
     FileError
-        If the file cannot be read, is cut, or has no VCF header. While records are read: if one
-        has too few columns, a position that is no number, or alleles that are not VCF's.
+        If the file has no VCF header. While records are read: as `parse_record`.
     """
     path = Path(path)
     with open_input(path) as stream:
@@ -96,18 +94,11 @@ def open_vcf(path: StrPath) -> Iterator[Vcf]:
         if not header:
             raise FileError(f"{path}: empty; a VCF header is needed")
         if header[-1].split(b"\t")[: len(_COLUMNS)] != _COLUMNS:
-            raise FileError(
-                f"{path}: the header lacks its last line, {b' '.join(_COLUMNS).decode()}"
-            )
+            columns = b" ".join(_COLUMNS).decode()
+            raise FileError(f"{path}: the header lacks its last line, {columns}")
         first = len(header) if unit == "record" else 0  # a BCF's records count from 1
-        yield Vcf(
-            header,
-            (
-                parse_record(f"{path} {unit} {number - first}", line)
-                for number, line in lines
-                if line
-            ),
-        )
+        rest = ((f"{path} {unit} {number - first}", line) for number, line in lines if line)
+        yield Vcf(header, starmap(parse_record, rest))
 
 
 def _text_lines(path: Path, stream: BinaryIO) -> Iterator[bytes]:
@@ -144,42 +135,28 @@ def parse_record(where: str, line: bytes) -> VcfRecord:
     chrom, position, _, reference, alternatives = head.split("\t")
     if not (columns[1].isdigit() and len(columns[1]) <= _DIGITS):
         raise FileError(f"{where}: position '{position}' is not a whole number of at least 0")
-    record = VcfRecord(
-        where,
-        columns,
-        chrom,
-        int(position) - 1,
-        reference.upper(),
-        () if alternatives == "." else tuple(alternatives.upper().split(",")),
-    )
-    if not _is_sequence(record.reference):
-        raise FileError(f"{where}: REF {_bad_allele(reference)}")
-    for alternative in record.alternatives:
-        if why_unscorable(alternative) is None and not _is_sequence(alternative):
-            raise FileError(f"{where}: ALT {_bad_allele(alternative)}")
-    return record
+    listed = () if alternatives == "." else tuple(alternatives.upper().split(","))
+    if why := _why_bad(reference):
+        raise FileError(f"{where}: REF {why}")
+    for alternative in listed:
+        if why_unscorable(alternative) is None and (why := _why_bad(alternative)):
+            raise FileError(f"{where}: ALT {why}")
+    return VcfRecord(where, columns, chrom, int(position) - 1, reference.upper(), listed)
 
 
 @lru_cache  # most alleles are one of four
-def _is_sequence(allele: str) -> bool:
-    return _BASES.fullmatch(allele) is not None
-
-
-def _bad_allele(allele: str) -> str:
+def _why_bad(allele: str) -> str | None:
+    """Return why an allele, in either case, is no sequence; None if it is."""
     bad = _NOT_BASE.search(allele.upper())
+    if allele and not bad:
+        return None
     what = f"'{allele}' has the letter '{bad[0]}'" if bad else "is empty"
     return f"{what}; allowed are A C G T N"
 
 
 @lru_cache
 def why_unscorable(alternative: str) -> str | None:
-    """Return why an ALT spells no sequence; None if it should.
-
-    Examples
-    --------
-    >>> [why_unscorable(alt) for alt in ("A", "<DEL>", "G]17:198982]", "*")]
-    [None, 'symbolic', 'breakend', 'spanning_deletion']
-    """
+    """Return why an ALT spells no sequence; None if it should."""
     if alternative == "*":
         return "spanning_deletion"
     if alternative.startswith("<") and alternative.endswith(">"):
@@ -193,12 +170,6 @@ def header_with(header: Sequence[bytes], prefix: str, fields: Iterable[Field]) -
     """Define INFO fields in a header, before its #CHROM line.
 
     Definitions that an earlier run left there, of these fields, are replaced.
-
-    Examples
-    --------
-    >>> field = Field(id="REF", number="A", type="Float", description="Reference")
-    >>> header_with([b"##fileformat=VCFv4.2", b"#CHROM"], "EC_", [field])[1]
-    b'##INFO=<ID=EC_REF,Number=A,Type=Float,Description="Reference">'
     """
     ours = tuple(f"##INFO=<ID={prefix}{field.id},".encode() for field in fields)
     others = [line for line in header[:-1] if not line.startswith(ours)]
@@ -213,17 +184,9 @@ def header_with(header: Sequence[bytes], prefix: str, fields: Iterable[Field]) -
 def line_with(
     record: VcfRecord, prefix: str, values: Mapping[str, str], fields: Sequence[Field]
 ) -> bytes:
-    r"""Return a record's line with INFO values added; all else stays, byte for byte.
+    """Return a record's line with INFO values added; all else stays, byte for byte.
 
     Values that an earlier run left there, of any of the fields, are replaced.
-
-    Examples
-    --------
-    >>> line = b"chr1 5 . A T 50.00 PASS AF=0.10".replace(b" ", b"\t")
-    >>> field = Field(id="REF", number="A", type="Float", description="Reference")
-    >>> record = parse_record("a.vcf line 3", line)
-    >>> line_with(record, "EC_", {"REF": "0.5"}, [field]).split(b"\t")[5:]
-    [b'50.00', b'PASS', b'AF=0.10;EC_REF=0.5']
     """
     before = record.columns[_INFO]
     if prefix.encode() in before:
@@ -238,23 +201,17 @@ def line_with(
 
 @contextmanager
 def open_vcf_output(path: StrPath, *, longest: int) -> Iterator[Callable[[bytes], object]]:
-    """Write a VCF, whole or not at all; yields a function that writes bytes.
+    """Write a VCF; yields a function that writes bytes.
 
-    A path that ends in .gz or .bgz is compressed with bgzip and indexed, which needs pysam.
-
-    Parameters
-    ----------
-    path
-        The file; its index gets the same name with .tbi, or .csi, added.
-    longest
-        Length in bp of the longest chromosome; beyond 2**29 the index must be a .csi.
+    A path that ends in .gz or .bgz is compressed with bgzip and indexed, which needs pysam. The
+    index has .tbi added to the name; or .csi, if the longest chromosome has over 2**29 bp.
 
     Raises
     ------
     EnhancerError
         If pysam is needed and not installed.
     FileError
-        If the file cannot be written, or is asked to be BCF.
+        If the file is asked to be BCF.
     """
     path = Path(path)
     if path.suffix == ".bcf":
@@ -275,13 +232,7 @@ def open_vcf_output(path: StrPath, *, longest: int) -> Iterator[Callable[[bytes]
 
 
 def is_indexed(path: StrPath) -> bool:
-    """Return whether a VCF is written as bgzip with an index, by its name.
-
-    Examples
-    --------
-    >>> is_indexed("scored.vcf.gz"), is_indexed("scored.vcf")
-    (True, False)
-    """
+    """Return whether a VCF is written as bgzip with an index, by its name."""
     return Path(path).suffix in (".gz", ".bgz")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from kipoi.data import Dataset, kipoi_dataloader
 from kipoi.metadata import GenomicRanges
-from kipoi.specs import ArraySchema, Author, DataLoaderSchema, Dependencies, RemoteFile
+from kipoi.specs import Author, DataLoaderSchema, Dependencies, RemoteFile
 from kipoi_utils.utils import default_kwargs
 from numpy.typing import NDArray
 
@@ -102,33 +102,25 @@ class WindowDataset(Dataset):  # type: ignore[misc] # Kipoi has no types
         FileError, SequenceError
             If the genome cannot be read.
         """
-        codes = self._codes(index)
-        strand = "*"
-        if self._stranded:
-            strand = "-" if self._minus[index] else "+"
+        strand = "*" if not self._stranded else "-" if self._minus[index] else "+"
+        ((chrom, start, end),) = self.windows.take(np.array([index])).rows()
         return {
-            "inputs": one_hot(codes[np.newaxis])[0],
-            "metadata": {
-                "ranges": GenomicRanges(
-                    str(self.windows.chroms[index]),
-                    int(self.windows.starts[index]),
-                    int(self.windows.ends[index]),
-                    str(index),
-                    strand,
-                )
-            },
+            "inputs": one_hot(self._codes(index, chrom, start, end)[np.newaxis])[0],
+            "metadata": {"ranges": GenomicRanges(chrom, start, end, str(index), strand)},
         }
 
-    def _codes(self, index: int) -> Codes:
-        start, end = int(self.windows.starts[index]), int(self.windows.ends[index])
+    def _codes(self, index: int, named: str, start: int, end: int) -> Codes:
         where = self.windows.where(index)
-        genome = self._genome()
+        if self._opened is None:
+            opening = open_genome(self._fasta)
+            self._opened = opening, opening.__enter__()  # closed when the data set is collected
+        _, genome = self._opened
         known = len(genome.renamed)
-        chrom = genome.name_of(str(self.windows.chroms[index]), where)
+        chrom = genome.name_of(named, where)
         if len(genome.renamed) > known:
             warnings.warn(  # not logged: Kipoi silences loggers that are not its own
-                f"chromosome names matched by the rule chr1 = 1: {self.windows.chroms[index]} is"
-                f" {chrom} in {self._fasta}",
+                f"chromosome names matched by the rule chr1 = 1: {named} is {chrom} in"
+                f" {self._fasta}",
                 stacklevel=3,
             )
         first, last = max(start, 0), min(end, genome.lengths[chrom])
@@ -141,18 +133,11 @@ class WindowDataset(Dataset):  # type: ignore[misc] # Kipoi has no types
         codes[first - start : last - start] = genome.codes(chrom, first, last)
         return reverse_complement(codes) if self._minus[index] else codes
 
-    def _genome(self) -> Genome:
-        if self._opened is None:
-            opening = open_genome(self._fasta)
-            self._opened = opening, opening.__enter__()  # closed when the data set is collected
-        return self._opened[1]
-
     @classmethod
     def get_output_schema(cls) -> DataLoaderSchema:
         """Describe what an item is, with the window length that a row of a group asks for."""
-        schema = deepcopy(cls.output_schema)
-        seq: ArraySchema = schema.inputs
-        seq.shape = (BASES, default_kwargs(cls)["length"])
+        schema: DataLoaderSchema = deepcopy(cls.output_schema)
+        schema.inputs.shape = (BASES, default_kwargs(cls)["length"])
         return schema
 
 

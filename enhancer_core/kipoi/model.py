@@ -49,8 +49,7 @@ class ProbabilityModel(BaseModel):  # type: ignore[misc] # Kipoi has no types
         SequenceError
             If the shape is not what the network reads.
         """
-        shape = (BASES, self.length)
-        if x.shape[1:] != shape:
+        if x.shape[1:] != (BASES, self.length):
             raise SequenceError(f"batch of shape {x.shape}; the model reads (n, 4, {self.length})")
         batch = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
         with torch.inference_mode():

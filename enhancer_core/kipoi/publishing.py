@@ -49,10 +49,8 @@ def publish(
     ----------
     model
         A model file, or the folder that holds one.
-    source
-        The folder of the Kipoi source.
-    group
-        A folder in it with a `model-template.yaml`.
+    source, group
+        The folder of the Kipoi source, and a folder in it with a `model-template.yaml`.
     name
         The row's name: letters, digits, `_`, `.` and `-`, the first a letter.
     facts
@@ -78,9 +76,7 @@ def publish(
     """
     path = model_file(model)
     folder = _group(source, group)
-    _check_name(name)
-    for key, value in facts.items():
-        _check_fact(key, value)
+    _check(name, facts)
     loaded = load_model(path)
     digest = sha256(path)
     rows = read_rows(folder)
@@ -111,16 +107,9 @@ def publish(
 
 
 def read_rows(group: Path) -> dict[str, dict[str, str]]:
-    """Read the rows of a group by name; none if it has no table yet.
-
-    Raises
-    ------
-    FileError
-        If the table cannot be read, or a column is missing.
-    """
-    if not (group / TABLE).exists():
-        return {}
-    return {row["model"]: dict(row) for _, row in read_table(group / TABLE, COLUMNS)}
+    """Read the rows of a group by name; none if it has no table yet."""
+    rows = read_table(group / TABLE, COLUMNS) if (group / TABLE).exists() else []
+    return {row["model"]: dict(row) for _, row in rows}
 
 
 def weights_path(group: Path, row: Mapping[str, str]) -> Path:
@@ -135,29 +124,17 @@ def example_windows(length: int) -> Codes:
     ------
     SequenceError
         If windows of this length do not fit into the example's chromosomes.
-
-    Examples
-    --------
-    >>> example_windows(101).shape
-    (8, 101)
     """
     chroms = {record.name: record.codes for record in read_records(_EXAMPLE / "genome.fa")}
     cut = centred_windows(read_bed(_EXAMPLE / "intervals.bed"), length)
-    places = zip(cut.chroms.tolist(), cut.starts.tolist(), cut.ends.tolist(), strict=True)
-    windows = [chroms[chrom][max(start, 0) : end] for chrom, start, end in places]
+    windows = [chroms[chrom][max(start, 0) : end] for chrom, start, end in cut.rows()]
     if any(len(window) != length for window in windows):
         raise SequenceError(f"windows of {length} bp do not fit into the example's chromosomes")
     return np.stack(windows)
 
 
 def spell(expected: Iterable[float]) -> str:
-    """Format probabilities with 6 significant digits, as `enhancer-core predict` does.
-
-    Examples
-    --------
-    >>> spell([0.25, 1 / 3])
-    '0.25 0.333333'
-    """
+    """Format probabilities with 6 significant digits, as `enhancer-core predict` does."""
     return " ".join(f"{value:.6g}" for value in expected)
 
 
@@ -180,21 +157,21 @@ def _group(source: Path, group: str) -> Path:
     return folder
 
 
-def _check_name(name: str) -> None:
+def _check(name: str, facts: Mapping[str, str]) -> None:
+    """Raise if a name or a fact is not fit for the table."""
     if not _NAME.fullmatch(name) or name.lower() in _NO_TEXT:
         raise EnhancerError(
             f"name '{name}' is not allowed; allowed are letters, digits, '_', '.' and '-', the"
             " first a letter, and no word that a table takes for other than text"
         )
-
-
-def _check_fact(key: str, value: str) -> None:
-    if key not in FACTS:
-        raise EnhancerError(f"fact '{key}' is not known; known are {', '.join(FACTS)}")
-    if _NOT_IN_CELL.search(value) or value.strip().lower() in _NO_TEXT:
-        raise EnhancerError(
-            f"{key} '{value}' is not allowed; a table takes one line of text without tab, '\"', '#'"
-        )
+    for key, value in facts.items():
+        if key not in FACTS:
+            raise EnhancerError(f"fact '{key}' is not known; known are {', '.join(FACTS)}")
+        if _NOT_IN_CELL.search(value) or value.strip().lower() in _NO_TEXT:
+            raise EnhancerError(
+                f"{key} '{value}' is not allowed; a table takes one line of text without tab,"
+                " '\"', '#'"
+            )
 
 
 def _known(row: Mapping[str, str] | None, training: Mapping[str, Any], key: str) -> str:

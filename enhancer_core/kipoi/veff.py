@@ -21,9 +21,11 @@ from enhancer_core.io.files import read_lines
 def main() -> None:
     """Run kipoi-veff: score_variants, create_mutation_map or plot_mutation_map."""
     _restore_numpy()
-    _restore_vcf()
-    import kipoi  # needs the names that are restored above
+    # Both need the names of NumPy that are restored.
+    import kipoi
+    from vcf import parser
 
+    parser._Info.__new__.__defaults__ = (None,)  # for `type_code`, a field that PyVCF had not
     kipoi.get_model = _with_postprocessing(kipoi.get_model)
     from kipoi_veff.cli import cli_main  # takes get_model as it is then
 
@@ -40,13 +42,6 @@ def _restore_numpy() -> None:
     np.vstack = lambda arrays, **options: vstack(  # type: ignore[assignment]
         arrays if isinstance(arrays, np.ndarray) else list(arrays), **options
     )
-
-
-def _restore_vcf() -> None:
-    """Make `type_code` of an INFO line optional: a field of pyvcf3 that PyVCF had not."""
-    from vcf import parser  # needs the names of NumPy that are restored
-
-    parser._Info.__new__.__defaults__ = (None,)
 
 
 def _with_postprocessing(get_model: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,7 +65,7 @@ def _with_postprocessing(get_model: Callable[..., Any]) -> Callable[..., Any]:
 
 def _model_yaml(model: str, source: str) -> dict[str, Any]:
     """Read a model's yaml, or the row of its group's table through the template, unparsed."""
-    # As above.
+    # Need them too.
     import kipoi
     import yaml
     from kipoi.sources import LocalComponentGroup, get_component_file
