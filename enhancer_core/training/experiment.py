@@ -26,7 +26,7 @@ from enhancer_core.training.evaluation import (
     evaluate_probabilities,
     fit_baseline,
 )
-from enhancer_core.training.restart import Check
+from enhancer_core.training.restart import Checkpoint
 from enhancer_core.training.trainer import Trained, check_run, train
 from enhancer_core.training.warm_start import Start
 
@@ -67,7 +67,7 @@ class Experiment:
     start: Start | None = None  # None draws all first weights
 
     def __post_init__(self) -> None:
-        """Check before anything is trained."""
+        """Checkpoint before anything is trained."""
         check_run(self.data, self.architecture, self.config, planted=self.planted)
         tested = self.data.test.labels
         for kind, count in (("positives", tested.sum()), ("negatives", (~tested).sum())):
@@ -131,7 +131,7 @@ def run(
     threads: int = 1,
     device: str = "cpu",
     folder: Path | None = None,
-    progress: Callable[[int, Check], None] | None = None,
+    progress: Callable[[int, Checkpoint], None] | None = None,
 ) -> Outcome:
     """Train the network and the simple models, and evaluate each.
 

@@ -25,7 +25,7 @@ from enhancer_core.report.training import training_page
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.evaluation import Evaluation, evaluate_probabilities
 from enhancer_core.training.experiment import Experiment, InputFile, Outcome
-from enhancer_core.training.restart import Check, Restart
+from enhancer_core.training.restart import Checkpoint, Restart
 from enhancer_core.training.trainer import Trained
 
 NASTY = "<script>alert('1')</script> & \"Ünïcode\" $x_1$.fa"
@@ -86,7 +86,7 @@ def restart(
     index: int, losses: NDArray[np.float64], aucs: NDArray[np.float64], kept: int
 ) -> Restart:
     checks = [
-        Check(epoch, loss, auc, 0.5)
+        Checkpoint(epoch, loss, auc, 0.5)
         for epoch, (loss, auc) in enumerate(
             zip(losses.tolist(), aucs.tolist(), strict=True), start=1
         )

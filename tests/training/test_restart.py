@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enhancer_core.training.restart import State, Task, visits
+from enhancer_core.training.restart import RestartState, Task, mini_batches
 from tests.training.test_trainer import OPTIONS, SHORT, SMALL, planted
 
 
@@ -34,16 +34,17 @@ def test_mini_batches_do_not_depend_on_how_many_are_drawn_at_once(
         progress=None,
         stop=threading.Event(),
     )
-    state = State(task, 1)
+    state = RestartState(task, 1)
     rows: list[int] = []
     for number in range(checks):
-        one, some, all_ = (
-            list(chain.from_iterable(visits(state, number, most=most))) for most in (1, 2, None)
+        one, two, all_ = (
+            list(chain.from_iterable(mini_batches(state, number, most=most)))
+            for most in (1, 2, None)
         )
-        assert len(one) == len(some) == len(all_)
-        for each in zip(one, some, all_, strict=True):
+        assert len(one) == len(two) == len(all_)
+        for batches in zip(one, two, all_, strict=True):
             for name in ("rows", "rate", "mask", "moves", "turned", "letters"):
-                first, *others = (getattr(visit, name) for visit in each)
+                first, *others = (getattr(batch, name) for batch in batches)
                 assert all(np.array_equal(first, other) for other in others)
-            rows += each[0].rows.tolist()
+            rows += batches[0].rows.tolist()
     assert sorted(rows) == list(range(len(task.labels)))  # an epoch reads each sequence once
