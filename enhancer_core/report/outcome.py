@@ -47,7 +47,7 @@ def write_outcome(
     data, trained = experiment.data, outcome.trained
     best = trained.restarts[trained.best]
     restarts = [
-        {"restart": r.index, "validation_auc": r.auc, "epoch": r.checks[r.kept].epoch}
+        {"restart": r.index, "validation_auc": r.auc, "epoch": r.checkpoints[r.kept].epoch}
         for r in trained.restarts
     ]
     ensemble = {"parts": [asdict(part) for part in trained.parts]} if trained.parts else {}
@@ -67,7 +67,7 @@ def write_outcome(
         "seed": experiment.seed,
         "config": experiment.config.to_dict(),
         "restart": best.index,
-        "epoch": best.checks[best.kept].epoch,
+        "epoch": best.checkpoints[best.kept].epoch,
         **outcome.network.to_dict(),
         "baseline": figures["baseline"],
         "inputs": [asdict(file) for file in experiment.inputs],

@@ -98,7 +98,10 @@ def training_curves(
     figure, axes = new_axes(x="epoch", y=y)
     axes.axhline(chance, **DASHED)
     lines = [
-        ([check.epoch for check in restart.checks], [getattr(c, measure) for c in restart.checks])
+        (
+            [checkpoint.epoch for checkpoint in restart.checkpoints],
+            [getattr(c, measure) for c in restart.checkpoints],
+        )
         for restart in restarts
     ]
     for line in lines:

@@ -25,14 +25,14 @@ _ALWAYS_RECORDED = {
 class TrainOption:
     """What a field of `TrainConfig` means, which values it takes, and where help shows it."""
 
-    help: str = ""  # empty: not on the command line
-    section: str = "Training"  # of the command line's help
-    advanced: bool = False  # whether `--help` only names it, and `--help-all` explains it
-    metavar: str = "N"
-    at_least: float | None = None
-    above: float | None = None
-    below: float | None = None
-    choices: tuple[str, ...] = ()
+    help: str  # empty: not on the command line
+    section: str  # of the command line's help
+    advanced: bool  # whether `--help` only names it, and `--help-all` explains it
+    metavar: str
+    at_least: float | None
+    above: float | None
+    below: float | None
+    choices: tuple[str, ...]
 
     def problem(self, name: str, value: Any) -> str:  # noqa: ANN401
         """Return what is wrong with a value; empty if it is allowed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from enhancer_core import metrics
 from enhancer_core.data.augmentation import draw_letters, draw_moves
-from enhancer_core.data.dataset import Dataset, SplitDataset
+from enhancer_core.data.dataset import SplitDataset
 from enhancer_core.dna.codes import Codes
 from enhancer_core.errors import ModelFileError
 from enhancer_core.io.safetensors import read_arrays, write_arrays
@@ -24,6 +24,7 @@ from enhancer_core.models.architecture import Architecture, dropout_mask
 from enhancer_core.models.gpu.batches import MiniBatches
 from enhancer_core.models.network import Network
 from enhancer_core.models.transfer import Planted
+from enhancer_core.motifs.motif import Motif
 from enhancer_core.training.config import TrainConfig
 
 _LARGE = 100_000  # training sequences from which an epoch is checked more than once
@@ -57,20 +58,29 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """One of several data sets to train on; the fields are `train`'s."""
+
+    data: SplitDataset
+    planted: Planted | None = None
+    motifs: Sequence[Motif] = ()
+    folder: Path | None = None
+    progress: Callable[[int, Checkpoint], None] | None = None
+
+
 class Task:
     """What all restarts on one data set share."""
 
-    codes: Codes  # training sequences, uint8 (n, L)
-    labels: NDArray[np.int64]  # (n,)
-    validation: Dataset
-    architecture: Architecture
-    config: TrainConfig
-    planted: Planted | None
-    seed: int
-    fingerprint: str
-    folder: Path | None
-    progress: Callable[[int, Checkpoint], None] | None
-    stop: threading.Event
+    def __init__(
+        self, work: Work, architecture: Architecture, config: TrainConfig, *, seed: int
+    ) -> None:
+        self.work, self.architecture, self.config, self.seed = work, architecture, config, seed
+        train = work.data.train
+        self.codes: Codes = train.codes
+        self.labels: NDArray[np.int64] = train.labels.astype(np.int64)
+        self.validation = work.data.validation
+        self.fingerprint = _fingerprint(self)
+        self.stop = threading.Event()
 
     @property
     def batches(self) -> int:
@@ -90,26 +100,22 @@ class Task:
 
     def frozen(self, number: int) -> NDArray[np.bool_] | None:
         """Return the weights frozen until checkpoint `number`, bool (p,); None if none is."""
-        if self.planted is None or number // self.checks_per_epoch >= self.config.freeze:
+        planted = self.work.planted
+        if planted is None or number // self.checks_per_epoch >= self.config.freeze:
             return None
-        return self.planted.planted
+        return planted.planted
 
     def report(self, index: int, checkpoint: Checkpoint) -> None:
         """Report the checkpoint of a restart to `progress`."""
-        if self.progress is not None:
-            self.progress(index, checkpoint)
+        if self.work.progress is not None:
+            self.work.progress(index, checkpoint)
 
 
-def fingerprint(
-    data: SplitDataset,
-    architecture: Architecture,
-    config: TrainConfig,
-    *,
-    planted: Planted | None,
-    seed: int,
-) -> str:
+def _fingerprint(task: Task) -> str:
     """Compute the SHA-256 of all that determines a run's numbers, in hexadecimal."""
-    settings = {"architecture": architecture.to_dict(), "seed": seed, **config.to_dict()}
+    data, planted = task.work.data, task.work.planted
+    settings = {"architecture": task.architecture.to_dict(), "seed": task.seed}
+    settings |= task.config.to_dict()
     for name in ("restarts", "ensemble", "calibrate", "regressions"):  # no restart depends on them
         settings.pop(name, None)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
@@ -127,10 +133,12 @@ class RestartState:
 
     def __init__(self, task: Task, index: int) -> None:
         self.task, self.index = task, index
+        folder = task.work.folder
+        self._path = None if folder is None else folder / f"restart-{index:04d}.safetensors"
         generator = torch.Generator().manual_seed(_seed(_INIT, task.seed, index))
         first = Network(task.architecture, generator=generator).flat_parameters()
-        if task.planted is not None:
-            first = task.planted.into(first)
+        if task.work.planted is not None:
+            first = task.work.planted.into(first)
         zeros = np.zeros_like(first)
         self.arrays = {"parameters": first, "mean": zeros, "square": zeros}
         if task.config.ema:
@@ -165,7 +173,7 @@ class RestartState:
         if better or self.task.config.keep == "last":
             self.kept = len(self.checkpoints) - 1
             self.kept_parameters = arrays.get("averaged", arrays["parameters"])
-        if self.task.folder is None:
+        if self._path is None:
             return
         record = {
             "fingerprint": self.task.fingerprint,
@@ -175,18 +183,16 @@ class RestartState:
             "steps": steps,
         }
         kept = {"kept": self.kept_parameters}
-        write_arrays(self._path(self.task.folder), arrays | kept, kind=_STATE_KIND, record=record)
+        write_arrays(self._path, arrays | kept, kind=_STATE_KIND, record=record)
 
     def _restore(self) -> None:
-        folder = self.task.folder
-        if folder is None or not self._path(folder).exists():
+        if self._path is None or not self._path.exists():
             return
-        path = self._path(folder)
-        arrays, record = read_arrays(path, kind=_STATE_KIND)
+        arrays, record = read_arrays(self._path, kind=_STATE_KIND)
         if record["fingerprint"] != self.task.fingerprint:
             raise ModelFileError(
-                f"{path}: saved by a run with other data or settings; give back the same ones, or"
-                " choose another output folder"
+                f"{self._path}: saved by a run with other data or settings; give back the same ones,"
+                " or choose another output folder"
             )
         self.kept_parameters = arrays.pop("kept")
         self.steps, self.kept, self.ended = record["steps"], record["kept"], record["ended"]
@@ -194,9 +200,6 @@ class RestartState:
         self.arrays = {} if self.done else arrays
         for checkpoint in self.checkpoints:
             self.task.report(self.index, checkpoint)
-
-    def _path(self, folder: Path) -> Path:
-        return folder / f"restart-{self.index:04d}.safetensors"
 
 
 def discard_states(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -34,10 +33,10 @@ from enhancer_core.training.restart import (
     Restart,
     RestartState,
     Task,
-    fingerprint,
     mini_batches,
     validate,
 )
+from enhancer_core.training.restart import Work as Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +143,6 @@ def train(  # noqa: PLR0913
     return replace(trained, model=replace(trained.model, metadata=metadata))
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One of several data sets to train on; the fields are `train`'s."""
-
-    data: SplitDataset
-    planted: Planted | None = None
-    motifs: Sequence[Motif] = ()
-    folder: Path | None = None
-    progress: Callable[[int, Checkpoint], None] | None = None
-
-
 def train_all(
     works: Sequence[Work],
     architecture: Architecture,
@@ -169,15 +157,11 @@ def train_all(
     The results are those of `train` on each alone, on a GPU to within rounding; so are arguments
     and errors.
     """
-    tasks = [_task(work, architecture, config, seed=seed) for work in works]
+    for work in works:
+        check_run(work.data, architecture, config, planted=work.planted)
+    tasks = [Task(work, architecture, config, seed=seed) for work in works]
     # First, since in seconds they raise on input that they cannot read.
-    regressions: list[list[Regression]] = [[] for _ in works]
-    if config.regressions:
-        regressions = [
-            [fit_k_mers(work.data)]
-            + ([fit_best_hits(work.data, work.motifs)] if work.motifs else [])
-            for work in works
-        ]
+    regressions = [_regressions(work) if config.regressions else [] for work in works]
     with ThreadPoolExecutor(threads) as pool:
         restarts = [(task, index) for task in tasks for index in range(config.restarts)]
         try:
@@ -223,36 +207,13 @@ def check_run(
         raise DatasetError(f"freeze of {config.freeze} epochs needs something that is planted")
 
 
-def _task(work: Work, architecture: Architecture, config: TrainConfig, *, seed: int) -> Task:
-    data, planted = work.data, work.planted
-    check_run(data, architecture, config, planted=planted)
-    learn = data.train
-    return Task(
-        codes=learn.codes,
-        labels=learn.labels.astype(np.int64),
-        validation=data.validation,
-        architecture=architecture,
-        config=config,
-        planted=planted,
-        seed=seed,
-        fingerprint=fingerprint(data, architecture, config, planted=planted, seed=seed),
-        folder=work.folder,
-        progress=work.progress,
-        stop=threading.Event(),
-    )
-
-
 def _train_restart(task: Task, index: int) -> RestartState:
     """Train a restart on one core, from its saved state if there is one."""
     state, config = RestartState(task, index), task.config
     if state.done:
         return state
-    learner = CpuLearner(
-        task.architecture,
-        state.arrays["parameters"],
-        weight_decay=config.weight_decay,
-        average=config.ema,
-    )
+    options = {"weight_decay": config.weight_decay, "average": config.ema}
+    learner = CpuLearner(task.architecture, state.arrays["parameters"], **options)
     learner.restore(state.arrays, steps=state.steps)
     while not state.done:
         losses: list[float] = []
@@ -275,6 +236,11 @@ def _train_restart(task: Task, index: int) -> RestartState:
         state.add(checkpoint, learner.state(), steps=learner.steps, ended=ended)
         task.report(state.index, checkpoint)
     return state
+
+
+def _regressions(work: Work) -> list[Regression]:
+    data, motifs = work.data, work.motifs
+    return [fit_k_mers(data), *([fit_best_hits(data, motifs)] if motifs else [])]
 
 
 def _select(

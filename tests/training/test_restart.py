@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enhancer_core.training.restart import RestartState, Task, mini_batches
+from enhancer_core.training.restart import RestartState, Task, Work, mini_batches
 from tests.training.test_trainer import OPTIONS, SHORT, SMALL, planted
 
 
@@ -21,19 +20,7 @@ def test_mini_batches_do_not_depend_on_how_many_are_drawn_at_once(
 ) -> None:
     data = planted(100)
     config = replace(SHORT, checks_per_epoch=checks, **options)
-    task = Task(
-        codes=data.train.codes,
-        labels=data.train.labels.astype(np.int64),
-        validation=data.validation,
-        architecture=SMALL,
-        config=config,
-        planted=None,
-        seed=0,
-        fingerprint="",
-        folder=None,
-        progress=None,
-        stop=threading.Event(),
-    )
+    task = Task(Work(data), SMALL, config, seed=0)
     state = RestartState(task, 1)
     rows: list[int] = []
     for number in range(checks):

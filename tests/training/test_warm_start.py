@@ -3,15 +3,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from enhancer_core.data.dataset import make_dataset
+from enhancer_core.data.dataset import SplitDataset, make_dataset
 from enhancer_core.data.splits import split
 from enhancer_core.dna.codes import encode
 from enhancer_core.errors import FileError, ModelFileError, MotifError
@@ -19,9 +19,9 @@ from enhancer_core.io.motifs import write_meme
 from enhancer_core.models.architecture import NETWORKS, Architecture, shapes
 from enhancer_core.models.model import MODEL_FILE, save_model
 from enhancer_core.models.network import Ensemble, Network
-from enhancer_core.models.transfer import motif_filter
+from enhancer_core.models.transfer import SHARE, motif_filter
 from enhancer_core.motifs.motif import BUILTIN, Motif
-from enhancer_core.training.warm_start import first_weights
+from enhancer_core.training.warm_start import Start, first_weights
 from tests.predictors import model_of
 
 TF, ENHANCER = NETWORKS["tf"], NETWORKS["enhancer"]
@@ -31,8 +31,19 @@ def network(architecture: Architecture, seed: int) -> Network:
     return Network(architecture, generator=torch.Generator().manual_seed(seed))
 
 
-def start_of(architecture: Architecture, **options: Any) -> Start:
-    start = start_of(architecture, **options)[1]
+def start_of(
+    architecture: Architecture,
+    *,
+    motifs: Path | tuple[()] = (),
+    initial: Path | None = None,
+    networks: Sequence[Path] = (),
+    share: float = SHARE,
+    data: SplitDataset | None = None,
+) -> Start:
+    """Return the start alone, in place of the network's architecture too."""
+    _, start = first_weights(
+        architecture, networks=networks, motifs=motifs, initial=initial, share=share, data=data
+    )
     assert start is not None
     return start
 
