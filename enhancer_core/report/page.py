@@ -20,9 +20,9 @@ TEMPLATES = Environment(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Table:
-    """A table; the columns after the first `text_columns` hold numbers and are set right."""
+    """A table; the columns after the first `text_columns` hold numbers, aligned on the right."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -30,7 +30,7 @@ class Table:
     text_columns: int = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Figure:
     """A drawing, what it says to a reader who cannot see it, and its caption."""
 
@@ -55,7 +55,7 @@ class Section:
     wide_figures: bool = False  # each as wide as the page
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Highlight:
     """A figure set large at the top of a page."""
 

@@ -191,8 +191,8 @@ class RestartState:
         arrays, record = read_arrays(self._path, kind=_STATE_KIND)
         if record["fingerprint"] != self.task.fingerprint:
             raise ModelFileError(
-                f"{self._path}: saved by a run with other data or settings; give back the same ones,"
-                " or choose another output folder"
+                f"{self._path}: saved by a run with other data or settings; give back the same"
+                " ones, or choose another output folder"
             )
         self.kept_parameters = arrays.pop("kept")
         self.steps, self.kept, self.ended = record["steps"], record["kept"], record["ended"]
