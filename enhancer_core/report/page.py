@@ -79,17 +79,9 @@ class Page:
 
 
 def render_page(page: Page) -> str:
-    """Lay out a page as one self-contained HTML file.
+    """Render a page as one HTML file without scripts or outside resources.
 
-    Parameters
-    ----------
-    page
-        What to lay out.
-
-    Returns
-    -------
-    str
-        HTML without scripts or outside resources; the same bytes for the same content.
+    The same content gives the same bytes.
 
     Examples
     --------

@@ -44,6 +44,7 @@ def training_page(experiment: Experiment, outcome: Outcome, pfms: NDArray[np.int
     """
     network, baseline = outcome.network, outcome.baseline
     difference = outcome.difference(experiment.data)
+    between = text.signed_interval(difference)
     labels = experiment.data.test.labels
     predicted = network.probabilities[experiment.data.parts == TEST]
     return Page(
@@ -52,11 +53,7 @@ def training_page(experiment: Experiment, outcome: Outcome, pfms: NDArray[np.int
         highlights=[
             _highlight("Network", network, plots.NETWORK),
             _highlight(baseline.name, baseline, plots.BASELINE),
-            Highlight(
-                text.signed(difference.value),
-                "Difference, paired",
-                text.signed_interval(difference),
-            ),
+            Highlight(text.signed(difference.value), "Difference, paired", between),
         ],
         sections=[
             _results(experiment, outcome),
@@ -153,7 +150,7 @@ def _scores(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> Se
 
 def _training(trained: Trained) -> Section:
     restarts, kept = trained.restarts, trained.members
-    selected = "best restart" if len(kept) > 1 else "selected restart"
+    selected = f"{'best' if len(kept) > 1 else 'selected'} restart; the dot is the selected epoch"
     paragraphs = [text.training(restarts, kept=kept)]
     if trained.parts:
         paragraphs.append(text.ensemble(trained.parts))

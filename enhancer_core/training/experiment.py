@@ -103,14 +103,9 @@ class Outcome:
 def input_files(
     dataset: Dataset, positives: Sequence[Path], negatives: Sequence[Path]
 ) -> list[InputFile]:
-    """List the files that a data set was read from, with their present checksums.
+    """List the files that a data set was just read from, with their checksums.
 
-    Call it when they have just been read: training takes hours, in which files change.
-
-    Raises
-    ------
-    FileError
-        If a file cannot be read.
+    Call it before training, which takes hours, in which files change.
     """
     names = file_names([*positives, *negatives])
     return [
@@ -135,17 +130,7 @@ def run(
 ) -> Outcome:
     """Train the network and the simple models, and evaluate each.
 
-    Parameters
-    ----------
-    experiment
-        Data, split and training configuration.
-    threads, device, folder, progress
-        As in `trainer.train`.
-
-    Raises
-    ------
-    EnhancerError
-        As `trainer.train`.
+    Arguments and errors are those of `trainer.train`.
     """
     data, seed = experiment.data, experiment.seed
     simple = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,20 @@ from enhancer_core.models.transfer import SHARE, Planted
 from enhancer_core.motifs.motif import Motif
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Start:
     """Weights that every restart begins with, and where they are from."""
 
     kind: str  # networks planted, motifs planted, or start from
     files: Sequence[Path]
-    digests: Sequence[str]  # SHA-256 of each, when it was read: training takes hours
     planted: Planted
     motifs: Sequence[Motif] = ()  # all of the file's
     chosen: int | None = None  # how many of them are planted, if not all
+    digests: Sequence[str] = field(init=False)  # SHA-256 of the files
+
+    def __post_init__(self) -> None:
+        """Compute the checksums at once: training takes hours, in which files change."""
+        object.__setattr__(self, "digests", [sha256(path) for path in self.files])
 
     def names(self) -> list[str]:
         """Return the files' names as reports show them."""
@@ -97,7 +101,7 @@ def first_weights(
         architecture = transfer.room_for(donors, architecture, share=share)
         files = [model_file(path) for path in networks]
         planted = transfer.plant(donors, architecture)
-        return architecture, _start("networks planted", files, planted)
+        return architecture, Start("networks planted", files, planted)
     if isinstance(motifs, Path):
         check_regular(motifs)
         known = read_motifs(motifs)
@@ -110,7 +114,7 @@ def first_weights(
     model = load_model(initial)
     with _naming(initial):
         planted = transfer.start_from(model, architecture)
-    return architecture, _start("start from", [model_file(initial)], planted)
+    return architecture, Start("start from", [model_file(initial)], planted)
 
 
 def _plant_motifs(
@@ -124,21 +128,7 @@ def _plant_motifs(
     chosen = None if data is None or len(motifs) <= room else room
     selected = motifs if data is None or chosen is None else weightiest(data, motifs, chosen)
     planted = transfer.plant_motifs(selected, architecture, share=share)
-    return _start("motifs planted", files, planted, motifs=motifs, chosen=chosen)
-
-
-def _start(
-    kind: str,
-    files: Sequence[Path],
-    planted: Planted,
-    *,
-    motifs: Sequence[Motif] = (),
-    chosen: int | None = None,
-) -> Start:
-    digests = [sha256(path) for path in files]
-    return Start(
-        kind=kind, files=files, digests=digests, planted=planted, motifs=motifs, chosen=chosen
-    )
+    return Start("motifs planted", files, planted, motifs, chosen)
 
 
 @contextmanager

@@ -375,8 +375,6 @@ def test_a_k_mer_that_one_class_lacks_is_drawn_at_the_end_of_the_axis() -> None:
 def test_figures_keep_words_of_the_page_s_typeface_as_text(content: Content) -> None:
     test, probabilities = content.experiment.data.test, content.outcome.network.probabilities[:300]
     roc = curves(test.labels, probabilities, rng=np.random.default_rng(0), resamples=20).roc
-    svg = plots.curve_pair(
-        roc, roc, x="false-positive rate", y="true-positive rate", chance=(0, 1), name="roc"
-    )
+    svg = plots.curve_pair(roc, roc, chance=(0, 1), name="roc")
     assert re.search(r"<text [^>]*>true-positive rate</text>", svg)
     assert not re.search(r'="[^"]*\.\d{3}', svg)
