@@ -164,15 +164,6 @@ def best_arrangements(tested: Sequence[Interactions]) -> list[Arrangement]:
     ------
     SequenceError
         If there are fewer than 4 backgrounds.
-
-    Examples
-    --------
-    >>> values = np.array([[[0.0, 1.0]], [[0.0, 3.0]], [[0.2, 1.9]], [[0.4, 2.1]]])
-    >>> alone = np.zeros(4), np.zeros((4, 1, 2))
-    >>> tested = Interactions(FilterPair(0, 1, 1.0, 3), np.array([9]), values, *alone)
-    >>> (best,) = best_arrangements([tested])
-    >>> best.spacing, best.same_strand, round(best.interaction, 2), round(best.elsewhere, 2)
-    (9, False, 2.0, 0.3)
     """
     arrangements = []
     for result in tested:

@@ -58,13 +58,7 @@ def second_layer_index(architecture: Architecture) -> int:
 def max_distance(architecture: Architecture) -> int:
     """Return the largest distance, bp between starts, at which a second-layer unit reads two sites.
 
-    Raises as `second_layer_index` does.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import NETWORKS
-    >>> max_distance(NETWORKS["enhancer"])  # 5 positions of 3 bp
-    14
+    It raises as `second_layer_index` does.
     """
     width = architecture.convolutions[second_layer_index(architecture)].width
     return width * architecture.convolutions[0].pool - 1
@@ -75,12 +69,6 @@ def consensus_sites(pfms: ArrayLike) -> Codes:
 
     `pfms`, shape (F, 4, W), are counts or probabilities, as of `filter_pfms`. N, where planting
     changes nothing, stands at positions of less than 0.1 bit and in filters without counts.
-
-    Examples
-    --------
-    >>> pfm = [[9, 0, 1], [0, 9, 1], [0, 0, 1], [0, 0, 1]]
-    >>> consensus_sites([pfm, [[0] * 3] * 4]).tolist()
-    [[0, 1, 4], [4, 4, 4]]
     """
     counts = np.asarray(pfms, dtype=np.float64)
     sites = np.full((len(counts), counts.shape[2]), N_CODE, dtype=np.uint8)

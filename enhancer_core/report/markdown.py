@@ -31,7 +31,7 @@ _MUTED = "#5d6670"
 
 
 def render_markdown(page: Page) -> dict[str, bytes]:
-    r"""Write a page as Markdown, with one image for the figures of each section.
+    """Write a page as Markdown, with one image for the figures of each section.
 
     Text is shown as it is: none has a meaning in Markdown. The same page gives the same bytes.
 
@@ -45,11 +45,6 @@ def render_markdown(page: Page) -> dict[str, bytes]:
     ------
     ValueError
         If a figure's SVG has no viewBox that starts at 0 0.
-
-    Examples
-    --------
-    >>> render_markdown(Page(title="a*b", sections=[Section(title="Data")]))
-    {'report.md': b'# a\\*b\n\n## Data\n'}
     """
     images: dict[str, bytes] = {}
     names: list[str | None] = []

@@ -157,10 +157,7 @@ def _training(trained: Trained) -> Section:
     return Section(
         title="Training",
         text=paragraphs,
-        key=(
-            (plots.NETWORK, f"{selected}; the dot is the selected epoch"),
-            (plots.GUIDE, "others"),
-        ),
+        key=((plots.NETWORK, selected), (plots.GUIDE, "others")),
         figures=[
             Figure(
                 plots.training_curves(restarts, best=trained.best, measure="loss"),

@@ -177,13 +177,7 @@ class TrainConfig:
         return {FILE_KEYS.get(name, name): value for name, value in recorded.items()}
 
     def rate(self, step: int, *, total: int) -> float:
-        """Return the learning rate at a step, counted from 0, of at most `total` steps.
-
-        Examples
-        --------
-        >>> TrainConfig(learning_rate=0.5, learning_rate_schedule="cosine").rate(50, total=100)
-        0.25
-        """
+        """Return the learning rate at a step, counted from 0, of at most `total` steps."""
         if self.learning_rate_schedule == "constant":
             return self.learning_rate
         return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / total))
@@ -210,11 +204,5 @@ _BEST = TrainConfig(
 
 
 def default_config(network: str) -> TrainConfig:
-    """Return how a named network is trained by default: as in the paper, or as `best` is.
-
-    Examples
-    --------
-    >>> default_config("enhancer") == TrainConfig(), default_config("best").learning_rate_schedule
-    (True, 'cosine')
-    """
+    """Return how a named network is trained by default: as in the paper, or as `best` is."""
     return _BEST if network == "best" else TrainConfig()
