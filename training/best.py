@@ -41,7 +41,7 @@ from enhancer_core.prediction.sequences import log_odds
 from enhancer_core.training.config import default_config
 from enhancer_core.training.ensemble import weight_parts
 from enhancer_core.training.trainer import train
-from enhancer_core.training.warm_start import from_motifs
+from enhancer_core.training.warm_start import first_weights
 
 FOLDS = 5
 POSITIVES, NEGATIVES = (f"human_liver_h3k27ac/{name}.fa.gz" for name in ("enhancers", "background"))
@@ -104,7 +104,8 @@ def network(
         if config.restarts > RESTARTS:
             config = replace(config, restarts=RESTARTS)
         architecture = named_architecture(name, length=data.dataset.codes.shape[1])
-        planted = None if motifs is None else from_motifs(motifs, architecture, data=data).planted
+        _, start = first_weights(architecture, motifs=motifs or (), data=data)
+        planted = None if start is None else start.planted
         trained = train(data, architecture, config, planted=planted, threads=threads)
         save_model(trained.model, file)
     return scores_of(load_model(file), data, threads=threads)

@@ -222,7 +222,7 @@ def train(
         done = dict.fromkeys(range(config.restarts), 0)
         best = 0.0
 
-        def progress(restart: int, check: training.Check) -> None:
+        def progress(restart: int, check: training.Checkpoint) -> None:
             nonlocal best
             best = max(best, check.auc)
             advance(int(check.epoch) - done[restart], f"best validation AUC {best:.3f}")

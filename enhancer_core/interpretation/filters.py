@@ -1,9 +1,4 @@
-"""Read first-layer filters as motifs.
-
-References
-----------
-Kelley D., Snoek J., Rinn J. (2016). Genome Research 26:990-999.
-"""
+"""Read first-layer filters as motifs (Kelley, Snoek and Rinn 2016, Genome Res. 26:990)."""
 
 from __future__ import annotations
 
@@ -80,12 +75,7 @@ def weight_ppms(model: Model) -> NDArray[np.float64]:
     """Read the weights of first-layer filters as log odds in nats, up to a constant.
 
     Cohn et al. 2018 compared these with databases. They need no sequences, and do not show which
-    sites activate a filter, or how often.
-
-    Returns
-    -------
-    float64, shape (F, 4, W)
-        Each position sums to 1.
+    sites activate a filter, or how often. float64, shape (F, 4, W); each position sums to 1.
     """
     weights = torch.from_numpy(model.filters()[0]).double()
     ppms: NDArray[np.float64] = functional.softmax(weights, dim=1).numpy()

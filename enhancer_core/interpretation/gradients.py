@@ -1,12 +1,8 @@
 """Gradients of the log odds by each base of a sequence.
 
 They are PyTorch's own; captum's are the same to the bit. Effects of single-base changes are exact,
-and fast, in `prediction.mutagenesis`; DeepLIFT, which approximates them, is what captum and
+and fast, in `prediction.saturation`; DeepLIFT, which approximates them, is what captum and
 tangermeme add (`tests/attribution`).
-
-References
-----------
-Majdandzic A., Rajesh C., Koo P. (2023). Genome Biology 24:109.
 """
 
 from __future__ import annotations
@@ -27,9 +23,9 @@ _BATCH = 32  # sequences
 def input_gradients(model: Model, codes: Codes, *, device: str = "cpu") -> NDArray[np.float32]:
     """Differentiate the log odds by each base of sequences, mean of both strands.
 
-    The mean over the four bases is subtracted at each position: one-hot DNA never
-    leaves the plane where they sum to 1, so the gradient across it is noise (Majdandzic et al.
-    2023).
+    The mean over the four bases is subtracted at each position: one-hot DNA never leaves the plane
+    where they sum to 1, so the gradient across it is noise (Majdandzic et al. 2023, Genome Biology
+    24:109).
 
     Parameters
     ----------

@@ -21,29 +21,17 @@ CONFIDENCE = 0.95  # of all pairs' intervals simultaneously
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interactions:
-    """Effects of planting two sites, by spacing, orientation and background.
+    """Effects, in log odds, of planting a pair's sites in n backgrounds.
 
-    Parameters
-    ----------
-    pair
-        Whose sites were planted.
-    spacings
-        int64, shape (S,), bp: from the leftmost base of the first site, which is on the forward
-        strand, to the leftmost of the second; negative where the second comes first.
-    values
-        float64, shape (n, S, 2), log odds: the interaction in n backgrounds, with the second site
-        on the same strand and on the opposite one; nan where the two overlap.
-    first
-        float64, shape (n,), log odds: effect of the first site alone.
-    second
-        float64, shape (n, S, 2), log odds: effect of the second alone; nan as in `values`.
+    Spacings are from the leftmost base of the first site, which is on the forward strand, to the
+    leftmost of the second. The last axis is the second site on the same and the opposite strand.
     """
 
     pair: FilterPair
-    spacings: NDArray[np.int64]
-    values: Floats
-    first: Floats
-    second: Floats
+    spacings: NDArray[np.int64]  # (S,), bp; negative where the second site comes first
+    values: Floats  # (n, S, 2): the interaction; nan where the two sites overlap
+    first: Floats  # (n,): effect of the first site alone
+    second: Floats  # (n, S, 2): effect of the second alone; nan as in `values`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,15 +53,10 @@ class Arrangement:
 def draw_anchors(
     n: int, architecture: Architecture, *, spacing: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw the start of the first site in each of n backgrounds: near the middle, in any phase.
+    """Draw the first site's starts in n backgrounds, int64 (n,): near the middle, in any phase.
 
     All phases of the pools of the first two layers come up, as far as a second site fits `spacing`
     bp before or behind the first.
-
-    Returns
-    -------
-    int64, shape (n,)
-        bp from the start.
 
     Raises
     ------
@@ -113,24 +96,12 @@ def measure_interactions(
 
     Parameters
     ----------
-    predictor
-        On any device.
-    pair
-        Whose sites to plant.
-    sites
-        uint8, shape (F, W): N leaves the background.
-    backgrounds
-        uint8, shape (n, L), values 0-4, L the length that the network reads.
-    starts
-        int64, shape (n,): where the first site begins.
-    spacings
-        int64, shape (S,), bp, as in `Interactions`.
-    threads
-        Batches scored in parallel; the result does not depend on it.
-
-    Returns
-    -------
-    Interactions
+    predictor, pair, threads
+        Of any device; whose sites to plant; as in `prediction.sequences.log_odds`.
+    sites, backgrounds
+        uint8, shapes (F, W), where N leaves the background, and (n, L), L the network's length.
+    starts, spacings
+        int64, bp, shapes (n,) and (S,): where the first site begins; as in `Interactions`.
 
     Raises
     ------
@@ -147,11 +118,9 @@ def measure_interactions(
 
     def score(codes: Codes) -> Floats:
         flat = codes.reshape(-1, codes.shape[-1])
-        strands = [
-            log_odds(predictor, strand, threads=threads)
-            for strand in (flat, reverse_complement(flat))
-        ]
-        mean: Floats = np.stack(strands).mean(axis=0, dtype=np.float64)
+        strands = (flat, reverse_complement(flat))
+        scores = np.stack([log_odds(predictor, strand, threads=threads) for strand in strands])
+        mean: Floats = scores.mean(axis=0, dtype=np.float64)
         return mean.reshape(codes.shape[:-1])
 
     first, second = sites[pair.first], sites[pair.second]
@@ -189,30 +158,12 @@ def _overlap(first: Codes, second: Codes, spacing: int) -> bool:
 def best_arrangements(tested: Sequence[Interactions]) -> list[Arrangement]:
     """Choose each pair's best arrangement on half of the backgrounds, and measure it on the other.
 
-    Parameters
-    ----------
-    tested
-        Of one or more pairs, each in 4 backgrounds or more.
-
-    Returns
-    -------
-    list of Arrangement
-        In the same order, without pairs that fit nowhere. Intervals are Student's, simultaneous at
-        95 % (Bonferroni).
+    Pairs that fit nowhere are left out. Intervals are Student's, simultaneous at 95 % (Bonferroni).
 
     Raises
     ------
     SequenceError
         If there are fewer than 4 backgrounds.
-
-    Examples
-    --------
-    >>> values = np.array([[[0.0, 1.0]], [[0.0, 3.0]], [[0.2, 1.9]], [[0.4, 2.1]]])
-    >>> alone = np.zeros(4), np.zeros((4, 1, 2))
-    >>> tested = Interactions(FilterPair(0, 1, 1.0, 3), np.array([9]), values, *alone)
-    >>> (best,) = best_arrangements([tested])
-    >>> best.spacing, best.same_strand, round(best.interaction, 2), round(best.elsewhere, 2)
-    (9, False, 2.0, 0.3)
     """
     arrangements = []
     for result in tested:
@@ -248,12 +199,7 @@ def best_arrangements(tested: Sequence[Interactions]) -> list[Arrangement]:
 
 
 def mean_interval(values: Floats, *, shared_by: int = 1) -> tuple[float, float, float]:
-    """Compute a mean and its Student interval, one of `shared_by` simultaneous at 95 %.
-
-    Parameters
-    ----------
-    values
-        float64, shape (n,), n >= 2.
+    """Compute the mean of 2 values or more and its Student interval, one of `shared_by` at 95 %.
 
     Examples
     --------
@@ -261,8 +207,7 @@ def mean_interval(values: Floats, *, shared_by: int = 1) -> tuple[float, float, 
     >>> round(mean, 3), round(low, 3), round(high, 3)  # 2 and 4.303 times 1 / sqrt(3)
     (2.0, -0.484, 4.484)
     """
-    mean = float(values.mean())
+    mean, tail = float(values.mean()), (1 - CONFIDENCE) / shared_by / 2
     error = float(values.std(ddof=1)) / np.sqrt(len(values))
-    tail = (1 - CONFIDENCE) / shared_by / 2
     width = float(t.ppf(1 - tail, len(values) - 1)) * error
     return mean, float(mean - width), float(mean + width)

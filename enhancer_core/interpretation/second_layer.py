@@ -46,12 +46,6 @@ def second_layer_index(architecture: Architecture) -> int:
     ------
     ModelFileError
         If the network has one convolution only, or the second reads one position only.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import NETWORKS
-    >>> second_layer_index(NETWORKS["enhancer"]), second_layer_index(NETWORKS["original_code"])
-    (1, 2)
     """
     if len(architecture.convolutions) < 2:
         raise ModelFileError("the network has one convolution; no second one joins its motifs")
@@ -64,40 +58,17 @@ def second_layer_index(architecture: Architecture) -> int:
 def max_distance(architecture: Architecture) -> int:
     """Return the largest distance, bp between starts, at which a second-layer unit reads two sites.
 
-    Raises
-    ------
-    ModelFileError
-        As `second_layer_index`.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import NETWORKS
-    >>> max_distance(NETWORKS["enhancer"])  # 5 positions of 3 bp
-    14
+    It raises as `second_layer_index` does.
     """
     width = architecture.convolutions[second_layer_index(architecture)].width
     return width * architecture.convolutions[0].pool - 1
 
 
 def consensus_sites(pfms: ArrayLike) -> Codes:
-    """Return the most frequent base of each informative position.
+    """Return the most frequent base of each informative position, uint8 (F, W).
 
-    Parameters
-    ----------
-    pfms
-        Shape (F, 4, W): counts or probabilities, as of `filter_pfms`.
-
-    Returns
-    -------
-    uint8, shape (F, W)
-        Base codes; N, where planting changes nothing, at positions of less than 0.1 bit and in
-        filters without counts.
-
-    Examples
-    --------
-    >>> pfm = [[9, 0, 1], [0, 9, 1], [0, 0, 1], [0, 0, 1]]
-    >>> consensus_sites([pfm, [[0] * 3] * 4]).tolist()
-    [[0, 1, 4], [4, 4, 4]]
+    `pfms`, shape (F, 4, W), are counts or probabilities, as of `filter_pfms`. N, where planting
+    changes nothing, stands at positions of less than 0.1 bit and in filters without counts.
     """
     counts = np.asarray(pfms, dtype=np.float64)
     sites = np.full((len(counts), counts.shape[2]), N_CODE, dtype=np.uint8)
@@ -128,20 +99,6 @@ def rank_pairs(members: Sequence[Member], sites: Codes) -> list[FilterPair]:
     ------
     ModelFileError
         As `second_layer_index`.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import Convolution, flatten, shapes
-    >>> architecture = Architecture(
-    ...     convolutions=(Convolution(2, 2, 2), Convolution(1, 2, 2)), dense=(), length=8
-    ... )
-    >>> sizes = shapes(architecture).items()
-    >>> weights = {name: np.zeros(shape, np.float32) for name, shape in sizes}
-    >>> weights["convolutions.0.weight"][:] = np.eye(4, 2)  # both look for AC
-    >>> weights["convolutions.1.weight"][0] = np.eye(2)  # the first, and a pool on the second
-    >>> weights["output.weight"][1] = 1
-    >>> rank_pairs([Member(architecture, flatten(weights))], np.array([[0, 1], [0, 1]], np.uint8))
-    [FilterPair(first=0, second=1, strength=4.0, pools=1)]
     """
     architecture = members[0].architecture
     size = architecture.convolutions[0].filters

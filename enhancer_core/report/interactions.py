@@ -36,44 +36,30 @@ def interaction_page(
 
     Parameters
     ----------
-    filters
-        In the order of the network, with their matches if a database was given.
-    sites
-        uint8, shape (F, W), as `consensus_sites` returns.
+    filters, sites
+        In the order of the network, with their matches if a database was given; uint8, shape
+        (F, W), as `consensus_sites` returns.
     tested, findings
         Of the pairs tested, in one order.
-    model
-        Name to show.
-    reach
-        bp, as `interpretation.max_distance` returns.
-
-    Returns
-    -------
-    Page
-        The same values give the same page.
+    model, reach
+        Name to show; bp, as `interpretation.max_distance` returns.
     """
-    title = f"Wiring of {model}"
-    meaning = Section(
-        title="What the figures mean", text=_meanings(len(tested[0].values) if tested else 0)
-    )
+    title, shuffles = f"Wiring of {model}", len(tested[0].values) if tested else 0
+    meaning = Section(title="What the figures mean", text=_meanings(shuffles))
     if not tested:
         return Page(title=title, lead="The second layer combines no motifs.", sections=[meaning])
-    names = [_name(each) for each in filters]
-    confirmed = sum(each.low > 0 for each in findings)
-    shown = sorted({i for each in tested for i in (each.pair.first, each.pair.second)})
+    names = [_name(filter_motif) for filter_motif in filters]
+    confirmed = sum(finding.low > 0 for finding in findings)
+    shown = sorted({i for result in tested for i in (result.pair.first, result.pair.second)})
     return Page(
         title=title,
         lead="Pairs of motifs that the second layer combines most strongly, tested by planting:"
         f" {len(tested)}. Pairs that interact: {confirmed}.",
-        highlights=[
-            Highlight(
-                label="Pairs confirmed", value=f"{confirmed} of {len(tested)}", note="by planting"
-            )
-        ],
+        highlights=[Highlight(f"{confirmed} of {len(tested)}", "Pairs confirmed", "by planting")],
         sections=[
             Section(
                 title="Pairs",
-                text=[_sentence(each, names, reach) for each in findings],
+                text=[_sentence(finding, names, reach) for finding in findings],
                 tables=[_table(findings, filters)],
             ),
             Section(
@@ -88,8 +74,8 @@ def interaction_page(
                 ],
                 figures=[
                     Figure(
-                        svg=interaction_map(tested, reach=reach),
-                        alt="Interaction of each pair by spacing and orientation",
+                        interaction_map(tested, reach=reach),
+                        "Interaction of each pair by spacing and orientation",
                     )
                 ],
             ),
@@ -107,17 +93,7 @@ def interaction_page(
 def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
     """Draw the mean interaction of each pair by spacing, one row for each orientation.
 
-    Parameters
-    ----------
-    tested
-        One or more, all with the same spacings.
-    reach
-        bp, marked on both sides.
-
-    Returns
-    -------
-    Markup
-        SVG; the same bytes for the same values.
+    All of the pairs, one or more, have the same spacings; `reach`, in bp, is marked on both sides.
     """
     means = np.concatenate([each.values.mean(axis=0).T for each in tested])  # (2 P, S)
     strongest = float(np.nanmax(np.abs(means), initial=0.0)) or 1.0
@@ -145,54 +121,49 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
     return as_svg(figure, name="interactions")
 
 
-def _name(each: FilterMotif) -> str:
+def _name(motif: FilterMotif) -> str:
     """Name a filter, with its significant match."""
-    if each.match is None or not each.match.q < SIGNIFICANT:
-        return each.name
-    return f"{each.name} ({each.match.target.alias or each.match.target.name})"
+    if motif.match is None or not motif.match.q < SIGNIFICANT:
+        return motif.name
+    return f"{motif.name} ({motif.match.target.alias or motif.match.target.name})"
 
 
-def _sentence(each: Arrangement, names: Sequence[str], reach: int) -> str:
+def _sentence(finding: Arrangement, names: Sequence[str], reach: int) -> str:
     """Write what planting a pair showed, and no more."""
-    first, second = names[each.pair.first], names[each.pair.second]
-    own = each.pair.first == each.pair.second
+    first, second = names[finding.pair.first], names[finding.pair.second]
+    own = finding.pair.first == finding.pair.second
     arrangement = (
-        f"{'another such site' if own else second} {abs(each.spacing)} bp"
-        f" {'behind' if each.spacing >= 0 else 'before'} {first}, on the"
-        f" {'same' if each.same_strand else 'opposite'} strand"
+        f"{'another such site' if own else second} {abs(finding.spacing)} bp"
+        f" {'behind' if finding.spacing >= 0 else 'before'} {first}, on the"
+        f" {'same' if finding.same_strand else 'opposite'} strand"
     )
-    measured = _measured(each)
-    if each.low <= 0:
+    measured = _measured(finding)
+    if finding.low <= 0:
         return (
             f"{first} and {second}: no spacing or orientation is significant. The best,"
             f" {arrangement}, changes the log odds by {measured} beyond the sum of each alone."
         )
+    within = abs(finding.spacing) <= reach
     text = (
         f"{arrangement[0].upper()}{arrangement[1:]}: together they change the log odds by"
-        f" {measured} beyond the sum of each alone, "
+        f" {measured} beyond the sum of each alone, {'within' if within else 'beyond'} the"
+        f" {reach} bp that the second layer reaches"
+        f"{'' if within else ', so later layers contribute'}."
     )
-    text += (
-        f"within the {reach} bp that the second layer reaches."
-        if abs(each.spacing) <= reach
-        else f"beyond the {reach} bp that the second layer reaches, so later layers contribute."
+    alternatives = (
+        (finding.turned, "with the second site reverse-complemented in place"),
+        (finding.swapped, "as far on the other side of the first"),
     )
-    others = [
-        f"{signed(value, _LOG_ODDS)} {arrangement}"
-        for value, arrangement in (
-            (each.turned, "with the second site reverse-complemented in place"),
-            (each.swapped, "as far on the other side of the first"),
-        )
-        if not np.isnan(value)
-    ]
+    others = [f"{signed(v, _LOG_ODDS)} {place}" for v, place in alternatives if not np.isnan(v)]
     if others:
         text += f" It is {' and '.join(others)}."
-    if any(value < _ALIKE * each.interaction for value in (each.turned, each.swapped)):
+    if any(value < _ALIKE * finding.interaction for value, _ in alternatives):
         text += (
             " That this differs shows that other filters read these sites too, or the DNA across"
             " both: the first layer alone does not keep strands."
         )
-    if not np.isnan(each.elsewhere):
-        mean = signed(each.elsewhere, _LOG_ODDS)
+    if not np.isnan(finding.elsewhere):
+        mean = signed(finding.elsewhere, _LOG_ODDS)
         text += f" Its mean over all other spacings and orientations is {mean}."
     return text
 
@@ -200,36 +171,33 @@ def _sentence(each: Arrangement, names: Sequence[str], reach: int) -> str:
 def _table(findings: Sequence[Arrangement], filters: Sequence[FilterMotif]) -> Table:
     rows = [
         (
-            filters[each.pair.first].name,
-            filters[each.pair.second].name,
-            "same" if each.same_strand else "opposite",
-            signed(each.spacing, "+d"),
-            _measured(each),
-            "" if np.isnan(each.elsewhere) else signed(each.elsewhere, _LOG_ODDS),
-            ", ".join(signed(value, _LOG_ODDS) for value in each.alone),
-            f"{each.pair.strength:.3g} at {each.pair.pools}",
+            filters[finding.pair.first].name,
+            filters[finding.pair.second].name,
+            "same" if finding.same_strand else "opposite",
+            signed(finding.spacing, "+d"),
+            _measured(finding),
+            "" if np.isnan(finding.elsewhere) else signed(finding.elsewhere, _LOG_ODDS),
+            ", ".join(signed(value, _LOG_ODDS) for value in finding.alone),
+            f"{finding.pair.strength:.3g} at {finding.pair.pools}",
         )
-        for each in findings
+        for finding in findings
     ]
     head = ("First", "Second", "Strand", "Spacing, bp", "Interaction", "Elsewhere", "Alone")
-    return Table(head=(*head, "Strength"), rows=rows, text_columns=3)
+    return Table((*head, "Strength"), rows, text_columns=3)
 
 
-def _measured(each: Arrangement) -> str:
+def _measured(finding: Arrangement) -> str:
     value, low, high = (
-        signed(number, _LOG_ODDS) for number in (each.interaction, each.low, each.high)
+        signed(v, _LOG_ODDS) for v in (finding.interaction, finding.low, finding.high)
     )
     return f"{value} ({low} to {high})"
 
 
-def _figure(each: FilterMotif, name: str, site: Codes) -> Figure:
-    assert each.motif is not None
+def _figure(motif: FilterMotif, name: str, site: Codes) -> Figure:
+    assert motif.motif is not None
     planted = "".join("·" if code == N_CODE else ALPHABET[code] for code in site.tolist())
-    return Figure(
-        svg=logo(ppm(each.motif.pfm)),
-        alt=f"Logo of {each.name}",
-        caption=Markup("<b>{}</b><br>planted: {}").format(name, planted),
-    )
+    caption = Markup("<b>{}</b><br>planted: {}").format(name, planted)
+    return Figure(logo(ppm(motif.motif.pfm)), f"Logo of {motif.name}", caption)
 
 
 def _meanings(n: int) -> list[str]:

@@ -20,10 +20,8 @@ from enhancer_core.report.plots import INK
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>$|~#&]")
 _VIEW_BOX = re.compile(r'<svg[^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"')
-_FONTS = [
-    str(Path(mpl.get_data_path(), "fonts", "ttf", f"DejaVuSans{style}.ttf"))
-    for style in ("", "-Bold")
-]
+_FONT_FOLDER = Path(mpl.get_data_path(), "fonts", "ttf")
+_FONTS = [str(_FONT_FOLDER / f"DejaVuSans{style}.ttf") for style in ("", "-Bold")]
 _STYLE = 'text { font-family: "DejaVu Sans" !important }'
 _ZOOM = 1.5  # image pixels to a pixel of the page, for sharp screens
 _COLUMNS, _SMALL_COLUMNS = 2, 5
@@ -33,28 +31,20 @@ _MUTED = "#5d6670"
 
 
 def render_markdown(page: Page) -> dict[str, bytes]:
-    r"""Write a page as Markdown, with one image for the figures of each section.
+    """Write a page as Markdown, with one image for the figures of each section.
 
-    Parameters
-    ----------
-    page
-        What to write. Its text is shown as it is: none has a meaning in Markdown.
+    Text is shown as it is: none has a meaning in Markdown. The same page gives the same bytes.
 
     Returns
     -------
     dict of str to bytes
         Files by name: report.md, with tables as GitHub has them and each image alone on its line,
-        and the images, figures/*.png. The same page gives the same bytes.
+        and the images, figures/*.png.
 
     Raises
     ------
     ValueError
         If a figure's SVG has no viewBox that starts at 0 0.
-
-    Examples
-    --------
-    >>> render_markdown(Page(title="a*b", sections=[Section(title="Data")]))
-    {'report.md': b'# a\\*b\n\n## Data\n'}
     """
     images: dict[str, bytes] = {}
     names: list[str | None] = []

@@ -19,27 +19,13 @@ _GAP = 8  # points between two logos
 
 
 def motif_page(filters: Sequence[FilterMotif], *, model: str, database: str, targets: int) -> Page:
-    """Compose the report on filters as motifs.
+    """Compose the report on filters, in the network's order, as motifs.
 
-    Parameters
-    ----------
-    filters
-        In the order of the network.
-    model, database
-        Names to show.
-    targets
-        Motifs in the database.
-
-    Returns
-    -------
-    Page
-        The same filters give the same page.
+    `model` and `database` are names to show; the database has `targets` motifs.
     """
     active = [each for each in filters if each.motif is not None]
     lead = f"{len(active)} of {len(filters)} first-layer filters respond to the sequences."
-    highlights = [
-        Highlight(label="Filters", value=str(len(filters)), note=f"{len(active)} with a motif")
-    ]
+    highlights = [Highlight(str(len(filters)), "Filters", f"{len(active)} with a motif")]
     significance = targets >= FEWEST
     if significance:
         n = sum(each.match is not None and each.match.q < SIGNIFICANT for each in active)
@@ -47,8 +33,8 @@ def motif_page(filters: Sequence[FilterMotif], *, model: str, database: str, tar
             f"{n} of {len(filters)} first-layer filters match a motif of {database}, at a false"
             f" discovery rate of {100 * SIGNIFICANT:g} % each."
         )
-        note = f"q below {SIGNIFICANT:g}, each"
-        highlights.append(Highlight(label="Matched", value=str(n), note=note))
+        highlights.append(Highlight(str(n), "Matched", f"q below {SIGNIFICANT:g}, each"))
+    meanings = _meanings(database, targets, significance=significance)
     return Page(
         title=f"Motifs of {model}",
         lead=lead,
@@ -65,39 +51,13 @@ def motif_page(filters: Sequence[FilterMotif], *, model: str, database: str, tar
                 small_figures=True,
             ),
             Section(title="All filters", tables=[_table(filters)]),
-            Section(
-                title="What the figures mean",
-                text=_meanings(database, targets, significance=significance),
-            ),
+            Section(title="What the figures mean", text=meanings),
         ],
     )
 
 
 def pair_logo(query: Motif, match: Match) -> Markup:
-    """Draw a motif above its match, aligned, with the match on the query's strand.
-
-    Parameters
-    ----------
-    query
-        The upper motif.
-    match
-        Of this query.
-
-    Returns
-    -------
-    Markup
-        SVG, as wide as both together.
-
-    Examples
-    --------
-    >>> from enhancer_core.motifs.match import best_matches
-    >>> from enhancer_core.motifs.motif import BUILTIN
-    >>> cebpa = BUILTIN["CEBPA"]
-    >>> part = Motif("part", cebpa.pfm[:, 2:8])
-    >>> drawn = pair_logo(part, best_matches([part], [cebpa])[0])
-    >>> drawn[:40], drawn.count('<svg x="40" y="0"')
-    (Markup('<svg viewBox="0 0 180 130" xmlns="http:/'), 1)
-    """
+    """Draw a motif above its match, aligned, with the match on the query's strand, as SVG."""
     lower, offset = ppm(match.target.pfm), match.offset
     if match.strand < 0:
         lower = reverse_complement(lower)
@@ -112,7 +72,7 @@ def pair_logo(query: Motif, match: Match) -> Markup:
 
 
 def _placed(svg: Markup, width: int, position: int, y: int) -> str:
-    """Set a logo of `width` letters into a drawing, from a position on."""
+    """Place a logo of `width` letters in a drawing, from a position on."""
     place = f'x="{position * LETTER_WIDTH}" y="{y}"'
     size = f'width="{width * LETTER_WIDTH}" height="{LOGO_HEIGHT + 1}"'
     return str(svg).replace("<svg ", f"<svg {place} {size} ", 1)
@@ -125,36 +85,33 @@ def _rank(each: FilterMotif) -> tuple[bool, float, float]:
     return False, float(np.nan_to_num(each.match.q, nan=1.0)), -each.match.similarity
 
 
-def filter_figure(each: FilterMotif) -> Figure:
+def filter_figure(item: FilterMotif) -> Figure:
     """Draw the motif of an active filter, above its match if it has one."""
-    assert each.motif is not None
-    frequencies = ppm(each.motif.pfm)
+    assert item.motif is not None
+    frequencies = ppm(item.motif.pfm)
     consensus = "".join(ALPHABET[base] for base in frequencies.argmax(axis=0))
-    svg, alt = logo(frequencies), f"Logo of {each.name}, consensus {consensus}"
-    caption = Markup("<b>{}</b> {:.1f} bits").format(each.name, each.bits)
-    if each.match is not None:
-        label = _label(each.match)
-        svg, alt = pair_logo(each.motif, each.match), f"Logos of {each.name} and of {label}"
-        caption += Markup("<br>{}<br>similarity {:.2f}").format(label, each.match.similarity)
-        if np.isfinite(each.match.q):
-            caption += f", q {_small(each.match.q)}"
-    return Figure(svg=svg, alt=alt, caption=caption)
+    svg, alt = logo(frequencies), f"Logo of {item.name}, consensus {consensus}"
+    caption = Markup("<b>{}</b> {:.1f} bits").format(item.name, item.bits)
+    if item.match is not None:
+        label = _label(item.match)
+        svg, alt = (pair_logo(item.motif, item.match), f"Logos of {item.name} and of {label}")
+        caption += Markup("<br>{}<br>similarity {:.2f}").format(label, item.match.similarity)
+        if np.isfinite(item.match.q):
+            caption += f", q {_small(item.match.q)}"
+    return Figure(svg, alt, caption)
 
 
 def _table(filters: Sequence[FilterMotif]) -> Table:
     rows = []
-    for each in filters:
-        match = ["nothing activates it" if each.motif is None else "flat", "", "", ""]
-        if each.match is not None:
-            similarity, p, q = each.match.similarity, each.match.p, each.match.q
-            match = [_label(each.match), f"{similarity:.3f}", _small(p), _small(q)]
-        bits = f"{each.bits:.1f}" if each.motif else ""
-        rows.append((each.name, *match, bits, "" if each.sites is None else f"{each.sites:,}"))
-    return Table(
-        head=("Filter", "Most similar", "Similarity", "p", "q", "Bits", "Sites"),
-        rows=rows,
-        text_columns=2,
-    )
+    for item in filters:
+        match = ["nothing activates it" if item.motif is None else "flat", "", "", ""]
+        if item.match is not None:
+            similarity, p, q = item.match.similarity, item.match.p, item.match.q
+            match = [_label(item.match), f"{similarity:.3f}", _small(p), _small(q)]
+        bits = f"{item.bits:.1f}" if item.motif else ""
+        rows.append((item.name, *match, bits, "" if item.sites is None else f"{item.sites:,}"))
+    head = ("Filter", "Most similar", "Similarity", "p", "q", "Bits", "Sites")
+    return Table(head, rows, text_columns=2)
 
 
 def _label(match: Match) -> str:

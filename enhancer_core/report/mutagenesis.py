@@ -55,12 +55,8 @@ def mutation_plot(
 
     Parameters
     ----------
-    name
-        Of the sequence, as title.
-    codes
-        uint8, shape (L,), values 0-4.
-    mutations
-        Of these codes.
+    name, codes, mutations
+        The title; uint8, shape (L,), values 0-4; of these codes.
     marks
         Drawn too; of hits that overlap, the one with the lowest p-value.
 
@@ -68,18 +64,6 @@ def mutation_plot(
     -------
     Markup
         An SVG document; the same bytes for the same effects.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import Architecture, Convolution
-    >>> from enhancer_core.models.model import Model
-    >>> from enhancer_core.models.network import Network
-    >>> from enhancer_core.prediction.saturation import mutate
-    >>> architecture = Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3)
-    >>> predictor = Model.from_torch(Network(architecture)).predictor()
-    >>> codes = np.array([1, 0, 3], dtype=np.uint8)
-    >>> mutation_plot("a<b", codes, mutate(predictor, codes)).count("a&lt;b")
-    1
     """
     marks = Marks() if marks is None else marks
     logits = np.zeros((len(codes), BASES))
@@ -93,10 +77,9 @@ def mutation_plot(
     bottom = _LOGO_TOP + (_LOGO + _TICKS) * len(logos)
     line_height = bottom + _GAP + (_BAR if hits else 0)
     height = _HEAD + -(-len(codes) // _PER_LINE) * line_height
-    reference = mutations.effects.reference
-    probability = (
-        f"probability {reference[0]:.3g}, mean of both strands" if len(reference) else "no base"
-    )
+    probability = "no base"
+    if len(reference := mutations.effects.reference):
+        probability = f"probability {reference[0]:.3g}, mean of both strands"
     drawn = [
         f'<text x="{_LEFT}" y="24" font-size="15" font-weight="bold">{escape(name)}</text>',
         _text(_LEFT, 44, f"{len(codes):,} bp, {probability}", 12),
@@ -132,10 +115,7 @@ def mutation_plot(
 
 
 def mutation_page(sections: Sequence[Section], *, scored: int, notes: Sequence[str] = ()) -> Page:
-    """Compose the report of a run: the sections of the first of `scored` sequences.
-
-    `notes` explain what is drawn beside the effects.
-    """
+    """Compose a run's report: the first of `scored` sequences; `notes` explain the marks."""
     first = "" if len(sections) == scored else f"; drawn here: {len(sections):,}, the first"
     return Page(
         title="Every single-base change",
@@ -164,9 +144,8 @@ def mutation_section(
                 f" {signed(effects.logit[index], _LOG_ODDS)})."
             )
     plot = mutation_plot(name, codes, mutations, marks)
-    return Section(
-        title=name, text=[text], figures=[Figure(svg=plot, alt=f"Effects of changes of {name}")]
-    )
+    figure = Figure(plot, f"Effects of changes of {name}")
+    return Section(title=name, text=[text], figures=[figure])
 
 
 def _text(x: float, y: float, words: str, size: int, anchor: str = "start") -> str:
@@ -213,7 +192,7 @@ def _logo(
 def _apart(hits: Sequence[Hit]) -> list[Hit]:
     """Select the hits that overlap none of a lower p-value."""
     selected: list[Hit] = []
-    for hit in sorted(hits, key=lambda each: (each.p, each.start)):
+    for hit in sorted(hits, key=lambda hit: (hit.p, hit.start)):
         if all(hit.end <= other.start or other.end <= hit.start for other in selected):
             selected.append(hit)
     return selected

@@ -26,18 +26,9 @@ def write_outcome(
     threads: int = 1,
     markdown: bool = False,
 ) -> None:
-    """Write the results of an experiment; the model last, so that with it all is there.
+    """Write the results of an experiment into an existing folder, the model last.
 
-    Parameters
-    ----------
-    folder
-        An existing folder.
-    experiment, outcome
-        An experiment, and what `experiment.run` returned for it.
-    threads
-        CPU cores.
-    markdown
-        Write the report as Markdown too.
+    With `markdown`, write the report as Markdown too.
 
     Raises
     ------
@@ -45,17 +36,17 @@ def write_outcome(
         If a file cannot be written.
     """
     data, trained = experiment.data, outcome.trained
-    best = trained.restarts[trained.best]
     restarts = [
-        {"restart": r.index, "validation_auc": r.auc, "epoch": r.checks[r.kept].epoch}
+        {"restart": r.index, "validation_auc": r.auc, "epoch": r.checkpoints[r.kept].epoch}
         for r in trained.restarts
     ]
+    best = restarts[trained.best]
     ensemble = {"parts": [asdict(part) for part in trained.parts]} if trained.parts else {}
     figures = {
         **outcome.network.to_dict(),
         "baseline": {"name": outcome.baseline.name, **outcome.baseline.to_dict()},
         "difference": asdict(outcome.difference(data)),
-        "composition": {name: each.to_dict() for name, each in outcome.composition.items()},
+        "composition": {name: model.to_dict() for name, model in outcome.composition.items()},
         "restarts": restarts,
         "best_restart": trained.best,
         **({"members": trained.members} if len(trained.members) > 1 else {}),
@@ -66,8 +57,8 @@ def write_outcome(
         "network": experiment.network,
         "seed": experiment.seed,
         "config": experiment.config.to_dict(),
-        "restart": best.index,
-        "epoch": best.checks[best.kept].epoch,
+        "restart": best["restart"],
+        "epoch": best["epoch"],
         **outcome.network.to_dict(),
         "baseline": figures["baseline"],
         "inputs": [asdict(file) for file in experiment.inputs],
@@ -80,11 +71,8 @@ def write_outcome(
     if trained.calibration is not None:
         record["calibration"] = asdict(trained.calibration)
     write_split(folder / "split.tsv", data)
-    write_predictions(
-        folder / "test_predictions.tsv",
-        data,
-        {"probability": outcome.network, "baseline_probability": outcome.baseline},
-    )
+    evaluations = {"probability": outcome.network, "baseline_probability": outcome.baseline}
+    write_predictions(folder / "test_predictions.tsv", data, evaluations)
     positives = data.dataset.codes[(data.parts == TRAIN) & data.dataset.labels]
     pfms = filter_pfms(trained.model, positives, threads=threads)
     page = training_page(experiment, outcome, pfms)

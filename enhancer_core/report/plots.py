@@ -50,6 +50,10 @@ _STYLE = {
 DASHED: dict[str, Any] = {"color": GUIDE, "linewidth": 1, "dashes": (4, 3)}
 _PLACED: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "color": INK}
 _WIDTH, _HEIGHT = 440, 330  # of a figure, in points; a page two figures wide shows one as a pixel
+_CURVE_AXES = {
+    "roc": ("false-positive rate", "true-positive rate"),
+    "precision-recall": ("recall", "precision"),
+}
 _FOLD = 4.0  # enrichments are clipped here
 _FOLD_TICKS = (0.25, 0.33, 0.5, 0.67, 1, 1.5, 2, 3, 4)
 
@@ -69,12 +73,14 @@ styled = style.context(["default", _STYLE])
 
 @styled
 def curve_pair(
-    network: Curve, baseline: Curve, *, x: str, y: str, chance: tuple[float, float], name: str
+    network: Curve,
+    baseline: Curve,
+    *,
+    name: Literal["roc", "precision-recall"],
+    chance: tuple[float, float],
 ) -> Markup:
-    """Draw two ROC or precision-recall curves with their bands.
-
-    A dashed line is chance: its y at x = 0 and at x = 1.
-    """
+    """Draw two curves with their bands; dashed is chance, its y at x = 0 and at x = 1."""
+    x, y = _CURVE_AXES[name]
     figure, axes = new_axes(x=x, y=y, height=_WIDTH)
     axes.plot([0, 1], chance, **DASHED)
     for curve, colour in ((baseline, BASELINE), (network, NETWORK)):
@@ -88,17 +94,17 @@ def curve_pair(
 def training_curves(
     restarts: Sequence[Restart], *, best: int, measure: Literal["loss", "auc"]
 ) -> Markup:
-    """Draw every restart's training loss or validation AUC, the best one bold, its epoch marked.
-
-    A dashed line is chance.
-    """
-    y, chance = {"loss": ("training loss (nats)", np.log(2)), "auc": ("validation AUC", 0.5)}[
-        measure
-    ]
+    """Draw every restart's training loss or validation AUC, the best bold, dashed chance."""
+    y, chance = (
+        ("training loss (nats)", np.log(2)) if measure == "loss" else ("validation AUC", 0.5)
+    )
     figure, axes = new_axes(x="epoch", y=y)
     axes.axhline(chance, **DASHED)
     lines = [
-        ([check.epoch for check in restart.checks], [getattr(c, measure) for c in restart.checks])
+        (
+            [checkpoint.epoch for checkpoint in restart.checkpoints],
+            [getattr(c, measure) for c in restart.checkpoints],
+        )
         for restart in restarts
     ]
     for line in lines:
@@ -173,23 +179,9 @@ def enrichments(
 def logo(ppm: NDArray[np.float64]) -> Markup:
     """Draw a motif as a sequence logo, letters as high as their share of the position's bits.
 
-    Written as SVG by hand: logomaker takes 80 ms and 11 kB for 9 positions, this 0.2 ms and 4 kB,
-    and a report has up to 80 logos.
-
-    Parameters
-    ----------
-    ppm
-        float64, shape (4, W), rows A C G T, each position summing to 1.
-
-    Returns
-    -------
-    Markup
-        SVG; its full height is 2 bits.
-
-    Examples
-    --------
-    >>> logo(np.eye(4)).count("<path")  # the letters A, C, G, T and the line they stand on
-    5
+    `ppm` is float64, shape (4, W), each position summing to 1; the full height is 2 bits. Written
+    as SVG by hand: logomaker takes 80 ms and 11 kB for 9 positions, this 0.2 ms and 4 kB, and a
+    report has up to 80 logos.
     """
     width = LETTER_WIDTH * ppm.shape[1]
     drawn = [f'<path d="M0 {LOGO_HEIGHT + 0.5}H{width}" stroke="{GUIDE}"/>']
@@ -197,15 +189,14 @@ def logo(ppm: NDArray[np.float64]) -> Markup:
         top = 0.0
         for base in np.argsort(heights, kind="stable"):
             top += heights[base]
-            if heights[base] < _SHORTEST:
-                continue
-            colour, outline = LETTERS[base]
-            place = f"{position * LETTER_WIDTH} {LOGO_HEIGHT * (1 - top / 2):.2f}"
-            scale = f"{LETTER_WIDTH} {LOGO_HEIGHT * heights[base] / 2:.2f}"
-            drawn.append(
-                f'<path transform="translate({place})scale({scale})" fill="{colour}"'
-                f' fill-rule="evenodd" d="{outline}"/>'
-            )
+            if heights[base] >= _SHORTEST:
+                colour, outline = LETTERS[base]
+                place = f"{position * LETTER_WIDTH} {LOGO_HEIGHT * (1 - top / 2):.2f}"
+                scale = f"{LETTER_WIDTH} {LOGO_HEIGHT * heights[base] / 2:.2f}"
+                drawn.append(
+                    f'<path transform="translate({place})scale({scale})" fill="{colour}"'
+                    f' fill-rule="evenodd" d="{outline}"/>'
+                )
     box = f"0 0 {width} {LOGO_HEIGHT + 1}"
     return Markup(f'<svg viewBox="{box}" xmlns="http://www.w3.org/2000/svg">{"".join(drawn)}</svg>')
 
@@ -213,10 +204,7 @@ def logo(ppm: NDArray[np.float64]) -> Markup:
 def new_axes(
     *, x: str, y: str, height: float = _HEIGHT, width: float = _WIDTH, left: float = 46
 ) -> tuple[Figure, Axes]:
-    """Return a new figure and its axes, y's name above them, with the same margins at any height.
-
-    All in points; `left` is the margin for the tick labels of the y axis.
-    """
+    """Return a new figure and its axes, sizes in points, with the same margins at any height."""
     figure = Figure(figsize=(width / 72, height / 72))
     right, below, above = 14, 46 if x else 26, 34 if y else 14
     size = (width - left - right) / width, (height - below - above) / height
@@ -228,17 +216,13 @@ def new_axes(
 
 
 def as_svg(figure: Figure, *, name: str) -> Markup:
-    """Return a figure's SVG without size, dates, versions and what else a page does not need.
-
-    `name` goes into the ids, which must be unique in a page.
-    """
+    """Return a figure's SVG without size, dates and versions; `name` makes ids unique in a page."""
     for artist in figure.findobj():
         artist.set_clip_on(False)
-    written = io.StringIO()
-    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    file, metadata = io.StringIO(), dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with mpl.rc_context({"svg.hashsalt": name}):
-        figure.savefig(written, format="svg", transparent=True, metadata=metadata)
-    svg = written.getvalue()
+        figure.savefig(file, format="svg", transparent=True, metadata=metadata)
+    svg = file.getvalue()
     svg = svg[svg.index("<svg") :].replace("\n", " ")
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     svg = re.sub(r' (?:width|height)="[^"]*pt"', "", svg)  # the page decides

@@ -77,7 +77,7 @@ def verdict(difference: Estimate) -> str:
 def training(restarts: Sequence[Restart], *, kept: Sequence[int]) -> str:
     """Write how the restarts did and which were selected; the best of those comes first."""
     best = restarts[kept[0]]
-    epoch = best.checks[best.kept].epoch
+    epoch = best.checkpoints[best.kept].epoch
     after = f"{epoch:g} epoch{'' if epoch == 1 else 's'}"
     reached = f"a validation AUC of {best.auc:.3f} after {after}"
     if len(restarts) == 1:

@@ -19,6 +19,8 @@ from enhancer_core.motifs.motif import Motif
 from enhancer_core.report import plots, text
 from enhancer_core.report.motifs import filter_figure
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
+from enhancer_core.training.config import FILE_KEYS
+from enhancer_core.training.evaluation import Evaluation
 from enhancer_core.training.experiment import Experiment, Outcome
 from enhancer_core.training.trainer import Trained
 
@@ -43,29 +45,16 @@ def training_page(experiment: Experiment, outcome: Outcome, pfms: NDArray[np.int
     """
     network, baseline = outcome.network, outcome.baseline
     difference = outcome.difference(experiment.data)
+    between = text.signed_interval(difference)
     labels = experiment.data.test.labels
     predicted = network.probabilities[experiment.data.parts == TEST]
     return Page(
         title=f"Network '{experiment.network}' on {experiment.inputs[0].name}",
         lead=text.headline(network, baseline, difference),
         highlights=[
-            Highlight(
-                label=f"{name}, test AUC",
-                value=f"{model.test.auc.value:.3f}",
-                note=text.interval(model.test.auc),
-                colour=colour,
-            )
-            for name, model, colour in (
-                ("Network", network, plots.NETWORK),
-                (baseline.name, baseline, plots.BASELINE),
-            )
-        ]
-        + [
-            Highlight(
-                label="Difference, paired",
-                value=text.signed(difference.value),
-                note=text.signed_interval(difference),
-            )
+            _highlight("Network", network, plots.NETWORK),
+            _highlight(baseline.name, baseline, plots.BASELINE),
+            Highlight(text.signed(difference.value), "Difference, paired", between),
         ],
         sections=[
             _results(experiment, outcome),
@@ -83,33 +72,34 @@ def training_page(experiment: Experiment, outcome: Outcome, pfms: NDArray[np.int
     )
 
 
+def _highlight(name: str, model: Evaluation, colour: str) -> Highlight:
+    auc = model.test.auc
+    return Highlight(f"{auc.value:.3f}", f"{name}, test AUC", text.interval(auc), colour)
+
+
 def _results(experiment: Experiment, outcome: Outcome) -> Section:
     data, models = experiment.data, (outcome.network, outcome.baseline)
-    test = outcome.network.test
-    share_positive = test.n_positive / (test.n_positive + test.n_negative)
+    labels, test = data.test.labels, outcome.network.test
     aucs = [f"{m.test.auc.value:.3f} for {m.name}" for m in models]
     precisions = [f"{m.test.average_precision.value:.3f} for {m.name}" for m in models]
+    predicted = [model.probabilities[data.parts == TEST] for model in models]
     curves = [
-        metrics.curves(
-            data.test.labels,
-            model.probabilities[data.parts == TEST],
-            rng=np.random.default_rng(experiment.seed),
-        )
-        for model in models
+        metrics.curves(labels, probabilities, rng=np.random.default_rng(experiment.seed))
+        for probabilities in predicted
     ]
     rows = [
-        (part, model.name, *map(_two_lines, (each.auc, each.average_precision, each.accuracy)))
+        (part, model.name, *map(_two_lines, (m.auc, m.average_precision, m.accuracy)))
         for part in ("validation", "test")
         for model in models
-        for each in [model.validation if part == "validation" else model.test]
+        for m in [model.validation if part == "validation" else model.test]
     ]
     return Section(
         title="Results",
         tables=[
             Table(
-                head=("Part", "Model", "AUC", "Average precision", "Accuracy"),
-                rows=rows,
-                caption=f"With each figure its {100 * test.confidence:g} % interval"
+                ("Part", "Model", "AUC", "Average precision", "Accuracy"),
+                rows,
+                f"With each figure its {100 * test.confidence:g} % interval"
                 f" ({test.resamples:,} bootstrap resamples, stratified by class).",
                 text_columns=2,
             )
@@ -117,55 +107,43 @@ def _results(experiment: Experiment, outcome: Outcome) -> Section:
         key=((plots.NETWORK, models[0].name), (plots.BASELINE, models[1].name)),
         figures=[
             Figure(
-                svg=plots.curve_pair(
-                    *(each.roc for each in curves),
-                    x="false-positive rate",
-                    y="true-positive rate",
-                    chance=(0, 1),
-                    name="roc",
-                ),
-                alt=f"ROC curves: AUC {', '.join(aucs)}",
-                caption="ROC curves on the test part, with pointwise bands. Dashed: chance.",
+                plots.curve_pair(*(curve.roc for curve in curves), name="roc", chance=(0, 1)),
+                f"ROC curves: AUC {', '.join(aucs)}",
+                "ROC curves on the test part, with pointwise bands. Dashed: chance.",
             ),
             Figure(
-                svg=plots.curve_pair(
-                    *(each.precision_recall for each in curves),
-                    x="recall",
-                    y="precision",
-                    chance=(share_positive,) * 2,
+                plots.curve_pair(
+                    *(curve.precision_recall for curve in curves),
                     name="precision-recall",
+                    chance=(float(labels.mean()),) * 2,
                 ),
-                alt=f"Precision-recall curves: average precision {', '.join(precisions)}",
-                caption="Precision and recall on the test part. Dashed: chance.",
+                f"Precision-recall curves: average precision {', '.join(precisions)}",
+                "Precision and recall on the test part. Dashed: chance.",
             ),
         ],
     )
 
 
 def _scores(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> Section:
+    classes = probabilities[labels], probabilities[~labels]
+    bins = metrics.calibration(labels, probabilities, bins=min(10, labels.size))
     return Section(
         title="Scores",
         text=[text.calls(labels, probabilities)],
         key=_CLASS_KEY,
         figures=[
             Figure(
-                svg=plots.distributions(
-                    probabilities[labels],
-                    probabilities[~labels],
-                    x="probability of being positive",
-                    name="scores",
-                    span=(0, 1),
+                plots.distributions(
+                    *classes, x="probability of being positive", name="scores", span=(0, 1)
                 ),
-                alt="Histograms of the network's probabilities for positives and negatives",
-                caption="The network's probabilities on the test part.",
+                "Histograms of the network's probabilities for positives and negatives",
+                "The network's probabilities on the test part.",
             ),
             Figure(
-                svg=plots.calibration(
-                    metrics.calibration(labels, probabilities, bins=min(10, labels.size))
-                ),
-                alt="Share of positives against mean predicted probability, in ten bins",
-                caption="Calibration in bins of equally many sequences, with 95 % Wilson"
-                " intervals. Dashed: perfect calibration.",
+                plots.calibration(bins),
+                "Share of positives against mean predicted probability, in ten bins",
+                "Calibration in bins of equally many sequences, with 95 % Wilson intervals. Dashed:"
+                " perfect calibration.",
             ),
         ],
     )
@@ -173,27 +151,24 @@ def _scores(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> Se
 
 def _training(trained: Trained) -> Section:
     restarts, kept = trained.restarts, trained.members
-    selected = "best restart" if len(kept) > 1 else "selected restart"
+    selected = f"{'best' if len(kept) > 1 else 'selected'} restart; the dot is the selected epoch"
+    paragraphs = [text.training(restarts, kept=kept)]
+    if trained.parts:
+        paragraphs.append(text.ensemble(trained.parts))
     return Section(
         title="Training",
-        text=[
-            text.training(restarts, kept=kept),
-            *([text.ensemble(trained.parts)] if trained.parts else []),
-        ],
-        key=(
-            (plots.NETWORK, f"{selected}; the dot is the selected epoch"),
-            (plots.GUIDE, "others"),
-        ),
+        text=paragraphs,
+        key=((plots.NETWORK, selected), (plots.GUIDE, "others")),
         figures=[
             Figure(
-                svg=plots.training_curves(restarts, best=trained.best, measure="loss"),
-                alt="Training loss of every restart by epoch",
-                caption="Mean cross-entropy of mini-batches. Dashed: chance, 0.693.",
+                plots.training_curves(restarts, best=trained.best, measure="loss"),
+                "Training loss of every restart by epoch",
+                "Mean cross-entropy of mini-batches. Dashed: chance, 0.693.",
             ),
             Figure(
-                svg=plots.training_curves(restarts, best=trained.best, measure="auc"),
-                alt="Validation AUC of every restart by epoch",
-                caption="AUC on the validation part. Dashed: chance, 0.5.",
+                plots.training_curves(restarts, best=trained.best, measure="auc"),
+                "Validation AUC of every restart by epoch",
+                "AUC on the validation part. Dashed: chance, 0.5.",
             ),
         ],
     )
@@ -201,48 +176,35 @@ def _training(trained: Trained) -> Section:
 
 def _composition(experiment: Experiment, outcome: Outcome) -> Section:
     """Compare the classes' GC content and dinucleotides over the whole data set."""
-    dataset = experiment.data.dataset
+    dataset, network_auc = experiment.data.dataset, outcome.network.test.auc
     aucs = {name: model.test.auc for name, model in outcome.composition.items()}
-    network_auc = outcome.network.test.auc
     gc = gc_content(dataset.codes) * 100
     known = ~np.isnan(gc)
     figures = []
-    if known[dataset.labels].any() and known[~dataset.labels].any():
+    classes = dataset.labels, ~dataset.labels
+    by_class = [gc[known & labels] for labels in classes]
+    if all(values.size for values in by_class):
         caption = "GC content, %"
         if not known.all():
             caption += f" (of {known.sum():,} of {gc.size:,} sequences; the others hold N alone)"
-        figures.append(
-            Figure(
-                svg=plots.distributions(
-                    gc[known & dataset.labels], gc[known & ~dataset.labels], name="gc"
-                ),
-                alt="Histograms of GC content for positives and negatives",
-                caption=caption,
-            )
-        )
+        drawn = plots.distributions(*by_class, name="gc")
+        alt = "Histograms of GC content for positives and negatives"
+        figures.append(Figure(drawn, alt, caption))
     frequencies = kmers.k_mer_frequencies(dataset.codes, 2)
-    enrichments = plots.enrichments(
-        kmers.k_mer_names(2),
-        frequencies[dataset.labels].mean(axis=0, dtype=np.float64),
-        frequencies[~dataset.labels].mean(axis=0, dtype=np.float64),
-    )
+    means = (frequencies[labels].mean(axis=0, dtype=np.float64) for labels in classes)
     figures.append(
         Figure(
-            svg=enrichments,
-            alt="Fold enrichment of each dinucleotide in positives over negatives",
-            caption="Frequency in positives over frequency in negatives, on a logarithmic scale.",
+            plots.enrichments(kmers.k_mer_names(2), *means),
+            "Fold enrichment of each dinucleotide in positives over negatives",
+            "Frequency in positives over frequency in negatives, on a logarithmic scale.",
         )
     )
-    rows = [*aucs.items(), ("network, for comparison", network_auc)]
+    aucs_of_all = {**aucs, "network, for comparison": network_auc}.items()
+    rows = [(name, f"{auc.value:.3f}", text.interval(auc)) for name, auc in aucs_of_all]
     return Section(
         title="Composition",
         text=[text.composition(aucs, network_auc)],
-        tables=[
-            Table(
-                head=("Model", "Test AUC", "Interval"),
-                rows=[(name, f"{auc.value:.3f}", text.interval(auc)) for name, auc in rows],
-            )
-        ],
+        tables=[Table(("Model", "Test AUC", "Interval"), rows)],
         key=_CLASS_KEY,
         figures=figures,
     )
@@ -250,12 +212,8 @@ def _composition(experiment: Experiment, outcome: Outcome) -> Section:
 
 def _filters(pfms: NDArray[np.int64]) -> list[Section]:
     """Return one section, or none where no filter is active."""
-    names = [f"filter_{index}" for index in range(1, len(pfms) + 1)]
-    filters = [
-        FilterMotif(name=name, motif=Motif(name, pfm))
-        for name, pfm in zip(names, pfms, strict=True)
-        if pfm.any()
-    ]
+    named = {f"filter_{number}": pfm for number, pfm in enumerate(pfms, 1) if pfm.any()}
+    filters = [FilterMotif(name=name, motif=Motif(name, pfm)) for name, pfm in named.items()]
     if not filters:
         return []
     return [
@@ -277,62 +235,40 @@ def _data(experiment: Experiment) -> Section:
     labels = {name: data.dataset.labels[data.parts == part] for part, name in enumerate(PARTS)}
     if data.left_out is not None:
         labels["left out"] = data.left_out.labels
-    parts = [
-        (
-            name,
-            f"{part.sum():,}",
-            f"{(~part).sum():,}",
-            f"{100 * part.sum() / max(1, part.size):.1f}",
-        )
-        for name, part in labels.items()
+    parts = []
+    for name, part in labels.items():
+        share = 100 * part.sum() / max(1, part.size)
+        parts.append((name, f"{part.sum():,}", f"{(~part).sum():,}", f"{share:.1f}"))
+    files = []
+    for file in experiment.inputs:
+        digest = Markup("<code>{}</code>").format(file.sha256)
+        files.append((file.name, file.label, digest, f"{file.sequences:,}"))
+    tables = [
+        Table(("Part", "Positives", "Negatives", "Positives, %"), parts),
+        Table(("File", "Class", "SHA-256", "Sequences"), files, text_columns=3),
     ]
-    files = [
-        (
-            each.name,
-            each.label,
-            Markup("<code>{}</code>").format(each.sha256),
-            f"{each.sequences:,}",
-        )
-        for each in experiment.inputs
-    ]
-    return Section(
-        title="Data",
-        tables=[
-            Table(head=("Part", "Positives", "Negatives", "Positives, %"), rows=parts),
-            Table(head=("File", "Class", "SHA-256", "Sequences"), rows=files, text_columns=3),
-        ],
-    )
+    return Section(title="Data", tables=tables)
 
 
 def _run(experiment: Experiment) -> Section:
-    settings: dict[str, object] = {
-        "network": experiment.network,
-        "length, bp": experiment.architecture.length,
-    }
+    length = experiment.architecture.length
+    settings: dict[str, object] = {"network": experiment.network, "length, bp": length}
     layers, named = experiment.architecture.convolutions, NETWORKS.get(experiment.network)
     if named is not None and layers != named.convolutions:  # widened
         settings["filters"] = ", ".join(str(layer.filters) for layer in layers)
     if experiment.start is not None:
         settings[experiment.start.kind] = ", ".join(experiment.start.names())
-    for name, value in experiment.config.to_dict().items():
-        settings[name.replace("_", " ")] = value
+    names = {key: name for name, key in FILE_KEYS.items()}
+    for key, value in experiment.config.to_dict().items():
+        settings[names.get(key, key).replace("_", " ")] = value
     settings["seed"] = experiment.seed
-    versions = {
-        "enhancer_core": __version__,
-        "Python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "numpy", "scikit-learn")},
-    }
-    return Section(
-        title="Run",
-        tables=[
-            Table(
-                head=(kind, "Value"),
-                rows=[(name, str(value)) for name, value in values.items()],
-                text_columns=2,
-            )
-            for kind, values in (("Setting", settings), ("Version", versions))
-        ],
-    )
+    versions = {"enhancer_core": __version__, "Python": platform.python_version()}
+    versions |= {name: version(name) for name in ("torch", "numpy", "scikit-learn")}
+    tables = []
+    for kind, values in (("Setting", settings), ("Version", versions)):
+        rows = [(name, str(value)) for name, value in values.items()]
+        tables.append(Table((kind, "Value"), rows, text_columns=2))
+    return Section(title="Run", tables=tables)
 
 
 def _two_lines(estimate: metrics.Estimate) -> Markup:

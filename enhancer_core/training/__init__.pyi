@@ -10,7 +10,7 @@ from .experiment import Experiment as Experiment
 from .experiment import input_files as input_files
 from .experiment import run as run
 from .gpu import arrangement as arrangement
-from .restart import Check as Check
+from .restart import Checkpoint as Checkpoint
 from .restart import Restart as Restart
 from .restart import discard_states as discard_states
 from .trainer import Trained as Trained
@@ -20,6 +20,3 @@ from .trainer import train as train
 from .trainer import train_all as train_all
 from .warm_start import Start as Start
 from .warm_start import first_weights as first_weights
-from .warm_start import from_model as from_model
-from .warm_start import from_motifs as from_motifs
-from .warm_start import from_networks as from_networks

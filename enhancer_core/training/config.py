@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -41,10 +40,11 @@ class TrainOption:
             if value in self.choices:
                 return ""
             return f"{name} '{value}' is not known; allowed are {' and '.join(self.choices)}"
-        checks = (
-            (self.at_least, operator.ge), (self.above, operator.gt), (self.below, operator.lt),
-        )  # fmt: skip
-        if value is None or all(limit is None or passes(value, limit) for limit, passes in checks):
+        if value is None or (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        ):
             return ""
         allowed = f"at least {self.at_least}" if self.above is None else f"above {self.above}"
         if self.below is not None:
@@ -160,38 +160,24 @@ class TrainConfig:
                 "regressions need calibrate: the mean output of several kinds of models is no"
                 " probability by itself"
             )
-        for each in fields(self):
-            if problem := each.metadata["option"].problem(each.name, getattr(self, each.name)):
+        for option in fields(self):
+            name = option.name
+            if problem := option.metadata["option"].problem(name, getattr(self, name)):
                 raise DatasetError(problem)
 
     def changes(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults."""
-        return {
-            each.name: getattr(self, each.name)
-            for each in fields(self)
-            if getattr(self, each.name) != each.default
-        }
+        defaults = {option.name: option.default for option in fields(self)}
+        return {name: value for name, value in asdict(self).items() if value != defaults[name]}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as model files have them: plain values, for JSON."""
-        return {FILE_KEYS.get(name, name): value for name, value in self._recorded().items()}
-
-    def report_rows(self) -> dict[str, Any]:
-        """Return the fields as reports show them, by their names in words."""
-        return {name.replace("_", " "): value for name, value in self._recorded().items()}
-
-    def _recorded(self) -> dict[str, Any]:
         names = _ALWAYS_RECORDED | self.changes().keys()
-        return {name: value for name, value in asdict(self).items() if name in names}
+        recorded = {name: value for name, value in asdict(self).items() if name in names}
+        return {FILE_KEYS.get(name, name): value for name, value in recorded.items()}
 
     def rate(self, step: int, *, total: int) -> float:
-        """Return the learning rate at a step, counted from 0, of at most `total` steps.
-
-        Examples
-        --------
-        >>> TrainConfig(learning_rate=0.5, learning_rate_schedule="cosine").rate(50, total=100)
-        0.25
-        """
+        """Return the learning rate at a step, counted from 0, of at most `total` steps."""
         if self.learning_rate_schedule == "constant":
             return self.learning_rate
         return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / total))
@@ -218,11 +204,5 @@ _BEST = TrainConfig(
 
 
 def default_config(network: str) -> TrainConfig:
-    """Return how a named network is trained by default: as in the paper, or as `best` is.
-
-    Examples
-    --------
-    >>> default_config("enhancer") == TrainConfig(), default_config("best").learning_rate_schedule
-    (True, 'cosine')
-    """
+    """Return how a named network is trained by default: as in the paper, or as `best` is."""
     return _BEST if network == "best" else TrainConfig()

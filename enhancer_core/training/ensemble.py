@@ -17,7 +17,7 @@ from enhancer_core.prediction.sequences import log_odds
 
 @dataclass(frozen=True, slots=True)
 class EnsemblePart:
-    """What an ensemble weights as one: networks trained alike, or a regression."""
+    """A part of an ensemble, with one weight: networks trained alike, or a regression."""
 
     name: str
     members: int  # networks that it is written as
@@ -29,30 +29,16 @@ def weight_parts(
 ) -> list[Member]:
     """Weight the parts of an ensemble by how well each separates the classes.
 
-    A part's log odds are divided by their standard deviation within the classes and multiplied by
-    the distance between the classes in these units, the sensitivity index d' (Green and Swets
-    1966): the best weights of parts that err independently. A part no better than chance gets 0.
-
-    Parameters
-    ----------
-    parts
-        At least one; the log odds of each are the mean of its members'.
-    codes, labels
-        uint8, shape (n, L), and bool, shape (n,): sequences of both classes that no part was
-        trained on.
-    threads
-        CPU cores; the result does not depend on it.
+    A part's log odds, the mean of its members', are divided by their standard deviation within the
+    classes and multiplied by the distance between the classes in these units, the sensitivity index
+    d' (Green and Swets 1966): the best weights of parts that err independently. A part no better
+    than chance gets 0. The sequences are of both classes; no part was trained on them.
 
     Returns
     -------
     list of Member
         The members of all parts, in order, with scaled output weights: the mean of their log odds
         is the mean of the weighted parts'. It is not calibrated: see `calibration`.
-
-    Raises
-    ------
-    SequenceError
-        If L is not the members' length.
     """
     scores = [log_odds(Model(tuple(part)).predictor(), codes, threads=threads) for part in parts]
     weights = np.array([_weight(part_scores.astype(np.float64), labels) for part_scores in scores])

@@ -86,9 +86,9 @@ def fit_baseline(
         If there are no motifs, or one is flat.
     """
     if kind == "kmer":
-        fitted = kmers.fit(data, k=k)
-        regression = of_k_mers(fitted, data.dataset.codes.shape[1])
-        return FittedBaseline(regression.name, fitted.probabilities, regression)
+        model = kmers.fit(data, k=k)
+        regression = of_k_mers(model, data.dataset.codes.shape[1])
+        return FittedBaseline(regression.name, model.probabilities, regression)
     if kind == "spectrum":
         return FittedBaseline(f"{k}-mer spectrum", kmers.fit_spectrum(data, k=k).probabilities)
     if kind == "gkm":
@@ -148,13 +148,7 @@ def evaluate(
 
 
 def evaluate_baseline(data: SplitDataset, model: FittedBaseline, *, seed: int) -> Evaluation:
-    """Evaluate a baseline on the split that it was fitted to.
-
-    Raises
-    ------
-    ScoreError
-        If a part holds sequences of one class alone.
-    """
+    """Evaluate a baseline on its split; raises as `evaluate_probabilities` does."""
     predicted = model.probabilities(data.dataset.codes)
     evaluation = evaluate_probabilities(data, model.name, predicted, seed=seed)
     return replace(evaluation, regression=model.regression)
@@ -170,11 +164,10 @@ def evaluate_probabilities(
     ScoreError
         If a part holds sequences of one class alone.
     """
+    labels = data.dataset.labels
     validation, test = (
-        metrics.evaluate(
-            part.labels, predicted[data.parts == index], rng=np.random.default_rng(seed)
-        )
-        for index, part in ((VALIDATION, data.validation), (TEST, data.test))
+        metrics.evaluate(labels[rows], predicted[rows], rng=np.random.default_rng(seed))
+        for rows in (data.parts == VALIDATION, data.parts == TEST)
     )
     return Evaluation(name, predicted, validation, test)
 
@@ -190,6 +183,6 @@ def write_predictions(
         If the file cannot be written.
     """
     test = data.test
-    columns = [each.probabilities[data.parts == TEST].tolist() for each in evaluations.values()]
+    columns = [model.probabilities[data.parts == TEST].tolist() for model in evaluations.values()]
     rows = zip(test.names, test.files, test.labels.astype(int), *columns, strict=True)
     write_table(path, ["name", "file", "label", *evaluations], rows)

@@ -18,15 +18,10 @@ from enhancer_core.io.files import sha256
 from enhancer_core.models.architecture import Architecture
 from enhancer_core.models.transfer import Planted
 from enhancer_core.prediction.sequences import probabilities
+from enhancer_core.training import evaluation
 from enhancer_core.training.config import TrainConfig
-from enhancer_core.training.evaluation import (
-    BASELINE_K,
-    Evaluation,
-    evaluate_baseline,
-    evaluate_probabilities,
-    fit_baseline,
-)
-from enhancer_core.training.restart import Check
+from enhancer_core.training.evaluation import BASELINE_K, Evaluation
+from enhancer_core.training.restart import Checkpoint
 from enhancer_core.training.trainer import Trained, check_run, train
 from enhancer_core.training.warm_start import Start
 
@@ -67,7 +62,7 @@ class Experiment:
     start: Start | None = None  # None draws all first weights
 
     def __post_init__(self) -> None:
-        """Check before anything is trained."""
+        """Checkpoint before anything is trained."""
         check_run(self.data, self.architecture, self.config, planted=self.planted)
         tested = self.data.test.labels
         for kind, count in (("positives", tested.sum()), ("negatives", (~tested).sum())):
@@ -103,26 +98,21 @@ class Outcome:
 def input_files(
     dataset: Dataset, positives: Sequence[Path], negatives: Sequence[Path]
 ) -> list[InputFile]:
-    """List the files that a data set was read from, with their present checksums.
+    """List the files that a data set was just read from, with their checksums.
 
-    Call it when they have just been read: training takes hours, in which files change.
+    Call it before training, which takes hours, in which files change.
 
     Raises
     ------
     FileError
         If a file cannot be read.
     """
-    names = file_names([*positives, *negatives])
-    return [
-        InputFile(
-            name=names[path],
-            label=label,
-            sequences=int((dataset.files == names[path]).sum()),
-            sha256=sha256(path),
-        )
-        for label, paths in (("positives", positives), ("negatives", negatives))
-        for path in paths
-    ]
+    names, files = file_names([*positives, *negatives]), []
+    for label, paths in (("positives", positives), ("negatives", negatives)):
+        for path in paths:
+            name, n = names[path], int((dataset.files == names[path]).sum())
+            files.append(InputFile(name=name, label=label, sequences=n, sha256=sha256(path)))
+    return files
 
 
 def run(
@@ -131,25 +121,15 @@ def run(
     threads: int = 1,
     device: str = "cpu",
     folder: Path | None = None,
-    progress: Callable[[int, Check], None] | None = None,
+    progress: Callable[[int, Checkpoint], None] | None = None,
 ) -> Outcome:
     """Train the network and the simple models, and evaluate each.
 
-    Parameters
-    ----------
-    experiment
-        Data, split and training configuration.
-    threads, device, folder, progress
-        As in `trainer.train`.
-
-    Raises
-    ------
-    EnhancerError
-        As `trainer.train`.
+    Arguments and errors are those of `trainer.train`.
     """
     data, seed = experiment.data, experiment.seed
     simple = {
-        k: evaluate_baseline(data, fit_baseline(data, k=k), seed=seed)
+        k: evaluation.evaluate_baseline(data, evaluation.fit_baseline(data, k=k), seed=seed)
         for k in (*_COMPOSITION_K, BASELINE_K)
     }
     trained = train(
@@ -167,7 +147,7 @@ def run(
     predicted = probabilities(trained.model.predictor(), data.dataset.codes, threads=threads)
     return Outcome(
         trained=trained,
-        network=evaluate_probabilities(data, "network", predicted, seed=seed),
+        network=evaluation.evaluate_probabilities(data, "network", predicted, seed=seed),
         baseline=simple[BASELINE_K],
         composition={simple[k].name: simple[k] for k in _COMPOSITION_K},
     )

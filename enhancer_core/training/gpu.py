@@ -17,14 +17,14 @@ from enhancer_core.models.gpu.fused import missing_requirement
 from enhancer_core.models.gpu.learner import GpuLearner
 from enhancer_core.models.gpu.program import CheckpointMetrics, Program, restarts_per_group
 from enhancer_core.training.config import TrainConfig
-from enhancer_core.training.restart import State, judged, visits
+from enhancer_core.training.restart import RestartState, mini_batches, validate
 
 
-def train_together(states: list[State], pool: ThreadPoolExecutor, *, device: str) -> None:
-    """Train restarts as one program, each from wherever it is to the end.
+def train_as_program(states: list[RestartState], pool: ThreadPoolExecutor, *, device: str) -> None:
+    """Train restarts to their ends as one program.
 
-    The device is hardly ever waited for: while it takes steps, the next ones are drawn here, and
-    what came of those before is judged and saved.
+    The device is hardly ever waited for: while it takes steps, the CPU draws the next mini-batches,
+    and computes and saves the checkpoints before.
     """
     # Streams, graphs and kernels are made on the current GPU, which need not be this one.
     place = torch.device(device)
@@ -32,63 +32,59 @@ def train_together(states: list[State], pool: ThreadPoolExecutor, *, device: str
         _train(states, pool, device=device)
 
 
-def _train(states: list[State], pool: ThreadPoolExecutor, *, device: str) -> None:
-    config = states[0].task.config
+def _train(states: list[RestartState], pool: ThreadPoolExecutor, *, device: str) -> None:
     program, firsts = _program(states, device=device)
     rows = _validation_rows(states, firsts)
-    numbers = [len(state.checks) for state in states]  # of the checks that are begun
-    before: tuple[CheckpointMetrics, list[int]] | None = None
-    while turn := [i for i, state in enumerate(states) if not state.done_at(numbers[i])]:
+    numbers = [len(state.checkpoints) for state in states]  # of the checkpoints that are begun
+    previous: tuple[CheckpointMetrics, list[int]] | None = None
+    while active := [i for i, state in enumerate(states) if not state.done_at(numbers[i])]:
         sources: list[Iterator[MiniBatches]] = [iter(())] * len(states)
-        for i in turn:
+        for i in active:
             most = program.most_steps
-            sources[i] = visits(states[i], numbers[i], most=most, first=firsts[i])
-        if config.freeze:
-            program.learner.freeze(_held(states, numbers))
-        while any(some := list(pool.map(_next, sources))):
-            program.run(program.stack(some))
-        now = program.evaluate(rows), turn
-        if before is not None:
-            _judge(program, states, *before, pool)
-        before = now
-        for i in turn:
+            sources[i] = mini_batches(states[i], numbers[i], most=most, first=firsts[i])
+        if states[0].task.config.freeze:
+            program.learner.freeze(_frozen(states, numbers))
+        while any(batches := list(pool.map(lambda source: next(source, None), sources))):
+            program.run(program.stack(batches))
+        current = program.evaluate(rows), active
+        if previous is not None:
+            _add_checkpoints(program, states, *previous, pool)
+        previous = current
+        for i in active:
             numbers[i] += 1
-    if before is not None:
-        _judge(program, states, *before, pool)
+    if previous is not None:
+        _add_checkpoints(program, states, *previous, pool)
 
 
-def _next(visits: Iterator[MiniBatches]) -> MiniBatches | None:
-    return next(visits, None)
-
-
-def _judge(
+def _add_checkpoints(
     program: Program,
-    states: list[State],
-    look: CheckpointMetrics,
-    turn: list[int],
+    states: list[RestartState],
+    metrics: CheckpointMetrics,
+    active: list[int],
     pool: ThreadPoolExecutor,
 ) -> None:
-    """Note what came of the restarts that took steps."""
-    found, names = look.wait(), list(program.learner.state())
+    """Compute, save and report a checkpoint of the restarts that took steps."""
+    arrays, names = metrics.wait(), list(program.learner.state())
 
-    def judge(i: int) -> None:
+    def add(i: int) -> None:
         state = states[i]
-        mean = float(found["sum"][i] / found["count"][i])
-        probabilities = found["probabilities"][i, : len(state.task.validation.labels)]
-        state.note(
-            judged(state.task, len(state.checks), mean, probabilities),
-            {name: found[name][i].copy() for name in names},
-            steps=int(found["steps"][i]),
-            ended=bool(found["ended"][i]),
+        loss = float(arrays["sum"][i] / arrays["count"][i])
+        probabilities = arrays["probabilities"][i, : len(state.task.validation.labels)]
+        state.add(
+            validate(state.task, len(state.checkpoints), loss=loss, probabilities=probabilities),
+            {name: arrays[name][i].copy() for name in names},
+            steps=int(arrays["steps"][i]),
+            ended=bool(arrays["ended"][i]),
         )
 
-    going = [i for i in turn if not states[i].ended]  # that one has ended is known a check later
-    for i, _ in zip(going, pool.map(judge, going), strict=True):
-        states[i].task.tell(states[i].index, states[i].checks[-1])
+    # That a restart has ended is known a checkpoint later.
+    unended = [i for i in active if not states[i].ended]
+    for i, _ in zip(unended, pool.map(add, unended), strict=True):
+        states[i].task.report(states[i].index, states[i].checkpoints[-1])
 
 
-def _program(states: list[State], *, device: str) -> tuple[Program, list[int]]:
-    """Bring restarts and their sequences to a device; give the first row of each one's data."""
+def _program(states: list[RestartState], *, device: str) -> tuple[Program, list[int]]:
+    """Bring restarts and sequences to a device; return the first row of each restart's data."""
     config, architecture = states[0].task.config, states[0].task.architecture
     stacked = {
         name: np.stack([state.arrays[name] for state in states]) for name in states[0].arrays
@@ -123,15 +119,15 @@ def _program(states: list[State], *, device: str) -> tuple[Program, list[int]]:
     return program, [firsts[state.task.fingerprint] for state in states]
 
 
-def _held(states: list[State], numbers: list[int]) -> NDArray[np.bool_]:
-    """Say which weights stay as they are, (R, p), up to the checks of these numbers."""
-    nothing = np.zeros_like(states[0].kept_parameters, np.bool_)
-    held = (state.task.held(number) for state, number in zip(states, numbers, strict=True))
-    return np.stack([nothing if each is None else each for each in held])
+def _frozen(states: list[RestartState], numbers: list[int]) -> NDArray[np.bool_]:
+    """Return which weights are frozen, (R, p), until the checkpoints of these numbers."""
+    none = np.zeros_like(states[0].kept_parameters, np.bool_)
+    frozen = (state.task.frozen(number) for state, number in zip(states, numbers, strict=True))
+    return np.stack([none if weights is None else weights for weights in frozen])
 
 
-def _validation_rows(states: list[State], firsts: list[int]) -> NDArray[np.int64]:
-    """Say where each restart's validation part lies, (R, m); fill up the shorter."""
+def _validation_rows(states: list[RestartState], firsts: list[int]) -> NDArray[np.int64]:
+    """Return the rows of each restart's validation part, (R, m), the shorter filled with 0."""
     sizes = [len(state.task.validation.labels) for state in states]
     rows = np.zeros((len(states), max(sizes)), np.int64)
     for row, state, first, size in zip(rows, states, firsts, sizes, strict=True):
@@ -141,18 +137,15 @@ def _validation_rows(states: list[State], firsts: list[int]) -> NDArray[np.int64
 
 def _dtype(config: TrainConfig, device: str) -> torch.dtype:
     """Choose what convolutions compute in."""
-    half = (
-        config.mixed_precision
-        and torch.device(device).type == "cuda"
-        and torch.cuda.is_bf16_supported()
-    )
+    cuda = torch.device(device).type == "cuda"
+    half = config.mixed_precision and cuda and torch.cuda.is_bf16_supported()
     return torch.bfloat16 if half else torch.float32
 
 
 def arrangement(
     architecture: Architecture, config: TrainConfig, *, sets: Sequence[Codes], device: str
 ) -> str:
-    """Say in a line how restarts on some sets of sequences are laid out on other than "cpu".
+    """Describe in a line how restarts on sets of sequences are laid out on other than "cpu".
 
     Examples
     --------
@@ -161,18 +154,16 @@ def arrangement(
     >>> arrangement(NETWORKS["tf"], TrainConfig(restarts=50), sets=sets, device="cpu:0")
     '100 restarts as one program, float32'
     """
-    restarts, size = (
-        config.restarts * len(sets),
-        group_size(architecture, config, sets, device=device),
-    )
+    restarts = config.restarts * len(sets)
+    size = group_size(architecture, config, sets, device=device)
     groups = "as one program" if size == restarts else f"in programs of {size}"
     dtype, place = _dtype(config, device), torch.device(device)
     line = f"{restarts} restarts {groups}, {str(dtype).removeprefix('torch.')}"
     if place.type != "cuda":
         return line
     line += f", recorded as a CUDA graph on {torch.cuda.get_device_name(place)}"
-    why = missing_requirement(place) if dtype == torch.bfloat16 else None
-    return line if why is None else f"{line}, without kernels of its own ({why})"
+    missing = missing_requirement(place) if dtype == torch.bfloat16 else None
+    return line if missing is None else f"{line}, without kernels of its own ({missing})"
 
 
 def group_size(

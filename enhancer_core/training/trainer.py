@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -28,8 +27,16 @@ from enhancer_core.motifs.motif import Motif
 from enhancer_core.prediction.sequences import log_odds, probabilities
 from enhancer_core.training.config import TrainConfig, default_config
 from enhancer_core.training.ensemble import EnsemblePart, weight_parts
-from enhancer_core.training.gpu import group_size, train_together
-from enhancer_core.training.restart import Check, Restart, State, Task, fingerprint, judged, visits
+from enhancer_core.training.gpu import group_size, train_as_program
+from enhancer_core.training.restart import (
+    Checkpoint,
+    Restart,
+    RestartState,
+    Task,
+    mini_batches,
+    validate,
+)
+from enhancer_core.training.restart import Work as Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +47,7 @@ class Trained:
     restarts: list[Restart]
     members: list[int]  # indices of the restarts kept, the best by validation AUC first
     calibration: Platt | None = None  # what was done to their log odds
-    parts: Sequence[
-        EnsemblePart
-    ] = ()  # of the ensemble, the networks first, where there are regressions
+    parts: Sequence[EnsemblePart] = ()  # the networks first, where there are regressions
 
     @property
     def best(self) -> int:
@@ -62,7 +67,7 @@ def train(  # noqa: PLR0913
     threads: int = 1,
     device: str = "auto",
     folder: Path | None = None,
-    progress: Callable[[int, Check], None] | None = None,
+    progress: Callable[[int, Checkpoint], None] | None = None,
 ) -> Trained:
     """Train every restart on the training part, and keep the best one or few by validation AUC.
 
@@ -126,9 +131,9 @@ def train(  # noqa: PLR0913
     with progress_bar("epochs trained", config.restarts * config.epochs) as advance:
         epochs = dict.fromkeys(range(config.restarts), 0)
 
-        def show(restart: int, check: Check) -> None:
-            advance(int(check.epoch) - epochs[restart], f"validation AUC {check.auc:.3f}")
-            epochs[restart] = int(check.epoch)
+        def show(restart: int, checkpoint: Checkpoint) -> None:
+            advance(int(checkpoint.epoch) - epochs[restart], f"validation AUC {checkpoint.auc:.3f}")
+            epochs[restart] = int(checkpoint.epoch)
 
         work = Work(data, planted=planted, motifs=motifs, folder=folder, progress=progress or show)
         (trained,) = train_all(
@@ -136,17 +141,6 @@ def train(  # noqa: PLR0913
         )
     metadata = {"network": name, "seed": seed, "config": config.to_dict()}
     return replace(trained, model=replace(trained.model, metadata=metadata))
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One of several data sets to train on; the fields are `train`'s."""
-
-    data: SplitDataset
-    planted: Planted | None = None
-    motifs: Sequence[Motif] = ()
-    folder: Path | None = None
-    progress: Callable[[int, Check], None] | None = None
 
 
 def train_all(
@@ -160,40 +154,42 @@ def train_all(
 ) -> list[Trained]:
     """Train on several data sets, all restarts of all of them side by side.
 
-    Each gives what `train` gives of it alone; on a GPU to within rounding. Arguments and errors are
-    those of `train`.
+    The results are those of `train` on each alone, on a GPU to within rounding; so are arguments
+    and errors.
     """
-    tasks = [_task(work, architecture, config, seed=seed) for work in works]
-    # In seconds, and first, so that what they cannot read is told before what takes long.
+    for work in works:
+        check_run(work.data, architecture, config, planted=work.planted)
+    tasks = [Task(work, architecture, config, seed=seed) for work in works]
+    # First, since in seconds they raise on input that they cannot read.
     regressions = [_regressions(work) if config.regressions else [] for work in works]
     with ThreadPoolExecutor(threads) as pool:
-        every = [(task, index) for task in tasks for index in range(config.restarts)]
+        restarts = [(task, index) for task in tasks for index in range(config.restarts)]
         try:
             if device == "cpu" and OBSTACLE is None:
-                states = [each.result() for each in [pool.submit(_train_alone, *e) for e in every]]
+                futures = [pool.submit(_train_restart, *restart) for restart in restarts]
+                states = [future.result() for future in futures]
             else:
-                states = [State(task, index) for task, index in every]
+                states = [RestartState(task, index) for task, index in restarts]
                 sets = [work.data.dataset.codes for work in works]
                 size = group_size(architecture, config, sets, device=device)
                 left = [state for state in states if not state.done]
                 for first in range(0, len(left), size):
-                    train_together(left[first : first + size], pool, device=device)
+                    train_as_program(left[first : first + size], pool, device=device)
         except BaseException:  # an interrupt too must not wait for what no one will read
             for task in tasks:
                 task.stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    each = ([state for state in states if state.task is task] for task in tasks)
     return [
-        _outcome(some, beside, threads=threads)
-        for some, beside in zip(each, regressions, strict=True)
+        _select([state for state in states if state.task is task], fitted, threads=threads)
+        for task, fitted in zip(tasks, regressions, strict=True)
     ]
 
 
 def check_run(
     data: SplitDataset, architecture: Architecture, config: TrainConfig, *, planted: Planted | None
 ) -> None:
-    """Raise unless data, network, protocol and what is planted go together.
+    """Check that data, network, configuration and planted weights go together.
 
     Raises
     ------
@@ -211,85 +207,64 @@ def check_run(
         raise DatasetError(f"freeze of {config.freeze} epochs needs something that is planted")
 
 
-def _task(work: Work, architecture: Architecture, config: TrainConfig, *, seed: int) -> Task:
-    data, planted = work.data, work.planted
-    check_run(data, architecture, config, planted=planted)
-    learn = data.train
-    return Task(
-        codes=learn.codes,
-        labels=learn.labels.astype(np.int64),
-        validation=data.validation,
-        architecture=architecture,
-        config=config,
-        planted=planted,
-        seed=seed,
-        fingerprint=fingerprint(data, architecture, config, planted=planted, seed=seed),
-        folder=work.folder,
-        progress=work.progress,
-        stop=threading.Event(),
-    )
-
-
-def _train_alone(task: Task, index: int) -> State:
-    """Train a restart on one core, from wherever it is to the end."""
-    state, config = State(task, index), task.config
+def _train_restart(task: Task, index: int) -> RestartState:
+    """Train a restart on one core, from its saved state if there is one."""
+    state, config = RestartState(task, index), task.config
     if state.done:
         return state
-    learner = CpuLearner(
-        task.architecture,
-        state.arrays["parameters"],
-        weight_decay=config.weight_decay,
-        average=config.ema,
-    )
+    options = {"weight_decay": config.weight_decay, "average": config.ema}
+    learner = CpuLearner(task.architecture, state.arrays["parameters"], **options)
     learner.restore(state.arrays, steps=state.steps)
     while not state.done:
         losses: list[float] = []
-        held = task.held(len(state.checks))
-        for visit in chain.from_iterable(visits(state, len(state.checks))):
+        number = len(state.checkpoints)
+        frozen = task.frozen(number)
+        for batch in chain.from_iterable(mini_batches(state, number)):
             if task.stop.is_set():
                 raise InterruptedError("another restart failed, or the run was interrupted")
-            codes = augment(task.codes[visit.rows], visit.moves, visit.turned, visit.letters)
-            labels = task.labels[visit.rows]
+            codes = augment(task.codes[batch.rows], batch.moves, batch.turned, batch.letters)
+            labels = task.labels[batch.rows]
             losses.append(
-                learner.step(codes, labels, rate=visit.rate, mask=visit.mask, frozen=held)
+                learner.step(codes, labels, rate=batch.rate, mask=batch.mask, frozen=frozen)
             )
             if losses[-1] < config.stop_below_loss:
                 break
         predictor = single_predictor(Member(task.architecture, learner.prediction_weights()))
-        found = probabilities(predictor, task.validation.codes)
-        check = judged(task, len(state.checks), float(np.mean(losses)), found)
+        predicted = probabilities(predictor, task.validation.codes)
+        checkpoint = validate(task, number, loss=float(np.mean(losses)), probabilities=predicted)
         ended = losses[-1] < config.stop_below_loss
-        state.note(check, learner.state(), steps=learner.steps, ended=ended)
-        task.tell(state.index, check)
+        state.add(checkpoint, learner.state(), steps=learner.steps, ended=ended)
+        task.report(state.index, checkpoint)
     return state
 
 
 def _regressions(work: Work) -> list[Regression]:
-    """Fit what joins the networks."""
     data, motifs = work.data, work.motifs
     return [fit_k_mers(data), *([fit_best_hits(data, motifs)] if motifs else [])]
 
 
-def _outcome(states: list[State], regressions: Sequence[Regression], *, threads: int) -> Trained:
-    """Choose what is kept of the restarts on one data set."""
+def _select(
+    states: list[RestartState], regressions: Sequence[Regression], *, threads: int
+) -> Trained:
+    """Select the restarts to keep on one data set, and join, weight and calibrate them."""
     task = states[0].task
-    architecture, config, check = task.architecture, task.config, task.validation
-    restarts = [Restart(state.index, state.checks, state.kept) for state in states]
+    architecture, config, validation = task.architecture, task.config, task.validation
+    restarts = [Restart(state.index, state.checkpoints, state.kept) for state in states]
     ranked = sorted(restarts, key=lambda restart: -restart.auc)  # the earlier one, of equals
     members = [restart.index for restart in ranked[: config.ensemble]]
     kept = [Member(architecture, states[index].kept_parameters) for index in members]
     model = Model(tuple(kept))
     if not config.calibrate:
         return Trained(model, restarts, members)
-    odds = log_odds(model.predictor(), check.codes, threads=threads)
+    odds = log_odds(model.predictor(), validation.codes, threads=threads)
     parts: list[EnsemblePart] = []
     if regressions:
         name = f"{len(kept)} networks" if len(kept) > 1 else "network"
-        parts.append(EnsemblePart(name, len(kept), roc_auc(check.labels, odds)))
-        parts += [EnsemblePart(each.name, len(each.members), each.auc) for each in regressions]
-        groups = [kept, *(each.members for each in regressions)]
-        kept = weight_parts(groups, check.codes, check.labels, threads=threads)
-        odds = log_odds(Model(tuple(kept)).predictor(), check.codes, threads=threads)
-    by = fit_platt(check.labels, odds)
-    model = Model(tuple(calibrated(member, by) for member in kept))
-    return Trained(model, restarts, members, by, parts)
+        parts.append(EnsemblePart(name, len(kept), roc_auc(validation.labels, odds)))
+        parts += [EnsemblePart(fit.name, len(fit.members), fit.auc) for fit in regressions]
+        groups = [kept, *(fit.members for fit in regressions)]
+        kept = weight_parts(groups, validation.codes, validation.labels, threads=threads)
+        odds = log_odds(Model(tuple(kept)).predictor(), validation.codes, threads=threads)
+    platt = fit_platt(validation.labels, odds)
+    model = Model(tuple(calibrated(member, platt) for member in kept))
+    return Trained(model, restarts, members, platt, parts)

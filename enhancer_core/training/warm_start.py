@@ -1,178 +1,54 @@
-"""Where training starts from other than chance: files of models or motifs, read and planted."""
+"""Start training from trained networks or from motifs instead of random weights."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from enhancer_core.data.dataset import SplitDataset, file_names
-from enhancer_core.errors import EnhancerError, ModelFileError, MotifError
+from enhancer_core.errors import ModelFileError, MotifError
 from enhancer_core.io.files import check_regular, sha256
 from enhancer_core.io.motifs import read_motifs
+from enhancer_core.models import transfer
 from enhancer_core.models.architecture import Architecture
 from enhancer_core.models.model import load_model, model_file
 from enhancer_core.models.regression import weightiest
-from enhancer_core.models.transfer import (
-    SHARE,
-    Planted,
-    check_donor,
-    motif_capacity,
-    plant,
-    plant_motifs,
-    start_from,
-    widen_for,
-)
+from enhancer_core.models.transfer import SHARE, Planted
 from enhancer_core.motifs.motif import Motif
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Start:
     """Weights that every restart begins with, and where they are from."""
 
     kind: str  # networks planted, motifs planted, or start from
     files: Sequence[Path]
-    digests: Sequence[str]  # SHA-256 of each, when it was read: training takes hours
     planted: Planted
     motifs: Sequence[Motif] = ()  # all of the file's
-    chosen: int | None = None  # so many of them are planted, if not all
+    chosen: int | None = None  # how many of them are planted, if not all
+    digests: Sequence[str] = field(init=False)  # SHA-256 of the files
+
+    def __post_init__(self) -> None:
+        """Compute the checksums at once: training takes hours, in which files change."""
+        object.__setattr__(self, "digests", [sha256(path) for path in self.files])
 
     def names(self) -> list[str]:
-        """Name the files as reports do."""
+        """Return the files' names as reports show them."""
         names = file_names(self.files)
         return [names[path] for path in self.files]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what a training record says of it."""
+        """Return the start as a training record has it."""
         files = zip(self.names(), self.digests, strict=True)
-        said = {
+        record = {
             "kind": self.kind,
             "files": [{"name": name, "sha256": digest} for name, digest in files],
             "parameters": int(self.planted.planted.sum()),
         }
-        return said if self.chosen is None else {**said, "chosen": self.chosen}
-
-
-def from_networks(
-    models: Sequence[Path], architecture: Architecture, *, share: float = SHARE
-) -> tuple[Architecture, Start]:
-    """Plant trained networks side by side, and give the network made wide enough for them.
-
-    Parameters
-    ----------
-    models
-        Model files or their folders; of an ensemble the members made as its first.
-    architecture, share
-        As in `transfer.widen_for`.
-
-    Raises
-    ------
-    FileError
-        If a file cannot be read.
-    ModelFileError
-        If one is no model, or has other convolutions than `architecture`.
-    """
-    donors = [load_model(path) for path in models]
-    for path, donor in zip(models, donors, strict=True):
-        try:
-            check_donor(donor, architecture)
-        except ModelFileError as error:
-            raise _said_of(path, error) from error
-    architecture = widen_for(donors, architecture, share=share)
-    files = [model_file(path) for path in models]
-    return architecture, Start(
-        kind="networks planted",
-        files=files,
-        digests=[sha256(path) for path in files],
-        planted=plant(donors, architecture),
-    )
-
-
-def from_motifs(
-    path: Path,
-    architecture: Architecture,
-    *,
-    share: float = SHARE,
-    data: SplitDataset | None = None,
-) -> Start:
-    """Plant the motifs of a file as filters of the first layer.
-
-    Parameters
-    ----------
-    path
-        The file.
-    architecture, share
-        As in `transfer.plant_motifs`.
-    data
-        What tells which motifs are planted, if not all fit: those that weigh most in the regression
-        on best hits, fitted on the training part. Without, more than fit are an error.
-
-    Raises
-    ------
-    FileError, MotifError
-        If the file cannot be read or is a pipe, or as `transfer.plant_motifs`; or a motif is flat.
-    """
-    check_regular(path)
-    motifs = read_motifs(path)
-    try:
-        planted, chosen = plant_most(motifs, architecture, share=share, data=data)
-    except MotifError as error:
-        raise _said_of(path, error) from error
-    return Start(
-        kind="motifs planted",
-        files=[path],
-        digests=[sha256(path)],
-        planted=planted,
-        motifs=motifs,
-        chosen=chosen,
-    )
-
-
-def plant_most(
-    motifs: Sequence[Motif],
-    architecture: Architecture,
-    *,
-    share: float = SHARE,
-    data: SplitDataset | None = None,
-) -> tuple[Planted, int | None]:
-    """Plant motifs, or those that `data` chooses, as `from_motifs` says.
-
-    Returns
-    -------
-    tuple of Planted and (int or None)
-        With how many were chosen, if not all are planted.
-
-    Raises
-    ------
-    MotifError
-        As `transfer.plant_motifs`; or a motif is flat.
-    """
-    capacity = motif_capacity(architecture, share=share)
-    if data is None or len(motifs) <= capacity:
-        return plant_motifs(motifs, architecture, share=share), None
-    return plant_motifs(weightiest(data, motifs, capacity), architecture, share=share), capacity
-
-
-def from_model(path: Path, architecture: Architecture) -> Start:
-    """Start from a trained network, to train it further.
-
-    Raises
-    ------
-    FileError, ModelFileError
-        If the file cannot be read, or as `transfer.start_from`.
-    """
-    model = load_model(path)
-    try:
-        planted = start_from(model, architecture)
-    except ModelFileError as error:
-        raise _said_of(path, error) from error
-    file = model_file(path)
-    return Start(kind="start from", files=[file], digests=[sha256(file)], planted=planted)
-
-
-def _said_of(path: Path, error: EnhancerError) -> EnhancerError:
-    return type(error)(f"{path}: {error}")
+        return record if self.chosen is None else {**record, "chosen": self.chosen}
 
 
 def first_weights(
@@ -190,12 +66,18 @@ def first_weights(
     ----------
     architecture
         The network to train.
-    networks, initial
-        Model files or their folders, as in `from_networks` and `from_model`.
+    networks
+        Model files or their folders, planted side by side; of an ensemble the members made as its
+        first.
     motifs
         A file, or motifs that were read already: these have no file in a record.
-    share, data
-        As in `from_networks` and `from_motifs`.
+    initial
+        A model file or its folder, to train it further.
+    share
+        As in `transfer.widen_for` and `transfer.plant_motifs`.
+    data
+        If not all motifs fit, it chooses those that are planted: those that weigh most in the
+        regression on best hits, fitted on the training part. Without, more than fit are an error.
 
     Returns
     -------
@@ -204,21 +86,55 @@ def first_weights(
 
     Raises
     ------
-    FileError, ModelFileError, MotifError
-        As `from_networks`, `from_motifs` and `from_model`.
+    FileError
+        If a file cannot be read, or a file of motifs is a pipe.
+    ModelFileError
+        If one is no model, or has other convolutions than `architecture`.
+    MotifError
+        As `transfer.plant_motifs`, or if a motif is flat.
     """
     if networks:
-        return from_networks(networks, architecture, share=share)
+        donors = [load_model(path) for path in networks]
+        for path, donor in zip(networks, donors, strict=True):
+            with _naming(path):
+                transfer.check_donor(donor, architecture)
+        architecture = transfer.widen_for(donors, architecture, share=share)
+        files = [model_file(path) for path in networks]
+        planted = transfer.plant(donors, architecture)
+        return architecture, Start("networks planted", files, planted)
     if isinstance(motifs, Path):
-        return architecture, from_motifs(motifs, architecture, share=share, data=data)
+        check_regular(motifs)
+        known = read_motifs(motifs)
+        with _naming(motifs):
+            return architecture, _plant_motifs(known, architecture, [motifs], share, data)
     if motifs:
-        planted, chosen = plant_most(motifs, architecture, share=share, data=data)
-        return architecture, Start(
-            kind="motifs planted",
-            files=(),
-            digests=(),
-            planted=planted,
-            motifs=motifs,
-            chosen=chosen,
-        )
-    return architecture, None if initial is None else from_model(initial, architecture)
+        return architecture, _plant_motifs(motifs, architecture, [], share, data)
+    if initial is None:
+        return architecture, None
+    model = load_model(initial)
+    with _naming(initial):
+        planted = transfer.start_from(model, architecture)
+    return architecture, Start("start from", [model_file(initial)], planted)
+
+
+def _plant_motifs(
+    motifs: Sequence[Motif],
+    architecture: Architecture,
+    files: Sequence[Path],
+    share: float,
+    data: SplitDataset | None,
+) -> Start:
+    room = transfer.motif_capacity(architecture, share=share)
+    chosen = None if data is None or len(motifs) <= room else room
+    selected = motifs if data is None or chosen is None else weightiest(data, motifs, chosen)
+    planted = transfer.plant_motifs(selected, architecture, share=share)
+    return Start("motifs planted", files, planted, motifs, chosen)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name a file in errors on what it holds."""
+    try:
+        yield
+    except (ModelFileError, MotifError) as error:
+        raise type(error)(f"{path}: {error}") from error

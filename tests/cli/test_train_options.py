@@ -61,7 +61,7 @@ def test_one_field_is_an_option_with_its_help_and_limits(copy: Path) -> None:
 def test_one_field_is_a_key_of_recipes_with_its_limits(copy: Path) -> None:
     code = "import pathlib; from enhancer_core.study.toml import read_study;"
     code += "config = read_study(pathlib.Path('r.toml')).recipes[0].runs[0].config;"
-    code += "print(config.warm_up, config.report_rows()['warm up'])"
+    code += "print(config.warm_up, config.to_dict()['warm_up'])"
     for value, said in ((7, "7 7\n"), (-1, "'r': warm_up of -1 is not allowed; at least 0\n")):
         (copy / "r.toml").write_text(RECIPE.format(value))
         done = run(copy, "-c", code)

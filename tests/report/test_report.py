@@ -25,7 +25,7 @@ from enhancer_core.report.training import training_page
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.evaluation import Evaluation, evaluate_probabilities
 from enhancer_core.training.experiment import Experiment, InputFile, Outcome
-from enhancer_core.training.restart import Check, Restart
+from enhancer_core.training.restart import Checkpoint, Restart
 from enhancer_core.training.trainer import Trained
 
 NASTY = "<script>alert('1')</script> & \"Ünïcode\" $x_1$.fa"
@@ -86,7 +86,7 @@ def restart(
     index: int, losses: NDArray[np.float64], aucs: NDArray[np.float64], kept: int
 ) -> Restart:
     checks = [
-        Check(epoch, loss, auc, 0.5)
+        Checkpoint(epoch, loss, auc, 0.5)
         for epoch, (loss, auc) in enumerate(
             zip(losses.tolist(), aucs.tolist(), strict=True), start=1
         )
@@ -375,8 +375,6 @@ def test_a_k_mer_that_one_class_lacks_is_drawn_at_the_end_of_the_axis() -> None:
 def test_figures_keep_words_of_the_page_s_typeface_as_text(content: Content) -> None:
     test, probabilities = content.experiment.data.test, content.outcome.network.probabilities[:300]
     roc = curves(test.labels, probabilities, rng=np.random.default_rng(0), resamples=20).roc
-    svg = plots.curve_pair(
-        roc, roc, x="false-positive rate", y="true-positive rate", chance=(0, 1), name="roc"
-    )
+    svg = plots.curve_pair(roc, roc, chance=(0, 1), name="roc")
     assert re.search(r"<text [^>]*>true-positive rate</text>", svg)
     assert not re.search(r'="[^"]*\.\d{3}', svg)

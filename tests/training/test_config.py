@@ -72,7 +72,6 @@ def test_a_record_tells_what_came_later_only_where_it_is_used() -> None:
     expected = {old_keys.get(name, name): value for name, value in asdict(used).items()}
     assert used.to_dict() == expected
     assert list(used.to_dict()) == list(expected)
-    assert used.report_rows()["learning rate schedule"] == "cosine"
 
 
 def test_the_papers_networks_have_the_papers_protocol_and_best_keeps_all_its_restarts() -> None:

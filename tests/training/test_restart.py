@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enhancer_core.training.restart import State, Task, visits
+from enhancer_core.training.restart import RestartState, Task, Work, mini_batches
 from tests.training.test_trainer import OPTIONS, SHORT, SMALL, planted
 
 
@@ -21,29 +20,18 @@ def test_mini_batches_do_not_depend_on_how_many_are_drawn_at_once(
 ) -> None:
     data = planted(100)
     config = replace(SHORT, checks_per_epoch=checks, **options)
-    task = Task(
-        codes=data.train.codes,
-        labels=data.train.labels.astype(np.int64),
-        validation=data.validation,
-        architecture=SMALL,
-        config=config,
-        planted=None,
-        seed=0,
-        fingerprint="",
-        folder=None,
-        progress=None,
-        stop=threading.Event(),
-    )
-    state = State(task, 1)
+    task = Task(Work(data), SMALL, config, seed=0)
+    state = RestartState(task, 1)
     rows: list[int] = []
     for number in range(checks):
-        one, some, all_ = (
-            list(chain.from_iterable(visits(state, number, most=most))) for most in (1, 2, None)
+        one, two, all_ = (
+            list(chain.from_iterable(mini_batches(state, number, most=most)))
+            for most in (1, 2, None)
         )
-        assert len(one) == len(some) == len(all_)
-        for each in zip(one, some, all_, strict=True):
+        assert len(one) == len(two) == len(all_)
+        for batches in zip(one, two, all_, strict=True):
             for name in ("rows", "rate", "mask", "moves", "turned", "letters"):
-                first, *others = (getattr(visit, name) for visit in each)
+                first, *others = (getattr(batch, name) for batch in batches)
                 assert all(np.array_equal(first, other) for other in others)
-            rows += each[0].rows.tolist()
+            rows += batches[0].rows.tolist()
     assert sorted(rows) == list(range(len(task.labels)))  # an epoch reads each sequence once

@@ -25,7 +25,7 @@ from enhancer_core.motifs.motif import BUILTIN, Motif
 from enhancer_core.prediction.sequences import log_odds, probabilities
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.ensemble import weight_parts
-from enhancer_core.training.restart import Check
+from enhancer_core.training.restart import Checkpoint
 from enhancer_core.training.trainer import Trained, train
 from tests.predictors import model_of, predictor_of
 
@@ -95,7 +95,7 @@ def test_the_test_part_is_not_looked_at() -> None:
 def test_each_restart_keeps_its_best_check_and_the_run_its_best_restart() -> None:
     trained = train(planted(100), SMALL, SHORT)
     for restart in trained.restarts:
-        aucs = [check.auc for check in restart.checks]
+        aucs = [check.auc for check in restart.checkpoints]
         assert restart.kept == aucs.index(max(aucs))
         assert restart.auc == max(aucs)
     aucs = [restart.auc for restart in trained.restarts]
@@ -138,23 +138,23 @@ def test_regressions_join_the_networks_and_each_part_counts_for_what_it_tells(
     ]
     members = model_of(joined.model).members
     parts = [Model(tuple(some), {}) for some in (members[:2], members[2:3], members[3:])]
-    check = data.validation
-    odds = [log_odds(predictor_of(part), check.codes) for part in parts]
+    validation = data.validation
+    odds = [log_odds(predictor_of(part), validation.codes) for part in parts]
     # Of the ensemble's five members a part has one, or two: its share of the mean is 1/5 or 2/5
     shares = []
     for each, model in zip(odds, parts, strict=True):
-        classes = each[check.labels], each[~check.labels]
+        classes = each[validation.labels], each[~validation.labels]
         within = math.sqrt(np.mean([some.var() for some in classes]))
         apart = (classes[0].mean() - classes[1].mean()) / within
         shares.append(within * len(model.members) / apart)
     assert shares == pytest.approx([shares[0]] * 3, rel=1e-4)
     for part, each in zip(joined.parts, odds, strict=True):
-        assert part.validation_auc == pytest.approx(roc_auc(check.labels, each), abs=1e-6)
-    together = log_odds(predictor_of(joined.model), check.codes)
-    found = fit_platt(check.labels, together)  # what is calibrated needs it no more
+        assert part.validation_auc == pytest.approx(roc_auc(validation.labels, each), abs=1e-6)
+    together = log_odds(predictor_of(joined.model), validation.codes)
+    found = fit_platt(validation.labels, together)  # what is calibrated needs it no more
     assert found.scale == pytest.approx(1, abs=0.01)
     assert found.shift == pytest.approx(0, abs=0.01)
-    for codes in (data.test.codes, check.codes):
+    for codes in (data.test.codes, validation.codes):
         sums = (
             np.sum(
                 [log_odds(predictor_of(part), codes) * len(part.members) for part in parts], axis=0
@@ -171,13 +171,16 @@ def test_a_part_that_tells_nothing_counts_nothing_unless_none_tells() -> None:
     (useful,) = fit_k_mers(data).members
     constant = replace(useful, parameters=np.zeros_like(useful.parameters))
     constant.parameters[-2:] = 1, 2  # the biases of the two logits
-    check = data.validation
-    assert roc_auc(check.labels, log_odds(predictor_of(Model((useful,), {})), check.codes)) > 0.6
-    kept, silent = weight_parts([[useful], [constant]], check.codes, check.labels)
-    assert np.ptp(log_odds(predictor_of(Model((kept,), {})), check.codes)) > 0
+    validation = data.validation
+    assert (
+        roc_auc(validation.labels, log_odds(predictor_of(Model((useful,), {})), validation.codes))
+        > 0.6
+    )
+    kept, silent = weight_parts([[useful], [constant]], validation.codes, validation.labels)
+    assert np.ptp(log_odds(predictor_of(Model((kept,), {})), validation.codes)) > 0
     assert not silent.parameters.any()
     same = weight_parts(
-        [[useful], [useful]], check.codes, ~check.labels
+        [[useful], [useful]], validation.codes, ~validation.labels
     )  # wrong more often than right
     assert [each.parameters.tobytes() for each in same] == [useful.parameters.tobytes()] * 2
 
@@ -193,9 +196,11 @@ def test_without_motifs_there_is_one_regression_and_without_regressions_no_parts
 def test_calibration_scales_log_odds_as_fitted_on_the_validation_part(ensemble: int) -> None:
     data, config = planted(100), replace(SHORT, ensemble=ensemble)
     plain, scaled = (train(data, SMALL, replace(config, calibrate=c)) for c in (False, True))
-    check = data.validation
-    before, after = (log_odds(predictor_of(each.model), check.codes) for each in (plain, scaled))
-    by = fit_platt(check.labels, before)
+    validation = data.validation
+    before, after = (
+        log_odds(predictor_of(each.model), validation.codes) for each in (plain, scaled)
+    )
+    by = fit_platt(validation.labels, before)
     assert (plain.calibration, scaled.calibration) == (None, by)
     np.testing.assert_allclose(after, by.scale * before + by.shift, rtol=1e-4, atol=1e-4)
     test = data.test
@@ -222,8 +227,8 @@ def test_a_run_is_checked_as_often_as_asked_and_sees_each_sequence_once_an_epoch
     data = planted(100)
     once = train(data, SMALL, replace(SHORT, restarts=1))
     thrice = train(data, SMALL, replace(SHORT, restarts=1, checks_per_epoch=3))
-    assert [check.epoch for check in once.restarts[0].checks] == [1, 2, 3, 4]
-    epochs = [check.epoch for check in thrice.restarts[0].checks]
+    assert [check.epoch for check in once.restarts[0].checkpoints] == [1, 2, 3, 4]
+    epochs = [check.epoch for check in thrice.restarts[0].checkpoints]
     assert epochs == pytest.approx([i / 3 for i in range(1, 13)])
 
 
@@ -232,15 +237,15 @@ def test_an_epoch_is_checked_after_each_mini_batch_at_most() -> None:
     twice, often = (  # 160 sequences to learn from are two mini-batches
         train(planted(100), SMALL, replace(config, checks_per_epoch=n)).restarts[0] for n in (2, 9)
     )
-    assert [check.epoch for check in often.checks] == [0.5, 1, 1.5, 2]
+    assert [check.epoch for check in often.checkpoints] == [0.5, 1, 1.5, 2]
     assert often == twice
 
 
 def test_a_low_loss_ends_a_restart() -> None:
     config = replace(SHORT, restarts=1, stop_below_loss=10.0)
     (restart,) = train(planted(100), SMALL, config).restarts
-    assert len(restart.checks) == 1
-    assert restart.checks[0].loss < 10
+    assert len(restart.checkpoints) == 1
+    assert restart.checkpoints[0].loss < 10
 
 
 class KilledError(Exception):
@@ -251,16 +256,16 @@ class KilledError(Exception):
 def test_an_interrupted_run_continues_to_the_same_bytes(tmp_path: Path, after: int) -> None:
     data = planted(100)
     config = replace(SHORT, checks_per_epoch=2)
-    seen: list[Check] = []
+    seen: list[Checkpoint] = []
 
-    def interrupt(_: int, check: Check) -> None:
-        seen.append(check)
+    def interrupt(_: int, checkpoint: Checkpoint) -> None:
+        seen.append(checkpoint)
         if len(seen) == after:
             raise KilledError
 
     with pytest.raises(KilledError):
         train(data, SMALL, config, folder=tmp_path, progress=interrupt)
-    resumed: list[tuple[int, Check]] = []
+    resumed: list[tuple[int, Checkpoint]] = []
     again = train(
         data, SMALL, config, folder=tmp_path, progress=lambda i, check: resumed.append((i, check))
     )
@@ -275,8 +280,8 @@ def test_a_run_with_all_options_does_not_depend_on_threads_and_continues_to_the_
 ) -> None:
     data, config = planted(100), replace(SHORT, checks_per_epoch=2, **OPTIONS)
 
-    def interrupt(restart: int, check: Check) -> None:
-        if (restart, check.epoch) == (1, 1.5):
+    def interrupt(restart: int, checkpoint: Checkpoint) -> None:
+        if (restart, checkpoint.epoch) == (1, 1.5):
             raise KilledError
 
     with pytest.raises(KilledError):
@@ -304,12 +309,12 @@ def test_what_is_kept_is_the_mean_of_the_weights_where_one_is_asked_for() -> Non
     # The mean has no say in training, so that it can be taken from runs that end at each step.
     plain = train(data, SMALL, replace(config, ema=0.0, checks_per_epoch=steps, keep="last"))
     averaged = train(data, SMALL, replace(config, checks_per_epoch=steps, keep="last"))
-    assert [c.loss for c in plain.restarts[0].checks] == [
-        c.loss for c in averaged.restarts[0].checks
+    assert [c.loss for c in plain.restarts[0].checkpoints] == [
+        c.loss for c in averaged.restarts[0].checkpoints
     ]
     assert not same_weights(plain, averaged)
     found = probabilities(predictor_of(averaged.model), data.validation.codes)
-    assert roc_auc(data.validation.labels, found) == averaged.restarts[0].checks[-1].auc
+    assert roc_auc(data.validation.labels, found) == averaged.restarts[0].checkpoints[-1].auc
 
 
 def half_planted() -> Planted:
@@ -347,8 +352,8 @@ def test_a_planted_run_continues_to_the_same_bytes_and_not_as_another(tmp_path: 
     data, planting = planted(100), half_planted()
     config = replace(SHORT, restarts=1, epochs=3, freeze=2, ema=0.9)
 
-    def interrupt(_: int, check: Check) -> None:
-        if check.epoch == 1:
+    def interrupt(_: int, checkpoint: Checkpoint) -> None:
+        if checkpoint.epoch == 1:
             raise KilledError
 
     with pytest.raises(KilledError):

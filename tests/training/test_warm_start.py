@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from enhancer_core.data.dataset import make_dataset
+from enhancer_core.data.dataset import SplitDataset, make_dataset
 from enhancer_core.data.splits import split
 from enhancer_core.dna.codes import encode
 from enhancer_core.errors import FileError, ModelFileError, MotifError
@@ -18,9 +19,9 @@ from enhancer_core.io.motifs import write_meme
 from enhancer_core.models.architecture import NETWORKS, Architecture, shapes
 from enhancer_core.models.model import MODEL_FILE, save_model
 from enhancer_core.models.network import Ensemble, Network
-from enhancer_core.models.transfer import motif_filter
+from enhancer_core.models.transfer import SHARE, motif_filter
 from enhancer_core.motifs.motif import BUILTIN, Motif
-from enhancer_core.training.warm_start import from_model, from_motifs, from_networks
+from enhancer_core.training.warm_start import Start, first_weights
 from tests.predictors import model_of
 
 TF, ENHANCER = NETWORKS["tf"], NETWORKS["enhancer"]
@@ -28,6 +29,23 @@ TF, ENHANCER = NETWORKS["tf"], NETWORKS["enhancer"]
 
 def network(architecture: Architecture, seed: int) -> Network:
     return Network(architecture, generator=torch.Generator().manual_seed(seed))
+
+
+def start_of(
+    architecture: Architecture,
+    *,
+    motifs: Path | tuple[()] = (),
+    initial: Path | None = None,
+    networks: Sequence[Path] = (),
+    share: float = SHARE,
+    data: SplitDataset | None = None,
+) -> Start:
+    """Return the start alone, in place of the network's architecture too."""
+    _, start = first_weights(
+        architecture, networks=networks, motifs=motifs, initial=initial, share=share, data=data
+    )
+    assert start is not None
+    return start
 
 
 @pytest.fixture
@@ -44,7 +62,8 @@ def models(tmp_path: Path) -> list[Path]:
 def test_models_are_planted_with_all_their_members_and_named_in_the_record(
     models: list[Path],
 ) -> None:
-    architecture, start = from_networks(models, replace(TF, length=200))
+    architecture, start = first_weights(replace(TF, length=200), networks=models)
+    assert start is not None
     assert [layer.filters for layer in architecture.convolutions] == [28, 200]
     assert architecture.length == 200
     first = start.planted.parameters[: 21 * 36].reshape(21, 4, 9)
@@ -60,6 +79,10 @@ def test_models_are_planted_with_all_their_members_and_named_in_the_record(
     assert record["parameters"] == 21 * 37 + 150 * 57
 
 
+def test_without_files_all_weights_are_random() -> None:
+    assert first_weights(TF) == (TF, None)
+
+
 def test_of_motifs_that_do_not_all_fit_those_are_planted_that_tell_most(tmp_path: Path) -> None:
     rng, path = np.random.default_rng(0), tmp_path / "motifs.meme"
     codes = rng.integers(0, 4, (600, 60), dtype=np.uint8)
@@ -70,50 +93,51 @@ def test_of_motifs_that_do_not_all_fit_those_are_planted_that_tell_most(tmp_path
     others = [Motif(f"other_{i}", rng.dirichlet([0.5] * 4, 8).T) for i in range(5)]
     write_meme(path, [*others, BUILTIN["CEBPA"]])
     with pytest.raises(MotifError, match="6 motifs to plant; 1 to 5 fit"):  # into 7 filters
-        from_motifs(path, TF)
-    start = from_motifs(path, TF, data=data)
+        first_weights(TF, motifs=path)
+    start = start_of(TF, motifs=path, data=data)
     assert (start.kind, len(start.motifs), start.chosen) == ("motifs planted", 6, 5)
     assert start.to_dict()["chosen"] == 5
     assert start.to_dict()["parameters"] == 5 * (4 * 9 + 1)
     first = start.planted.parameters[:36].reshape(4, 9)
     np.testing.assert_array_equal(first, motif_filter(start.motifs[5], 9).astype(np.float32))
     write_meme(path, others)
-    start = from_motifs(path, TF, data=data)
+    start = start_of(TF, motifs=path, data=data)
     assert (len(start.motifs), start.chosen) == (5, None)
-    assert start.planted.parameters.tobytes() == from_motifs(path, TF).planted.parameters.tobytes()
+    undirected = start_of(TF, motifs=path)
+    assert start.planted.parameters.tobytes() == undirected.planted.parameters.tobytes()
 
 
 def test_a_donor_that_does_not_fit_is_named(models: list[Path]) -> None:
     message = f"^{re.escape(str(models[0]))}: convolutions are 9 wide .*; to be planted they must"
     with pytest.raises(ModelFileError, match=message):
-        from_networks(models, ENHANCER)
+        first_weights(ENHANCER, networks=models)
     with pytest.raises(FileError, match="none: cannot be read"):
-        from_networks([Path("none")], ENHANCER)
+        first_weights(ENHANCER, networks=[Path("none")])
 
 
 def test_all_motifs_of_a_file_are_planted_or_the_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "known.meme"
     write_meme(path, [*BUILTIN.values()])
-    assert from_motifs(path, ENHANCER).planted.planted.sum() == 2 * 37
-    start = from_motifs(path, ENHANCER)
+    assert start_of(ENHANCER, motifs=path).planted.planted.sum() == 2 * 37
+    start = start_of(ENHANCER, motifs=path)
     read = hashlib.sha256(path.read_bytes()).hexdigest()
     path.unlink()  # training takes hours, in which files go
     assert start.to_dict()["files"] == [{"name": "known.meme", "sha256": read}]
     os.mkfifo(path)
     with pytest.raises(FileError, match=r"known\.meme: not a regular file; it is read twice"):
-        from_motifs(path, ENHANCER)
+        first_weights(ENHANCER, motifs=path)
     path.unlink()
     write_meme(path, [*BUILTIN.values()])
     message = r"known\.meme: 2 motifs to plant; 1 to 1 fit into 0\.05 of the first layer's 20"
     with pytest.raises(MotifError, match=message):
-        from_motifs(path, ENHANCER, share=0.05)
+        first_weights(ENHANCER, motifs=path, share=0.05)
 
 
 def test_a_model_of_the_same_architecture_gives_all_its_weights(models: list[Path]) -> None:
-    start = from_model(models[0], TF)
+    start = start_of(TF, initial=models[0])
     assert start.planted.planted.all()
     assert start.planted.parameters.tobytes() == network(TF, 2).flat_parameters().tobytes()
-    best = from_model(models[1], TF).planted.parameters
+    best = start_of(TF, initial=models[1]).planted.parameters
     assert best.tobytes() == network(TF, 3).flat_parameters().tobytes()
 
 
@@ -123,7 +147,7 @@ def test_a_model_of_the_same_architecture_gives_all_its_weights(models: list[Pat
 def test_a_model_of_another_length_or_other_dense_layers_gives_its_convolutions(
     models: list[Path], architecture: Architecture
 ) -> None:
-    planted = from_model(models[0], architecture).planted
+    planted = start_of(architecture, initial=models[0]).planted
     sizes = {name: int(np.prod(shape)) for name, shape in shapes(architecture).items()}
     shared = sum(size for name, size in sizes.items() if name.startswith("convolutions."))
     assert planted.planted[:shared].all()
@@ -138,4 +162,4 @@ def test_a_model_of_other_convolutions_is_no_start(models: list[Path]) -> None:
         " 20 of 9 with pool 3, 30 of 5 with pool 4, 40 of 3 with pool 4$"
     )
     with pytest.raises(ModelFileError, match=message):
-        from_model(models[0], ENHANCER)
+        first_weights(ENHANCER, initial=models[0])
