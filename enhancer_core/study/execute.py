@@ -54,27 +54,18 @@ class Context:
         return self.folder / f"restarts-{self.key[:12]}"
 
     def check_stop(self) -> None:
-        """Raise if the study was stopped.
-
-        Raises
-        ------
-        InterruptedError
-            If it was.
-        """
+        """Raise InterruptedError if the study was stopped."""
         if self.stop.is_set():
             raise InterruptedError("the study was stopped")
 
 
-def execute(run: Run, context: Context) -> dict[str, Any]:
+def execute_run(run: Run, context: Context) -> dict[str, Any]:
     """Carry out a run, and return its result as plain values.
 
-    Returns
-    -------
-    dict
-        `learned` (sequences by part: positives, negatives), `tests` (each with its `auc`,
-        `average_precision`, and the scores of its positives and negatives), `unchanged` (the share
-        of the training part's shuffles that equal their input, by k); of a network also `epochs`,
-        `updates`, `restarts` (validation AUC of each) and what `filters.read_filters` returns.
+    `learned` (positives and negatives by part), `tests` (each with its `auc`, `average_precision`,
+    and the scores of its positives and negatives), `unchanged` (share of the training part's
+    shuffles that equal their input, by k); of a network also `epochs`, `updates`, `restarts`
+    (validation AUC of each) and what `filters.read_filters` returns.
 
     Raises
     ------
@@ -84,10 +75,29 @@ def execute(run: Run, context: Context) -> dict[str, Any]:
         If the study was stopped.
     """
     folds = next((data.folds for data in context.recipe.data if data.name in run.data), 0)
-    if folds:
-        return _merge_folds([execute(*_fold(run, context, i + 1)) for i in range(folds)])
+    if not folds:
+        with context.cores:
+            return _execute(run, context)
+    make_folder(context.folder)
+    results = [_execute_fold(run, context, i + 1) for i in range(folds)]
+    merged = {**results[0], "tests": {k: v for fold in results for k, v in fold["tests"].items()}}
+    if "restarts" in merged:
+        merged["restarts"] = [auc for fold in results for auc in fold["restarts"]]
+    return merged
+
+
+def _execute_fold(run: Run, context: Context, number: int) -> dict[str, Any]:
+    """Carry out a run on one fold of its data, in a folder of its own."""
+
+    def on_fold(names: Sequence[str]) -> tuple[str, ...]:
+        parts = (name.partition("/") for name in names)
+        return tuple(f"{name}@{number}{slash}{k}" for name, slash, k in parts)
+
+    folder = context.folder / f"fold-{number}"
+    make_folder(folder)
+    run = replace(run, data=on_fold(run.data), tests=on_fold(run.tests))
     with context.cores:
-        return _execute(run, context)
+        return _execute(run, replace(context, folder=folder))
 
 
 def _execute(run: Run, context: Context) -> dict[str, Any]:
@@ -95,8 +105,7 @@ def _execute(run: Run, context: Context) -> dict[str, Any]:
     data = prepare(run, context.data, seed=context.seed)
     result: dict[str, Any] = {
         "learned": {
-            "train": class_counts(data.learn.train.labels),
-            "validation": class_counts(data.learn.validation.labels),
+            part: class_counts(getattr(data.learn, part).labels) for part in ("train", "validation")
         },
         "unchanged": shares_unchanged(run, data),
     }
@@ -118,28 +127,6 @@ def _execute(run: Run, context: Context) -> dict[str, Any]:
         model = replace(model, metadata=_record(run, result, context))
         save_model(model, context.folder / MODEL_FILE)
         discard_states(context.states)
-    return result
-
-
-def _fold(run: Run, context: Context, number: int) -> tuple[Run, Context]:
-    """Return a run on one fold of its data, in a folder of its own."""
-
-    def on_fold(names: Sequence[str]) -> tuple[str, ...]:
-        parts = (name.partition("/") for name in names)
-        return tuple(f"{name}@{number}{slash}{k}" for name, slash, k in parts)
-
-    make_folder(context.folder)
-    folder = context.folder / f"fold-{number}"
-    make_folder(folder)
-    run = replace(run, data=on_fold(run.data), tests=on_fold(run.tests))
-    return run, replace(context, folder=folder)
-
-
-def _merge_folds(folds: Sequence[Result]) -> dict[str, Any]:
-    """Merge the results of folds; every test keeps its own name."""
-    result = {**folds[0], "tests": {k: v for fold in folds for k, v in fold["tests"].items()}}
-    if "restarts" in result:
-        result["restarts"] = [auc for fold in folds for auc in fold["restarts"]]
     return result
 
 

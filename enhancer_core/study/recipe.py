@@ -73,12 +73,7 @@ class Data:
             )
         if not 0 <= self.repeats <= 1:
             raise RecipeError(f"repeats is {self.repeats}; allowed is 0 to 1")
-        _check_choice("definition", self.definition, DEFINITIONS)
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether it comes from no organism."""
-        return bool(self.simulate or self.world)
+        _check_choices(self, definition=DEFINITIONS)
 
     @property
     def set_name(self) -> str:
@@ -132,20 +127,15 @@ class Run:
 
     def __post_init__(self) -> None:
         """Check the values that stand alone."""
-        _check_choice("model", self.model, MODELS)
-        _check_choice("positive", self.positive, POSITIVE)
-        _check_choice("over", self.over, OVER)
-        _check_choice("network", self.network, NETWORKS)
-        if not self.data:
-            raise RecipeError("'data' is empty; name at least one")
-        if not 0 < self.share <= 1:
-            raise RecipeError(f"share is {self.share}; allowed is above 0, up to 1")
-        if (self.over == "k") != bool(self.ks):
-            raise RecipeError("'ks' and over = \"k\" need each other")
-        if self.warm and self.over != "k":
-            raise RecipeError("'warm' needs over = \"k\"")
-        if sum(map(bool, (self.plant, self.plant_motifs, self.initial))) > 1:
-            raise RecipeError("allowed is one of 'plant', 'plant_motifs' and 'initial'")
+        _check_choices(self, model=MODELS, positive=POSITIVE, over=OVER, network=NETWORKS)
+        starts = sum(map(bool, (self.plant, self.plant_motifs, self.initial)))
+        _refuse(
+            (not self.data, "'data' is empty; name at least one"),
+            (not 0 < self.share <= 1, f"share is {self.share}; allowed is above 0, up to 1"),
+            ((self.over == "k") != bool(self.ks), "'ks' and over = \"k\" need each other"),
+            (self.warm and self.over != "k", "'warm' needs over = \"k\""),
+            (starts > 1, "allowed is one of 'plant', 'plant_motifs' and 'initial'"),
+        )
         if self.over != "k" and self.model not in ORACLES:
             self.mix()
 
@@ -195,16 +185,14 @@ class Search:
 
     def __post_init__(self) -> None:
         """Check the values that stand alone."""
-        allowed = [name for name in NETWORKS if default_config(name) == TrainConfig()]
-        if self.network not in allowed:
-            raise RecipeError(
-                f"network '{self.network}'; allowed are {spelled(allowed)}, trained by the paper's"
-                " protocol"
-            )
-        if self.keep_one_of < 2:
-            raise RecipeError(f"keep_one_of is {self.keep_one_of}; at least 2")
-        if not self.data or not self.copies or min(self.copies) < 1:
-            raise RecipeError("'data' and 'copies' need an entry each, copies of at least 1")
+        names = [name for name in NETWORKS if default_config(name) == TrainConfig()]
+        allowed = f"{spelled(names)}, trained by the paper's protocol"
+        is_empty = not self.data or min(self.copies, default=0) < 1
+        _refuse(
+            (self.network not in names, f"network '{self.network}'; allowed are {allowed}"),
+            (self.keep_one_of < 2, f"keep_one_of is {self.keep_one_of}; at least 2"),
+            (is_empty, "'data' and 'copies' need an entry each, copies of at least 1"),
+        )
         TrainConfig(restarts=self.restarts, epochs=self.epochs)
 
     @property
@@ -232,9 +220,8 @@ class ReportSection:
 
     def __post_init__(self) -> None:
         """Check the values that stand alone."""
-        _check_choice("kind", self.kind, SECTIONS)
-        if not self.runs:
-            raise RecipeError("'runs' is empty; name at least one")
+        _check_choices(self, kind=SECTIONS)
+        _refuse((not self.runs, "'runs' is empty; name at least one"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -275,11 +262,6 @@ def split_test(test: str) -> tuple[str, int | None]:
     ------
     RecipeError
         If what follows the slash is not a whole number from 1.
-
-    Examples
-    --------
-    >>> split_test("liver"), split_test("liver/4")
-    (('liver', None), ('liver', 4))
     """
     name, slash, k = test.partition("/")
     if not slash:
@@ -289,19 +271,22 @@ def split_test(test: str) -> tuple[str, int | None]:
     return name, int(k)
 
 
-def _check_choice(name: str, value: str, allowed: Mapping[str, object] | Sequence[str]) -> None:
-    if value not in allowed:
-        raise RecipeError(f"{name} '{value}'; allowed are {spelled(allowed)}")
+def _refuse(*checks: tuple[bool, str]) -> None:
+    """Raise the message of the first check that is true."""
+    for is_wrong, message in checks:
+        if is_wrong:
+            raise RecipeError(message)
+
+
+def _check_choices(thing: object, **choices: Mapping[str, object] | Sequence[str]) -> None:
+    """Raise unless each of these fields is one of its choices."""
+    for name, allowed in choices.items():
+        if (value := getattr(thing, name)) not in allowed:
+            raise RecipeError(f"{name} '{value}'; allowed are {spelled(allowed)}")
 
 
 def spelled(names: Mapping[str, object] | Sequence[str]) -> str:
-    """Format names for an error message.
-
-    Examples
-    --------
-    >>> spelled(["a", "b"])
-    "'a', 'b'"
-    """
+    """Format names for an error message: `'a', 'b'`."""
     return ", ".join(f"'{name}'" for name in names)
 
 
@@ -332,10 +317,10 @@ def runs_of(section: ReportSection, recipe: Recipe) -> list[Run | Search]:
     return [by_name[name] for name in names]
 
 
-def groups_of(section: ReportSection, recipe: Recipe) -> dict[str, list[Run]]:
-    """Return the runs of a section, without searches, by the run of the recipe they came from."""
+def groups_of(runs: Sequence[Run | Search]) -> dict[str, list[Run]]:
+    """Return runs, without searches, by the run of the recipe they came from."""
     groups: dict[str, list[Run]] = {}
-    for run in runs_of(section, recipe):
+    for run in runs:
         if isinstance(run, Run):
             groups.setdefault(run.group or run.name, []).append(run)
     return groups

@@ -41,15 +41,7 @@ def auc(result: Result, test: str) -> Estimate:
 
 
 def difference(one: Result, other: Result, test: str) -> Estimate:
-    """Estimate by how much a run's AUC exceeds another's on the same sequences, paired.
-
-    Examples
-    --------
-    >>> one = {"tests": {"t": {"positives": [4, 3], "negatives": [2, 1]}}}
-    >>> other = {"tests": {"t": {"positives": [4, 1], "negatives": [3, 2]}}}
-    >>> difference(one, other, "t").value
-    0.5
-    """
+    """Estimate by how much a run's AUC exceeds another's on the same sequences, paired."""
     labels, scores = _labels_and_scores(one, test)
     return auc_difference(labels, scores, _labels_and_scores(other, test)[1])
 
@@ -90,13 +82,6 @@ def recommended_k(
     and the positives' interval against theirs lies above the background's. So a network that
     distinguishes positives from their k-shuffles uses features that the background lacks. None if
     no k fulfils it.
-
-    Examples
-    --------
-    >>> background = {2: Estimate(0.6, 0.58, 0.62), 3: Estimate(0.54, 0.52, 0.56)}
-    >>> positives = {2: Estimate(0.9, 0.88, 0.92), 3: Estimate(0.8, 0.78, 0.82)}
-    >>> recommended_k(background, positives)
-    3
     """
     for k in sorted(background.keys() & positives.keys()):
         if background[k].value <= CHANCE_AT_MOST and positives[k].low > background[k].high:

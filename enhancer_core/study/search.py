@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from enhancer_core.data.dataset import TRAIN, VALIDATION, SplitDataset
 from enhancer_core.data.mixture import Mix, concatenate, shuffle_dataset, take
 from enhancer_core.models.architecture import named_architecture
-from enhancer_core.study.execute import Context, execute
+from enhancer_core.study.execute import Context, execute_run
 from enhancer_core.study.recipe import Run, Search
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.trainer import train
@@ -22,14 +22,7 @@ _SAMPLE = 4  # a stream of random numbers
 
 
 def candidates(recipe: Search) -> list[Mix]:
-    """List all mixes: each number of copies of the background with each set of k.
-
-    Examples
-    --------
-    >>> mixes = candidates(Search(name="s", data=("a",), ks=(2, 3), copies=(1, 2), updates=1))
-    >>> [(mix.background, mix.shuffles) for mix in mixes][:5]
-    [(1, ()), (1, (2,)), (1, (3,)), (1, (2, 3)), (2, ())]
-    """
+    """List all mixes: each number of copies of the background with each set of k."""
     ks = sorted(recipe.ks)
     sets = list(chain.from_iterable(combinations(ks, size) for size in range(len(ks) + 1)))
     return [Mix(background=n, shuffles=chosen) for n, chosen in product(recipe.copies, sets)]
@@ -54,21 +47,16 @@ def rounds(n: int, *, keep_one_of: int, updates: int) -> Iterator[tuple[int, int
         yield size, max(1, updates // len(sizes) // size)
 
 
-def search(recipe: Search, context: Context) -> dict[str, Any]:
+def execute_search(recipe: Search, context: Context) -> dict[str, Any]:
     """Find the best mix by validation AUC, train with it, and test it once.
 
-    Returns
-    -------
-    dict
-        As `execute.execute` of the winner, with `winner` (background copies and k) and `rounds`
-        (updates of each candidate, and every candidate's validation AUC, best first).
+    The result is that of the winner's run, with `winner` (background copies and k) and `rounds`
+    (updates of each candidate, and every candidate's validation AUC, best first).
 
     Raises
     ------
-    EnhancerError
-        If data do not allow the search, or a file cannot be written.
-    InterruptedError
-        If the study was stopped.
+    EnhancerError, InterruptedError
+        As in `execute_run`.
     """
     with context.cores:
         pooled = concatenate([context.data[name] for name in recipe.data])
@@ -108,7 +96,7 @@ def search(recipe: Search, context: Context) -> dict[str, Any]:
         config=TrainConfig(restarts=recipe.restarts, epochs=recipe.epochs),
     )  # fmt: skip
     winner = {"background": best.background, "shuffles": list(best.shuffles)}
-    return {**execute(run, context), "winner": winner, "rounds": history}
+    return {**execute_run(run, context), "winner": winner, "rounds": history}
 
 
 def _kinds(learn: SplitDataset, ks: list[int]) -> NDArray[np.int64]:

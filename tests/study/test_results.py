@@ -26,6 +26,9 @@ def test_a_figure_is_that_of_its_test() -> None:
 
 def test_a_run_differs_from_itself_by_nothing() -> None:
     assert difference(RESULT, RESULT, "t") == Estimate(0, 0, 0)
+    one = {"tests": {"t": {"positives": [4, 3], "negatives": [2, 1]}}}
+    other = {"tests": {"t": {"positives": [4, 1], "negatives": [3, 2]}}}
+    assert difference(one, other, "t").value == 0.5
 
 
 def test_the_roc_curve_is_scikit_learns() -> None:

@@ -20,43 +20,32 @@ def matrix_section(part: ReportSection, recipe: Recipe, results: ResultByRun) ->
     runs = runs_of(part, recipe)
     tests = tests_of(part, runs, results)
     sentences = _sentences(part, recipe, tests, results)
-    if recipe.tree:
-        leaves = list(read_newick(recipe.tree))
-
-        def place(name: str) -> int:
-            """Place a test, or a run of one species, in the tree's order; others first."""
-            leaf = name.rpartition(".")[2]
-            return leaves.index(leaf) if leaf in leaves else -1
-
+    if recipe.tree:  # tests, and runs of one species, in its order; others first
+        place = {leaf: i for i, leaf in enumerate(read_newick(recipe.tree))}
         order = {member: i for i, name in enumerate(part.runs) for member in recipe.members(name)}
-        tests = sorted(tests, key=place)
-        runs = sorted(runs, key=lambda run: (order[run.name], place(run.name)))
+        tests = sorted(tests, key=lambda test: place.get(test.rpartition(".")[2], -1))
+        runs = sorted(
+            runs, key=lambda run: (order[run.name], place.get(run.name.rpartition(".")[2], -1))
+        )
     aucs = [[auc(results[run.name], test) for test in tests] for run in runs]
     values = np.array([[estimate.value for estimate in row] for row in aucs])
+    table = Table(
+        head=("Trained on", *tests, "mean"),
+        rows=[
+            (run.shown, *map(text.cell, row), f"{average:.3f}")
+            for run, row, average in zip(runs, aucs, values.mean(axis=1), strict=True)
+        ],
+        caption="Test AUC with its 95 % interval; a column is a test.",
+    )
+    name, order_of_species = charts.figure_id(recipe, part), " Species in the order of the tree."
+    figure = Figure(
+        svg=charts.heatmap(values, [run.shown for run in runs], tests, name=name),
+        alt="Matrix of test AUCs: trained on a row, tested on a column",
+        caption=f"Test AUC; darker is higher.{order_of_species if recipe.tree else ''}",
+    )
+    paragraphs = text.text_of(part, " ".join(sentences))
     return Section(
-        title=part.title,
-        text=text.text_of(part, " ".join(sentences)),
-        tables=[
-            Table(
-                head=("Trained on", *tests, "mean"),
-                rows=[
-                    (run.shown, *map(text.cell, row), f"{average:.3f}")
-                    for run, row, average in zip(runs, aucs, values.mean(axis=1), strict=True)
-                ],
-                caption="Test AUC with its 95 % interval; a column is a test.",
-            )
-        ],
-        figures=[
-            Figure(
-                svg=charts.heatmap(
-                    values, [run.shown for run in runs], tests, name=charts.figure_id(recipe, part)
-                ),
-                alt="Matrix of test AUCs: trained on a row, tested on a column",
-                caption="Test AUC; darker is higher."
-                + (" Species in the order of the tree." if recipe.tree else ""),
-            )
-        ],
-        wide_figures=True,
+        title=part.title, text=paragraphs, tables=[table], figures=[figure], wide_figures=True
     )
 
 
@@ -65,24 +54,18 @@ def gains_of(
 ) -> dict[str, list[Estimate]]:
     """Compute the gain of each group of runs, on every test, over the test's species alone.
 
-    Of runs that leave one species out, or take its nearest, the one for that species counts.
-
-    Returns
-    -------
-    dict
-        By the group's name in the report; empty where not every test has a run of its own.
+    Of runs that leave one species out, or take its nearest, the one for that species counts. Gains
+    are by the group's name in the report; empty where not every test has a run of its own.
     """
-    base, *others = groups_of(part, recipe).values()
-    own = single_data_runs(base)
+    first, *others = groups_of(runs_of(part, recipe)).values()
+    own = single_data_runs(first)
     gains: dict[str, list[Estimate]] = {}
     if own.keys() >= set(tests):
         for members in others:
             by_test = {run.name.rpartition(".")[2]: run for run in members}
+            pairs = [(test, by_test.get(test, members[0]), own[test]) for test in tests]
             gains[members[0].shown.partition(":")[0]] = [
-                difference(
-                    results[by_test.get(test, members[0]).name], results[own[test].name], test
-                )
-                for test in tests
+                difference(results[run.name], results[base.name], test) for test, run, base in pairs
             ]
     return gains
 
@@ -90,7 +73,7 @@ def gains_of(
 def _sentences(
     part: ReportSection, recipe: Recipe, tests: Sequence[str], results: ResultByRun
 ) -> list[str]:
-    own = single_data_runs(next(iter(groups_of(part, recipe).values())))
+    own = single_data_runs(next(iter(groups_of(runs_of(part, recipe)).values())))
     if not own.keys() >= set(tests):
         return []
     same = mean([auc(results[own[test].name], test) for test in tests])

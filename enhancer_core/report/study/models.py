@@ -11,17 +11,9 @@ from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import charts, text
 from enhancer_core.report.study.charts import ModelRow, figure_id
 from enhancer_core.report.text import with_interval
+from enhancer_core.study import results as numbers
 from enhancer_core.study.recipe import Recipe, ReportSection, Run, Search, runs_of
-from enhancer_core.study.results import (
-    ResultByRun,
-    auc,
-    difference,
-    mean_auc,
-    mean_difference,
-    roc_points,
-    test_of,
-    tests_of,
-)
+from enhancer_core.study.results import ResultByRun, mean_difference, test_of, tests_of
 
 
 def models_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
@@ -30,7 +22,7 @@ def models_section(part: ReportSection, recipe: Recipe, results: ResultByRun) ->
     tests = tests_of(part, runs, results)
     base = next((run for run in runs if run.name == part.beside), runs[0])
     shown = {run.name: run.shown for run in runs}
-    values = {name: mean_auc(results[name], tests) for name in shown}
+    values = {name: numbers.mean_auc(results[name], tests) for name in shown}
     gains = {
         name: mean_difference(results[name], results[base.name], tests)
         for name in shown
@@ -47,31 +39,20 @@ def models_section(part: ReportSection, recipe: Recipe, results: ResultByRun) ->
         paragraphs.append(text.near(shown[first], base.shown, gains[first], part.within))
     if part.least is not None:
         paragraphs.append(text.reached(base.shown, values[base.name], part.least))
-    paragraphs += [
-        text.with_control(
-            shown[name], base.shown, gains[name], shown[control],
-            mean_difference(results[name], results[control], tests),
-        )
-        for control, name in controls.items()
-        if name in gains
-    ]  # fmt: skip
-    paragraphs.append(
-        " ".join(
-            text.versus(shown[name], base.shown, gain)
-            for name, gain in gains.items()
-            if name not in controls and name not in controls.values()
-        )
-    )
+    for control, name in controls.items():
+        if name in gains:
+            over = mean_difference(results[name], results[control], tests)
+            controlled = (shown[name], base.shown, gains[name], shown[control], over)
+            paragraphs.append(text.with_control(*controlled))
+    others = gains.keys() - {*controls, *controls.values()}
+    versus = [text.versus(shown[name], base.shown, gains[name]) for name in gains if name in others]
+    paragraphs.append(" ".join(versus))
     colours = {**dict.fromkeys(controls, plots.GUIDE), base.name: plots.BASELINE}
     rows = [
         ModelRow(
-            name=run.shown,
-            auc=values[run.name],
-            gain=gains.get(run.name),
-            paper=run.paper,
-            colour=colours.get(run.name, plots.NETWORK),
+            r.shown, values[r.name], gains.get(r.name), r.paper, colours.get(r.name, plots.NETWORK)
         )
-        for run in runs
+        for r in runs
     ]
     on = text.listed(tests) if len(tests) < 4 else f"{len(tests)} data sets, on average"
     # A simulation's oracles are drawn with ROC curves, as in the paper's Figure 2.
@@ -96,11 +77,14 @@ def each_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> S
     for run in runs_of(part, recipe):
         test = test_of(part, run, results)
         base = references.setdefault(test, run)
-        value, gain, colour = auc(results[run.name], test), None, plots.BASELINE
+        value, gain, colour = numbers.auc(results[run.name], test), None, plots.BASELINE
         if base is not run:
-            gain, colour = difference(results[run.name], results[base.name], test), plots.NETWORK
+            gain, colour = (
+                numbers.difference(results[run.name], results[base.name], test),
+                plots.NETWORK,
+            )
             differences.append(text.versus(run.shown, base.shown, gain))
-        rows.append(ModelRow(name=run.shown, auc=value, gain=gain, colour=colour))
+        rows.append(ModelRow(run.shown, value, gain, colour=colour))
         if part.least is not None and (isinstance(run, Search) or run.model == "network"):
             thresholds.append(text.reached(run.shown, value, part.least))
     return _comparison(
@@ -149,14 +133,15 @@ def _comparison(
 
 
 def _roc_figure(runs: Sequence[Run | Search], test: str, results: ResultByRun, name: str) -> Figure:
-    drawn = list(zip(runs, charts.COLOURS, strict=False))
-    key = Markup("; ").join(
-        Markup('<span style="color: {}">&#9632;</span> {}').format(colour, run.shown)
-        for run, colour in drawn
-    )
-    curves = [roc_points(results[run.name], test) for run, _ in drawn]
+    drawn = runs[: len(charts.COLOURS)]
+    square = Markup('<span style="color: {}">&#9632;</span> {}')
+    key = [
+        square.format(*pair) for pair in zip(charts.COLOURS, [r.shown for r in drawn], strict=False)
+    ]
     return Figure(
-        svg=charts.rocs(curves, name=f"{name}-roc"),
+        svg=charts.rocs(
+            [numbers.roc_points(results[r.name], test) for r in drawn], name=f"{name}-roc"
+        ),
         alt=f"ROC curves of {len(drawn)} models",
-        caption=Markup("ROC curves on the test part. {}").format(key),
+        caption=Markup("ROC curves on the test part. {}").format(Markup("; ").join(key)),
     )
