@@ -86,9 +86,8 @@ def digest(data: SplitDataset) -> str:
 
 def _load_set(members: Sequence[Data], folder: Path, seed: int) -> dict[str, SplitDataset]:
     datasets = [_read(definition, folder, seed) for definition in members]
-    pooled = concatenate(
-        [SplitDataset(dataset, np.zeros(len(dataset), np.int64)) for dataset in datasets]
-    ).dataset
+    unsplit = [SplitDataset(dataset, np.zeros(len(dataset), np.int64)) for dataset in datasets]
+    pooled = concatenate(unsplit).dataset
     groups = linked_sets(pooled)
     if any(definition.relatives for definition in members):
         groups = join_groupings(groups, link_homologs(pooled.codes))
@@ -143,8 +142,8 @@ def _read(data: Data, folder: Path, seed: int) -> Dataset:
 
 def _sources(data: Data, folder: Path, seed: int) -> list[_Source]:
     """Read or simulate what a data set consists of, positives first."""
-    definition = json.dumps(settings(data), sort_keys=True)
-    entropy = np.frombuffer(hashlib.sha256(definition.encode()).digest(), np.uint32)
+    digested = json.dumps(settings(data), sort_keys=True)
+    entropy = np.frombuffer(hashlib.sha256(digested.encode()).digest(), np.uint32)
     rng = np.random.default_rng((_DRAW, seed, *entropy.tolist()))
     number = data.number or 0
     if data.positives or data.background:
@@ -166,10 +165,8 @@ def _sources(data: Data, folder: Path, seed: int) -> list[_Source]:
     if data.genome:
         return [_windows(data, folder, number, rng, length=data.length)]
     if data.simulate:
-        simulated = simulate(
-            read_motif(data.simulate),
-            n=number, length=data.length, definition=data.definition, rng=rng,
-        )  # fmt: skip
+        motif, definition = read_motif(data.simulate), data.definition
+        simulated = simulate(motif, n=number, length=data.length, definition=definition, rng=rng)
         classes = simulated.positives, simulated.background
     else:
         classes = species.draw_species(data.world, number=number, length=data.length, seed=seed)
@@ -184,7 +181,6 @@ def _sources(data: Data, folder: Path, seed: int) -> list[_Source]:
 def _windows(
     data: Data, folder: Path, number: int, rng: np.random.Generator, *, length: int
 ) -> _Source:
-    """Draw this number of windows of a genome."""
     with open_genome(folder / data.genome) as genome:
         rules = BackgroundRules(length=length)
         candidates = candidate_windows(genome.letters, genome.lengths, rules, rng=rng)
@@ -225,8 +221,7 @@ def _from_table(data: Data, path: Path) -> list[_Source]:
 def _at_most(dataset: Dataset, number: int, seed: int) -> Dataset:
     """Draw at most `number` of each class, each sequence once."""
     rng = np.random.default_rng((_DRAW, seed, 1))
-    _, first = np.unique(sequence_sets(dataset.codes), return_index=True)
-    first = np.sort(first)
+    first = np.sort(np.unique(sequence_sets(dataset.codes), return_index=True)[1])
     drawn = []
     for label in (True, False):
         rows = first[dataset.labels[first] == label]

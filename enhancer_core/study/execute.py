@@ -103,10 +103,9 @@ def _execute_fold(run: Run, context: Context, number: int) -> dict[str, Any]:
 def _execute(run: Run, context: Context) -> dict[str, Any]:
     context.check_stop()
     data = prepare(run, context.data, seed=context.seed)
+    learned = {"train": data.learn.train, "validation": data.learn.validation}
     result: dict[str, Any] = {
-        "learned": {
-            part: class_counts(getattr(data.learn, part).labels) for part in ("train", "validation")
-        },
+        "learned": {part: class_counts(dataset.labels) for part, dataset in learned.items()},
         "unchanged": shares_unchanged(run, data),
     }
     model: Model | None = None
@@ -147,12 +146,11 @@ def _oracle(run: Run, test: Dataset, context: Context) -> NDArray[np.floating]:
     (data,) = (data for data in context.recipe.data if run.data[0] in data.splits)
     motif, definition = read_motif(data.simulate), DEFINITIONS[data.definition]
     log_odds = pwm(ppm(motif.pfm, pseudocount=definition.pseudocount))
-    prior = None
-    if run.model != "mllr-no-prior":
-        prior = site_prior(length=test.codes.shape[1], width=motif.width, sd=definition.sd)
+    prior = site_prior(length=test.codes.shape[1], width=motif.width, sd=definition.sd)
     if run.model == "bayes":
         return pssm.log_likelihood_ratios(test.codes, log_odds, both_strands=False, prior=prior)
-    return pssm.best_hits(test.codes, log_odds, both_strands=False, prior=prior).scores
+    sites = prior if run.model == "mllr" else None
+    return pssm.best_hits(test.codes, log_odds, both_strands=False, prior=sites).scores
 
 
 def _record(run: Run, result: Result, context: Context) -> dict[str, Any]:
@@ -196,9 +194,8 @@ def _train(run: Run, data: RunData, context: Context) -> tuple[Model, dict[str, 
         data=learn if run.config.regressions else None,
     )
     states = context.states
-    for other in context.folder.glob("restarts-*"):
-        if other != states:  # of an interrupted run by another recipe, or with other data
-            discard_states(other)
+    for other in {*context.folder.glob("restarts-*")} - {states}:  # by another recipe or other data
+        discard_states(other)
     make_folder(states)
     remove_partial(states)
     trained = train(
@@ -208,13 +205,12 @@ def _train(run: Run, data: RunData, context: Context) -> tuple[Model, dict[str, 
         progress=lambda *_: context.check_stop(),
     )  # fmt: skip
     positives = learn.train.codes[learn.train.labels]
+    folder, seed = context.data_folder, context.seed
     return trained.model, {
         "epochs": config.epochs,
         "updates": config.epochs * per_epoch,
         "restarts": [restart.auc for restart in trained.restarts],
-        **read_filters(
-            trained.model, positives, run.motifs, context.data_folder, seed=context.seed
-        ),
+        **read_filters(trained.model, positives, run.motifs, folder, seed=seed),
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from enhancer_core.data.mixture import Mix
 from enhancer_core.data.simulation import DEFINITIONS
@@ -19,9 +19,7 @@ from enhancer_core.training.config import FILE_KEYS, TrainConfig, default_config
 # What a run can be beside a network: models without training, and the k-mer model.
 ORACLES = ("bayes", "mllr", "mllr-no-prior")
 MODELS = ("network", "5-mers", *ORACLES)
-OVER = ("", "each", "left_out", "nearest", "k")
 SECTIONS = ("models", "each", "matrix", "k_choice", "motifs", "filters", "search")
-POSITIVE = ("positives", "background")
 
 # As in the paper, but for its 50 restarts and 20 epochs, which no chapter needs.
 STUDY_CONFIG = TrainConfig(restarts=3, epochs=12)
@@ -127,7 +125,9 @@ class Run:
 
     def __post_init__(self) -> None:
         """Check the values that stand alone."""
-        _check_choices(self, model=MODELS, positive=POSITIVE, over=OVER, network=NETWORKS)
+        over = ("", "each", "left_out", "nearest", "k")
+        positive = ("positives", "background")
+        _check_choices(self, model=MODELS, positive=positive, over=over, network=NETWORKS)
         starts = sum(map(bool, (self.plant, self.plant_motifs, self.initial)))
         _refuse(
             (not self.data, "'data' is empty; name at least one"),
@@ -182,6 +182,12 @@ class Search:
     restarts: int = 3  # of the winner, and its epochs
     epochs: int = 12
     paper: float | None = None
+    # What it has in common with runs.
+    model: ClassVar[str] = "network"
+    group: ClassVar[str] = ""
+    control_of: ClassVar[str] = ""
+    needs: ClassVar[tuple[str, ...]] = ()
+    motifs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         """Check the values that stand alone."""
@@ -194,6 +200,11 @@ class Search:
             (is_empty, "'data' and 'copies' need an entry each, copies of at least 1"),
         )
         TrainConfig(restarts=self.restarts, epochs=self.epochs)
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """What its winner is tested on."""
+        return self.data
 
     @property
     def shown(self) -> str:
@@ -244,7 +255,7 @@ class Recipe:
 
     def members(self, name: str) -> tuple[str, ...]:
         """Return the names of the runs that a name stands for."""
-        return tuple(s.name for s in self.steps if name in (s.name, getattr(s, "group", "")))
+        return tuple(s.name for s in self.steps if name in (s.name, s.group))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

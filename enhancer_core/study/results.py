@@ -57,14 +57,7 @@ def mean_difference(one: Result, other: Result, tests: Sequence[str]) -> Estimat
 
 
 def mean(estimates: Sequence[Estimate]) -> Estimate:
-    """Average estimates of independent tests, their intervals taken as normal.
-
-    Examples
-    --------
-    >>> average = mean([Estimate(0.8, 0.76, 0.84), Estimate(0.6, 0.57, 0.63)])
-    >>> round(average.value, 3), round(average.low, 3), round(average.high, 3)
-    (0.7, 0.675, 0.725)
-    """
+    """Average estimates of independent tests, their intervals taken as normal."""
     if len(estimates) == 1:
         return estimates[0]
     value = float(np.mean([estimate.value for estimate in estimates]))

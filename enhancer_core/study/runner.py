@@ -101,7 +101,7 @@ def _run_recipe(
     results: dict[str, Result] = {}
 
     def run(step: Run | Search) -> Result:
-        needed = {name: futures[name].result() for name in getattr(step, "needs", ())}
+        needed = {name: futures[name].result() for name in step.needs}
         folder = context.runs / step.name
         return _load_or_run(step, replace(context, folder=folder, needed=needed), digests)
 
@@ -143,18 +143,13 @@ def _load_or_run(step: Run | Search, context: Context, digests: Mapping[str, str
 
 def _fingerprint(step: Run | Search, context: Context, digests: Mapping[str, str]) -> str:
     """Digest all that a result depends on."""
-    tests = getattr(step, "tests", ())
-    used = sorted({*step.data, *(test.partition("/")[0] for test in tests)})
-    definitions = {data.name: data for data in context.recipe.data if data.name in used}
+    used = {*step.data, *(test.partition("/")[0] for test in step.tests)}
+    splits = [(split, d) for d in context.recipe.data if d.name in used for split in d.splits]
     inputs = {
         "version": __version__,
         "seed": context.seed,
         "settings": settings(step),
-        "data": {
-            split: [digests[split], settings(data)]
-            for data in definitions.values()
-            for split in data.splits
-        },
+        "data": {split: [digests[split], settings(data)] for split, data in splits},
         "needed": {name: result["fingerprint"] for name, result in context.needed.items()},
     }
     if isinstance(step, Run) and step.motif_files:  # others keep the fingerprints that they had

@@ -91,7 +91,8 @@ def parse_table(kind: type[T], table: object, where: str) -> T:
 
 def _keys(kind: object) -> list[str]:
     """Return the keys that a dataclass's table may have."""
-    hints = get_type_hints(kind).items()
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    hints = [(name, get_type_hints(kind)[name]) for name in names]
     return [key for name, hint in hints for key in (_keys(hint) if is_dataclass(hint) else [name])]
 
 

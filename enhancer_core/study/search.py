@@ -43,8 +43,7 @@ def rounds(n: int, *, keep_one_of: int, updates: int) -> Iterator[tuple[int, int
     while n > 1:
         sizes.append(n)
         n = max(1, n // keep_one_of)
-    for size in sizes:
-        yield size, max(1, updates // len(sizes) // size)
+    yield from ((size, max(1, updates // len(sizes) // size)) for size in sizes)
 
 
 def execute_search(recipe: Search, context: Context) -> dict[str, Any]:
@@ -59,24 +58,21 @@ def execute_search(recipe: Search, context: Context) -> dict[str, Any]:
         As in `execute_run`.
     """
     with context.cores:
+        ks, seed = sorted(recipe.ks), context.seed
         pooled = concatenate([context.data[name] for name in recipe.data])
-        learn = take(pooled, pooled.parts == TRAIN)
-        validation = take(pooled, pooled.parts == VALIDATION)
+        learn, validation = (take(pooled, pooled.parts == part) for part in (TRAIN, VALIDATION))
         parents = take(learn, learn.dataset.labels)
-        sources = concatenate(
-            [learn, *[shuffle_dataset(parents, k=k, seed=context.seed) for k in sorted(recipe.ks)]]
-        )
-    kinds = _kinds(learn, sorted(recipe.ks))
+        sources = concatenate([learn, *[shuffle_dataset(parents, k=k, seed=seed) for k in ks]])
+    kinds = _kinds(learn, ks)
 
     def validation_auc(mix: Mix, updates: int) -> float:
         with context.cores:
             context.check_stop()
-            sample, epochs = _sample(sources, kinds, mix, updates=updates, seed=context.seed)
+            sample, epochs = _sample(sources, kinds, mix, updates=updates, seed=seed)
             trained = train(
                 concatenate([sample, validation]),
                 named_architecture(recipe.network, length=sample.dataset.codes.shape[1]),
-                TrainConfig(restarts=1, epochs=epochs),
-                seed=context.seed, device=context.device,
+                TrainConfig(restarts=1, epochs=epochs), seed=seed, device=context.device,
             )  # fmt: skip
             return trained.restarts[0].auc
 

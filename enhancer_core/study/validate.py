@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TypeGuard
 
 from enhancer_core.study.recipe import (
     ORACLES,
@@ -91,9 +90,8 @@ def _problems(recipe: Recipe) -> Iterator[str]:
 
 
 def _data_problems(step: Run | Search, data: Mapping[str, Data]) -> Iterator[str]:
-    tests = step.tests if isinstance(step, Run) else ()
     try:
-        named = [*step.data, *(split_test(test)[0] for test in tests)]
+        named = [*step.data, *(split_test(test)[0] for test in step.tests)]
     except RecipeError as error:
         yield str(error)
         return
@@ -158,17 +156,13 @@ def _section_problems(
         yield from _test_problems(section, runs)
 
 
-def _tests(run: Run | Search) -> tuple[str, ...]:
-    return run.tests if isinstance(run, Run) else run.data
-
-
 def _common(section: ReportSection, runs: Sequence[Run | Search]) -> Collection[str]:
-    return section.tests or set.intersection(*(set(_tests(run)) for run in runs))
+    return section.tests or set.intersection(*(set(run.tests) for run in runs))
 
 
 def _test_problems(section: ReportSection, runs: Sequence[Run | Search]) -> Iterator[str]:
     for test in section.tests:
-        if not all(test in _tests(run) for run in runs):
+        if not all(test in run.tests for run in runs):
             yield f"not all of its runs have the test '{test}'"
     if not _common(section, runs):
         yield "its runs have no test in common"
@@ -176,9 +170,9 @@ def _test_problems(section: ReportSection, runs: Sequence[Run | Search]) -> Iter
 
 def _each(section: ReportSection, runs: Sequence[Run | Search]) -> Iterator[str]:
     for run in runs:
-        if section.tests and not set(section.tests) & set(_tests(run)):
+        if section.tests and not set(section.tests) & set(run.tests):
             yield f"its run '{run.name}' has none of its tests"
-    if section.headline and not any(isinstance(run, Search) or _is_network(run) for run in runs):
+    if section.headline and not any(run.model == "network" for run in runs):
         yield "none of its runs is a network, of which its headline is"
 
 
@@ -206,12 +200,12 @@ def _k_choice(_: ReportSection, runs: Sequence[Run | Search]) -> Iterator[str]:
 
 
 def _motifs(_: ReportSection, runs: Sequence[Run | Search]) -> Iterator[str]:
-    if not any(_is_network(run) and run.motifs for run in runs):
+    if not any(run.model == "network" and run.motifs for run in runs):
         yield "none of its runs looks for motifs"
 
 
 def _filters(_: ReportSection, runs: Sequence[Run | Search]) -> Iterator[str]:
-    if not all(_is_network(run) and ":" in "".join(run.motifs) for run in runs):
+    if not all(run.model == "network" and ":" in "".join(run.motifs) for run in runs):
         yield "not all of its runs look for a motif FILE:NAME, with whose file filters are matched"
 
 
@@ -220,12 +214,8 @@ def _search(section: ReportSection, runs: Sequence[Run | Search]) -> Iterator[st
     if searched is None:
         yield "none of its runs is a search"
     for run in runs:
-        if run.name == section.beside and searched not in _tests(run):
+        if run.name == section.beside and searched not in run.tests:
             yield f"its run '{run.name}' has not the search's test '{searched}'"
-
-
-def _is_network(run: Run | Search) -> TypeGuard[Run]:
-    return isinstance(run, Run) and run.model == "network"
 
 
 _KIND_PROBLEMS: Mapping[str, Callable[..., Iterator[str]]] = {

@@ -152,6 +152,14 @@ def test_the_k_that_is_recommended_is_told_with_its_figures() -> None:
             "Significantly better than their controls on simulated data: pooling.",
         ),
         (
+            text.strategies("real", {"pooling": True, "copies": False}),
+            "Significantly better than their controls on real data: pooling, but not copies.",
+        ),
+        (
+            text.k_used(3, {"a": 4, "b": None}),
+            "This recipe uses k = 3; recommended: k = 4 for a and none for b.",
+        ),
+        (
             text.near("network", "the oracle", Estimate(-0.01, -0.014, -0.006), 0.015),
             "Network is within 0.015 of the oracle, the recipe's margin: −0.010 (−0.014 to"
             " −0.006).",

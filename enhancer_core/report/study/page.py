@@ -9,11 +9,11 @@ from enhancer_core.data.dataset import PARTS
 from enhancer_core.report import plots
 from enhancer_core.report.page import Highlight, Page, Section, Table
 from enhancer_core.report.study import text
-from enhancer_core.report.study.matrix import gains_of
+from enhancer_core.report.study.models import gains_of
 from enhancer_core.report.study.sections import section
 from enhancer_core.report.text import interval, signed, signed_interval
 from enhancer_core.study import results as numbers
-from enhancer_core.study.recipe import Data, Recipe, ReportSection, Run, Search, Study, runs_of
+from enhancer_core.study.recipe import Data, Recipe, ReportSection, Study, runs_of
 from enhancer_core.study.results import ResultByRun
 from enhancer_core.study.runner import Results
 
@@ -78,10 +78,9 @@ def _highlight(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Hig
         similarities = [match["similarity"] for by_spec in motifs for match in by_spec.values()]
         value, note = f"{min(similarities):.3f}", f"lowest of {len(similarities)}"
     elif part.kind == "each":
-        networks = [run for run in runs if isinstance(run, Search) or run.model == "network"]
-        aucs = [
-            numbers.auc(results[run.name], numbers.test_of(part, run, results)) for run in networks
-        ]
+        networks = [run for run in runs if run.model == "network"]
+        own = {run.name: numbers.test_of(part, run, results) for run in networks}
+        aucs = [numbers.auc(results[name], test) for name, test in own.items()]
         lowest = min(aucs, key=lambda estimate: estimate.value)
         value, note = f"{lowest.value:.3f}", f"{interval(lowest)}, lowest of {len(aucs)}"
     elif part.kind == "matrix":
@@ -141,7 +140,7 @@ def _runs(study: Study, results: Results) -> Section:
     rows = []
     for run in (run for recipe in study.recipes for run in recipe.steps):
         result = results.runs[run.name]
-        model = run.model if isinstance(run, Run) and run.model != "network" else run.network
+        model = run.network if run.model == "network" else run.model
         trained = ("", "", "")
         if "restarts" in result:
             aucs = ", ".join(f"{value:.3f}".lstrip("0") for value in result["restarts"])

@@ -57,13 +57,7 @@ def with_control(name: str, base: str, gain: Estimate, control: str, over: Estim
 
 
 def strategies(where: str, better: Mapping[str, bool]) -> str:
-    """State which strategies did better than all of their controls, on one kind of data.
-
-    Examples
-    --------
-    >>> strategies("simulated", {"pooling": True, "copies": False})
-    'Significantly better than their controls on simulated data: pooling, but not copies.'
-    """
+    """State which strategies did better than all of their controls, on one kind of data."""
     best, others = ([name for name in better if better[name] == did] for did in (True, False))
     names = listed(best) if best else f"none of {listed(others)}"
     exceptions = f", but not {listed(others)}" if best and others else ""
@@ -106,13 +100,7 @@ def k_choice(
 
 
 def k_used(used: int, recommended: Mapping[str, int | None]) -> str:
-    """State whether the k that a recipe uses is the recommended one.
-
-    Examples
-    --------
-    >>> k_used(3, {"peaks": 4, "others": None})
-    'This recipe uses k = 3; recommended: k = 4 for peaks and none for others.'
-    """
+    """State whether the k that a recipe uses is the recommended one."""
     if set(recommended.values()) == {used}:
         return f"This recipe uses k = {used}, as recommended."
     return f"This recipe uses k = {used}; recommended: {ks_listed(recommended)}."
