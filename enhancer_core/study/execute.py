@@ -69,10 +69,8 @@ def execute_run(run: Run, context: Context) -> dict[str, Any]:
 
     Raises
     ------
-    EnhancerError
-        If data do not allow the run, or a file cannot be written.
-    InterruptedError
-        If the study was stopped.
+    EnhancerError, InterruptedError
+        If data do not allow the run, or a file cannot be written; if the study was stopped.
     """
     folds = next((data.folds for data in context.recipe.data if data.name in run.data), 0)
     if not folds:

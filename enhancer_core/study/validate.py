@@ -6,20 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from enhancer_core.study.recipe import (
-    ORACLES,
-    Data,
-    Recipe,
-    ReportSection,
-    Run,
-    Search,
-    groups_of,
-    runs_of,
-    settings,
-    single_data_runs,
-    spelled,
-    split_test,
-)
+from enhancer_core.study import recipe as parts
+from enhancer_core.study.recipe import Data, Recipe, ReportSection, Run, Search, spelled, split_test
 from enhancer_core.study.schema import RecipeError
 
 _OF_FOLDS = ("models", "motifs", "filters")  # sections that can show what was done on folds
@@ -38,11 +26,11 @@ def check_shared(path: Path, recipes: Sequence[Recipe]) -> None:
     for recipe in recipes:
         sets: dict[str, list[object]] = {}
         for data in recipe.data:
-            sets.setdefault(data.set_name, []).append((data.name, settings(data)))
+            sets.setdefault(data.set_name, []).append((data.name, parts.settings(data)))
         set_of = {data.name: data.set_name for data in recipe.data}
         for step in recipe.steps:
             set_name = set_of[step.data[0]]
-            what = (settings(step), set_name, sets[set_name])
+            what = (parts.settings(step), set_name, sets[set_name])
             if known.setdefault(step.name, what) != what:
                 raise RecipeError(
                     f"{path}: two runs that differ have the name '{step.name}', in settings or in"
@@ -103,7 +91,7 @@ def _data_problems(step: Run | Search, data: Mapping[str, Data]) -> Iterator[str
     for name in step.data:
         if data[name].table:
             yield f"data '{name}' is a table, and tested on alone; allowed is in 'tests'"
-    if isinstance(step, Run) and step.model in ORACLES:
+    if isinstance(step, Run) and step.model in parts.ORACLES:
         origins = {(data[name].simulate, data[name].definition) for name in step.data}
         if len(origins) > 1 or not all(motif for motif, _ in origins):
             allowed = "data that 'simulate' one motif by one definition"
@@ -142,7 +130,7 @@ def _section_problems(
     section: ReportSection, recipe: Recipe, data: Mapping[str, Data]
 ) -> Iterator[str]:
     """Name what a section needs that its runs do not have."""
-    runs = runs_of(section, recipe)
+    runs = parts.runs_of(section, recipe)
     names = [run.name for run in runs]
     if section.beside and section.beside not in names:
         yield f"beside '{section.beside}'; allowed is one of its runs: {spelled(names)}"
@@ -178,11 +166,11 @@ def _each(section: ReportSection, runs: Sequence[Run | Search]) -> Iterator[str]
 
 def _matrix(section: ReportSection, runs: Sequence[Run | Search]) -> Iterator[str]:
     yield from _test_problems(section, runs)
-    groups = list(groups_of(runs).values())
+    groups = list(parts.groups_of(runs).values())
     if not groups:
         yield "its runs are searches alone"
     if section.headline or section.least is not None:
-        own = single_data_runs(groups[0])
+        own = parts.single_data_runs(groups[0])
         if len(groups) < 2 or not own.keys() >= set(_common(section, runs)):
             yield (
                 "the gain for its 'headline' or 'least' needs a run on each test's data alone,"

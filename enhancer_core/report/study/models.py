@@ -13,17 +13,10 @@ from enhancer_core.report.page import Figure, Section, Table
 from enhancer_core.report.study import charts, text
 from enhancer_core.report.study.charts import ModelRow, figure_id
 from enhancer_core.report.text import with_interval
+from enhancer_core.study import recipe as recipes
 from enhancer_core.study import results as numbers
 from enhancer_core.study.newick import read_newick
-from enhancer_core.study.recipe import (
-    Recipe,
-    ReportSection,
-    Run,
-    Search,
-    groups_of,
-    runs_of,
-    single_data_runs,
-)
+from enhancer_core.study.recipe import Recipe, ReportSection, Run, Search, runs_of
 from enhancer_core.study.results import ResultByRun, mean_difference, test_of, tests_of
 
 
@@ -34,11 +27,8 @@ def models_section(part: ReportSection, recipe: Recipe, results: ResultByRun) ->
     base = next((run for run in runs if run.name == part.beside), runs[0])
     shown = {run.name: run.shown for run in runs}
     values = {name: numbers.mean_auc(results[name], tests) for name in shown}
-    gains = {
-        name: mean_difference(results[name], results[base.name], tests)
-        for name in shown
-        if name != base.name
-    }
+    others = [name for name in shown if name != base.name]
+    gains = {n: mean_difference(results[n], results[base.name], tests) for n in others}
     control_of = {run.name: run.control_of for run in runs}
     controls = {control: name for control, name in control_of.items() if name in values}
     papers = [(run, run.paper) for run in runs if run.paper is not None]
@@ -55,8 +45,8 @@ def models_section(part: ReportSection, recipe: Recipe, results: ResultByRun) ->
             over = mean_difference(results[name], results[control], tests)
             controlled = (shown[name], base.shown, gains[name], shown[control], over)
             paragraphs.append(text.with_control(*controlled))
-    others = gains.keys() - {*controls, *controls.values()}
-    versus = [text.versus(shown[name], base.shown, gains[name]) for name in gains if name in others]
+    alone = [name for name in others if name not in {*controls, *controls.values()}]
+    versus = [text.versus(shown[name], base.shown, gains[name]) for name in alone]
     paragraphs.append(" ".join(versus))
     colours = {**dict.fromkeys(controls, plots.GUIDE), base.name: plots.BASELINE}
     rows = [
@@ -71,14 +61,11 @@ def models_section(part: ReportSection, recipe: Recipe, results: ResultByRun) ->
     name = figure_id(recipe, part)
     key = [(plots.NETWORK, "models"), (plots.BASELINE, f"{base.shown}, the reference")]
     return _comparison(
-        part,
-        rows,
-        name=name,
-        paragraphs=paragraphs,
+        part, rows, name=name, paragraphs=paragraphs,
         caption=f"AUC on the test part of {on}; paired differences from '{base.shown}'.",
         key=[*key, (plots.GUIDE, "controls")] if controls else key,
         curves=_roc_figure(runs, tests[0], results, name) if with_curves else None,
-    )
+    )  # fmt: skip
 
 
 def each_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
@@ -96,14 +83,11 @@ def each_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> S
         rows.append(ModelRow(run.shown, value, gain, colour=colour))
         if part.least is not None and run.model == "network":
             thresholds.append(text.reached(run.shown, value, part.least))
+    caption = "AUC on the test part of each data set; paired differences from the first model on"
     return _comparison(
-        part,
-        rows,
-        name=figure_id(recipe, part),
+        part, rows, name=figure_id(recipe, part), caption=f"{caption} the same one.",
         paragraphs=[" ".join(thresholds), " ".join(differences)],
-        caption="AUC on the test part of each data set; paired differences from the first model on"
-        " the same one.",
-    )
+    )  # fmt: skip
 
 
 def matrix_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
@@ -148,8 +132,8 @@ def gains_of(
     Of runs that leave one species out, or take its nearest, the one for that species counts. Gains
     are by the group's name in the report; empty where not every test has a run of its own.
     """
-    first, *others = groups_of(runs_of(part, recipe)).values()
-    own = single_data_runs(first)
+    first, *others = recipes.groups_of(runs_of(part, recipe)).values()
+    own = recipes.single_data_runs(first)
     gains: dict[str, list[Estimate]] = {}
     if own.keys() >= set(tests):
         for members in others:
@@ -165,7 +149,7 @@ def gains_of(
 def _matrix_sentences(
     part: ReportSection, recipe: Recipe, tests: Sequence[str], results: ResultByRun
 ) -> list[str]:
-    own = single_data_runs(next(iter(groups_of(runs_of(part, recipe)).values())))
+    own = recipes.single_data_runs(next(iter(recipes.groups_of(runs_of(part, recipe)).values())))
     if not own.keys() >= set(tests):
         return []
     same = numbers.mean([numbers.auc(results[own[test].name], test) for test in tests])

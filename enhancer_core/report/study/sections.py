@@ -25,15 +25,11 @@ _FEWEST = 10  # candidates of a round whose ranks are compared
 def section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
     """Compose one section."""
     compose = {
-        "models": models_section,
-        "each": each_section,
-        "matrix": matrix_section,
-        "k_choice": _k_choice,
-        "motifs": motifs_section,
-        "filters": filters_section,
+        "models": models_section, "each": each_section, "matrix": matrix_section,
+        "k_choice": _k_choice, "motifs": motifs_section, "filters": filters_section,
         "search": _search,
-    }[part.kind]
-    return compose(part, recipe, results)
+    }  # fmt: skip
+    return compose[part.kind](part, recipe, results)
 
 
 def _k_choice(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
@@ -63,15 +59,13 @@ def _k_choice(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Sect
     ]
     if part.k is not None and recommended:
         sentences.append(text.k_used(part.k, recommended))
-    sentences += [
-        text.beside_chance(name, PAPER_K, lines[name][PAPER_K], CHANCE_AT_MOST)
-        for name in lines
-        if is_background[name] and PAPER_K in lines[name]
-    ]
+    backgrounds = [name for name in lines if is_background[name]]
+    at_paper_k = [(name, lines[name][PAPER_K]) for name in backgrounds if PAPER_K in lines[name]]
+    sentences += [text.beside_chance(n, PAPER_K, auc, CHANCE_AT_MOST) for n, auc in at_paper_k]
     sentences += [
         f"With '{name}' as background, recommended: {text.ks_listed(recommended_by(name))}."
-        for name in others
-        if is_background[name] and positives and len(lines[name]) == len(lines[background])
+        for name in backgrounds
+        if name != background and positives and len(lines[name]) == len(lines[background])
     ]
     chosen = next((k for k in recommended.values() if k is not None), None)
     rows = []
