@@ -155,9 +155,8 @@ def _sources(data: Data, folder: Path, seed: int) -> list[_Source]:
             names = [prefix + name for name in records.names]
             sources.append(_Source(i < len(data.positives), path.name, names, records.codes))
         if data.genome:
-            length = sources[0].codes.shape[1]
             n_positive = sum(len(source.names) for source in sources)
-            number = min(number or n_positive, n_positive)
+            number, length = min(number or n_positive, n_positive), sources[0].codes.shape[1]
             sources.append(_windows(data, folder, number, rng, length=length))
         return sources
     if data.table:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,25 +78,20 @@ def execute_run(run: Run, context: Context) -> dict[str, Any]:
         with context.cores:
             return _execute(run, context)
     make_folder(context.folder)
-    results = [_execute_fold(run, context, i + 1) for i in range(folds)]
+    results = []
+    for number in range(1, folds + 1):
+        fold = replace(context, folder=context.folder / f"fold-{number}")
+        make_folder(fold.folder)
+        data, tests = (
+            tuple(re.sub("(?=/)|$", f"@{number}", name, count=1) for name in names)
+            for names in (run.data, run.tests)
+        )
+        with context.cores:
+            results.append(_execute(replace(run, data=data, tests=tests), fold))
     merged = {**results[0], "tests": {k: v for fold in results for k, v in fold["tests"].items()}}
     if "restarts" in merged:
         merged["restarts"] = [auc for fold in results for auc in fold["restarts"]]
     return merged
-
-
-def _execute_fold(run: Run, context: Context, number: int) -> dict[str, Any]:
-    """Carry out a run on one fold of its data, in a folder of its own."""
-
-    def on_fold(names: Sequence[str]) -> tuple[str, ...]:
-        parts = (name.partition("/") for name in names)
-        return tuple(f"{name}@{number}{slash}{k}" for name, slash, k in parts)
-
-    folder = context.folder / f"fold-{number}"
-    make_folder(folder)
-    run = replace(run, data=on_fold(run.data), tests=on_fold(run.tests))
-    with context.cores:
-        return _execute(run, replace(context, folder=folder))
 
 
 def _execute(run: Run, context: Context) -> dict[str, Any]:

@@ -51,13 +51,10 @@ def read_filters(
         elif ":" not in spec or spec in MOTIFS:
             motif = MOTIFS[spec] if spec in MOTIFS else read_motif(spec)
             similarities = similarity(queries, [motif])
-            row = int(similarities.scores[:, 0].argmax())
-            motifs[spec] = {
-                "similarity": float(similarities.scores[row, 0]),
-                "strand": int(similarities.strands[row, 0]),
-                "pfm": queries[row].pfm.tolist(),
-                "motif": motif.pfm.tolist(),
-            }
+            scores, strands = similarities.scores[:, 0], similarities.strands[:, 0]
+            row = int(scores.argmax())
+            pair = {"pfm": queries[row].pfm.tolist(), "motif": motif.pfm.tolist()}
+            motifs[spec] = {"similarity": float(scores[row]), "strand": int(strands[row]), **pair}
         else:
             targets = read_motifs(folder / spec.partition(":")[0])
             name = read_motif(f"{folder / spec}").name
@@ -66,10 +63,8 @@ def read_filters(
             matches = [best and _plain(best) for best in best_matches(queries, targets)]
             pair = {"pfm": queries[row].pfm.tolist(), "motif": match.target.pfm.tolist()}
             motifs[spec] = {**pair, **_plain(match), "best": matches[row]}
-            filters = filters or [
-                {"pfm": query.pfm.tolist(), "match": best}
-                for query, best in zip(queries, matches, strict=True)
-            ]
+            pairs = zip(queries, matches, strict=True)
+            filters = filters or [{"pfm": q.pfm.tolist(), "match": best} for q, best in pairs]
     return {"motifs": motifs} | ({"filters": filters} if filters else {})
 
 

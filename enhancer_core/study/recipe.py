@@ -51,26 +51,23 @@ class Data:
     relatives: bool = False  # whether the set's relatives (see `relatives`) share a part
 
     def __post_init__(self) -> None:
-        """Check that there is one source."""
         files = self.positives or self.background
         genome = "" if self.positives and not self.background else self.genome
         sources = (files, self.simulate, genome, self.world, self.table)
-        if sum(map(bool, sources)) != 1:
-            raise RecipeError(
-                "one source is needed: positives and background, positives and genome, simulate,"
-                " genome, world, or table"
-            )
-        if not (files or self.table) and self.number is None:
-            raise RecipeError("'number' is needed for what is not read from files")
-        if self.number is not None and self.number < 20:
-            raise RecipeError(f"number is {self.number}; at least 20 of each class are needed")
-        if self.folds and (self.folds < 2 or self.set not in ("", self.name) or self.table):
-            raise RecipeError(
-                f"folds is {self.folds} in the set '{self.set_name}'; allowed are 0, and 2 or more"
-                " of data in no set with others, and of no table"
-            )
-        if not 0 <= self.repeats <= 1:
-            raise RecipeError(f"repeats is {self.repeats}; allowed is 0 to 1")
+        kinds = "positives and background, positives and genome, simulate, genome, world, or table"
+        number = 20 if self.number is None and (files or self.table) else self.number
+        is_alone = self.set in ("", self.name) and not self.table
+        folds = "0, and 2 or more of data in no set with others, and of no table"
+        _refuse(
+            (sum(map(bool, sources)) != 1, f"one source is needed: {kinds}"),
+            (number is None, "'number' is needed for what is not read from files"),
+            ((number or 0) < 20, f"number is {number}; at least 20 of each class are needed"),
+            (
+                self.folds != 0 and (self.folds < 2 or not is_alone),
+                f"folds is {self.folds} in the set '{self.set_name}'; allowed are {folds}",
+            ),
+            (not 0 <= self.repeats <= 1, f"repeats is {self.repeats}; allowed is 0 to 1"),
+        )
         _check_choices(self, definition=DEFINITIONS)
 
     @property
@@ -85,15 +82,24 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class _Step:
+    name: str
+    title: str = ""  # its name in the report; `name` if empty
+
+    @property
+    def shown(self) -> str:
+        """Its name in the report."""
+        return self.title or self.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run(_Step):
     """One model: what it learns from, how, and on what it is tested.
 
     In a recipe the fields of `config` are keys like the others; those that are not given are those
     of `STUDY_CONFIG`, or of the network's own protocol.
     """
 
-    name: str
-    title: str = ""  # its name in the report; `name` if empty
     model: str = "network"
     data: tuple[str, ...]
     positive: str = "positives"  # or background: it is then told from its own shuffles
@@ -124,7 +130,6 @@ class Run:
     group: str = ""  # the run of the recipe that this one came of; not to be given
 
     def __post_init__(self) -> None:
-        """Check the values that stand alone."""
         over = ("", "each", "left_out", "nearest", "k")
         positive = ("positives", "background")
         _check_choices(self, model=MODELS, positive=positive, over=over, network=NETWORKS)
@@ -138,11 +143,6 @@ class Run:
         )
         if self.over != "k" and self.model not in ORACLES:
             self.mix()
-
-    @property
-    def shown(self) -> str:
-        """Its name in the report."""
-        return self.title or self.name
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -162,7 +162,7 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Search:
+class Search(_Step):
     """The search for the best mix of negatives, by successive halving.
 
     Candidates are all sets of k with each number of copies of the background. In each round all
@@ -171,8 +171,6 @@ class Search:
     once, for the winner.
     """
 
-    name: str
-    title: str = ""
     data: tuple[str, ...]
     ks: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 9)
     copies: tuple[int, ...] = (1, 2, 3)
@@ -190,7 +188,6 @@ class Search:
     motifs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        """Check the values that stand alone."""
         names = [name for name in NETWORKS if default_config(name) == TrainConfig()]
         allowed = f"{spelled(names)}, trained by the paper's protocol"
         is_empty = not self.data or min(self.copies, default=0) < 1
@@ -205,11 +202,6 @@ class Search:
     def tests(self) -> tuple[str, ...]:
         """What its winner is tested on."""
         return self.data
-
-    @property
-    def shown(self) -> str:
-        """Its name in the report."""
-        return self.title or self.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,7 +222,6 @@ class ReportSection:
     k: int | None = None  # of a choice of k: what the recipe goes on with, whatever is recommended
 
     def __post_init__(self) -> None:
-        """Check the values that stand alone."""
         _check_choices(self, kind=SECTIONS)
         _refuse((not self.runs, "'runs' is empty; name at least one"))
 

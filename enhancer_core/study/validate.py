@@ -24,13 +24,11 @@ def check_shared(path: Path, recipes: Sequence[Recipe]) -> None:
     """
     known: dict[str, object] = {}
     for recipe in recipes:
-        sets: dict[str, list[object]] = {}
-        for data in recipe.data:
-            sets.setdefault(data.set_name, []).append((data.name, parts.settings(data)))
         set_of = {data.name: data.set_name for data in recipe.data}
         for step in recipe.steps:
             set_name = set_of[step.data[0]]
-            what = (parts.settings(step), set_name, sets[set_name])
+            members = [(d.name, parts.settings(d)) for d in recipe.data if d.set_name == set_name]
+            what = (parts.settings(step), set_name, members)
             if known.setdefault(step.name, what) != what:
                 raise RecipeError(
                     f"{path}: two runs that differ have the name '{step.name}', in settings or in"
@@ -61,10 +59,9 @@ def _problems(recipe: Recipe) -> Iterator[str]:
     for step in recipe.steps:
         problems = _data_problems(step, data)
         if isinstance(step, Run):
-            problems = chain(problems, _run_problems(step, data, before))
-        yield from (f"run '{step.name}': {problem}" for problem in problems)
-        if isinstance(step, Run):
+            problems = chain(problems, _run_problems(step, data, dict(before)))
             before[step.name] = step
+        yield from (f"run '{step.name}': {problem}" for problem in problems)
     sets = [definition.set_name for definition in recipe.data]
     for name in (name for name in data if data[name].folds and sets.count(name) > 1):
         yield f"data '{name}' has folds, and others are in its set"
@@ -187,13 +184,11 @@ def _k_choice(_: ReportSection, runs: Sequence[Run | Search]) -> Iterator[str]:
             yield f"its run '{run.name}' has no test against its own shuffles"
 
 
-def _motifs(_: ReportSection, runs: Sequence[Run | Search]) -> Iterator[str]:
-    if not any(run.model == "network" and run.motifs for run in runs):
+def _motifs(section: ReportSection, runs: Sequence[Run | Search]) -> Iterator[str]:
+    specs = ["".join(run.motifs) if run.model == "network" else "" for run in runs]
+    if section.kind == "motifs" and not any(specs):
         yield "none of its runs looks for motifs"
-
-
-def _filters(_: ReportSection, runs: Sequence[Run | Search]) -> Iterator[str]:
-    if not all(run.model == "network" and ":" in "".join(run.motifs) for run in runs):
+    if section.kind == "filters" and not all(":" in spec for spec in specs):
         yield "not all of its runs look for a motif FILE:NAME, with whose file filters are matched"
 
 
@@ -208,5 +203,5 @@ def _search(section: ReportSection, runs: Sequence[Run | Search]) -> Iterator[st
 
 _KIND_PROBLEMS: Mapping[str, Callable[..., Iterator[str]]] = {
     "each": _each, "matrix": _matrix, "k_choice": _k_choice, "motifs": _motifs,
-    "filters": _filters, "search": _search,
+    "filters": _motifs, "search": _search,
 }  # fmt: skip

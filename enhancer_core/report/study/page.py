@@ -44,7 +44,7 @@ def study_page(study: Study, results: Results) -> Page:
     Page
         It holds no date, so the same results give the same page.
     """
-    parts = [(part, recipe) for recipe in study.recipes for part in recipe.sections]
+    parts = [(part, recipe, results.runs) for recipe in study.recipes for part in recipe.sections]
     networks = [result for result in results.runs.values() if "restarts" in result]
     restarts = sum(len(result["restarts"]) for result in networks)
     updates = sum(len(result["restarts"]) * result["updates"] for result in networks)
@@ -53,11 +53,9 @@ def study_page(study: Study, results: Results) -> Page:
         lead=f"{compare_with_controls(study, results.runs)}{len(results.runs)} runs,"
         f" {len(networks)} of them networks, trained in {restarts} restarts and {updates:,}"
         f" mini-batches, with seed {results.seed}.",
-        highlights=[
-            _highlight(part, recipe, results.runs) for part, recipe in parts if part.headline
-        ],
+        highlights=[_highlight(*part) for part in parts if part[0].headline],
         sections=[
-            *(section(part, recipe, results.runs) for part, recipe in parts),
+            *(section(*part) for part in parts),
             Section(title="How to read this", text=_LIMITS),
             _data(study, results),
             _runs(study, results),
@@ -123,8 +121,8 @@ def _data(study: Study, results: Results) -> Section:
 
 def _data_row(data: Data, sizes: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     first = sizes[data.splits[0]]
-    files = [*data.positives, *data.background, *filter(None, [data.table])]
-    source = ", ".join([*files, *([f"windows of {data.genome}"] if data.genome else [])])
+    windows = f"windows of {data.genome}" if data.genome else ""
+    source = ", ".join(filter(None, (*data.positives, *data.background, data.table, windows)))
     if data.simulate:
         source = f"{data.simulate} sites in uniform DNA, definition '{data.definition}'"
     elif data.world:
