@@ -141,7 +141,6 @@ def _read(data: Data, folder: Path, seed: int) -> Dataset:
 
 
 def _sources(data: Data, folder: Path, seed: int) -> list[_Source]:
-    """Read or simulate what a data set consists of, positives first."""
     digested = json.dumps(settings(data), sort_keys=True)
     entropy = np.frombuffer(hashlib.sha256(digested.encode()).digest(), np.uint32)
     rng = np.random.default_rng((_DRAW, seed, *entropy.tolist()))

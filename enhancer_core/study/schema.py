@@ -54,16 +54,6 @@ def parse_table(kind: type[T], table: object, where: str) -> T:
     ------
     RecipeError
         If a key is unknown or missing, or a value is of another type.
-
-    Examples
-    --------
-    >>> from dataclasses import dataclass
-    >>> @dataclass
-    ... class Point:
-    ...     x: float
-    ...     tags: tuple[str, ...] = ()
-    >>> parse_table(Point, {"x": 1, "tags": ["a"]}, "p.toml")
-    Point(x=1.0, tags=('a',))
     """
     if not isinstance(table, Mapping):
         raise RecipeError(f"{where}: {table!r} is not a table")

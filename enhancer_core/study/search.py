@@ -33,11 +33,6 @@ def rounds(n: int, *, keep_one_of: int, updates: int) -> Iterator[tuple[int, int
 
     Every round has the same share of all updates, at least one a candidate, and passes one of
     `keep_one_of` candidates on (Jamieson and Talwalkar 2016, algorithm 1).
-
-    Examples
-    --------
-    >>> list(rounds(16, keep_one_of=4, updates=320))
-    [(16, 10), (4, 40)]
     """
     sizes = []
     while n > 1:

@@ -49,7 +49,6 @@ def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int) -> RunData
 
 
 def _test_data(run: Run, test: str, data: Mapping[str, SplitDataset], *, seed: int) -> Dataset:
-    """Return the test part of a test's data, against background or shuffles."""
     name, k = split_test(test)
     part = take(data[name], data[name].parts == TEST)
     if run.positive == "background":

@@ -110,7 +110,6 @@ def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
 def _rows(
     path: Path, table: Mapping[str, Any], kind: type[T], defaults: Mapping[str, Any] | None = None
 ) -> list[T]:
-    """Read the tables of one kind."""
     key = _LISTS[kind]
     rows = table.get(key, [])
     if not isinstance(rows, list):
@@ -137,7 +136,6 @@ def _cut(
     quick: Quick, data: Sequence[Data], runs: Sequence[Run], searches: Sequence[Search]
 ) -> tuple[list[Data], list[Run], list[Search]]:
     def cut(thing: C, **limits: int) -> C:
-        """Lower these fields to their limits."""
         values: dict[str, Any] = {k: min(getattr(thing, k) or n, n) for k, n in limits.items()}
         return replace(thing, **values)
 

@@ -7,7 +7,15 @@ from enhancer_core.metrics import Estimate
 from enhancer_core.report.study import text
 from enhancer_core.report.study.page import compare_with_controls
 from enhancer_core.study.recipe import Data, Recipe, Run, Study
-from enhancer_core.study.results import Result, auc, difference, mean, recommended_k, roc_points
+from enhancer_core.study.results import (
+    Result,
+    auc,
+    difference,
+    mean,
+    rank_correlation,
+    recommended_k,
+    roc_points,
+)
 
 RESULT = {
     "tests": {
@@ -55,6 +63,11 @@ def test_the_smallest_k_that_fulfils_the_rule_is_recommended() -> None:
     positives[2] = Estimate(0.6, 0.56, 0.64)  # its interval reaches into the background's
     assert recommended_k(background, positives) == 3
     assert recommended_k({1: background[1]}, positives) is None
+
+
+def test_a_rank_correlation_has_the_interval_of_fieller() -> None:
+    rho = rank_correlation([1, 2, 3, 4, 5], [2, 1, 3, 5, 4])
+    assert (rho.value, rho.low, rho.high) == pytest.approx((0.8, -0.317, 0.987), abs=1e-3)
 
 
 @pytest.mark.parametrize(

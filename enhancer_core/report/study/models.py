@@ -31,10 +31,9 @@ def models_section(part: ReportSection, recipe: Recipe, results: ResultByRun) ->
     gains = {n: mean_difference(results[n], results[base.name], tests) for n in others}
     control_of = {run.name: run.control_of for run in runs}
     controls = {control: name for control, name in control_of.items() if name in values}
-    papers = [(run, run.paper) for run in runs if run.paper is not None]
-    paragraphs = [
-        " ".join(text.beside_paper(run.shown, values[run.name], paper) for run, paper in papers)
-    ]
+    papers = [(run.name, run.paper) for run in runs if run.paper is not None]
+    beside = [text.beside_paper(shown[name], values[name], paper) for name, paper in papers]
+    paragraphs = [" ".join(beside)]
     first = runs[0].name
     if part.within is not None and first in gains:
         paragraphs.append(text.near(shown[first], base.shown, gains[first], part.within))
@@ -48,12 +47,10 @@ def models_section(part: ReportSection, recipe: Recipe, results: ResultByRun) ->
     alone = [name for name in others if name not in {*controls, *controls.values()}]
     versus = [text.versus(shown[name], base.shown, gains[name]) for name in alone]
     paragraphs.append(" ".join(versus))
-    colours = {**dict.fromkeys(controls, plots.GUIDE), base.name: plots.BASELINE}
+    colours = dict.fromkeys(shown, plots.NETWORK) | dict.fromkeys(controls, plots.GUIDE)
+    colours[base.name] = plots.BASELINE
     rows = [
-        ModelRow(
-            r.shown, values[r.name], gains.get(r.name), r.paper, colours.get(r.name, plots.NETWORK)
-        )
-        for r in runs
+        ModelRow(r.shown, values[r.name], gains.get(r.name), r.paper, colours[r.name]) for r in runs
     ]
     on = text.listed(tests) if len(tests) < 4 else f"{len(tests)} data sets, on average"
     # A simulation's oracles are drawn with ROC curves, as in the paper's Figure 2.
@@ -99,9 +96,7 @@ def matrix_section(part: ReportSection, recipe: Recipe, results: ResultByRun) ->
         place = {leaf: i for i, leaf in enumerate(read_newick(recipe.tree))}
         order = {member: i for i, name in enumerate(part.runs) for member in recipe.members(name)}
         tests = sorted(tests, key=lambda test: place.get(test.rpartition(".")[2], -1))
-        runs = sorted(
-            runs, key=lambda run: (order[run.name], place.get(run.name.rpartition(".")[2], -1))
-        )
+        runs.sort(key=lambda run: (order[run.name], place.get(run.name.rpartition(".")[2], -1)))
     aucs = [[numbers.auc(results[run.name], test) for test in tests] for run in runs]
     values = np.array([[estimate.value for estimate in row] for row in aucs])
     table = Table(

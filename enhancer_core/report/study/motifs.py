@@ -136,7 +136,6 @@ def _cells(match: Mapping[str, Any] | None) -> tuple[str, str, str, str]:
 
 
 def _name(match: Mapping[str, Any]) -> str:
-    """Return the shortest name of a motif of a database."""
     return str(match["alias"] or match["name"].rpartition(".")[2] or match["name"])
 
 
@@ -145,7 +144,6 @@ def _small(value: float | None) -> str:
 
 
 def _figure(run: str, name: str, pfm: Pfm, match: Mapping[str, Any], target: Pfm) -> Figure:
-    """Draw a filter above its match, aligned."""
     query, other = Motif("filter", np.array(pfm)), Motif(name, np.array(target))
     aligned = similarity([query], [other])
     offset, strand = int(aligned.offsets[0, 0]), int(aligned.strands[0, 0])

@@ -109,20 +109,17 @@ def _search(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Sectio
     test = next(iter(result["tests"]))
     winner = _mix([result["winner"]["background"], result["winner"]["shuffles"]])
     sentences = [f"The winner is {winner}: test AUC {with_interval(numbers.auc(result, test))}."]
-    for run in runs:
-        if run.name == part.beside:
-            gain = numbers.difference(result, results[run.name], test)
-            sentences.append(text.versus("The winner", run.shown, gain))
+    for run in (run for run in runs if run.name == part.beside):
+        gain = numbers.difference(result, results[run.name], test)
+        sentences.append(text.versus("The winner", run.shown, gain))
     by_round = Table(
         head=("Round", "Mixes", "Updates each", "Best", "Its AUC", "Median AUC"),
         rows=rows,
         caption=f"Validation AUC by round of '{searched.shown}'; the test part was used once, for"
         " the winner.",
     )
-    last = Table(
-        head=("Last round", "Validation AUC"),
-        rows=[(_mix(candidate), f"{candidate[2]:.3f}") for candidate in top],
-    )
+    ranked = [(_mix(candidate), f"{candidate[2]:.3f}") for candidate in top]
+    last = Table(head=("Last round", "Validation AUC"), rows=ranked)
     paragraphs = text.text_of(part, " ".join(sentences), _rank_correlations(rounds))
     return Section(title=part.title, text=paragraphs, tables=[by_round, last])
 
@@ -131,8 +128,7 @@ def _rank_correlations(rounds: Sequence[Mapping[str, Any]]) -> str:
     """State how far each round ranked mixes as the next one did."""
     correlations = []
     for number, (one, other) in enumerate(pairwise(rounds), start=1):
-        before = {_mix(candidate): candidate[2] for candidate in one["candidates"]}
-        after = {_mix(candidate): candidate[2] for candidate in other["candidates"]}
+        before, after = ({_mix(c): c[2] for c in mixes["candidates"]} for mixes in (one, other))
         if len(after) >= _FEWEST:
             rho = numbers.rank_correlation([before[mix] for mix in after], list(after.values()))
             between = f"between rounds {number} and {number + 1} ({len(after):,} mixes)"

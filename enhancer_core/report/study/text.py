@@ -33,13 +33,7 @@ def change(gain: Estimate) -> str:
 
 
 def versus(name: str, other: str, gain: Estimate) -> str:
-    """Compare a run with another, by the difference of their AUCs.
-
-    Examples
-    --------
-    >>> versus("planted", "base", Estimate(0.02, -0.01, 0.05))
-    'Planted is not significantly different from base: +0.020 (−0.010 to +0.050).'
-    """
+    """Compare a run with another, by the difference of their AUCs."""
     verdict = _beside(gain, 0, "better than", "not significantly different from", "worse than")
     return f"{sentence(name)} is {verdict} {other}: {change(gain)}."
 
