@@ -47,20 +47,8 @@ def load(data: Sequence[Data], folder: Path, *, seed: int) -> dict[str, SplitDat
     rare k-mers. Every class of every data set is split 80 / 10 / 10; but records of a table, and
     all that are linked to them, are the test part.
 
-    Parameters
-    ----------
-    data
-        What to load.
-    folder
-        Where its files are.
-    seed
-        Of simulations, of which sequences are drawn from too many, and of the split.
-
-    Returns
-    -------
-    dict
-        Split data by name, NAME@1 and so on for folds; names of records begin with the data's. Data
-        of one definition, in a set of the same definitions, are the same in every recipe.
+    Returned by name, NAME@1 and so on for folds; names of records begin with the data's. Data of
+    one definition, in a set of the same definitions and by one seed, are the same in every recipe.
 
     Raises
     ------
@@ -78,14 +66,12 @@ def load(data: Sequence[Data], folder: Path, *, seed: int) -> dict[str, SplitDat
 
 def files_of(study: Study) -> list[str]:
     """List the files that a study reads, relative to its data folder, each once."""
-    files: dict[str, None] = {}
+    files: list[str] = []
     for recipe in study.recipes:
         for data in recipe.data:
-            named = (*data.positives, *data.background, data.genome, data.table)
-            files |= dict.fromkeys(filter(None, named))
-        for run in recipe.runs:
-            files |= dict.fromkeys(run.motif_files)
-    return list(files)
+            files += (*data.positives, *data.background, data.genome, data.table)
+        files += (file for run in recipe.runs for file in run.motif_files)
+    return list(dict.fromkeys(filter(None, files)))
 
 
 def digest(data: SplitDataset) -> str:
@@ -100,9 +86,8 @@ def digest(data: SplitDataset) -> str:
 
 def _load_set(members: Sequence[Data], folder: Path, seed: int) -> dict[str, SplitDataset]:
     datasets = [_read(definition, folder, seed) for definition in members]
-    pooled = concatenate(
-        [SplitDataset(dataset, np.zeros(len(dataset), np.int64)) for dataset in datasets]
-    ).dataset
+    unsplit = [SplitDataset(dataset, np.zeros(len(dataset), np.int64)) for dataset in datasets]
+    pooled = concatenate(unsplit).dataset
     groups = linked_sets(pooled)
     if any(definition.relatives for definition in members):
         groups = join_groupings(groups, link_homologs(pooled.codes))
@@ -123,25 +108,19 @@ def _load_set(members: Sequence[Data], folder: Path, seed: int) -> dict[str, Spl
         )
         parts[~is_test] = split_strata(strata, free, rng=rng)
     whole = SplitDataset(pooled, parts)
-    splits = {
-        definition.name: take(whole, member == index) for index, definition in enumerate(members)
-    }
-    for definition in members:
-        if not definition.table:
-            _check_classes(definition.name, splits[definition.name])
+    splits: dict[str, SplitDataset] = {}
+    for index, definition in enumerate(members):
+        split = splits[definition.name] = take(whole, member == index)
+        labels = split.dataset.labels
+        classes = () if definition.table else np.unique(labels)
+        for part, label in product(range(len(PARTS)), classes):
+            if not ((split.parts == part) & (labels == label)).any():
+                raise DatasetError(
+                    f"data '{definition.name}': the {PARTS[part]} part has no"
+                    f" {'positive' if label else 'background sequence'}; too many sequences are"
+                    " linked, or there are too few"
+                )
     return splits
-
-
-def _check_classes(name: str, data: SplitDataset) -> None:
-    """Raise unless each part has all classes of the whole."""
-    labels = data.dataset.labels
-    for part, label in product(range(len(PARTS)), np.unique(labels)):
-        if not ((data.parts == part) & (labels == label)).any():
-            raise DatasetError(
-                f"data '{name}': the {PARTS[part]} part has no"
-                f" {'positive' if label else 'background sequence'}; too many sequences are linked,"
-                " or there are too few"
-            )
 
 
 def _read(data: Data, folder: Path, seed: int) -> Dataset:
@@ -162,24 +141,21 @@ def _read(data: Data, folder: Path, seed: int) -> Dataset:
 
 
 def _sources(data: Data, folder: Path, seed: int) -> list[_Source]:
-    """Read or simulate what a data set consists of, positives first."""
-    definition = json.dumps(settings(data), sort_keys=True)
-    entropy = np.frombuffer(hashlib.sha256(definition.encode()).digest(), np.uint32)
+    digested = json.dumps(settings(data), sort_keys=True)
+    entropy = np.frombuffer(hashlib.sha256(digested.encode()).digest(), np.uint32)
     rng = np.random.default_rng((_DRAW, seed, *entropy.tolist()))
     number = data.number or 0
     if data.positives or data.background:
         sources = []
-        labels = np.repeat([True, False], [len(data.positives), len(data.background)])
-        for label, file in zip(labels.tolist(), (*data.positives, *data.background), strict=True):
+        for i, file in enumerate((*data.positives, *data.background)):
             path = folder / file
-            read = read_fasta(path, numbered=data.numbered)
+            records = read_fasta(path, numbered=data.numbered)
             prefix = f"{data.name}|{path.name}|" if data.numbered else f"{data.name}|"
-            names = [prefix + name for name in read.names]
-            sources.append(_Source(label, path.name, names, read.codes))
+            names = [prefix + name for name in records.names]
+            sources.append(_Source(i < len(data.positives), path.name, names, records.codes))
         if data.genome:
-            length = sources[0].codes.shape[1]
             n_positive = sum(len(source.names) for source in sources)
-            number = min(number or n_positive, n_positive)
+            number, length = min(number or n_positive, n_positive), sources[0].codes.shape[1]
             sources.append(_windows(data, folder, number, rng, length=length))
         return sources
     if data.table:
@@ -187,25 +163,22 @@ def _sources(data: Data, folder: Path, seed: int) -> list[_Source]:
     if data.genome:
         return [_windows(data, folder, number, rng, length=data.length)]
     if data.simulate:
-        simulated = simulate(
-            read_motif(data.simulate),
-            n=number, length=data.length, definition=data.definition, rng=rng,
-        )  # fmt: skip
+        motif, definition = read_motif(data.simulate), data.definition
+        simulated = simulate(motif, n=number, length=data.length, definition=definition, rng=rng)
         classes = simulated.positives, simulated.background
     else:
         classes = species.draw_species(data.world, number=number, length=data.length, seed=seed)
     return [
-        _Source(label, kind, [f"{data.name}|{kind}_{i}" for i in range(len(codes))], codes)
-        for label, kind, codes in zip(
-            (True, False), ("positive", "background"), classes, strict=True
+        _Source(
+            kind == "positive", kind, [f"{data.name}|{kind}_{i}" for i in range(len(codes))], codes
         )
+        for kind, codes in zip(("positive", "background"), classes, strict=True)
     ]
 
 
 def _windows(
     data: Data, folder: Path, number: int, rng: np.random.Generator, *, length: int
 ) -> _Source:
-    """Draw this number of windows of a genome."""
     with open_genome(folder / data.genome) as genome:
         rules = BackgroundRules(length=length)
         candidates = candidate_windows(genome.letters, genome.lengths, rules, rng=rng)
@@ -220,12 +193,8 @@ def _windows(
         windows = candidates.windows(
             np.sort(rng.choice(rows, number, replace=False, shuffle=False))
         )
-        return _Source(
-            label=False,
-            file=data.genome,
-            names=[f"{data.name}|{name}" for name in windows.names()],
-            codes=genome.windows(windows),
-        )
+        names = [f"{data.name}|{name}" for name in windows.names()]
+        return _Source(label=False, file=data.genome, names=names, codes=genome.windows(windows))
 
 
 def _from_table(data: Data, path: Path) -> list[_Source]:
@@ -250,8 +219,7 @@ def _from_table(data: Data, path: Path) -> list[_Source]:
 def _at_most(dataset: Dataset, number: int, seed: int) -> Dataset:
     """Draw at most `number` of each class, each sequence once."""
     rng = np.random.default_rng((_DRAW, seed, 1))
-    _, first = np.unique(sequence_sets(dataset.codes), return_index=True)
-    first = np.sort(first)
+    first = np.sort(np.unique(sequence_sets(dataset.codes), return_index=True)[1])
     drawn = []
     for label in (True, False):
         rows = first[dataset.labels[first] == label]

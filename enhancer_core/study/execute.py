@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,50 +55,51 @@ class Context:
         return self.folder / f"restarts-{self.key[:12]}"
 
     def check_stop(self) -> None:
-        """Raise if the study was stopped.
-
-        Raises
-        ------
-        InterruptedError
-            If it was.
-        """
+        """Raise InterruptedError if the study was stopped."""
         if self.stop.is_set():
             raise InterruptedError("the study was stopped")
 
 
-def execute(run: Run, context: Context) -> dict[str, Any]:
+def execute_run(run: Run, context: Context) -> dict[str, Any]:
     """Carry out a run, and return its result as plain values.
 
-    Returns
-    -------
-    dict
-        `learned` (sequences by part: positives, negatives), `tests` (each with its `auc`,
-        `average_precision`, and the scores of its positives and negatives), `unchanged` (the share
-        of the training part's shuffles that equal their input, by k); of a network also `epochs`,
-        `updates`, `restarts` (validation AUC of each) and what `filters.read_filters` returns.
+    `learned` (positives and negatives by part), `tests` (each with its `auc`, `average_precision`,
+    and the scores of its positives and negatives), `unchanged` (share of the training part's
+    shuffles that equal their input, by k); of a network also `epochs`, `updates`, `restarts`
+    (validation AUC of each) and what `filters.read_filters` returns.
 
     Raises
     ------
-    EnhancerError
-        If data do not allow the run, or a file cannot be written.
-    InterruptedError
-        If the study was stopped.
+    EnhancerError, InterruptedError
+        If data do not allow the run, or a file cannot be written; if the study was stopped.
     """
     folds = next((data.folds for data in context.recipe.data if data.name in run.data), 0)
-    if folds:
-        return _merge_folds([execute(*_fold(run, context, i + 1)) for i in range(folds)])
-    with context.cores:
-        return _execute(run, context)
+    if not folds:
+        with context.cores:
+            return _execute(run, context)
+    make_folder(context.folder)
+    results = []
+    for number in range(1, folds + 1):
+        fold = replace(context, folder=context.folder / f"fold-{number}")
+        make_folder(fold.folder)
+        data, tests = (
+            tuple(re.sub("(?=/)|$", f"@{number}", name, count=1) for name in names)
+            for names in (run.data, run.tests)
+        )
+        with context.cores:
+            results.append(_execute(replace(run, data=data, tests=tests), fold))
+    merged = {**results[0], "tests": {k: v for fold in results for k, v in fold["tests"].items()}}
+    if "restarts" in merged:
+        merged["restarts"] = [auc for fold in results for auc in fold["restarts"]]
+    return merged
 
 
 def _execute(run: Run, context: Context) -> dict[str, Any]:
     context.check_stop()
     data = prepare(run, context.data, seed=context.seed)
+    learned = {"train": data.learn.train, "validation": data.learn.validation}
     result: dict[str, Any] = {
-        "learned": {
-            "train": class_counts(data.learn.train.labels),
-            "validation": class_counts(data.learn.validation.labels),
-        },
+        "learned": {part: class_counts(dataset.labels) for part, dataset in learned.items()},
         "unchanged": shares_unchanged(run, data),
     }
     model: Model | None = None
@@ -121,28 +123,6 @@ def _execute(run: Run, context: Context) -> dict[str, Any]:
     return result
 
 
-def _fold(run: Run, context: Context, number: int) -> tuple[Run, Context]:
-    """Return a run on one fold of its data, in a folder of its own."""
-
-    def on_fold(names: Sequence[str]) -> tuple[str, ...]:
-        parts = (name.partition("/") for name in names)
-        return tuple(f"{name}@{number}{slash}{k}" for name, slash, k in parts)
-
-    make_folder(context.folder)
-    folder = context.folder / f"fold-{number}"
-    make_folder(folder)
-    run = replace(run, data=on_fold(run.data), tests=on_fold(run.tests))
-    return run, replace(context, folder=folder)
-
-
-def _merge_folds(folds: Sequence[Result]) -> dict[str, Any]:
-    """Merge the results of folds; every test keeps its own name."""
-    result = {**folds[0], "tests": {k: v for fold in folds for k, v in fold["tests"].items()}}
-    if "restarts" in result:
-        result["restarts"] = [auc for fold in folds for auc in fold["restarts"]]
-    return result
-
-
 def _test_result(test: Dataset, scores: NDArray[np.floating], seed: int) -> dict[str, Any]:
     # Rounded as they are written, so that the report compares what the file holds.
     rounded = np.array([float(f"{score:.7g}") for score in scores.tolist()])
@@ -160,12 +140,11 @@ def _oracle(run: Run, test: Dataset, context: Context) -> NDArray[np.floating]:
     (data,) = (data for data in context.recipe.data if run.data[0] in data.splits)
     motif, definition = read_motif(data.simulate), DEFINITIONS[data.definition]
     log_odds = pwm(ppm(motif.pfm, pseudocount=definition.pseudocount))
-    prior = None
-    if run.model != "mllr-no-prior":
-        prior = site_prior(length=test.codes.shape[1], width=motif.width, sd=definition.sd)
+    prior = site_prior(length=test.codes.shape[1], width=motif.width, sd=definition.sd)
     if run.model == "bayes":
         return pssm.log_likelihood_ratios(test.codes, log_odds, both_strands=False, prior=prior)
-    return pssm.best_hits(test.codes, log_odds, both_strands=False, prior=prior).scores
+    sites = prior if run.model == "mllr" else None
+    return pssm.best_hits(test.codes, log_odds, both_strands=False, prior=sites).scores
 
 
 def _record(run: Run, result: Result, context: Context) -> dict[str, Any]:
@@ -209,9 +188,8 @@ def _train(run: Run, data: RunData, context: Context) -> tuple[Model, dict[str, 
         data=learn if run.config.regressions else None,
     )
     states = context.states
-    for other in context.folder.glob("restarts-*"):
-        if other != states:  # of an interrupted run by another recipe, or with other data
-            discard_states(other)
+    for other in {*context.folder.glob("restarts-*")} - {states}:  # by another recipe or other data
+        discard_states(other)
     make_folder(states)
     remove_partial(states)
     trained = train(
@@ -221,13 +199,12 @@ def _train(run: Run, data: RunData, context: Context) -> tuple[Model, dict[str, 
         progress=lambda *_: context.check_stop(),
     )  # fmt: skip
     positives = learn.train.codes[learn.train.labels]
+    folder, seed = context.data_folder, context.seed
     return trained.model, {
         "epochs": config.epochs,
         "updates": config.epochs * per_epoch,
         "restarts": [restart.auc for restart in trained.restarts],
-        **read_filters(
-            trained.model, positives, run.motifs, context.data_folder, seed=context.seed
-        ),
+        **read_filters(trained.model, positives, run.motifs, folder, seed=seed),
     }
 
 

@@ -26,25 +26,11 @@ def read_filters(
 ) -> dict[str, Any]:
     """Find the filter most like each of some motifs, and the motif that each filter is most like.
 
-    Parameters
-    ----------
-    model
-        A trained network.
-    positives
-        uint8, shape (n, L): what it learned from.
-    specs
-        Motifs of the synthetic world, CEBPA, HNF4A, or FILE:NAME.
-    folder
-        Where the files are.
-    seed
-        Of the positives that are drawn, where there are many.
-
-    Returns
-    -------
-    dict
-        `motifs`, by spec: `similarity`, `strand`, `pfm` of the filter, `motif`; of one from a file
-        also `p` and `q` among the file's motifs, and `best`, the match of that filter in the file.
-        `filters`, if there is a file, the first: each one's `pfm` and `match`.
+    `positives`, uint8 (n, L), are what the network learned from; `specs` motifs of the synthetic
+    world, CEBPA, HNF4A, or FILE:NAME, of a file in `folder`. Returned are `motifs`, by spec:
+    `similarity`, `strand`, `pfm` of the filter, `motif`; of one from a file also `p` and `q` among
+    the file's motifs, and `best`, the match of that filter in the file; and of the first file, if
+    there is any, `filters`: each one's `pfm` and `match`.
 
     Raises
     ------
@@ -65,41 +51,30 @@ def read_filters(
         elif ":" not in spec or spec in MOTIFS:
             motif = MOTIFS[spec] if spec in MOTIFS else read_motif(spec)
             similarities = similarity(queries, [motif])
-            row = int(similarities.scores[:, 0].argmax())
-            motifs[spec] = {
-                "similarity": float(similarities.scores[row, 0]),
-                "strand": int(similarities.strands[row, 0]),
-                "pfm": queries[row].pfm.tolist(),
-                "motif": motif.pfm.tolist(),
-            }
+            scores, strands = similarities.scores[:, 0], similarities.strands[:, 0]
+            row = int(scores.argmax())
+            pair = {"pfm": queries[row].pfm.tolist(), "motif": motif.pfm.tolist()}
+            motifs[spec] = {"similarity": float(scores[row]), "strand": int(strands[row]), **pair}
         else:
             targets = read_motifs(folder / spec.partition(":")[0])
             name = read_motif(f"{folder / spec}").name
             index = [target.name for target in targets].index(name)
             row, match = nearest_query(queries, targets, index=index)
             matches = [best and _plain(best) for best in best_matches(queries, targets)]
-            motifs[spec] = {
-                "pfm": queries[row].pfm.tolist(),
-                "motif": match.target.pfm.tolist(),
-                **_plain(match),
-                "best": matches[row],
-            }
-            filters = filters or [
-                {"pfm": query.pfm.tolist(), "match": best}
-                for query, best in zip(queries, matches, strict=True)
-            ]
+            pair = {"pfm": queries[row].pfm.tolist(), "motif": match.target.pfm.tolist()}
+            motifs[spec] = {**pair, **_plain(match), "best": matches[row]}
+            pairs = zip(queries, matches, strict=True)
+            filters = filters or [{"pfm": q.pfm.tolist(), "match": best} for q, best in pairs]
     return {"motifs": motifs} | ({"filters": filters} if filters else {})
 
 
 def _plain(match: Match) -> dict[str, Any]:
     """Return a match as plain values, p and q as None where they are unknown."""
+    target = match.target
     return {
-        "name": match.target.name,
-        "alias": match.target.alias,
-        "target": match.target.pfm.tolist(),
-        "similarity": match.similarity,
-        "offset": match.offset,
-        "strand": match.strand,
-        "p": match.p if isfinite(match.p) else None,
-        "q": match.q if isfinite(match.q) else None,
+        "name": target.name,
+        "alias": target.alias,
+        "target": target.pfm.tolist(),
+        **{name: getattr(match, name) for name in ("similarity", "offset", "strand")},
+        **{name: p if isfinite(p := getattr(match, name)) else None for name in ("p", "q")},
     }

@@ -18,18 +18,13 @@ def read_newick(text: str) -> Tree:
     ------
     RecipeError
         If it is not a tree, or has a leaf twice.
-
-    Examples
-    --------
-    >>> read_newick("(human:1,(mouse:2,rat:3):4);")["human"]
-    {'human': 0.0, 'mouse': 7.0, 'rat': 8.0}
     """
     tokens = [*_TOKEN.findall(text.strip().rstrip(";")), ""]
     tree: Tree = {}
-    leaves = _read_node(tokens, tree)
+    _read_node(tokens, tree)
     if tokens != [""]:
         raise RecipeError(f"tree: '{tokens[0]}' stands where the tree should end")
-    return {leaf: {other: tree[leaf][other] for other in leaves} for leaf in leaves}
+    return {leaf: {other: tree[leaf][other] for other in tree} for leaf in tree}
 
 
 def _read_node(tokens: list[str], tree: Tree) -> dict[str, float]:
@@ -38,24 +33,20 @@ def _read_node(tokens: list[str], tree: Tree) -> dict[str, float]:
     if tokens[0] == "(":
         while (separator := tokens.pop(0)) in ("(", ","):
             child = _read_node(tokens, tree)
-            for (leaf, depth), (other, other_depth) in product(child.items(), depths.items()):
-                if leaf == other:
-                    raise RecipeError(f"tree: leaf '{leaf}' is there twice")
-                tree[leaf][other] = tree[other][leaf] = depth + other_depth
+            for leaf, other in product(child, depths):
+                tree[leaf][other] = tree[other][leaf] = child[leaf] + depths[other]
             depths |= child
         if separator != ")":
             raise RecipeError("tree: a '(' is not closed")
-    label = tokens.pop(0) if tokens[0] not in ("(", ")", ",", "") else ""
-    name, _, length = label.partition(":")
+    name, _, length = ("" if tokens[0] in "()," else tokens.pop(0)).partition(":")
     if not depths:
-        depths[name.strip()] = 0.0
-        tree[name.strip()] = {name.strip(): 0.0}
-    if "" in depths:
-        raise RecipeError(
-            "tree: a leaf has no name; Newick such as (human:0.1,mouse:0.2); is needed"
-        )
+        if not (leaf := name.strip()):
+            example = "Newick such as (human:0.1,mouse:0.2); is needed"
+            raise RecipeError(f"tree: a leaf has no name; {example}")
+        if leaf in tree:
+            raise RecipeError(f"tree: leaf '{leaf}' is there twice")
+        depths, tree[leaf] = {leaf: 0.0}, {leaf: 0.0}
     try:
-        branch = float(length or 0)
+        return {leaf: depth + float(length or 0) for leaf, depth in depths.items()}
     except ValueError as error:
         raise RecipeError(f"tree: '{length}' is not a branch length") from error
-    return {leaf: depth + branch for leaf, depth in depths.items()}

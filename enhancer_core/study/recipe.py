@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from enhancer_core.data.mixture import Mix
 from enhancer_core.data.simulation import DEFINITIONS
@@ -19,9 +19,7 @@ from enhancer_core.training.config import FILE_KEYS, TrainConfig, default_config
 # What a run can be beside a network: models without training, and the k-mer model.
 ORACLES = ("bayes", "mllr", "mllr-no-prior")
 MODELS = ("network", "5-mers", *ORACLES)
-OVER = ("", "each", "left_out", "nearest", "k")
 SECTIONS = ("models", "each", "matrix", "k_choice", "motifs", "filters", "search")
-POSITIVE = ("positives", "background")
 
 # As in the paper, but for its 50 restarts and 20 epochs, which no chapter needs.
 STUDY_CONFIG = TrainConfig(restarts=3, epochs=12)
@@ -53,32 +51,24 @@ class Data:
     relatives: bool = False  # whether the set's relatives (see `relatives`) share a part
 
     def __post_init__(self) -> None:
-        """Check that there is one source."""
         files = self.positives or self.background
         genome = "" if self.positives and not self.background else self.genome
         sources = (files, self.simulate, genome, self.world, self.table)
-        if sum(map(bool, sources)) != 1:
-            raise RecipeError(
-                "one source is needed: positives and background, positives and genome, simulate,"
-                " genome, world, or table"
-            )
-        if not (files or self.table) and self.number is None:
-            raise RecipeError("'number' is needed for what is not read from files")
-        if self.number is not None and self.number < 20:
-            raise RecipeError(f"number is {self.number}; at least 20 of each class are needed")
-        if self.folds and (self.folds < 2 or self.set not in ("", self.name) or self.table):
-            raise RecipeError(
-                f"folds is {self.folds} in the set '{self.set_name}'; allowed are 0, and 2 or more"
-                " of data in no set with others, and of no table"
-            )
-        if not 0 <= self.repeats <= 1:
-            raise RecipeError(f"repeats is {self.repeats}; allowed is 0 to 1")
-        _check_choice("definition", self.definition, DEFINITIONS)
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether it comes from no organism."""
-        return bool(self.simulate or self.world)
+        kinds = "positives and background, positives and genome, simulate, genome, world, or table"
+        number = 20 if self.number is None and (files or self.table) else self.number
+        is_alone = self.set in ("", self.name) and not self.table
+        folds = "0, and 2 or more of data in no set with others, and of no table"
+        _refuse(
+            (sum(map(bool, sources)) != 1, f"one source is needed: {kinds}"),
+            (number is None, "'number' is needed for what is not read from files"),
+            ((number or 0) < 20, f"number is {number}; at least 20 of each class are needed"),
+            (
+                self.folds != 0 and (self.folds < 2 or not is_alone),
+                f"folds is {self.folds} in the set '{self.set_name}'; allowed are {folds}",
+            ),
+            (not 0 <= self.repeats <= 1, f"repeats is {self.repeats}; allowed is 0 to 1"),
+        )
+        _check_choices(self, definition=DEFINITIONS)
 
     @property
     def set_name(self) -> str:
@@ -92,15 +82,24 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class _Step:
+    name: str
+    title: str = ""  # its name in the report; `name` if empty
+
+    @property
+    def shown(self) -> str:
+        """Its name in the report."""
+        return self.title or self.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run(_Step):
     """One model: what it learns from, how, and on what it is tested.
 
     In a recipe the fields of `config` are keys like the others; those that are not given are those
     of `STUDY_CONFIG`, or of the network's own protocol.
     """
 
-    name: str
-    title: str = ""  # its name in the report; `name` if empty
     model: str = "network"
     data: tuple[str, ...]
     positive: str = "positives"  # or background: it is then told from its own shuffles
@@ -131,28 +130,19 @@ class Run:
     group: str = ""  # the run of the recipe that this one came of; not to be given
 
     def __post_init__(self) -> None:
-        """Check the values that stand alone."""
-        _check_choice("model", self.model, MODELS)
-        _check_choice("positive", self.positive, POSITIVE)
-        _check_choice("over", self.over, OVER)
-        _check_choice("network", self.network, NETWORKS)
-        if not self.data:
-            raise RecipeError("'data' is empty; name at least one")
-        if not 0 < self.share <= 1:
-            raise RecipeError(f"share is {self.share}; allowed is above 0, up to 1")
-        if (self.over == "k") != bool(self.ks):
-            raise RecipeError("'ks' and over = \"k\" need each other")
-        if self.warm and self.over != "k":
-            raise RecipeError("'warm' needs over = \"k\"")
-        if sum(map(bool, (self.plant, self.plant_motifs, self.initial))) > 1:
-            raise RecipeError("allowed is one of 'plant', 'plant_motifs' and 'initial'")
+        over = ("", "each", "left_out", "nearest", "k")
+        positive = ("positives", "background")
+        _check_choices(self, model=MODELS, positive=positive, over=over, network=NETWORKS)
+        starts = sum(map(bool, (self.plant, self.plant_motifs, self.initial)))
+        _refuse(
+            (not self.data, "'data' is empty; name at least one"),
+            (not 0 < self.share <= 1, f"share is {self.share}; allowed is above 0, up to 1"),
+            ((self.over == "k") != bool(self.ks), "'ks' and over = \"k\" need each other"),
+            (self.warm and self.over != "k", "'warm' needs over = \"k\""),
+            (starts > 1, "allowed is one of 'plant', 'plant_motifs' and 'initial'"),
+        )
         if self.over != "k" and self.model not in ORACLES:
             self.mix()
-
-    @property
-    def shown(self) -> str:
-        """Its name in the report."""
-        return self.title or self.name
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -172,7 +162,7 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Search:
+class Search(_Step):
     """The search for the best mix of negatives, by successive halving.
 
     Candidates are all sets of k with each number of copies of the background. In each round all
@@ -181,8 +171,6 @@ class Search:
     once, for the winner.
     """
 
-    name: str
-    title: str = ""
     data: tuple[str, ...]
     ks: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 9)
     copies: tuple[int, ...] = (1, 2, 3)
@@ -192,25 +180,28 @@ class Search:
     restarts: int = 3  # of the winner, and its epochs
     epochs: int = 12
     paper: float | None = None
+    # What it has in common with runs.
+    model: ClassVar[str] = "network"
+    group: ClassVar[str] = ""
+    control_of: ClassVar[str] = ""
+    needs: ClassVar[tuple[str, ...]] = ()
+    motifs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        """Check the values that stand alone."""
-        allowed = [name for name in NETWORKS if default_config(name) == TrainConfig()]
-        if self.network not in allowed:
-            raise RecipeError(
-                f"network '{self.network}'; allowed are {spelled(allowed)}, trained by the paper's"
-                " protocol"
-            )
-        if self.keep_one_of < 2:
-            raise RecipeError(f"keep_one_of is {self.keep_one_of}; at least 2")
-        if not self.data or not self.copies or min(self.copies) < 1:
-            raise RecipeError("'data' and 'copies' need an entry each, copies of at least 1")
+        names = [name for name in NETWORKS if default_config(name) == TrainConfig()]
+        allowed = f"{spelled(names)}, trained by the paper's protocol"
+        is_empty = not self.data or min(self.copies, default=0) < 1
+        _refuse(
+            (self.network not in names, f"network '{self.network}'; allowed are {allowed}"),
+            (self.keep_one_of < 2, f"keep_one_of is {self.keep_one_of}; at least 2"),
+            (is_empty, "'data' and 'copies' need an entry each, copies of at least 1"),
+        )
         TrainConfig(restarts=self.restarts, epochs=self.epochs)
 
     @property
-    def shown(self) -> str:
-        """Its name in the report."""
-        return self.title or self.name
+    def tests(self) -> tuple[str, ...]:
+        """What its winner is tested on."""
+        return self.data
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,10 +222,8 @@ class ReportSection:
     k: int | None = None  # of a choice of k: what the recipe goes on with, whatever is recommended
 
     def __post_init__(self) -> None:
-        """Check the values that stand alone."""
-        _check_choice("kind", self.kind, SECTIONS)
-        if not self.runs:
-            raise RecipeError("'runs' is empty; name at least one")
+        _check_choices(self, kind=SECTIONS)
+        _refuse((not self.runs, "'runs' is empty; name at least one"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -257,7 +246,7 @@ class Recipe:
 
     def members(self, name: str) -> tuple[str, ...]:
         """Return the names of the runs that a name stands for."""
-        return tuple(s.name for s in self.steps if name in (s.name, getattr(s, "group", "")))
+        return tuple(s.name for s in self.steps if name in (s.name, s.group))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -275,11 +264,6 @@ def split_test(test: str) -> tuple[str, int | None]:
     ------
     RecipeError
         If what follows the slash is not a whole number from 1.
-
-    Examples
-    --------
-    >>> split_test("liver"), split_test("liver/4")
-    (('liver', None), ('liver', 4))
     """
     name, slash, k = test.partition("/")
     if not slash:
@@ -289,19 +273,22 @@ def split_test(test: str) -> tuple[str, int | None]:
     return name, int(k)
 
 
-def _check_choice(name: str, value: str, allowed: Mapping[str, object] | Sequence[str]) -> None:
-    if value not in allowed:
-        raise RecipeError(f"{name} '{value}'; allowed are {spelled(allowed)}")
+def _refuse(*checks: tuple[bool, str]) -> None:
+    """Raise the message of the first check that is true."""
+    for is_wrong, message in checks:
+        if is_wrong:
+            raise RecipeError(message)
+
+
+def _check_choices(thing: object, **choices: Mapping[str, object] | Sequence[str]) -> None:
+    """Raise unless each of these fields is one of its choices."""
+    for name, allowed in choices.items():
+        if (value := getattr(thing, name)) not in allowed:
+            raise RecipeError(f"{name} '{value}'; allowed are {spelled(allowed)}")
 
 
 def spelled(names: Mapping[str, object] | Sequence[str]) -> str:
-    """Format names for an error message.
-
-    Examples
-    --------
-    >>> spelled(["a", "b"])
-    "'a', 'b'"
-    """
+    """Format names for an error message: `'a', 'b'`."""
     return ", ".join(f"'{name}'" for name in names)
 
 
@@ -332,10 +319,10 @@ def runs_of(section: ReportSection, recipe: Recipe) -> list[Run | Search]:
     return [by_name[name] for name in names]
 
 
-def groups_of(section: ReportSection, recipe: Recipe) -> dict[str, list[Run]]:
-    """Return the runs of a section, without searches, by the run of the recipe they came from."""
+def groups_of(runs: Sequence[Run | Search]) -> dict[str, list[Run]]:
+    """Return runs, without searches, by the run of the recipe they came from."""
     groups: dict[str, list[Run]] = {}
-    for run in runs_of(section, recipe):
+    for run in runs:
         if isinstance(run, Run):
             groups.setdefault(run.group or run.name, []).append(run)
     return groups

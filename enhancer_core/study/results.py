@@ -41,15 +41,7 @@ def auc(result: Result, test: str) -> Estimate:
 
 
 def difference(one: Result, other: Result, test: str) -> Estimate:
-    """Estimate by how much a run's AUC exceeds another's on the same sequences, paired.
-
-    Examples
-    --------
-    >>> one = {"tests": {"t": {"positives": [4, 3], "negatives": [2, 1]}}}
-    >>> other = {"tests": {"t": {"positives": [4, 1], "negatives": [3, 2]}}}
-    >>> difference(one, other, "t").value
-    0.5
-    """
+    """Estimate by how much a run's AUC exceeds another's on the same sequences, paired."""
     labels, scores = _labels_and_scores(one, test)
     return auc_difference(labels, scores, _labels_and_scores(other, test)[1])
 
@@ -65,14 +57,7 @@ def mean_difference(one: Result, other: Result, tests: Sequence[str]) -> Estimat
 
 
 def mean(estimates: Sequence[Estimate]) -> Estimate:
-    """Average estimates of independent tests, their intervals taken as normal.
-
-    Examples
-    --------
-    >>> average = mean([Estimate(0.8, 0.76, 0.84), Estimate(0.6, 0.57, 0.63)])
-    >>> round(average.value, 3), round(average.low, 3), round(average.high, 3)
-    (0.7, 0.675, 0.725)
-    """
+    """Average estimates of independent tests, their intervals taken as normal."""
     if len(estimates) == 1:
         return estimates[0]
     value = float(np.mean([estimate.value for estimate in estimates]))
@@ -90,13 +75,6 @@ def recommended_k(
     and the positives' interval against theirs lies above the background's. So a network that
     distinguishes positives from their k-shuffles uses features that the background lacks. None if
     no k fulfils it.
-
-    Examples
-    --------
-    >>> background = {2: Estimate(0.6, 0.58, 0.62), 3: Estimate(0.54, 0.52, 0.56)}
-    >>> positives = {2: Estimate(0.9, 0.88, 0.92), 3: Estimate(0.8, 0.78, 0.82)}
-    >>> recommended_k(background, positives)
-    3
     """
     for k in sorted(background.keys() & positives.keys()):
         if background[k].value <= CHANCE_AT_MOST and positives[k].low > background[k].high:
@@ -105,14 +83,7 @@ def recommended_k(
 
 
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> Estimate:
-    """Compute Spearman's correlation of n pairs, with a 95 % interval (Fieller et al. 1957).
-
-    Examples
-    --------
-    >>> rho = rank_correlation([1, 2, 3, 4, 5], [2, 1, 3, 5, 4])
-    >>> round(rho.value, 3), round(rho.low, 3), round(rho.high, 3)
-    (0.8, -0.317, 0.987)
-    """
+    """Compute Spearman's correlation of n pairs, with a 95 % interval (Fieller et al. 1957)."""
     rho = float(spearmanr(one, other).statistic)
     centre, half = np.arctanh(rho), _Z * np.sqrt(1.06 / (len(one) - 3))
     return Estimate(rho, float(np.tanh(centre - half)), float(np.tanh(centre + half)))

@@ -19,19 +19,12 @@ from typing import Any
 
 from enhancer_core import __version__
 from enhancer_core.data.dataset import PARTS, SplitDataset
-from enhancer_core.io.files import (
-    first_bytes,
-    make_folder,
-    read_lines,
-    remove_partial,
-    sha256,
-    write_json,
-)
+from enhancer_core.io import files
 from enhancer_core.study.data import digest, files_of, load
-from enhancer_core.study.execute import Context, execute
+from enhancer_core.study.execute import Context, execute_run
 from enhancer_core.study.recipe import Run, Search, Study, settings
 from enhancer_core.study.results import Result, ResultByRun
-from enhancer_core.study.search import search
+from enhancer_core.study.search import execute_search
 from enhancer_core.study.tasks import class_counts
 
 RESULT_FILE = "result.json"
@@ -81,14 +74,14 @@ def run_study(
         If a file is missing or malformed, data do not allow a run, or a file cannot be written.
     """
     for file in files_of(study):  # a missing one is reported now, not after hours of training
-        first_bytes(data_folder / file)
+        files.first_bytes(data_folder / file)
     runs = folder / "runs"
     results: dict[str, Result] = {}
     sizes: dict[str, dict[str, Any]] = {}
     workers = threads if device == "cpu" else 1
     for recipe in study.recipes:
         data = load(recipe.data, data_folder, seed=seed)
-        make_folder(runs)
+        files.make_folder(runs)
         sizes[recipe.name] = {name: _sizes(split) for name, split in data.items()}
         context = Context(
             recipe=recipe, data=data, data_folder=data_folder, seed=seed, device=device,
@@ -108,7 +101,7 @@ def _run_recipe(
     results: dict[str, Result] = {}
 
     def run(step: Run | Search) -> Result:
-        needed = {name: futures[name].result() for name in getattr(step, "needs", ())}
+        needed = {name: futures[name].result() for name in step.needs}
         folder = context.runs / step.name
         return _load_or_run(step, replace(context, folder=folder, needed=needed), digests)
 
@@ -133,37 +126,36 @@ def _load_or_run(step: Run | Search, context: Context, digests: Mapping[str, str
     path = context.folder / RESULT_FILE
     key = _fingerprint(step, context, digests)
     if path.exists():
-        earlier: Result = json.loads("\n".join(line for _, line in read_lines(path)))
+        earlier: Result = json.loads("\n".join(line for _, line in files.read_lines(path)))
         if earlier.get("fingerprint") == key:
             return earlier
-    make_folder(context.folder)
-    remove_partial(context.folder)
+    files.make_folder(context.folder)
+    files.remove_partial(context.folder)
     path.unlink(missing_ok=True)  # an old result must not outlive the model that stands beside it
     context = replace(context, key=key)
-    result = search(step, context) if isinstance(step, Search) else execute(step, context)
-    result = {"fingerprint": key, **result}
-    write_json(path, result)
+    outcome = (
+        execute_search(step, context) if isinstance(step, Search) else execute_run(step, context)
+    )
+    result = {"fingerprint": key, **outcome}
+    files.write_json(path, result)
     return result
 
 
 def _fingerprint(step: Run | Search, context: Context, digests: Mapping[str, str]) -> str:
     """Digest all that a result depends on."""
-    tests = getattr(step, "tests", ())
-    used = sorted({*step.data, *(test.partition("/")[0] for test in tests)})
-    definitions = {data.name: data for data in context.recipe.data if data.name in used}
+    used = {*step.data, *(test.partition("/")[0] for test in step.tests)}
+    splits = [(split, d) for d in context.recipe.data if d.name in used for split in d.splits]
     inputs = {
         "version": __version__,
         "seed": context.seed,
         "settings": settings(step),
-        "data": {
-            split: [digests[split], settings(data)]
-            for data in definitions.values()
-            for split in data.splits
-        },
+        "data": {split: [digests[split], settings(data)] for split, data in splits},
         "needed": {name: result["fingerprint"] for name, result in context.needed.items()},
     }
     if isinstance(step, Run) and step.motif_files:  # others keep the fingerprints that they had
-        inputs["files"] = {file: sha256(context.data_folder / file) for file in step.motif_files}
+        inputs["files"] = {
+            file: files.sha256(context.data_folder / file) for file in step.motif_files
+        }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 

@@ -47,27 +47,13 @@ def read_toml(path: Path) -> dict[str, Any]:
 def parse_table(kind: type[T], table: object, where: str) -> T:
     """Make a dataclass of a table: every key a field, every value of the field's type.
 
-    A field that is a dataclass itself takes its keys from the same table.
-
-    `where` is its place, for error messages.
+    A field that is a dataclass itself takes its keys from the same table. `where` is its place, for
+    error messages.
 
     Raises
     ------
     RecipeError
         If a key is unknown or missing, or a value is of another type.
-
-    Examples
-    --------
-    >>> from dataclasses import dataclass
-    >>> @dataclass
-    ... class Point:
-    ...     x: float
-    ...     tags: tuple[str, ...] = ()
-    >>> parse_table(Point, {"x": 1, "tags": ["a"]}, "p.toml")
-    Point(x=1.0, tags=('a',))
-    >>> parse_table(Point, {"y": 1}, "p.toml")
-    Traceback (most recent call last):
-    enhancer_core.study.schema.RecipeError: p.toml: 'y' is not known; allowed are x, tags
     """
     if not isinstance(table, Mapping):
         raise RecipeError(f"{where}: {table!r} is not a table")
@@ -95,22 +81,19 @@ def parse_table(kind: type[T], table: object, where: str) -> T:
 
 def _keys(kind: object) -> list[str]:
     """Return the keys that a dataclass's table may have."""
-    keys: list[str] = []
-    hints = get_type_hints(kind)
-    for field in fields(kind):  # type: ignore[arg-type]
-        hint = hints[field.name]
-        keys += _keys(hint) if is_dataclass(hint) else [field.name]
-    return keys
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    hints = [(name, get_type_hints(kind)[name]) for name in names]
+    return [key for name, hint in hints for key in (_keys(hint) if is_dataclass(hint) else [name])]
 
 
 def _value(hint: object, value: object, where: str) -> object:
     if isinstance(hint, types.UnionType):  # with None
-        (hint,) = (each for each in get_args(hint) if each is not type(None))
+        hint = next(kind for kind in get_args(hint) if kind is not type(None))
     if get_origin(hint) is tuple:
         element = get_args(hint)[0]
         if not isinstance(value, list):
             raise RecipeError(f"{where} is {value!r}; allowed is a list of {_SPELLED[element]}")
-        return tuple(_value(element, each, where) for each in value)
+        return tuple(_value(element, entry, where) for entry in value)
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint or (hint is float and not math.isfinite(cast("float", value))):

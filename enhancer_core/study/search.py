@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from enhancer_core.data.dataset import TRAIN, VALIDATION, SplitDataset
 from enhancer_core.data.mixture import Mix, concatenate, shuffle_dataset, take
 from enhancer_core.models.architecture import named_architecture
-from enhancer_core.study.execute import Context, execute
+from enhancer_core.study.execute import Context, execute_run
 from enhancer_core.study.recipe import Run, Search
 from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.trainer import train
@@ -22,14 +22,7 @@ _SAMPLE = 4  # a stream of random numbers
 
 
 def candidates(recipe: Search) -> list[Mix]:
-    """List all mixes: each number of copies of the background with each set of k.
-
-    Examples
-    --------
-    >>> mixes = candidates(Search(name="s", data=("a",), ks=(2, 3), copies=(1, 2), updates=1))
-    >>> [(mix.background, mix.shuffles) for mix in mixes][:5]
-    [(1, ()), (1, (2,)), (1, (3,)), (1, (2, 3)), (2, ())]
-    """
+    """List all mixes: each number of copies of the background with each set of k."""
     ks = sorted(recipe.ks)
     sets = list(chain.from_iterable(combinations(ks, size) for size in range(len(ks) + 1)))
     return [Mix(background=n, shuffles=chosen) for n, chosen in product(recipe.copies, sets)]
@@ -40,55 +33,41 @@ def rounds(n: int, *, keep_one_of: int, updates: int) -> Iterator[tuple[int, int
 
     Every round has the same share of all updates, at least one a candidate, and passes one of
     `keep_one_of` candidates on (Jamieson and Talwalkar 2016, algorithm 1).
-
-    Examples
-    --------
-    >>> list(rounds(16, keep_one_of=4, updates=320))
-    [(16, 10), (4, 40)]
     """
     sizes = []
     while n > 1:
         sizes.append(n)
         n = max(1, n // keep_one_of)
-    for size in sizes:
-        yield size, max(1, updates // len(sizes) // size)
+    yield from ((size, max(1, updates // len(sizes) // size)) for size in sizes)
 
 
-def search(recipe: Search, context: Context) -> dict[str, Any]:
+def execute_search(recipe: Search, context: Context) -> dict[str, Any]:
     """Find the best mix by validation AUC, train with it, and test it once.
 
-    Returns
-    -------
-    dict
-        As `execute.execute` of the winner, with `winner` (background copies and k) and `rounds`
-        (updates of each candidate, and every candidate's validation AUC, best first).
+    The result is that of the winner's run, with `winner` (background copies and k) and `rounds`
+    (updates of each candidate, and every candidate's validation AUC, best first).
 
     Raises
     ------
-    EnhancerError
-        If data do not allow the search, or a file cannot be written.
-    InterruptedError
-        If the study was stopped.
+    EnhancerError, InterruptedError
+        As in `execute_run`.
     """
     with context.cores:
+        ks, seed = sorted(recipe.ks), context.seed
         pooled = concatenate([context.data[name] for name in recipe.data])
-        learn = take(pooled, pooled.parts == TRAIN)
-        validation = take(pooled, pooled.parts == VALIDATION)
+        learn, validation = (take(pooled, pooled.parts == part) for part in (TRAIN, VALIDATION))
         parents = take(learn, learn.dataset.labels)
-        sources = concatenate(
-            [learn, *[shuffle_dataset(parents, k=k, seed=context.seed) for k in sorted(recipe.ks)]]
-        )
-    kinds = _kinds(learn, sorted(recipe.ks))
+        sources = concatenate([learn, *[shuffle_dataset(parents, k=k, seed=seed) for k in ks]])
+    kinds = _kinds(learn, ks)
 
     def validation_auc(mix: Mix, updates: int) -> float:
         with context.cores:
             context.check_stop()
-            sample, epochs = _sample(sources, kinds, mix, updates=updates, seed=context.seed)
+            sample, epochs = _sample(sources, kinds, mix, updates=updates, seed=seed)
             trained = train(
                 concatenate([sample, validation]),
                 named_architecture(recipe.network, length=sample.dataset.codes.shape[1]),
-                TrainConfig(restarts=1, epochs=epochs),
-                seed=context.seed, device=context.device,
+                TrainConfig(restarts=1, epochs=epochs), seed=seed, device=context.device,
             )  # fmt: skip
             return trained.restarts[0].auc
 
@@ -108,7 +87,7 @@ def search(recipe: Search, context: Context) -> dict[str, Any]:
         config=TrainConfig(restarts=recipe.restarts, epochs=recipe.epochs),
     )  # fmt: skip
     winner = {"background": best.background, "shuffles": list(best.shuffles)}
-    return {**execute(run, context), "winner": winner, "rounds": history}
+    return {**execute_run(run, context), "winner": winner, "rounds": history}
 
 
 def _kinds(learn: SplitDataset, ks: list[int]) -> NDArray[np.int64]:

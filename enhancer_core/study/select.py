@@ -41,15 +41,13 @@ def _cut(recipe: Recipe, names: Sequence[str]) -> Recipe:
     for run in reversed(recipe.runs):  # a run follows those that it needs
         if run.name in selected:
             selected |= set(run.needs)
+    chosen = [run for run in recipe.runs if run.name in selected]
     runs = tuple(
-        replace(run, control_of=run.control_of if run.control_of in selected else "")
-        for run in recipe.runs
-        if run.name in selected
+        run if run.control_of in selected else replace(run, control_of="") for run in chosen
     )
     searches = tuple(search for search in recipe.searches if search.name in selected)
     cut = replace(recipe, runs=runs, searches=searches)
-    used = {name for step in cut.steps for name in step.data}
-    used |= {split_test(test)[0] for run in runs for test in run.tests}
+    used = {split_test(name)[0] for step in cut.steps for name in (*step.data, *step.tests)}
     sets = {data.set_name for data in recipe.data if data.name in used}
     sections = (_section(section, recipe, selected) for section in recipe.sections)
     return replace(
@@ -60,7 +58,6 @@ def _cut(recipe: Recipe, names: Sequence[str]) -> Recipe:
 
 
 def _section(section: ReportSection, recipe: Recipe, selected: set[str]) -> ReportSection | None:
-    """Return what the selected runs leave of a section, if anything."""
     members = [member for name in section.runs for member in recipe.members(name)]
     if selected.issuperset(members):
         return section

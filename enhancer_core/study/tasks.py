@@ -8,16 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from enhancer_core.data import mixture
 from enhancer_core.data.dataset import TEST, Dataset, SplitDataset
-from enhancer_core.data.mixture import (
-    Mix,
-    background_as_positives,
-    concatenate,
-    mix_negatives,
-    share_unchanged,
-    subset,
-    take,
-)
+from enhancer_core.data.mixture import Mix, background_as_positives, mix_negatives, take
 from enhancer_core.errors import DatasetError
 from enhancer_core.study.recipe import Run, split_test
 
@@ -35,21 +28,20 @@ class RunData:
 def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int) -> RunData:
     """Pool, subsample, copy and shuffle the data of a run, inside each part.
 
-    `data` are split data by name, as `data.load` returns them. `seed` is of shuffles and of the
-    subsample.
+    `data` are those of `data.load`; `seed` is of shuffles and of the subsample.
 
     Raises
     ------
     DatasetError
         If a class is missing.
     """
-    pooled = concatenate([data[name] for name in run.data])
+    pooled = mixture.concatenate([data[name] for name in run.data])
     pooled = take(pooled, pooled.parts != TEST)
     if run.positive == "background":
         pooled = background_as_positives(pooled)
     if run.share < 1:
         rng = np.random.default_rng((_SUBSET, seed))
-        pooled = subset(pooled, share=run.share, rng=rng)
+        pooled = mixture.subset(pooled, share=run.share, rng=rng)
     return RunData(
         learn=mix_negatives(pooled, run.mix(), seed=seed),
         tests={test: _test_data(run, test, data, seed=seed) for test in run.tests},
@@ -57,7 +49,6 @@ def prepare(run: Run, data: Mapping[str, SplitDataset], *, seed: int) -> RunData
 
 
 def _test_data(run: Run, test: str, data: Mapping[str, SplitDataset], *, seed: int) -> Dataset:
-    """Return the test part of a test's data, against background or shuffles."""
     name, k = split_test(test)
     part = take(data[name], data[name].parts == TEST)
     if run.positive == "background":
@@ -76,7 +67,7 @@ def shares_unchanged(run: Run, data: RunData) -> dict[str, float]:
     n = len(positives) // mix.copies  # as `mix_negatives` orders them: one copy, then the others
     shuffles = negatives[len(negatives) - n * len(mix.shuffles) :]  # after the background, k by k
     return {
-        str(k): share_unchanged(positives[:n], shuffles[n * i : n * (i + 1)])
+        str(k): mixture.share_unchanged(positives[:n], shuffles[n * i : n * (i + 1)])
         for i, k in enumerate(mix.shuffles)
     }
 

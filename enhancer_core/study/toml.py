@@ -5,26 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from enhancer_core.errors import EnhancerError
+from enhancer_core.study import recipe as parts
 from enhancer_core.study.newick import Tree, read_newick
-from enhancer_core.study.recipe import (
-    ORACLES,
-    STUDY_CONFIG,
-    Data,
-    Recipe,
-    ReportSection,
-    Run,
-    Search,
-    Study,
-)
+from enhancer_core.study.recipe import Data, Recipe, ReportSection, Run, Search, Study
 from enhancer_core.study.schema import RecipeError, parse_table, read_toml
 from enhancer_core.study.validate import check_recipe, check_shared
 from enhancer_core.training.config import TrainConfig, default_config
 
 T = TypeVar("T", Data, Run, Search, ReportSection)
+C = TypeVar("C", Data, Search, TrainConfig)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # also a folder's name
 
 
@@ -101,19 +95,14 @@ def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
         except EnhancerError as error:
             raise RecipeError(f"{path} [quick]: {error}") from error
     try:
-        runs = [each for run in runs for each in _expanded(run, head.tree)]
+        runs = list(chain.from_iterable(_expanded(run, head.tree) for run in runs))
     except EnhancerError as error:
         raise RecipeError(f"{path}: {error}") from error
     recipe = Recipe(
-        name=path.name.removesuffix(".toml"),
-        title=head.title or path.stem,
-        text=head.text,
-        data=tuple(data),
-        runs=tuple(runs),
-        searches=tuple(searches),
+        name=path.name.removesuffix(".toml"), title=head.title or path.stem, text=head.text,
+        data=tuple(data), runs=tuple(runs), searches=tuple(searches), tree=head.tree,
         sections=tuple(_rows(path, table, ReportSection)),
-        tree=head.tree,
-    )
+    )  # fmt: skip
     check_recipe(path, recipe)
     return recipe
 
@@ -121,7 +110,6 @@ def _recipe(path: Path, table: Mapping[str, Any], *, quick: bool) -> Recipe:
 def _rows(
     path: Path, table: Mapping[str, Any], kind: type[T], defaults: Mapping[str, Any] | None = None
 ) -> list[T]:
-    """Read the tables of one kind."""
     key = _LISTS[kind]
     rows = table.get(key, [])
     if not isinstance(rows, list):
@@ -137,7 +125,7 @@ def _rows(
         values = {**(defaults or {}), **row}
         if kind is Run:
             own = default_config(values.get("network", ""))
-            values = {**(STUDY_CONFIG if own == TrainConfig() else own).changes(), **values}
+            values = {**(parts.STUDY_CONFIG if own == TrainConfig() else own).changes(), **values}
         parsed.append(parse_table(kind, values, where))
         if "name" in row and not _NAME.fullmatch(row["name"]):
             raise RecipeError(f"{where}: a name has letters, digits, '.', '_' and '-' only")
@@ -147,28 +135,16 @@ def _rows(
 def _cut(
     quick: Quick, data: Sequence[Data], runs: Sequence[Run], searches: Sequence[Search]
 ) -> tuple[list[Data], list[Run], list[Search]]:
-    restarts = quick.restarts
+    def cut(thing: C, **limits: int) -> C:
+        values: dict[str, Any] = {k: min(getattr(thing, k) or n, n) for k, n in limits.items()}
+        return replace(thing, **values)
 
-    def cut(config: TrainConfig) -> TrainConfig:
-        return replace(
-            config,
-            restarts=min(config.restarts, restarts),
-            ensemble=min(config.ensemble, restarts),
-            epochs=min(config.epochs, quick.epochs),
-        )
-
+    once = {"restarts": quick.restarts, "ensemble": quick.restarts, "epochs": quick.epochs}
+    few = {"restarts": quick.restarts, "updates": quick.updates}
     return (
-        [replace(each, number=min(each.number or quick.number, quick.number)) for each in data],
-        [replace(run, config=cut(run.config)) for run in runs],
-        [
-            replace(
-                search,
-                updates=min(search.updates, quick.updates),
-                restarts=min(search.restarts, restarts),
-                ks=search.ks[:3],
-            )
-            for search in searches
-        ],
+        [cut(definition, number=quick.number) for definition in data],
+        [replace(run, config=cut(run.config, **once)) for run in runs],
+        [replace(cut(search, **few), ks=search.ks[:3]) for search in searches],
     )
 
 
@@ -194,10 +170,8 @@ def _expanded(run: Run, tree: str) -> Iterator[Run]:
     if run.over == "nearest" and not tree:
         raise RecipeError(f"run '{run.name}': over = \"nearest\" needs the recipe's 'tree'")
     for member in run.data:
-        chosen = [each for each in run.data if each != member]
-        if run.over == "each":
-            chosen = [member]
-        elif run.over == "nearest":
+        chosen = [member] if run.over == "each" else [name for name in run.data if name != member]
+        if run.over == "nearest":
             chosen = _nearest(member, chosen, read_newick(tree))[: run.nearest]
         own = replace(run, over="")
         yield replace(
@@ -216,6 +190,6 @@ def _nearest(name: str, others: Sequence[str], tree: Tree) -> list[str]:
 
 def _own_tests(run: Run) -> tuple[str, ...]:
     """Return the tests of a run that names none: its own task, on each of its data."""
-    if run.model in ORACLES or (run.background and run.positive == "positives"):
+    if run.model in parts.ORACLES or (run.background and run.positive == "positives"):
         return run.data
     return tuple(f"{name}/{k}" for name in run.data for k in run.shuffles)

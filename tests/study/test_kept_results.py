@@ -17,7 +17,6 @@ from enhancer_core.io.motifs import write_meme
 from enhancer_core.models.model import load_model
 from enhancer_core.motifs.motif import BUILTIN
 from enhancer_core.prediction.sequences import probabilities
-from enhancer_core.study import runner
 from enhancer_core.study.data import digest, load
 from enhancer_core.study.recipe import Run, settings
 from enhancer_core.study.runner import RESULT_FILE, run_study
@@ -120,7 +119,7 @@ def test_no_result_stands_beside_a_model_that_it_is_not_of(
         def kill(path: Path, _: Mapping[str, Any]) -> None:
             raise KeyboardInterrupt(path)
 
-        patch.setattr(runner, "write_json", kill)  # after the model is written
+        patch.setattr("enhancer_core.io.files.write_json", kill)  # after the model is written
         with pytest.raises(KeyboardInterrupt):
             do(folder)
     model = (folder / "out" / "runs" / "plain" / "model.safetensors").read_bytes()

@@ -7,7 +7,15 @@ from enhancer_core.metrics import Estimate
 from enhancer_core.report.study import text
 from enhancer_core.report.study.page import compare_with_controls
 from enhancer_core.study.recipe import Data, Recipe, Run, Study
-from enhancer_core.study.results import Result, auc, difference, mean, recommended_k, roc_points
+from enhancer_core.study.results import (
+    Result,
+    auc,
+    difference,
+    mean,
+    rank_correlation,
+    recommended_k,
+    roc_points,
+)
 
 RESULT = {
     "tests": {
@@ -26,6 +34,9 @@ def test_a_figure_is_that_of_its_test() -> None:
 
 def test_a_run_differs_from_itself_by_nothing() -> None:
     assert difference(RESULT, RESULT, "t") == Estimate(0, 0, 0)
+    one = {"tests": {"t": {"positives": [4, 3], "negatives": [2, 1]}}}
+    other = {"tests": {"t": {"positives": [4, 1], "negatives": [3, 2]}}}
+    assert difference(one, other, "t").value == 0.5
 
 
 def test_the_roc_curve_is_scikit_learns() -> None:
@@ -52,6 +63,11 @@ def test_the_smallest_k_that_fulfils_the_rule_is_recommended() -> None:
     positives[2] = Estimate(0.6, 0.56, 0.64)  # its interval reaches into the background's
     assert recommended_k(background, positives) == 3
     assert recommended_k({1: background[1]}, positives) is None
+
+
+def test_a_rank_correlation_has_the_interval_of_fieller() -> None:
+    rho = rank_correlation([1, 2, 3, 4, 5], [2, 1, 3, 5, 4])
+    assert (rho.value, rho.low, rho.high) == pytest.approx((0.8, -0.317, 0.987), abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +163,14 @@ def test_the_k_that_is_recommended_is_told_with_its_figures() -> None:
         (
             text.strategies("simulated", {"pooling": True}),
             "Significantly better than their controls on simulated data: pooling.",
+        ),
+        (
+            text.strategies("real", {"pooling": True, "copies": False}),
+            "Significantly better than their controls on real data: pooling, but not copies.",
+        ),
+        (
+            text.k_used(3, {"a": 4, "b": None}),
+            "This recipe uses k = 3; recommended: k = 4 for a and none for b.",
         ),
         (
             text.near("network", "the oracle", Estimate(-0.01, -0.014, -0.006), 0.015),

@@ -18,6 +18,10 @@ def test_the_papers_search_has_three_times_two_to_the_ninth_candidates() -> None
     assert Mix(background=2, shuffles=(2, 3, 4)) in found
 
 
+def test_a_later_round_trains_fewer_candidates_longer() -> None:
+    assert list(rounds(16, keep_one_of=4, updates=320)) == [(16, 10), (4, 40)]
+
+
 @given(n=st.integers(1, 3000), keep=st.integers(2, 6), updates=st.integers(1, 10**6))
 def test_rounds_halve_and_share_the_updates(n: int, keep: int, updates: int) -> None:
     plan = list(rounds(n, keep_one_of=keep, updates=updates))

@@ -25,7 +25,7 @@ _PALE = LinearSegmentedColormap.from_list("auc", ["#ffffff", "#b9d4ea", plots.NE
 _DARK = 0.6  # share of the colours from which letters on them are white
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ModelRow:
     """One model in a comparison."""
 
@@ -43,15 +43,12 @@ def figure_id(recipe: Recipe, part: ReportSection) -> str:
 
 @styled
 def compared(models: Sequence[ModelRow], *, name: str, wide: bool) -> Markup:
-    """Draw AUCs one under another, each with its interval; a diamond is the paper's value.
-
-    `wide` is as wide as the page, else half of it.
-    """
+    """Draw AUCs and intervals as wide as the page, or half; a diamond is the paper's value."""
     width, left, most = (_WIDE, 300, 44) if wide else (_HALF, 190, 30)
     height = 64 + (30 if wide else 40) * len(models)
     figure, axes = new_axes(x="test AUC", y="", height=height, width=width, left=left)
     rows = np.arange(len(models))[::-1]
-    values, lows, highs = np.array([(m.auc.value, m.auc.low, m.auc.high) for m in models]).T
+    values, lows, highs = _values([model.auc for model in models])
     papers = np.array([np.nan if model.paper is None else model.paper for model in models])
     colours = [model.colour for model in models]
     across = axes.get_yaxis_transform()  # x in shares of the width
@@ -105,9 +102,7 @@ def along_k(
     lowest = 0.42
     for place, (line, colour) in enumerate(zip(lines.values(), COLOURS, strict=False)):
         ks = np.array(sorted(line))
-        values, lows, highs = np.array(
-            [(line[k].value, line[k].low, line[k].high) for k in ks.tolist()]
-        ).T
+        values, lows, highs = _values([line[k] for k in ks.tolist()])
         shifted = ks + 0.05 * (place - (len(lines) - 1) / 2)  # intervals of two lines stay apart
         axes.vlines(shifted, lows, highs, color=colour, linewidth=2, alpha=0.5)
         axes.plot(shifted, values, "-o", color=colour, linewidth=2, markersize=7)
@@ -126,6 +121,10 @@ def rocs(curves: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], *, n
         axes.plot(x, y, color=colour, linewidth=2)
     axes.set(xlim=(0, 1), ylim=(0, 1))
     return as_svg(figure, name=name)
+
+
+def _values(estimates: Sequence[Estimate]) -> NDArray[np.float64]:
+    return np.array([(aucs.value, aucs.low, aucs.high) for aucs in estimates]).T
 
 
 def _short(text: str, most: int) -> str:

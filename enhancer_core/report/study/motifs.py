@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,24 +44,14 @@ def motifs_section(part: ReportSection, recipe: Recipe, results: ResultByRun) ->
             row += [_small(best.get("p")), _small(best.get("q")), name, nearest]
         rows.append(row)
     more = ("p", "q", "Most similar in the database", "Similarity") if has_q else ()
-    return Section(
-        title=part.title,
-        text=text.text_of(part, *_sentences(part, filters, has_q=has_q)),
-        tables=[
-            Table(
-                head=("Network", "Motif", "Similarity", *more),
-                rows=rows,
-                text_columns=2,
-                caption=_SIMILARITY + (_CHANCE if has_q else "."),
-            )
-        ],
-        figures=[
-            _figure(run, _name(best) if "name" in best else motif, best["pfm"], best, best["motif"])
-            for run, motif, best in filters
-            if "pfm" in best
-        ],
-        small_figures=True,
-    )
+    figures = [
+        _figure(run, _name(best) if "name" in best else motif, best["pfm"], best, best["motif"])
+        for run, motif, best in filters
+        if "pfm" in best
+    ]
+    head, caption = ("Network", "Motif", "Similarity", *more), _CHANCE if has_q else "."
+    paragraphs = _sentences(part, filters, has_q=has_q)
+    return _section(part, paragraphs, head, rows, f"{_SIMILARITY}{caption}", figures)
 
 
 def filters_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Section:
@@ -68,35 +59,34 @@ def filters_section(part: ReportSection, recipe: Recipe, results: ResultByRun) -
     sentences, rows, figures = [], [], []
     for run in runs_of(part, recipe):
         filters = results[run.name].get("filters", ())
-        matched = [each for each in filters if _is_significant(each["match"] or {}, part)]
-        matched.sort(key=lambda each: (each["match"]["q"], -each["match"]["similarity"]))
-        by_motif: dict[str, list[Mapping[str, Any]]] = {}
-        for each in matched:
-            by_motif.setdefault(each["match"]["name"], []).append(each)
+        matched = [entry for entry in filters if _is_significant(entry["match"] or {}, part)]
+        matched.sort(key=lambda entry: (entry["match"]["q"], -entry["match"]["similarity"]))
+        names = [entry["match"]["name"] for entry in matched]
+        counts = Counter(names)  # in the order of q
         sentences.append(
             f"{text.sentence(run.shown)}: {len(matched)} of {len(filters)} filters match a motif at"
-            f" q below {part.most_q:g} (distinct motifs: {len(by_motif)})."
+            f" q below {part.most_q:g} (distinct motifs: {len(counts)})."
         )
-        for i, (best, *others) in enumerate(by_motif.values()):
+        for i, (name, count) in enumerate(counts.items()):
+            best = matched[names.index(name)]
             match = best["match"]
-            rows.append((run.shown, *_cells(match), str(1 + len(others))))
+            rows.append((run.shown, *_cells(match), str(count)))
             if i < _DRAWN:
-                name = _name(match)
-                figures.append(_figure(run.shown, name, best["pfm"], match, match["target"]))
+                logos = best["pfm"], match, match["target"]
+                figures.append(_figure(run.shown, _name(match), *logos))
+    head = ("Network", "Motif of the database", "Similarity", "p", "q", "Filters")
+    caption = f"The best match of each filter, by motif. {_SIMILARITY}, of the filter of lowest q"
+    return _section(part, [" ".join(sentences)], head, rows, f"{caption}{_CHANCE}", figures)
+
+
+def _section(
+    part: ReportSection, paragraphs: Sequence[str], head: Sequence[str],
+    rows: Sequence[Sequence[str]], caption: str, figures: Sequence[Figure],
+) -> Section:  # fmt: skip
+    paragraphs = text.text_of(part, *paragraphs)
+    tables = [Table(head=head, rows=rows, text_columns=2, caption=caption)]
     return Section(
-        title=part.title,
-        text=text.text_of(part, " ".join(sentences)),
-        tables=[
-            Table(
-                head=("Network", "Motif of the database", "Similarity", "p", "q", "Filters"),
-                rows=rows,
-                text_columns=2,
-                caption=f"The best match of each filter, by motif. {_SIMILARITY}, of the filter of"
-                f" lowest q{_CHANCE}",
-            )
-        ],
-        figures=figures,
-        small_figures=True,
+        title=part.title, text=paragraphs, tables=tables, figures=figures, small_figures=True
     )
 
 
@@ -134,7 +124,6 @@ def _sentences(
 
 
 def _is_significant(match: Mapping[str, Any], part: ReportSection) -> bool:
-    """Return whether q is known, and below the section's limit."""
     q = match.get("q")
     return q is not None and bool(q < part.most_q)
 
@@ -147,7 +136,6 @@ def _cells(match: Mapping[str, Any] | None) -> tuple[str, str, str, str]:
 
 
 def _name(match: Mapping[str, Any]) -> str:
-    """Return the shortest name of a motif of a database."""
     return str(match["alias"] or match["name"].rpartition(".")[2] or match["name"])
 
 
@@ -156,7 +144,6 @@ def _small(value: float | None) -> str:
 
 
 def _figure(run: str, name: str, pfm: Pfm, match: Mapping[str, Any], target: Pfm) -> Figure:
-    """Draw a filter above its match, aligned."""
     query, other = Motif("filter", np.array(pfm)), Motif(name, np.array(target))
     aligned = similarity([query], [other])
     offset, strand = int(aligned.offsets[0, 0]), int(aligned.strands[0, 0])

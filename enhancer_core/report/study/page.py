@@ -9,19 +9,12 @@ from enhancer_core.data.dataset import PARTS
 from enhancer_core.report import plots
 from enhancer_core.report.page import Highlight, Page, Section, Table
 from enhancer_core.report.study import text
-from enhancer_core.report.study.matrix import gains_of
+from enhancer_core.report.study.models import gains_of
 from enhancer_core.report.study.sections import section
 from enhancer_core.report.text import interval, signed, signed_interval
-from enhancer_core.study.recipe import Data, Recipe, ReportSection, Run, Search, Study, runs_of
-from enhancer_core.study.results import (
-    ResultByRun,
-    auc,
-    mean,
-    mean_auc,
-    mean_difference,
-    test_of,
-    tests_of,
-)
+from enhancer_core.study import results as numbers
+from enhancer_core.study.recipe import Data, Recipe, ReportSection, Study, runs_of
+from enhancer_core.study.results import ResultByRun
 from enhancer_core.study.runner import Results
 
 _LIMITS = (
@@ -51,7 +44,7 @@ def study_page(study: Study, results: Results) -> Page:
     Page
         It holds no date, so the same results give the same page.
     """
-    parts = [(part, recipe) for recipe in study.recipes for part in recipe.sections]
+    parts = [(part, recipe, results.runs) for recipe in study.recipes for part in recipe.sections]
     networks = [result for result in results.runs.values() if "restarts" in result]
     restarts = sum(len(result["restarts"]) for result in networks)
     updates = sum(len(result["restarts"]) * result["updates"] for result in networks)
@@ -60,11 +53,9 @@ def study_page(study: Study, results: Results) -> Page:
         lead=f"{compare_with_controls(study, results.runs)}{len(results.runs)} runs,"
         f" {len(networks)} of them networks, trained in {restarts} restarts and {updates:,}"
         f" mini-batches, with seed {results.seed}.",
-        highlights=[
-            _highlight(part, recipe, results.runs) for part, recipe in parts if part.headline
-        ],
+        highlights=[_highlight(*part) for part in parts if part[0].headline],
         sections=[
-            *(section(part, recipe, results.runs) for part, recipe in parts),
+            *(section(*part) for part in parts),
             Section(title="How to read this", text=_LIMITS),
             _data(study, results),
             _runs(study, results),
@@ -79,24 +70,22 @@ def _highlight(part: ReportSection, recipe: Recipe, results: ResultByRun) -> Hig
     networks each on its own test the lowest AUC; of other sections the AUC of the first run.
     """
     runs = runs_of(part, recipe)
-    tests = tests_of(part, runs, results)
+    tests = numbers.tests_of(part, runs, results)
     if part.kind == "motifs":
-        similarities = [
-            motif["similarity"]
-            for run in runs
-            for motif in results[run.name].get("motifs", {}).values()
-        ]
+        motifs = [results[run.name].get("motifs", {}) for run in runs]
+        similarities = [match["similarity"] for by_spec in motifs for match in by_spec.values()]
         value, note = f"{min(similarities):.3f}", f"lowest of {len(similarities)}"
     elif part.kind == "each":
-        networks = [run for run in runs if isinstance(run, Search) or run.model == "network"]
-        aucs = [auc(results[run.name], test_of(part, run, results)) for run in networks]
+        networks = [run for run in runs if run.model == "network"]
+        own = {run.name: numbers.test_of(part, run, results) for run in networks}
+        aucs = [numbers.auc(results[name], test) for name, test in own.items()]
         lowest = min(aucs, key=lambda estimate: estimate.value)
         value, note = f"{lowest.value:.3f}", f"{interval(lowest)}, lowest of {len(aucs)}"
     elif part.kind == "matrix":
-        gain = mean(list(gains_of(part, recipe, tests, results).values())[-1])
+        gain = numbers.mean(list(gains_of(part, recipe, tests, results).values())[-1])
         value, note = signed(gain.value), signed_interval(gain)
     else:
-        first = mean_auc(results[runs[0].name], tests)
+        first = numbers.mean_auc(results[runs[0].name], tests)
         value, note = f"{first.value:.3f}", interval(first)
     return Highlight(label=part.headline, value=value, note=note, colour=plots.NETWORK)
 
@@ -106,12 +95,12 @@ def compare_with_controls(study: Study, results: ResultByRun) -> str:
     better: dict[str, dict[str, bool]] = {"real": {}, "simulated": {}}
     for recipe in study.recipes:
         shown = {run.name: run.shown for run in recipe.steps}
-        simulated = {data.name for data in recipe.data if data.is_simulated}
+        simulated = {data.name for data in recipe.data if data.simulate or data.world}
         for run in recipe.runs:
             if run.control_of:
                 strategy, control = results[run.control_of], results[run.name]
                 common = [test for test in control["tests"] if test in strategy["tests"]]
-                gain = mean_difference(strategy, control, common)
+                gain = numbers.mean_difference(strategy, control, common)
                 where = better["real" if simulated.isdisjoint(run.data) else "simulated"]
                 name = shown[run.control_of]
                 where[name] = where.get(name, True) and gain.low > 0
@@ -119,29 +108,21 @@ def compare_with_controls(study: Study, results: ResultByRun) -> str:
 
 
 def _data(study: Study, results: Results) -> Section:
-    return Section(
-        title="Data",
-        text=[
-            f"{recipe.title}. {recipe.text.strip()}" if len(study.recipes) > 1 else recipe.text
-            for recipe in study.recipes
-            if recipe.text
-        ],
-        tables=[
-            Table(
-                head=("Data", "Source", "bp", *(f"{part}, + and −" for part in PARTS)),
-                rows=[_data_row(data, results.data[recipe.name]) for data in recipe.data],
-                caption=recipe.title,
-                text_columns=2,
-            )
-            for recipe in study.recipes
-        ],
-    )
+    head = ("Data", "Source", "bp", *(f"{part}, + and −" for part in PARTS))
+    paragraphs, tables = [], []
+    for recipe in study.recipes:
+        if recipe.text:
+            one = len(study.recipes) == 1
+            paragraphs.append(recipe.text if one else f"{recipe.title}. {recipe.text.strip()}")
+        rows = [_data_row(data, results.data[recipe.name]) for data in recipe.data]
+        tables.append(Table(head=head, rows=rows, caption=recipe.title, text_columns=2))
+    return Section(title="Data", text=paragraphs, tables=tables)
 
 
 def _data_row(data: Data, sizes: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     first = sizes[data.splits[0]]
-    files = [*data.positives, *data.background, *filter(None, [data.table])]
-    source = ", ".join([*files, *([f"windows of {data.genome}"] if data.genome else [])])
+    windows = f"windows of {data.genome}" if data.genome else ""
+    source = ", ".join(filter(None, (*data.positives, *data.background, data.table, windows)))
     if data.simulate:
         source = f"{data.simulate} sites in uniform DNA, definition '{data.definition}'"
     elif data.world:
@@ -157,25 +138,12 @@ def _runs(study: Study, results: Results) -> Section:
     rows = []
     for run in (run for recipe in study.recipes for run in recipe.steps):
         result = results.runs[run.name]
-        network = "restarts" in result
-        rows.append(
-            (
-                run.name,
-                run.model if isinstance(run, Run) and run.model != "network" else run.network,
-                _pair(result["learned"]["train"]),
-                str(result["epochs"]) if network else "",
-                f"{result['updates']:,}" if network else "",
-                ", ".join(f"{value:.3f}".lstrip("0") for value in result.get("restarts", ())),
-            )
-        )
-    return Section(
-        title="Runs",
-        tables=[
-            Table(
-                head=("Run", "Model", "Training sequences, + and −", "Epochs", "Mini-batches",
-                      "Validation AUC of each restart"),
-                rows=rows,
-                text_columns=2,
-            )
-        ],
-    )  # fmt: skip
+        model = run.network if run.model == "network" else run.model
+        trained = ("", "", "")
+        if "restarts" in result:
+            aucs = ", ".join(f"{value:.3f}".lstrip("0") for value in result["restarts"])
+            trained = (str(result["epochs"]), f"{result['updates']:,}", aucs)
+        rows.append((run.name, model, _pair(result["learned"]["train"]), *trained))
+    learned = ("Training sequences, + and −", "Epochs", "Mini-batches")
+    head = ("Run", "Model", *learned, "Validation AUC of each restart")
+    return Section(title="Runs", tables=[Table(head=head, rows=rows, text_columns=2)])

@@ -33,37 +33,21 @@ def change(gain: Estimate) -> str:
 
 
 def versus(name: str, other: str, gain: Estimate) -> str:
-    """Compare a run with another, by the difference of their AUCs.
-
-    Examples
-    --------
-    >>> versus("planted", "base", Estimate(0.02, -0.01, 0.05))
-    'Planted is not significantly different from base: +0.020 (−0.010 to +0.050).'
-    """
-    verdict = "not significantly different from"
-    if gain.low > 0 or gain.high < 0:
-        verdict = "better than" if gain.value > 0 else "worse than"
+    """Compare a run with another, by the difference of their AUCs."""
+    verdict = _beside(gain, 0, "better than", "not significantly different from", "worse than")
     return f"{sentence(name)} is {verdict} {other}: {change(gain)}."
 
 
 def with_control(name: str, base: str, gain: Estimate, control: str, over: Estimate) -> str:
     """State whether a strategy's gain over its base is its own, by its gain over its control."""
-    verdict = "this test does not show that the strategy itself contributes"
-    if over.low > 0:
-        verdict = "the strategy itself contributes"
-    elif over.high < 0:
-        verdict = "the control does better, so the strategy itself does not contribute"
+    own, unclear = "the strategy itself contributes", "this test does not show that "
+    worse = "the control does better, so the strategy itself does not contribute"
+    verdict = _beside(over, 0, own, unclear + own, worse)
     return f"{versus(name, base, gain)} Against its control, {control}: {change(over)}; {verdict}."
 
 
 def strategies(where: str, better: Mapping[str, bool]) -> str:
-    """State which strategies did better than all of their controls, on one kind of data.
-
-    Examples
-    --------
-    >>> strategies("simulated", {"pooling": True, "copies": False})
-    'Significantly better than their controls on simulated data: pooling, but not copies.'
-    """
+    """State which strategies did better than all of their controls, on one kind of data."""
     best, others = ([name for name in better if better[name] == did] for did in (True, False))
     names = listed(best) if best else f"none of {listed(others)}"
     exceptions = f", but not {listed(others)}" if best and others else ""
@@ -106,13 +90,7 @@ def k_choice(
 
 
 def k_used(used: int, recommended: Mapping[str, int | None]) -> str:
-    """State whether the k that a recipe uses is the recommended one.
-
-    Examples
-    --------
-    >>> k_used(3, {"peaks": 4, "others": None})
-    'This recipe uses k = 3; recommended: k = 4 for peaks and none for others.'
-    """
+    """State whether the k that a recipe uses is the recommended one."""
     if set(recommended.values()) == {used}:
         return f"This recipe uses k = {used}, as recommended."
     return f"This recipe uses k = {used}; recommended: {ks_listed(recommended)}."
@@ -125,10 +103,12 @@ def ks_listed(recommended: Mapping[str, int | None]) -> str:
 
 def beside_chance(name: str, k: int, value: Estimate, most: float) -> str:
     """Compare a background's AUC against its own k-shuffles with the paper's limit."""
-    where = "not significantly different from"
-    if value.low > most or value.high < most:
-        where = "above" if value.low > most else "below"
+    where = _beside(value, most, "above", "not significantly different from", "below")
     return f"'{name}' at k = {k}: {with_interval(value)}, {where} the paper's limit of {most:g}."
+
+
+def _beside(value: Estimate, limit: float, above: str, unclear: str, below: str) -> str:
+    return above if value.low > limit else below if value.high < limit else unclear
 
 
 def sentence(text: str) -> str:
