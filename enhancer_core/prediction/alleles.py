@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from enhancer_core.dna.codes import N_CODE, Codes
+from enhancer_core.io.genome import Genome
 
 Fetch = Callable[[int, int], Codes]  # codes of [start, end) of a chromosome, N beyond its ends
 
@@ -34,20 +35,19 @@ class Edit:
     alternative: Codes
 
 
+def padded_codes(genome: Genome, chrom: str, start: int, end: int) -> Codes:
+    """Fetch the codes of [start, end) of a chromosome, N beyond its ends: uint8 (end - start,)."""
+    limit = genome.lengths[chrom]
+    if 0 <= start <= end <= limit:
+        return genome.codes(chrom, start, end)
+    inside = genome.codes(chrom, min(max(start, 0), limit), min(max(end, 0), limit))
+    return np.pad(inside, (max(-start, 0), max(end - limit, 0)), constant_values=N_CODE)
+
+
 def normalise(edit: Edit, fetch: Fetch) -> Edit:
     """Trim the bases that both alleles share, and move an insertion or deletion left.
 
-    Parameters
-    ----------
-    edit
-        Its reference bases are those of the chromosome.
-    fetch
-        Reads the chromosome.
-
-    Returns
-    -------
-    Edit
-        The same change; alleles that are equal come back empty.
+    The edit's reference bases are those that `fetch` reads; alleles that are equal come back empty.
 
     Examples
     --------
@@ -93,8 +93,6 @@ def _shared(one: Codes, other: Codes) -> int:
 def window_start(start: int, size: int, length: int) -> int:
     """Return the start of the window of `length` bp around an allele of `size` bp.
 
-    Examples
-    --------
     >>> window_start(1000, 1, 500), window_start(1000, 2, 500), window_start(1000, 0, 500)
     (751, 751, 750)
     """
@@ -104,19 +102,8 @@ def window_start(start: int, size: int, length: int) -> int:
 def windows(edit: Edit, length: int, fetch: Fetch) -> tuple[Codes, Codes]:
     """Cut the reference window and the alternative window of an edit, as the module says.
 
-    Parameters
-    ----------
-    edit
-        Normalised, so that spellings do not matter.
-    length
-        Window length L, in bp.
-    fetch
-        Reads the chromosome.
-
-    Returns
-    -------
-    tuple of uint8 (L,) and uint8 (L,)
-        Where alleles are longer than L, the window is the middle of the allele.
+    The edit is normalised, so that spellings do not matter. Of alleles longer than `length` bp the
+    window is the middle.
 
     Examples
     --------

@@ -69,21 +69,8 @@ class Mutations:
 def mutate(predictor: Predictor, codes: Codes, *, threads: int = 1) -> Mutations:
     """Change each base of a sequence to the three others, and score it on both strands.
 
-    An SNV at this place of this window has the same effect in `annotate`.
-
-    Parameters
-    ----------
-    predictor
-        As `Model.predictor` returns it.
-    codes
-        uint8, shape (L,), values 0-4, L the length that the model reads.
-    threads
-        Batches scored side by side; the result does not depend on it.
-
-    Returns
-    -------
-    Mutations
-        Three a base; none where the sequence has N.
+    As `mutagenesis`, for a predictor and the codes of one sequence, uint8 (L,), values 0-4. An SNV
+    at this place of this window has the same effect in `annotate`.
 
     Raises
     ------
@@ -112,28 +99,9 @@ def mutate(predictor: Predictor, codes: Codes, *, threads: int = 1) -> Mutations
 
 
 def attributions(mutations: Mutations, length: int) -> NDArray[np.float64]:
-    """Compute what each base of a sequence adds: minus the mean effect of losing it.
+    """Compute what each base of L bp adds, float64 (L,): minus the mean effect of losing it.
 
-    Parameters
-    ----------
-    mutations
-        As `mutate` returns them.
-    length
-        Of the sequence, L bp.
-
-    Returns
-    -------
-    float64, shape (L,)
-        Log odds; above 0 where the base makes an enhancer more likely. 0 where it is N.
-
-    Examples
-    --------
-    >>> bases = np.array([0, 1, 2, 3], dtype=np.uint8)
-    >>> chances = np.full(3, 0.5)
-    >>> scores = Effects(chances, chances, logit=np.array([-1.0, -1.0, -4.0]))
-    >>> mutations = Mutations(np.array([1, 1, 1]), bases[[0, 0, 0]], bases[1:], scores)
-    >>> attributions(mutations, 2).tolist()
-    [0.0, 2.0]
+    Log odds; above 0 where the base makes an enhancer more likely, 0 where it is N.
     """
     losses = np.bincount(mutations.positions, -mutations.effects.logit, minlength=length)
     return losses / (BASES - 1)

@@ -39,25 +39,10 @@ def effects(
     *,
     threads: int = 1,
 ) -> Effects:
-    """Score alternative windows against reference windows, on both strands.
+    """Score alternative windows (n, L) against reference windows (m, L), on both strands.
 
-    Parameters
-    ----------
-    predictor
-        As `Model.predictor` returns it.
-    references
-        uint8, shape (m, L), values 0-4.
-    alternatives
-        uint8, shape (n, L), values 0-4.
-    rows
-        For each alternative, the row of its reference, which several may share: shape (n,).
-    threads
-        Batches scored side by side; the result does not depend on it.
-
-    Returns
-    -------
-    Effects
-        Of the n alternatives.
+    Windows are codes, uint8, values 0-4; `rows` (n,) is the row of each alternative's reference,
+    which several may share. `predictor` and `threads` as in `probabilities`.
 
     Raises
     ------
