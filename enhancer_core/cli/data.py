@@ -61,7 +61,7 @@ def simulate(motif: str, definition: str, number: int, length: int, job: Job) ->
 @opt.path_argument("genome")
 @opt.path_argument("peaks")
 @length_option
-@opt.switch("--tile", "Cut each peak into as many windows as fit, rather than one at its centre.")
+@opt.switch("--tile", "Cut each peak into as many windows as fit, not one at its centre.")
 @opt.switch("--drop-n", "Leave out windows with N.")
 @opt.job("FASTA; .gz is compressed.")
 def extract(genome: Path, peaks: Path, length: int, tile: bool, drop_n: bool, job: Job) -> None:

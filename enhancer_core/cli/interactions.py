@@ -30,13 +30,9 @@ _SHUFFLED_K = 2
     " shuffles of it.",
     required=True,
 )
-@opt.path("--database", "Known motifs to name filters by, in MEME, JASPAR, HOMER or .pfm form.")
-@opt.count(
-    "--pairs", "Pairs of filters to test, those that the weights connect most strongly.", default=10
-)
-@opt.count(
-    "--spacing", "Largest distance between the starts of two sites.", metavar="BP", default=30
-)
+@opt.path("--database", "Known motifs to name filters by: MEME, JASPAR, HOMER or .pfm.")
+@opt.count("--pairs", "Pairs to test, those that the weights connect most strongly.", default=10)
+@opt.count("--spacing", "Largest distance of two sites' starts.", metavar="BP", default=30)
 @opt.count("--backgrounds", "Shuffled sequences to plant in.", 4, default=100)
 @opt.markdown()
 @opt.job("Folder for wiring.tsv and report.html.", *opt.compute)

@@ -35,16 +35,13 @@ _COLUMNS = (
 @opt.path(
     "--de-novo",
     "Search for a motif in the training part instead, and write it here, in MEME's form.",
-    metavar="FILE",
     section="Output",
 )
-@opt.count(
-    "--width", "Width of the motif that --de-novo searches for.", 6, metavar="BP", default=14
-)
+@opt.count("--width", "Width of the motif of --de-novo.", 6, metavar="BP", default=14)
 @opt.number(
     "--position-sd",
     "Score positions with a prior too, normal around the middle with this deviation.",
-    min_open=True,
+    above=True,
     metavar="BP",
 )
 @opt.choice(
@@ -154,9 +151,7 @@ def _evaluate(
 @opt.path("--sequences", "FASTA to read the filters' motifs from, normally the positives.")
 @opt.path("--database", "Known motifs, in MEME, JASPAR, HOMER or .pfm form.", required=True)
 @opt.switch(
-    "--from-weights",
-    "Read the motifs from the filters' weights, not from sequences.",
-    section="Data",
+    "--from-weights", "Read motifs from the filters' weights, not sequences.", section="Data"
 )
 @opt.markdown()
 @opt.job("Folder for motifs.meme, matches.tsv, logos and report.html.", opt.threads)

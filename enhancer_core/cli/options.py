@@ -65,15 +65,11 @@ def option(names: str, text: str, **settings: Any) -> Decorator:  # noqa: ANN401
 
 
 def number(
-    names: str,
-    text: str,
-    low: float = 0,
-    high: float | None = None,
+    names: str, text: str, low: float = 0, high: float | None = None, *, above: bool = False,
     **settings: Any,  # noqa: ANN401
-) -> Decorator:
-    """Make an option for a finite number between limits."""
-    kind = FiniteRange(low, high, min_open=settings.pop("min_open", False))
-    return option(names, text, type=kind, **settings)
+) -> Decorator:  # fmt: skip
+    """Make an option for a finite number between limits, or above the lower one."""
+    return option(names, text, type=FiniteRange(low, high, min_open=above), **settings)
 
 
 def count(
@@ -200,18 +196,10 @@ def markdown(
 model = path_argument("model")
 positives = paths("--positives", "FASTA files of positives.", required=True)
 negatives = paths("--negatives", "FASTA files of negatives.", required=True)
-motif = functools.partial(
-    option,
-    "--motif",
-    "CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several.",
-    metavar="MOTIF",
-)
+_motif_help = "CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several."
+motif = functools.partial(option, "--motif", _motif_help, metavar="MOTIF")
 seed = count(
-    "--seed",
-    "Random seed; the same seed gives the same bytes.",
-    low=0,
-    default=0,
-    section="Compute",
+    "--seed", "Random seed; the same gives the same bytes.", 0, default=0, section="Compute"
 )
 threads = count(
     "--threads",
@@ -220,11 +208,7 @@ threads = count(
     show_default="GALAXY_SLOTS, else the cores available",
     section="Compute",
 )
-device = choice(
-    "--device",
-    "Where networks run; auto takes a CUDA GPU if there is one.",
-    *("auto", "cpu", "cuda"),
-    section="Compute",
-)
+_device_help = "Where networks run; auto takes a CUDA GPU if there is one."
+device = choice("--device", _device_help, "auto", "cpu", "cuda", section="Compute")
 compute = (seed, threads, device)
 quiet = switch("-q --quiet", "Print nothing but errors.", section="Output")

@@ -24,10 +24,7 @@ _BLOCK = 4096  # sequences read at once
 @opt.path("--genome", "FASTA to predict a track along.")
 @opt.path("--regions", "BED; the track covers these, not whole chromosomes.")
 @opt.count("--step", "Length of a track's bins.", metavar="BP", default=50)
-@opt.switch(
-    "--both-strands",
-    "Average each sequence's or window's probability with its reverse complement's.",
-)
+@opt.switch("--both-strands", "Average each probability with its reverse complement's.")
 @opt.job("TSV for sequences; .bedgraph or .bw (bigWig) for a track.", opt.threads, opt.device)
 def predict(
     model: Path,

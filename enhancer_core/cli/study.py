@@ -28,17 +28,14 @@ _RUNS = "runs"  # the folder in the output folder where each run leaves its resu
 )
 @opt.option(
     "--only",
-    "Do these runs and those that they build on; the report has what is left of its sections.",
+    "Do these runs and those that they build on, and report them.",
     metavar="RUN...",
     multiple=True,
 )
 @opt.switch(
-    "--quick", "Try out the whole path: fewer sequences, restarts and epochs, as the recipe says."
+    "--quick", "Try out the path: fewer sequences, restarts and epochs, as the recipe says."
 )
-@opt.switch(
-    "--resume",
-    "Continue in an output folder that has runs; those that the recipe still asks for stay.",
-)
+@opt.switch("--resume", "Continue in an output folder that has runs; those still asked for stay.")
 @opt.job("Folder for report.html, and for each run's result and model.", *opt.compute)
 def run_recipe(
     recipe: Path,

@@ -85,7 +85,7 @@ config_options = opt.gathered(
 @opt.number(
     "--widen",
     "Multiply the filters of each convolution by this factor.",
-    low=1,
+    1,
     metavar="FACTOR",
     default=1.0,
     section="Network",
@@ -107,14 +107,13 @@ config_options = opt.gathered(
 @opt.path(
     "--plant-motifs",
     "Motifs that become first-layer filters: MEME, JASPAR, HOMER or .pfm.",
-    metavar="FILE",
     section="Transfer",
 )
 @opt.number(
     "--plant-share",
     "Share of filters that are planted; with --plant the network is made as wide as that needs.",
     high=1,
-    min_open=True,
+    above=True,
     metavar="SHARE",
     default=0.75,
     section="Transfer",
@@ -160,9 +159,6 @@ def train(
           -o model
       enhancer-core train --positives e.fa --negatives b.fa k4.fa --restarts 10 \\
           --groups chromosome --test-group chr1 --validation-group chr2 -o model
-      enhancer-core train --positives e.fa --negatives b.fa --shift 10 --flip \\
-          --weight-decay 0.01 --ema 0.995 --learning-rate-schedule cosine \\
-          --ensemble 3 --calibrate -o model
       enhancer-core train --positives e.fa --negatives b.fa \\
           --plant k2 k3 k4 -o wide
       enhancer-core train --positives e.fa --negatives b.fa \\
@@ -247,12 +243,10 @@ def _describe_start(start: training.Start, architecture: models.Architecture) ->
 
 
 def _describe_split(split: data.SplitDataset) -> str:
-    parts = (
-        (split.train, "to learn from"),
-        (split.validation, "to choose"),
-        (split.test, "to test"),
+    uses = ("to learn from", "to choose", "to test")
+    parts = (split.train.labels, split.validation.labels, split.test.labels)
+    counts = (
+        f"{labels.sum():,} + {(~labels).sum():,} {use}"
+        for labels, use in zip(parts, uses, strict=True)
     )
-    counts = ", ".join(
-        f"{part.labels.sum():,} + {(~part.labels).sum():,} {what}" for part, what in parts
-    )
-    return f"positives + negatives: {counts}"
+    return f"positives + negatives: {', '.join(counts)}"

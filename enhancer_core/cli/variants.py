@@ -34,10 +34,7 @@ _SHOWN = 20  # sequences in a report, so that it can be read
 @opt.model
 @opt.path("--genome", "FASTA of the variants' assembly.", required=True)
 @opt.path("--vcf", "VCF, plain, gzip or bgzip, or BCF.", required=True)
-@opt.switch(
-    "--skip-mismatch",
-    "Pass records that do not fit the genome through, with the reason, rather than stop.",
-)
+@opt.switch("--skip-mismatch", "Pass records that do not fit the genome through, with the reason.")
 @opt.job("VCF; .vcf.gz is compressed with bgzip and indexed.", opt.threads, opt.device)
 def variants(model: Path, genome: Path, vcf: Path, skip_mismatch: bool, job: Job) -> None:
     """Score what the variants of a VCF change, on both strands.
@@ -82,32 +79,21 @@ def variants(model: Path, genome: Path, vcf: Path, skip_mismatch: bool, job: Job
 @opt.command()
 @opt.model
 @opt.path_argument("source", metavar="IN.fa")
-@opt.switch(
-    "--gradients", "Compute gradients of the log odds too: gradients.tsv, and a second logo."
-)
+@opt.switch("--gradients", "Compute gradients of the log odds: gradients.tsv, a second logo.")
 @opt.path(
-    "--motifs",
-    "Mark where these motifs fit, and list it in hits.tsv; MEME, JASPAR, HOMER or .pfm.",
-    metavar="FILE",
+    "--motifs", "Mark where these motifs fit, and list it in hits.tsv; MEME, JASPAR, HOMER or .pfm."
 )
 @opt.number(
     "--motif-p",
     "Largest p-value of a hit, as FIMO's: not corrected for places and motifs.",
     high=1,
-    min_open=True,
+    above=True,
     metavar="P",
     default=1e-4,
 )
 @opt.count("--plots", "Sequences to draw, the first N; the table has all.", 0, default=100)
-@opt.markdown(
-    f"Write a report as Markdown too: report.md, with images of the first {_SHOWN} drawn in"
-    " figures/."
-)
-@opt.job(
-    "Folder for effects.tsv, other tables asked for, and a plot, SVG, each.",
-    opt.threads,
-    opt.device,
-)
+@opt.markdown(f"Write report.md, with images of the first {_SHOWN} drawn in figures/.")
+@opt.job("Folder for effects.tsv, other tables asked for, and SVG plots.", opt.threads, opt.device)
 def mutagenesis(
     model: Path,
     source: Path,

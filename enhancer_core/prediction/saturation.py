@@ -76,17 +76,6 @@ def mutate(predictor: Predictor, codes: Codes, *, threads: int = 1) -> Mutations
     ------
     SequenceError
         If L is not the model's.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import decode, encode
-    >>> from enhancer_core.models.architecture import Architecture, Convolution
-    >>> from enhancer_core.models.network import Network
-    >>> architecture = Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3)
-    >>> predictor = Model.from_torch(Network(architecture)).predictor()
-    >>> mutations = mutate(predictor, encode(["CNT"])[0])
-    >>> mutations.positions.tolist(), decode(mutations.alternatives)
-    ([0, 0, 0, 2, 2, 2], ['AGTACG'])
     """
     changed = np.arange(BASES) != codes[:, np.newaxis]
     changed[codes == N_CODE] = False

@@ -48,18 +48,6 @@ def effects(
     ------
     SequenceError
         If L is not the model's.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import encode
-    >>> from enhancer_core.models.architecture import Architecture, Convolution
-    >>> from enhancer_core.models.model import Model
-    >>> from enhancer_core.models.network import Network
-    >>> architecture = Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3)
-    >>> predictor = Model.from_torch(Network(architecture)).predictor()
-    >>> scores = effects(predictor, encode(["CAT"]), encode(["CAT", "GAT"]), [0, 0])
-    >>> scores.difference[0].item(), scores.logit.shape
-    (0.0, (2,))
     """
     own = np.asarray(rows, dtype=np.int64)
     changed = alternatives != references[own]
