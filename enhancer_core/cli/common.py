@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
@@ -20,14 +20,10 @@ if TYPE_CHECKING:
     from enhancer_core.metrics import Estimate
     from enhancer_core.models.ensemble import Predictor
 
+# Called with how much has been done since the last call, and perhaps a note; any thread may.
+Advance: TypeAlias = Callable[..., None]
+
 _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
-
-
-class Advance(Protocol):
-    """Report how much has been done since the last call; any thread may."""
-
-    def __call__(self, amount: int, note: str = "") -> None:
-        """Add to what is done."""
 
 
 class Job:
@@ -49,7 +45,6 @@ class Job:
     def progress(self, what: str, total: int | None) -> Iterator[Advance]:
         """Show how much of `total` is done: a bar on a terminal, else a line now and then.
 
-        Yields a function to call with what has been done since its last call, and perhaps a note.
         A total that is not known beforehand is None.
         """
         if self.quiet:

@@ -20,11 +20,7 @@ _BLOCK = 4_000_000  # letters shuffled at once: what bounds the memory of a long
 
 @opt.command()
 @opt.motif(required=True)
-@opt.choice(
-    "--definition",
-    "figure2 gives the AUCs of the paper's Figure 2; literal follows its text.",
-    *("figure2", "literal"),
-)
+@opt.choice("--definition", "As the paper's Figure 2, or as its text.", "figure2", "literal")
 @opt.count("-n --number", "Sequences of each class.", default=10_000)
 @length_option
 @opt.job("Folder for positives.fa, background.fa and sites.tsv.", opt.seed)
@@ -45,12 +41,8 @@ def simulate(motif: str, definition: str, number: int, length: int, job: Job) ->
     names, background_names = (
         [f"{kind}_{index:06d}" for index in range(number)] for kind in ("positive", "background")
     )
-    rows = (
-        (name, start, start + len(site), site)
-        for name, start, site in zip(
-            names, simulated.starts.tolist(), dna.decode(simulated.sites), strict=True
-        )
-    )
+    sites = zip(names, simulated.starts.tolist(), dna.decode(simulated.sites), strict=True)
+    rows = ((name, start, start + len(site), site) for name, start, site in sites)
     io.write_table(output / "sites.tsv", ("name", "start", "end", "site"), rows)
     io.write_fasta(output / "background.fa", background_names, simulated.background)
     io.write_fasta(output / "positives.fa", names, simulated.positives)
@@ -157,9 +149,8 @@ def background(
 def shuffle(source: Path, k: int, job: Job) -> None:
     """Shuffle each sequence, preserving its count of every k-let.
 
-    Every arrangement with the same counts is equally likely. Names are kept. N stays in place and
-    each segment between Ns is shuffled by itself; letters come out in upper case. Sequences may
-    differ in length. A shuffle that equals its input, likely at large k, is counted on stderr.
+    Every arrangement with the same counts is equally likely. N stays in place and each segment
+    between Ns is shuffled by itself. A shuffle equal to its input, likely at large k, is counted.
 
     \b
       enhancer-core shuffle enhancers.fa -k 4 -o shuffled.fa

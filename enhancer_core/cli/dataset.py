@@ -73,14 +73,11 @@ data_options = opt.gathered(
     opt.positives,
     opt.negatives,
     opt.path(
-        "--split split_table",
-        "split.tsv of an earlier run; the same records go to the same parts.",
-        section="Split",
+        "--split split_table", "split.tsv of an earlier run, for the same parts.", section="Split"
     ),
     opt.option(
         "--groups",
-        "Keep each group in one part: by chromosome, where names are chrom:start-end, or by"
-        " a table with the columns name and group.",
+        "Keep groups in one part: chromosomes of chrom:start-end, or a table of name and group.",
         metavar="chromosome|TABLE",
         section="Split",
     ),

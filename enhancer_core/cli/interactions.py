@@ -24,12 +24,7 @@ _SHUFFLED_K = 2
 
 @opt.command()
 @opt.model
-@opt.path(
-    "--sequences",
-    "FASTA to read the filters' motifs from, normally the positives; sites are planted in"
-    " shuffles of it.",
-    required=True,
-)
+@opt.path("--sequences", "FASTA for motifs and shuffles, normally the positives.", required=True)
 @opt.path("--database", "Known motifs to name filters by: MEME, JASPAR, HOMER or .pfm.")
 @opt.count("--pairs", "Pairs to test, those that the weights connect most strongly.", default=10)
 @opt.count("--spacing", "Largest distance of two sites' starts.", metavar="BP", default=30)

@@ -33,27 +33,18 @@ _COLUMNS = (
 @data_options
 @opt.motif()
 @opt.path(
-    "--de-novo",
-    "Search for a motif in the training part instead, and write it here, in MEME's form.",
-    section="Output",
+    "--de-novo", "Find a motif in the training part, and write it here (MEME).", section="Output"
 )
 @opt.count("--width", "Width of the motif of --de-novo.", 6, metavar="BP", default=14)
 @opt.number(
     "--position-sd",
-    "Score positions with a prior too, normal around the middle with this deviation.",
+    "Use a normal prior around the middle too, of this SD.",
     above=True,
     metavar="BP",
 )
-@opt.choice(
-    "--strands",
-    "Strands that sites may be on; simulate plants them on the forward strand only.",
-    *("both", "one"),
-)
+@opt.choice("--strands", "Strands of sites; simulate plants on one, forward.", "both", "one")
 @opt.number(
-    "--pseudocount",
-    "Added to each frequency of the motif; 0 for data simulated as figure2.",
-    metavar="SHARE",
-    default=0.01,
+    "--pseudocount", "Added to frequencies; 0 for figure2 data.", metavar="SHARE", default=0.01
 )
 @opt.job("JSON file for the figures.", opt.seed, opt.threads)
 def pssm(
@@ -77,7 +68,6 @@ def pssm(
     its negatives, fitted by gradients from the most enriched 6-mers.
 
     \b
-      enhancer-core simulate --motif CEBPA -o simulated
       enhancer-core pssm --motif CEBPA --positives simulated/positives.fa \\
           --negatives simulated/background.fa --position-sd 30 --strands one \\
           --pseudocount 0 -o oracle.json

@@ -105,10 +105,7 @@ _HELP_ALL = SectionOption(
 
 
 class Command(click.Command):
-    """A command with options in sections, of which those that repeat take several values at once.
-
-    `--positives a.fa b.fa` is read as `--positives a.fa --positives b.fa`.
-    """
+    """A command with options in sections; `--positives a b` repeats the option for each value."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the flag before each further value, which is what click reads."""

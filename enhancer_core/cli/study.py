@@ -26,16 +26,9 @@ _RUNS = "runs"  # the folder in the output folder where each run leaves its resu
     envvar="ENHANCER_DATA",
     show_default="ENHANCER_DATA, else the recipe's folder",
 )
-@opt.option(
-    "--only",
-    "Do these runs and those that they build on, and report them.",
-    metavar="RUN...",
-    multiple=True,
-)
-@opt.switch(
-    "--quick", "Try out the path: fewer sequences, restarts and epochs, as the recipe says."
-)
-@opt.switch("--resume", "Continue in an output folder that has runs; those still asked for stay.")
+@opt.option("--only", "Do these runs and what they build on.", metavar="RUN...", multiple=True)
+@opt.switch("--quick", "Do with fewer sequences, restarts and epochs, as the recipe says.")
+@opt.switch("--resume", "Continue; runs that the recipe still asks for stay.")
 @opt.job("Folder for report.html, and for each run's result and model.", *opt.compute)
 def run_recipe(
     recipe: Path,

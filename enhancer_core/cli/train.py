@@ -92,10 +92,7 @@ config_options = opt.gathered(
     advanced=True,
 )
 @opt.count(
-    "--first-filters",
-    "Filters of the first convolution alone, to make room for motifs.",
-    section="Network",
-    advanced=True,
+    "--first-filters", "Filters of the first convolution alone.", section="Network", advanced=True
 )
 @config_options
 @opt.paths(
@@ -105,13 +102,11 @@ config_options = opt.gathered(
     section="Transfer",
 )
 @opt.path(
-    "--plant-motifs",
-    "Motifs that become first-layer filters: MEME, JASPAR, HOMER or .pfm.",
-    section="Transfer",
+    "--plant-motifs", "Motifs to plant as filters: MEME, JASPAR, HOMER or .pfm.", section="Transfer"
 )
 @opt.number(
     "--plant-share",
-    "Share of filters that are planted; with --plant the network is made as wide as that needs.",
+    "Share of planted filters; --plant widens the network to it.",
     high=1,
     above=True,
     metavar="SHARE",
@@ -127,9 +122,7 @@ config_options = opt.gathered(
     section="Transfer",
 )
 @opt.markdown()
-@opt.switch(
-    "--resume", "Continue the unfinished run in the output folder, if any.", section="Compute"
-)
+@opt.switch("--resume", "Continue an unfinished run in the output folder.", section="Compute")
 @opt.job("Folder for the model, its figures and its report.", *opt.compute)
 def train(
     source: DataSource,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -85,7 +85,7 @@ def variants(model: Path, genome: Path, vcf: Path, skip_mismatch: bool, job: Job
 )
 @opt.number(
     "--motif-p",
-    "Largest p-value of a hit, as FIMO's: not corrected for places and motifs.",
+    "Largest p-value of a hit, uncorrected.",
     high=1,
     above=True,
     metavar="P",
@@ -195,22 +195,15 @@ def mutagenesis(
     job.info(f"{len(sequences):,} sequences scored: {output}")
 
 
-def _effect_rows(mutations: prediction.Mutations) -> Iterable[Sequence[Any]]:
+def _effect_rows(mutations: prediction.Mutations) -> Iterator[Sequence[Any]]:
     effects = mutations.effects
     columns = (
-        mutations.positions.tolist(),
-        *(
-            [dna.ALPHABET[code] for code in codes.tolist()]
-            for codes in (mutations.references, mutations.alternatives)
-        ),
-        *(
-            values.tolist()
-            for values in (
-                effects.reference, effects.alternative, effects.difference, effects.logit,
-            )
-        ),
+        mutations.positions, mutations.references, mutations.alternatives,
+        effects.reference, effects.alternative, effects.difference, effects.logit,
     )  # fmt: skip
-    return zip(*columns, strict=True)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    for position, reference, alternative, *values in rows:
+        yield position, dna.ALPHABET[reference], dna.ALPHABET[alternative], *values
 
 
 def _line(cells: Iterable[object]) -> bytes:

@@ -21,14 +21,10 @@ def mutagenesis(
 
     Parameters
     ----------
-    model
-        A trained model.
+    model, device, threads
+        As in `predict`.
     sequences
         n strings of the model's length, or codes, uint8 (n, L).
-    device
-        "cpu", "cuda", or "auto", which takes a CUDA GPU if there is one.
-    threads
-        Batches scored side by side on the CPU; the result does not depend on it.
 
     Returns
     -------
@@ -38,10 +34,8 @@ def mutagenesis(
 
     Raises
     ------
-    SequenceError
-        If a sequence is not DNA, or of another length than the model reads.
-    DeviceError
-        If the device is not there.
+    SequenceError, DeviceError
+        As in `predict`.
     """
     predictor, codes = model.predictor(device), as_codes(sequences)
     changes = np.full((len(codes), BASES, codes.shape[1]), np.nan, np.float32)

@@ -182,8 +182,7 @@ def in_order(
 ) -> Iterator[Result]:
     """Apply a function to items side by side, and yield the results in order.
 
-    Items are taken ahead, but no more than two for each thread: what makes them works while they
-    are computed, and memory is bounded.
+    Items are taken ahead, but no more than two for each thread, so that memory is bounded.
     """
     if threads == 1:  # all in this thread: another would take a second core
         yield from map(function, items)

@@ -40,20 +40,14 @@ def predict_track(
 
     Parameters
     ----------
-    model
-        A trained model.
     genome
         FASTA file, plain or compressed.
     regions
         BED file, or intervals; None is every chromosome.
     step
         Width of a bin, in bp: each has the probability of the window around its middle.
-    both_strands
-        Average a window's probability with its reverse complement's.
-    device
-        "cpu", "cuda", or "auto", which takes a CUDA GPU if there is one.
-    threads
-        Blocks predicted side by side on the CPU; the result does not depend on it.
+    model, both_strands, device, threads
+        As in `predict`.
 
     Yields
     ------

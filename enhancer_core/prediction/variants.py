@@ -45,18 +45,14 @@ def score_variants(
 
     Parameters
     ----------
-    model
-        A trained model.
     variants
         VCF or BCF file; or strings CHROM:POSITION:REF:ALT, positions from 1.
     genome
         FASTA file of the assembly of the variants, plain or compressed.
     skip_mismatch
         Skip variants that do not fit the genome, with the reason.
-    device
-        "cpu", "cuda", or "auto", which takes a CUDA GPU if there is one.
-    threads
-        Batches scored side by side on the CPU; the result does not depend on it.
+    model, device, threads
+        As in `predict`.
 
     Returns
     -------

@@ -17,28 +17,20 @@ from enhancer_core.prediction.alleles import Edit, Fetch, normalise, padded_code
 from enhancer_core.prediction.scoring import effects
 
 PREFIX = "EC_"  # of the INFO fields
-_STRANDS = "is an enhancer, mean of both strands"
-FIELDS = tuple(
-    Field(id=name, number="A", type="Float", description=description)
-    for name, description in (
-        ("REF", f"Probability that the window around the reference allele {_STRANDS}"),
-        ("ALT", f"Probability that the window around the alternative allele {_STRANDS}"),
-        ("DIFF", "EC_ALT - EC_REF"),
-        (
-            "LOGIT",
-            "Log odds (natural) of the alternative window minus those of the reference window,"
-            " mean of both strands",
-        ),
-    )
+_PROBABILITY = (
+    "Probability that the window around the {} allele is an enhancer, mean of both strands"
 )
-_NUMBERS = tuple(field.id for field in FIELDS)
-FIELDS += (
-    Field(
-        id="SKIP",
-        number=".",
-        type="String",
-        description="Why an ALT was not scored, one reason an ALT; . for those that were",
-    ),
+_ODDS = "Log odds (natural) of the alternative window minus those of the reference window, mean of"
+_NUMBERS = {
+    "REF": _PROBABILITY.format("reference"),
+    "ALT": _PROBABILITY.format("alternative"),
+    "DIFF": "EC_ALT - EC_REF",
+    "LOGIT": f"{_ODDS} both strands",
+}
+_REASON = "Why an ALT was not scored, one reason an ALT; . for those that were"
+FIELDS = (
+    *(Field(id=name, number="A", type="Float", description=_NUMBERS[name]) for name in _NUMBERS),
+    Field(id="SKIP", number=".", type="String", description=_REASON),
 )
 _spelled = "{:.6g}".format
 _BLOCK = 2048  # records scored at once
@@ -58,11 +50,10 @@ def annotate(
 
     As `score_records`, with values by the names in `FIELDS`: one an ALT, "." for none.
     """
-    scored = score_records(
+    for record, alternatives in score_records(
         records, predictor, genome,
         skip_mismatch=skip_mismatch, threads=threads, progress=progress,
-    )  # fmt: skip
-    for record, alternatives in scored:
+    ):  # fmt: skip
         yield record, _info(alternatives)
 
 
@@ -137,14 +128,11 @@ def _plan(
         if not skip_mismatch:
             raise
         return [reason or misfit.reason for reason in reasons]
-    plan: list[str | tuple[Codes, Codes]] = []
-    for alternative, reason in zip(record.alternatives, reasons, strict=True):
-        if reason is None:
-            edit = Edit(record.position, reference, _codes(alternative))
-            plan.append(windows(normalise(edit, fetch), length, fetch))
-        else:
-            plan.append(reason)
-    return plan
+    edits = (Edit(record.position, reference, _codes(allele)) for allele in record.alternatives)
+    return [
+        reason or windows(normalise(edit, fetch), length, fetch)
+        for edit, reason in zip(edits, reasons, strict=True)
+    ]
 
 
 class _MisfitError(FileError):
