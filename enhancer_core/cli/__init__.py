@@ -10,7 +10,6 @@ import errno
 import os
 import signal
 import sys
-import tempfile
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
@@ -28,45 +27,51 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # sums that depend on its size would break "the same seed gives the same bytes".
 _POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
-
-# The module of each command, in the order in which they are used.
-_MODULES = {
-    "simulate": "data",
-    "extract": "data",
-    "background": "data",
-    "shuffle": "data",
-    "train": "train",
-    "evaluate": "evaluate",
-    "baseline": "evaluate",
-    "pssm": "motifs",
-    "predict": "predict",
-    "variants": "variants",
-    "mutagenesis": "variants",
-    "motifs": "motifs",
-    "wiring": "interactions",
-    "publish": "publish",
-    "study": "study",
+# Each command's module and summary, in the order of use. The list of commands is shown from here,
+# since importing all of them takes longer than everything else.
+_COMMANDS = {
+    "simulate": ("data", "Plant one motif in random DNA."),
+    "extract": ("data", "Extract windows around peaks from a genome."),
+    "background": ("data", "Draw windows of a genome that are not known to be enhancers."),
+    "shuffle": ("data", "Shuffle each sequence, preserving its count of every k-let."),
+    "train": ("train", "Train a network on positives and negatives, and test it."),
+    "evaluate": ("evaluate", "Evaluate a trained network on other sequences."),
+    "baseline": ("evaluate", "Train and test a simple model, which a network has to beat."),
+    "pssm": ("motifs", "Test how well one motif separates positives from negatives."),
+    "predict": ("predict", "Predict probabilities for sequences, or a track along a genome."),
+    "variants": ("variants", "Score the variants of a VCF: SNVs, indels, every ALT."),
+    "mutagenesis": ("variants", "Score every single-base change of sequences, and draw it."),
+    "motifs": ("motifs", "Show what a network's filters look for, beside known motifs."),
+    "wiring": ("interactions", "Test which motifs a network combines, and their arrangement."),
+    "publish": ("publish", "Make a trained model a row of a Kipoi source."),
+    "study": ("study", "Do all runs of a recipe, and report them."),
 }
 
 
-class InOrder(click.Group):
+class LazyCommands(click.Group):
     """Commands in the order in which they are used, each imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names, in that order."""
-        return list(_MODULES)
+        return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; all of them if none has this name, from which click suggests one."""
-        for module in {_MODULES[cmd_name]} if cmd_name in _MODULES else set(_MODULES.values()):
+        names = [cmd_name] if cmd_name in _COMMANDS else _COMMANDS
+        for module in {_COMMANDS[name][0] for name in names}:
             for value in vars(import_module(f"{__name__}.{module}")).values():
                 if isinstance(value, click.Command):
                     self.add_command(value)
         return super().get_command(ctx, cmd_name)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the names and summaries."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
 
 @click.group(
-    cls=InOrder,
+    cls=LazyCommands,
     context_settings={
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
@@ -108,6 +113,8 @@ def main(args: Sequence[str] | None = None) -> None:
     except OSError as error:  # outputs name their file; what is left are temporary ones
         if error.errno not in _NO_ROOM:
             raise
+        import tempfile  # here, since it takes 5 ms
+
         _stop(f"{tempfile.gettempdir()} (TMPDIR): {error.strerror}", BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
         _stop("interrupted", INTERRUPTED)

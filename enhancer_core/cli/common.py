@@ -1,14 +1,14 @@
-"""What commands share beside their options: progress on stderr, devices, reports."""
+"""The settings that commands share, with progress on stderr and reports."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
@@ -17,24 +17,23 @@ from enhancer_core import io, models, report
 if TYPE_CHECKING:
     import numpy as np
 
+    from enhancer_core.metrics import Estimate
     from enhancer_core.models.ensemble import Predictor
-    from enhancer_core.models.model import Model
+
+# Called with how much has been done since the last call, and perhaps a note; any thread may.
+Advance: TypeAlias = Callable[..., None]
 
 _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
 
 
-class Advance(Protocol):
-    """Tell how much has been done since the last call; any thread may."""
+class Job:
+    """Where a command writes, how it computes, and what it prints on stderr: nothing with `-q`."""
 
-    def __call__(self, amount: int, note: str = "") -> None:
-        """Add to what is done."""
-
-
-class Console:
-    """Lines and progress for the user, on stderr; silent with `-q`."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
+    def __init__(
+        self, *, output: Path, quiet: bool, seed: int = 0, threads: int = 1, device: str = "auto"
+    ) -> None:
+        self.output, self.quiet = output, quiet
+        self.seed, self.threads, self.device = seed, threads, device
 
     def info(self, line: str) -> None:
         """Print a line at once."""
@@ -46,7 +45,6 @@ class Console:
     def progress(self, what: str, total: int | None) -> Iterator[Advance]:
         """Show how much of `total` is done: a bar on a terminal, else a line now and then.
 
-        Yields a function to call with what has been done since its last call, and perhaps a note.
         A total that is not known beforehand is None.
         """
         if self.quiet:
@@ -72,31 +70,23 @@ class Console:
 
         return advance
 
+    def rng(self) -> np.random.Generator:
+        """Make the generator that all chance of a command comes from."""
+        import numpy as np  # which help does without: it takes 0.1 s
 
-def random_generator(seed: int) -> np.random.Generator:
-    """Make the generator that all chance of a command comes from."""
-    import numpy as np  # which help does without: it takes 0.1 s
+        return np.random.default_rng(self.seed)
 
-    return np.random.default_rng(seed)
+    def predictor(self, model: Path) -> Predictor:
+        """Load a model to predict with."""
+        return models.load_model(model).predictor(self.device)
 
-
-def load_predictor(model: Path, device: str) -> Predictor:
-    """Load a model to predict with, on the device that `--device` names."""
-    return models.load_model(model).predictor(device)
-
-
-def write_report(folder: Path, page: report.Page, *, markdown: bool = False) -> None:
-    """Write report.html, and report.md with its figures if asked for."""
-    if markdown:
-        io.write_files(folder, report.render_markdown(page))
-    io.write_text(folder / "report.html", report.render_page(page))
+    def write_report(self, page: report.Page, *, markdown: bool = False) -> None:
+        """Write report.html, and report.md with its figures if asked for."""
+        if markdown:
+            io.write_files(self.output, report.render_markdown(page))
+        io.write_text(self.output / "report.html", report.render_page(page))
 
 
-def note_other_filters(console: Console, model: Model) -> None:
-    """Note whose filters are shown, where not all members have filters of one kind."""
-    members, alike = model.members, len(model.filter_members)
-    if alike < len(members):
-        console.info(
-            f"the filters are those of the first {alike} of {len(members)} networks; the others"
-            " have another architecture"
-        )
+def with_interval(estimate: Estimate) -> str:
+    """Format a figure with its interval."""
+    return f"{estimate.value:.3f} (95% interval {estimate.low:.3f} to {estimate.high:.3f})"

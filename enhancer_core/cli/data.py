@@ -6,36 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from enhancer_core import data, dna, io
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import Console, random_generator
+from enhancer_core.cli.common import Job
 from enhancer_core.errors import SequenceError
 
 if TYPE_CHECKING:
     from enhancer_core.io.fasta import FastaRecord
 
-length_option = opt.count("--length", metavar="BP", default=500, help="Length of each sequence.")
+length_option = opt.count("--length", "Length of each sequence.", metavar="BP", default=500)
 _BLOCK = 4_000_000  # letters shuffled at once: what bounds the memory of a long FASTA
 
 
 @opt.command()
 @opt.motif(required=True)
-@opt.option(
-    "--definition",
-    type=click.Choice(["figure2", "literal"]),
-    default="figure2",
-    help="figure2 gives the AUCs of the paper's Figure 2; literal follows its text.",
-)
-@opt.count("-n", "--number", default=10_000, help="Sequences of each class.")
+@opt.choice("--definition", "As the paper's Figure 2, or as its text.", "figure2", "literal")
+@opt.count("-n --number", "Sequences of each class.", default=10_000)
 @length_option
-@opt.seed
-@opt.quiet
-@opt.output("Folder for positives.fa, background.fa and sites.tsv.")
-def simulate(
-    motif: str, definition: str, number: int, length: int, seed: int, console: Console, output: Path
-) -> None:
+@opt.job("Folder for positives.fa, background.fa and sites.tsv.", opt.seed)
+def simulate(motif: str, definition: str, number: int, length: int, job: Job) -> None:
     """Plant one motif in random DNA.
 
     Positives are uniform DNA with one site, drawn from the motif, near the centre; background is
@@ -44,38 +33,30 @@ def simulate(
     \b
       enhancer-core simulate --motif CEBPA -n 10000 -o simulated
     """
-    planted = io.read_motif(motif)
+    planted, output = io.read_motif(motif), job.output
     simulated = data.simulate(
-        planted, n=number, length=length, definition=definition, rng=random_generator(seed)
+        planted, n=number, length=length, definition=definition, rng=job.rng()
     )
     io.make_folder(output)
-    names = [f"positive_{index:06d}" for index in range(number)]
-    rows = (
-        (name, start, start + len(site), site)
-        for name, start, site in zip(
-            names, simulated.starts.tolist(), dna.decode(simulated.sites), strict=True
-        )
+    names, background_names = (
+        [f"{kind}_{index:06d}" for index in range(number)] for kind in ("positive", "background")
     )
+    sites = zip(names, simulated.starts.tolist(), dna.decode(simulated.sites), strict=True)
+    rows = ((name, start, start + len(site), site) for name, start, site in sites)
     io.write_table(output / "sites.tsv", ("name", "start", "end", "site"), rows)
-    background_names = [f"background_{index:06d}" for index in range(number)]
     io.write_fasta(output / "background.fa", background_names, simulated.background)
     io.write_fasta(output / "positives.fa", names, simulated.positives)
-    console.info(f"{number:,} positives with one {planted.name} site and as many without: {output}")
+    job.info(f"{number:,} positives with one {planted.name} site and as many without: {output}")
 
 
 @opt.command()
 @opt.path_argument("genome")
 @opt.path_argument("peaks")
 @length_option
-@opt.switch(
-    "--tile", help="Cut each peak into as many windows as fit, rather than one at its centre."
-)
-@opt.switch("--drop-n", help="Leave out windows with N.")
-@opt.quiet
-@opt.output("FASTA; .gz is compressed.")
-def extract(
-    genome: Path, peaks: Path, length: int, tile: bool, drop_n: bool, console: Console, output: Path
-) -> None:
+@opt.switch("--tile", "Cut each peak into as many windows as fit, not one at its centre.")
+@opt.switch("--drop-n", "Leave out windows with N.")
+@opt.job("FASTA; .gz is compressed.")
+def extract(genome: Path, peaks: Path, length: int, tile: bool, drop_n: bool, job: Job) -> None:
     """Extract windows around peaks from a genome.
 
     GENOME is FASTA, PEAKS is BED; both may be .gz. A window is named chrom:start-end, 0-based and
@@ -85,35 +66,27 @@ def extract(
     \b
       enhancer-core extract genome.fa peaks.bed --length 500 -o enhancers.fa
     """
-    io.check_output(output)
+    io.check_output(job.output)
     regions = io.read_bed(peaks)
-    with io.open_genome(genome, note=console.info) as opened:
+    with io.open_genome(genome, note=job.info) as opened:
         windows = data.extract(opened, regions, length=length, tile=tile, drop_n=drop_n)
     for note in windows.notes:
-        console.info(note)
-    io.write_fasta(output, windows.names, windows.codes)
-    console.info(f"{len(windows):,} windows of {length} bp from {len(regions):,} peaks: {output}")
+        job.info(note)
+    io.write_fasta(job.output, windows.names, windows.codes)
+    job.info(f"{len(windows):,} windows of {length} bp from {len(regions):,} peaks: {job.output}")
 
 
 @opt.command()
 @opt.path_argument("genome")
-@opt.paths("--exclude", help="BED files of intervals to stay off, for example peaks.")
-@opt.path("--genes", help="BED, GTF or GFF3 of genes to stay away from.")
-@opt.option(
-    "--gene-distance",
-    type=click.IntRange(min=0),
-    metavar="BP",
-    default=15_000,
-    help="Least distance from a gene.",
-)
-@opt.path("--regions", help="BED; draw from these only, not the whole genome.")
-@opt.count("-n", "--number", required=True, help="Windows to draw.")
+@opt.paths("--exclude", "BED files of intervals to stay off, for example peaks.")
+@opt.path("--genes", "BED, GTF or GFF3 of genes to stay away from.")
+@opt.count("--gene-distance", "Least distance from a gene.", 0, metavar="BP", default=15_000)
+@opt.path("--regions", "BED; draw from these only, not the whole genome.")
+@opt.count("-n --number", "Windows to draw.", required=True)
 @length_option
-@opt.path("--match", help="FASTA whose GC and repeat content to match.")
-@opt.path("--fasta", section="Output", help="Write the windows' sequences here too.")
-@opt.seed
-@opt.quiet
-@opt.output("BED; .gz is compressed.")
+@opt.path("--match", "FASTA whose GC and repeat content to match.")
+@opt.path("--fasta", "Write the windows' sequences here too.", section="Output")
+@opt.job("BED; .gz is compressed.", opt.seed)
 def background(
     genome: Path,
     exclude: tuple[Path, ...],
@@ -124,9 +97,7 @@ def background(
     length: int,
     match: Path | None,
     fasta: Path | None,
-    seed: int,
-    console: Console,
-    output: Path,
+    job: Job,
 ) -> None:
     """Draw windows of a genome that are not known to be enhancers.
 
@@ -140,11 +111,11 @@ def background(
           -n 5000 --match enhancers.fa -o background.bed --fasta background.fa
     """
     dna.require_bedtools()
-    for path in filter(None, (output, fasta)):
+    for path in filter(None, (job.output, fasta)):
         io.check_output(path)
-    with io.open_genome(genome, note=console.info) as opened:
+    with io.open_genome(genome, note=job.info) as opened:
         bp = sum(opened.lengths.values())
-        with console.progress("bp of the genome read", bp) as advance:
+        with job.progress("bp of the genome read", bp) as advance:
             done = 0
 
             def progress(now: int, _: int) -> None:
@@ -155,47 +126,43 @@ def background(
             windows = data.sample_background(
                 opened, number,
                 length=length, exclude=exclude, genes=genes, gene_distance=gene_distance,
-                regions=regions, match=match, rng=seed, progress=progress,
+                regions=regions, match=match, rng=job.seed, progress=progress,
             )  # fmt: skip
     if fasta is not None:
         io.write_fasta(fasta, windows.names, windows.codes)
-    io.write_bed(output, windows.intervals)
+    io.write_bed(job.output, windows.intervals)
     for note in windows.notes:
-        console.info(note)
-    console.info(f"{number:,} background windows: {output}")
+        job.info(note)
+    job.info(f"{number:,} background windows: {job.output}")
 
 
 @opt.command()
 @opt.path_argument("source", metavar="IN.fa")
 @opt.option(
     "-k",
+    "Length of the k-lets whose counts are preserved, from 1; 1 preserves composition only.",
     type=int,
     metavar="N",
     required=True,
-    help="Length of the k-lets whose counts are preserved, from 1; 1 preserves composition only.",
 )
-@opt.seed
-@opt.threads
-@opt.quiet
-@opt.output("FASTA; .gz is compressed.")
-def shuffle(source: Path, k: int, seed: int, threads: int, console: Console, output: Path) -> None:
+@opt.job("FASTA; .gz is compressed.", opt.seed, opt.threads)
+def shuffle(source: Path, k: int, job: Job) -> None:
     """Shuffle each sequence, preserving its count of every k-let.
 
-    Every arrangement with the same counts is equally likely. Names are kept. N stays in place and
-    each segment between Ns is shuffled by itself; letters come out in upper case. Sequences may
-    differ in length. A shuffle that equals its input, likely at large k, is counted on stderr.
+    Every arrangement with the same counts is equally likely. N stays in place and each segment
+    between Ns is shuffled by itself. A shuffle equal to its input, likely at large k, is counted.
 
     \b
       enhancer-core shuffle enhancers.fa -k 4 -o shuffled.fa
     """
-    import numpy as np
+    import numpy as np  # which help does without
 
-    io.check_output(output)
+    io.check_output(job.output)
     if k < 1:
         raise SequenceError(f"k of {k} is not allowed; allowed are 1 to the shortest length")
-    rng = random_generator(seed)
+    rng = job.rng()
     done = equal = 0
-    with io.open_output(output) as stream, console.progress("sequences shuffled", None) as advance:
+    with io.open_output(job.output) as stream, job.progress("sequences shuffled", None) as advance:
         for block in _blocks(io.read_records(source)):
             for record in block:
                 if len(record.codes) < k:
@@ -205,7 +172,7 @@ def shuffle(source: Path, k: int, seed: int, threads: int, console: Console, out
                     )
             lengths = np.array([len(record.codes) for record in block])
             codes = np.concatenate([record.codes for record in block])
-            shuffled = dna.k_shuffle_ragged(codes, lengths, k=k, rng=rng, threads=threads)
+            shuffled = dna.k_shuffle_ragged(codes, lengths, k=k, rng=rng, threads=job.threads)
             rows = np.split(shuffled, np.cumsum(lengths)[:-1])
             stream.write(io.fasta_text([record.name for record in block], rows))
             done += len(block)
@@ -213,7 +180,7 @@ def shuffle(source: Path, k: int, seed: int, threads: int, console: Console, out
                 np.array_equal(record.codes, row) for record, row in zip(block, rows, strict=True)
             )
             advance(len(block))
-    console.info(
+    job.info(
         f"{done:,} sequences shuffled at k = {k}; {equal:,} equal their input ({equal / done:.1%})"
     )
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from enhancer_core import data
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import Console, random_generator
-
-if TYPE_CHECKING:
-    from enhancer_core.metrics import Estimate
+from enhancer_core.cli.common import Job
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,16 +27,8 @@ class DataSource:
         """Read the sequences."""
         return data.read_dataset(self.positives, self.negatives)
 
-    def split(self, dataset: data.Dataset, *, seed: int, console: Console) -> data.SplitDataset:
-        """Split by an earlier table, by groups, or by linked records.
-
-        Raises
-        ------
-        click.UsageError
-            If options do not go together.
-        FileError, DatasetError
-            If a table does not fit the sequences, or a part would be empty.
-        """
+    def split(self, dataset: data.Dataset, job: Job) -> data.SplitDataset:
+        """Split by an earlier table, by groups, or by linked records."""
         if self.split_table is not None and self.groups is not None:
             raise click.UsageError("--split and --groups exclude each other")
         if (self.test_group or self.validation_group) and self.groups is None:
@@ -49,25 +37,23 @@ class DataSource:
             split = data.read_split(self.split_table, dataset)
             reason = f"as in {self.split_table}"
         elif self.groups is None:
-            return data.split(dataset, rng=random_generator(seed))
+            return data.split(dataset, rng=job.rng())
         else:
-            split = self._split_by_group(dataset, self.groups, seed=seed)
+            split = self._split_by_group(dataset, self.groups, job)
             reason = "their sequence, or one of the same name, stands in an earlier group too"
         if split.left_out is not None:
-            console.info(
+            job.info(
                 f"{len(split.left_out):,} of {len(dataset):,} sequences are left out: {reason}"
             )
         if torn := data.torn_overlaps(split.dataset.names, split.parts):
-            console.info(
+            job.info(
                 f"note: {torn:,} sequences overlap one in another part, by their names, which"
                 " flatters all figures; groups of neighbours, or --groups chromosome, keep them"
                 " together"
             )
         return split
 
-    def _split_by_group(
-        self, dataset: data.Dataset, groups: str, *, seed: int
-    ) -> data.SplitDataset:
+    def _split_by_group(self, dataset: data.Dataset, groups: str, job: Job) -> data.SplitDataset:
         """Split whole groups; leave out what two of them share."""
         if groups == "chromosome":
             group_of = data.chromosome_groups(dataset.names)
@@ -75,12 +61,9 @@ class DataSource:
             group_of = data.read_groups(Path(groups), dataset)
         kept = data.without_shared_sequences(dataset, group_of)
         split = data.split_by_group(
-            dataset.take(kept),
-            group_of[kept],
-            rng=random_generator(seed),
-            test=self.test_group,
-            validation=self.validation_group,
-        )
+            dataset.take(kept), group_of[kept],
+            rng=job.rng(), test=self.test_group, validation=self.validation_group,
+        )  # fmt: skip
         return split if kept.all() else replace(split, left_out=dataset.take(~kept))
 
 
@@ -90,35 +73,19 @@ data_options = opt.gathered(
     opt.positives,
     opt.negatives,
     opt.path(
-        "--split",
-        "split_table",
-        section="Split",
-        help="split.tsv of an earlier run; the same records go to the same parts.",
+        "--split split_table", "split.tsv of an earlier run, for the same parts.", section="Split"
     ),
     opt.option(
         "--groups",
+        "Keep groups in one part: chromosomes of chrom:start-end, or a table of name and group.",
         metavar="chromosome|TABLE",
         section="Split",
-        help="Keep each group in one part: by chromosome, where names are chrom:start-end, or by"
-        " a table with the columns name and group.",
     ),
-    opt.option(
-        "--test-group",
-        metavar="GROUP...",
-        multiple=True,
-        section="Split",
-        help="Groups to test on.",
-    ),
-    opt.option(
-        "--validation-group",
-        metavar="GROUP...",
-        multiple=True,
-        section="Split",
-        help="Groups to choose the network on.",
+    *(
+        opt.option(names, text, metavar="GROUP...", multiple=True, section="Split")
+        for names, text in (
+            ("--test-group", "Groups to test on."),
+            ("--validation-group", "Groups to choose the network on."),
+        )
     ),
 )
-
-
-def with_interval(estimate: Estimate) -> str:
-    """Format a figure with its interval."""
-    return f"{estimate.value:.3f} (95% interval {estimate.low:.3f} to {estimate.high:.3f})"

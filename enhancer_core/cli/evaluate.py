@@ -10,8 +10,8 @@ from click.core import ParameterSource
 
 from enhancer_core import __version__, data, io, models, prediction, training
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import Console, load_predictor, random_generator
-from enhancer_core.cli.dataset import DataSource, data_options, with_interval
+from enhancer_core.cli.common import Job, with_interval
+from enhancer_core.cli.dataset import DataSource, data_options
 
 if TYPE_CHECKING:
     from enhancer_core.training.evaluation import BaselineKind
@@ -21,20 +21,9 @@ if TYPE_CHECKING:
 @opt.model
 @opt.positives
 @opt.negatives
-@opt.seed
-@opt.threads
-@opt.device
-@opt.quiet
-@opt.output("JSON file for the figures.")
+@opt.job("JSON file for the figures.", *opt.compute)
 def evaluate(
-    model: Path,
-    positives: tuple[Path, ...],
-    negatives: tuple[Path, ...],
-    seed: int,
-    threads: int,
-    device: str,
-    console: Console,
-    output: Path,
+    model: Path, positives: tuple[Path, ...], negatives: tuple[Path, ...], job: Job
 ) -> None:
     """Evaluate a trained network on other sequences.
 
@@ -47,59 +36,39 @@ def evaluate(
     """
     from enhancer_core import metrics  # which loads NumPy
 
-    io.check_output(output)
-    predictor = load_predictor(model, device)
+    io.check_output(job.output)
+    predictor = job.predictor(model)
     dataset = data.read_dataset(positives, negatives)
-    with console.progress("sequences predicted", len(dataset)) as advance:
+    with job.progress("sequences predicted", len(dataset)) as advance:
         scores = prediction.probabilities(
-            predictor, dataset.codes, threads=threads, progress=advance
+            predictor, dataset.codes, threads=job.threads, progress=advance
         )
-    figures = metrics.evaluate(dataset.labels, scores, rng=random_generator(seed))
-    io.write_json(output, figures.to_dict())
-    console.info(f"AUC {with_interval(figures.auc)}: {output}")
+    figures = metrics.evaluate(dataset.labels, scores, rng=job.rng())
+    io.write_json(job.output, figures.to_dict())
+    job.info(f"AUC {with_interval(figures.auc)}: {job.output}")
     if figures.auc.high < 0.5:
-        console.info("the network ranks negatives above positives: are the two swapped?")
+        job.info("the network ranks negatives above positives: are the two swapped?")
 
 
-@opt.command(short_help="Train and test a simple model, which a network has to beat.")
+@opt.command()
 @data_options
-@opt.option(
+@opt.choice(
     "--kind",
-    type=click.Choice(["kmer", "spectrum", "gkm", "motifs"]),
-    default="kmer",
-    section="Training",
-    help="Features: k-mer frequencies, standardised; k-mer counts as in the spectrum kernel, where"
+    "Features: k-mer frequencies, standardised; k-mer counts as in the spectrum kernel, where"
     " frequent ones weigh more; gapped k-mers, any 6 letters of 10, which take a minute or more;"
     " or the best hit of each motif of --database.",
-)
-@opt.path(
-    "--database",
-    metavar="FILE",
+    *("kmer", "spectrum", "gkm", "motifs"),
     section="Training",
-    help="Known motifs for --kind motifs: MEME, JASPAR, HOMER or .pfm.",
 )
-@opt.option(
-    "-k",
-    type=click.IntRange(1, 8),
-    metavar="N",
-    default=5,
-    section="Training",
-    help="Length of k-mers without gaps, in bp.",
-)
-@opt.seed
-@opt.quiet
-@opt.output(
+@opt.path("--database", "For --kind motifs: MEME, JASPAR, HOMER or .pfm.", section="Training")
+@opt.count("-k", "Length of k-mers without gaps, in bp.", 1, 8, default=5, section="Training")
+@opt.job(
     "Folder for metrics.json, test_predictions.tsv and split.tsv; model.safetensors too, for"
-    " --kind kmer or motifs."
+    " --kind kmer or motifs.",
+    opt.seed,
 )
 def baseline(
-    source: DataSource,
-    kind: BaselineKind,
-    database: Path | None,
-    k: int,
-    seed: int,
-    console: Console,
-    output: Path,
+    source: DataSource, kind: BaselineKind, database: Path | None, k: int, job: Job
 ) -> None:
     """Train and test a logistic regression, the model that a network has to beat.
 
@@ -118,7 +87,8 @@ def baseline(
     if (kind == "motifs") != (database is not None):
         raise click.UsageError("--kind motifs and --database need each other")
     motifs = [] if database is None else io.read_motifs(database)
-    split = source.split(source.read(), seed=seed, console=console)
+    output, seed = job.output, job.seed
+    split = source.split(source.read(), job)
     fitted = training.fit_baseline(split, kind=kind, k=k, motifs=motifs)
     scored = training.evaluate_baseline(split, fitted, seed=seed)
     io.make_folder(output)
@@ -127,9 +97,8 @@ def baseline(
     figures = {"name": scored.name, **scored.to_dict()}
     io.write_json(output / "metrics.json", figures)
     if scored.regression is not None:
-        usual_k = training.BASELINE_K
         usual = scored
-        if kind != "kmer" or k != usual_k:
+        if kind != "kmer" or k != training.BASELINE_K:
             usual = training.evaluate_baseline(split, training.fit_baseline(split), seed=seed)
         record = {
             "enhancer_core": __version__,
@@ -141,4 +110,4 @@ def baseline(
         }
         model = models.Model(scored.regression.members, record)
         models.save_model(model, output / models.MODEL_FILE)
-    console.info(f"{scored.name}: test AUC {with_interval(scored.test.auc)}: {output}")
+    job.info(f"{scored.name}: test AUC {with_interval(scored.test.auc)}: {output}")

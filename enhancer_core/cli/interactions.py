@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from enhancer_core import dna, interpretation, io, models, report
+from enhancer_core import dna, interpretation, io, report
 from enhancer_core import motifs as motif_matching
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import Console, note_other_filters, random_generator, write_report
-from enhancer_core.cli.motifs import read_activating_sites
+from enhancer_core.cli.common import Job
+from enhancer_core.cli.motifs import load_with_filters, read_activating_sites
 
 if TYPE_CHECKING:
     from enhancer_core.interpretation.interactions import Interactions
@@ -24,38 +22,15 @@ _COLUMNS = (
 _SHUFFLED_K = 2
 
 
-@opt.command(short_help="Test which motifs a network combines, and their arrangement.")
+@opt.command()
 @opt.model
-@opt.path(
-    "--sequences",
-    required=True,
-    help="FASTA to read the filters' motifs from, normally the positives; sites are planted in"
-    " shuffles of it.",
-)
-@opt.path(
-    "--database", help="Known motifs to name filters by, in MEME, JASPAR, HOMER or .pfm form."
-)
-@opt.count(
-    "--pairs",
-    default=10,
-    help="Pairs of filters to test, those that the weights connect most strongly.",
-)
-@opt.count(
-    "--spacing", metavar="BP", default=30, help="Largest distance between the starts of two sites."
-)
-@opt.option(
-    "--backgrounds",
-    type=click.IntRange(min=4),
-    metavar="N",
-    default=100,
-    help="Shuffled sequences to plant in.",
-)
+@opt.path("--sequences", "FASTA for motifs and shuffles, normally the positives.", required=True)
+@opt.path("--database", "Known motifs to name filters by: MEME, JASPAR, HOMER or .pfm.")
+@opt.count("--pairs", "Pairs to test, those that the weights connect most strongly.", default=10)
+@opt.count("--spacing", "Largest distance of two sites' starts.", metavar="BP", default=30)
+@opt.count("--backgrounds", "Shuffled sequences to plant in.", 4, default=100)
 @opt.markdown()
-@opt.seed
-@opt.threads
-@opt.device
-@opt.quiet
-@opt.output("Folder for wiring.tsv and report.html.")
+@opt.job("Folder for wiring.tsv and report.html.", *opt.compute)
 def wiring(
     model: Path,
     sequences: Path,
@@ -64,11 +39,7 @@ def wiring(
     spacing: int,
     backgrounds: int,
     markdown: bool,
-    seed: int,
-    threads: int,
-    device: str,
-    console: Console,
-    output: Path,
+    job: Job,
 ) -> None:
     """Test which pairs of first-layer motifs a network combines, and how they are arranged.
 
@@ -83,26 +54,24 @@ def wiring(
       enhancer-core wiring model --sequences enhancers.fa \\
           --database JASPAR.meme -o wiring
     """
-    import numpy as np
+    import numpy as np  # which help does without
 
-    loaded = models.load_model(model)
+    loaded, output, threads = load_with_filters(model, job), job.output, job.threads
     architecture, members = loaded.architecture, loaded.filter_members
     reach = interpretation.max_distance(architecture)
-    note_other_filters(console, loaded)
     targets = io.read_motifs(database) if database is not None else []
     codes, pfms = read_activating_sites(sequences, loaded, model=model, threads=threads)
     filters = motif_matching.match_filters(pfms, targets, counted=True)
     sites = interpretation.consensus_sites(pfms)
     ranked = interpretation.rank_pairs(members, sites)[:pairs]
-
-    rng = random_generator(seed)
+    rng = job.rng()
     rows = rng.choice(len(codes), size=backgrounds, replace=backgrounds > len(codes))
     shuffled = dna.k_shuffle(codes[rows], k=_SHUFFLED_K, rng=rng, threads=threads)
     starts = interpretation.draw_anchors(backgrounds, architecture, spacing=spacing, rng=rng)
-    predictor = loaded.predictor(device)
+    predictor = loaded.predictor(job.device)
     spacings = np.arange(-spacing, spacing + 1)
     tested = []
-    with console.progress("pairs tested", len(ranked)) as advance:
+    with job.progress("pairs tested", len(ranked)) as advance:
         for pair in ranked:
             tested.append(
                 interpretation.measure_interactions(
@@ -114,8 +83,8 @@ def wiring(
     io.make_folder(output)
     io.write_table(output / "wiring.tsv", _COLUMNS, (row for pair in tested for row in _rows(pair)))
     page = report.interaction_page(filters, sites, tested, findings, model=model.name, reach=reach)
-    write_report(output, page, markdown=markdown)
-    console.info(f"{page.lead[:-1]}: {output}")
+    job.write_report(page, markdown=markdown)
+    job.info(f"{page.lead[:-1]}: {output}")
 
 
 def _rows(tested: Interactions) -> Iterator[tuple[object, ...]]:

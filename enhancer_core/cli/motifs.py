@@ -11,8 +11,8 @@ import click
 from enhancer_core import data, interpretation, io, models, report
 from enhancer_core import motifs as motif_tools
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import Console, note_other_filters, random_generator, write_report
-from enhancer_core.cli.dataset import DataSource, data_options, with_interval
+from enhancer_core.cli.common import Job, with_interval
+from enhancer_core.cli.dataset import DataSource, data_options
 from enhancer_core.errors import MotifError
 
 if TYPE_CHECKING:
@@ -29,45 +29,24 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-@opt.command(short_help="Test how well one motif separates positives from negatives.")
+@opt.command()
 @data_options
 @opt.motif()
 @opt.path(
-    "--de-novo",
-    metavar="FILE",
-    section="Output",
-    help="Search for a motif in the training part instead, and write it here, in MEME's form.",
+    "--de-novo", "Find a motif in the training part, and write it here (MEME).", section="Output"
 )
-@opt.option(
-    "--width",
-    type=click.IntRange(min=6),
-    metavar="BP",
-    default=14,
-    help="Width of the motif that --de-novo searches for.",
-)
-@opt.option(
+@opt.count("--width", "Width of the motif of --de-novo.", 6, metavar="BP", default=14)
+@opt.number(
     "--position-sd",
-    type=opt.FiniteRange(min=0, min_open=True),
+    "Use a normal prior around the middle too, of this SD.",
+    above=True,
     metavar="BP",
-    help="Score positions with a prior too, normal around the middle with this deviation.",
 )
-@opt.option(
-    "--strands",
-    type=click.Choice(["both", "one"]),
-    default="both",
-    help="Strands that sites may be on; simulate plants them on the forward strand only.",
+@opt.choice("--strands", "Strands of sites; simulate plants on one, forward.", "both", "one")
+@opt.number(
+    "--pseudocount", "Added to frequencies; 0 for figure2 data.", metavar="SHARE", default=0.01
 )
-@opt.option(
-    "--pseudocount",
-    type=opt.FiniteRange(min=0),
-    metavar="SHARE",
-    default=0.01,
-    help="Added to each frequency of the motif; 0 for data simulated as figure2.",
-)
-@opt.seed
-@opt.threads
-@opt.quiet
-@opt.output("JSON file for the figures.")
+@opt.job("JSON file for the figures.", opt.seed, opt.threads)
 def pssm(
     source: DataSource,
     motif: str | None,
@@ -76,10 +55,7 @@ def pssm(
     position_sd: float | None,
     strands: str,
     pseudocount: float,
-    seed: int,
-    threads: int,
-    console: Console,
-    output: Path,
+    job: Job,
 ) -> None:
     """Test how well one motif separates positives from negatives: the paper's PSSM model.
 
@@ -92,7 +68,6 @@ def pssm(
     its negatives, fitted by gradients from the most enriched 6-mers.
 
     \b
-      enhancer-core simulate --motif CEBPA -o simulated
       enhancer-core pssm --motif CEBPA --positives simulated/positives.fa \\
           --negatives simulated/background.fa --position-sd 30 --strands one \\
           --pseudocount 0 -o oracle.json
@@ -101,69 +76,53 @@ def pssm(
     """
     if (motif is None) == (de_novo is None):
         raise click.UsageError("give either --motif MOTIF or --de-novo FILE")
-    for path in filter(None, (output, de_novo)):
+    for path in filter(None, (job.output, de_novo)):
         io.check_output(path)
     scored_motif = io.read_motif(motif) if motif is not None else None
-    split = source.split(source.read(), seed=seed, console=console)
+    split = source.split(source.read(), job)
     codes, both_strands = split.dataset.codes, strands == "both"
 
+    def prior(width: int) -> NDArray[np.float64] | None:
+        if position_sd is None:
+            return None
+        return motif_tools.site_prior(length=codes.shape[1], width=width, sd=position_sd)
+
     if scored_motif is None:
-        learn = split.train
         discovery = motif_tools.discover(
-            learn.codes,
-            learn.labels,
-            width=width,
-            both_strands=both_strands,
-            prior=_prior(codes, width, position_sd),
-            threads=threads,
-        )
+            split.train.codes, split.train.labels,
+            width=width, both_strands=both_strands, prior=prior(width), threads=job.threads,
+        )  # fmt: skip
         scored_motif = discovery.motif
-        console.info(f"motif of {width} bp found, from the word {discovery.seed}")
+        job.info(f"motif of {width} bp found, from the word {discovery.seed}")
     log_odds = motif_tools.pwm(motif_tools.ppm(scored_motif.pfm, pseudocount=pseudocount))
     priors: dict[str, NDArray[np.float64] | None] = {"": None}
     if position_sd is not None:
-        priors["_with_position"] = _prior(codes, scored_motif.width, position_sd)
-    figures: dict[str, dict[str, Any]] = {}
-    lines = []
-    for name, prior in priors.items():
-        hits = motif_tools.best_hits(codes, log_odds, both_strands=both_strands, prior=prior)
-        ratios = motif_tools.log_likelihood_ratios(
-            codes, log_odds, both_strands=both_strands, prior=prior
-        )
-        for score, scores in (("mllr", hits.scores), ("llr", ratios)):
-            figures[score + name], auc = _evaluate(split, scores.astype(float), seed=seed)
-            lines.append(f"{score + name}: test AUC {with_interval(auc)}")
-    settings = {
+        priors["_with_position"] = prior(scored_motif.width)
+    figures: dict[str, Any] = {
         "motif": scored_motif.name,
         "position_sd": position_sd,
         "strands": strands,
         "pseudocount": pseudocount,
     }
+    lines = []
+    for name, positions in priors.items():
+        hits = motif_tools.best_hits(codes, log_odds, both_strands=both_strands, prior=positions)
+        ratios = motif_tools.log_likelihood_ratios(
+            codes, log_odds, both_strands=both_strands, prior=positions
+        )
+        for score, scores in (("mllr", hits.scores), ("llr", ratios)):
+            figures[score + name], auc = _evaluate(split, scores.astype(float), job)
+            lines.append(f"{score + name}: test AUC {with_interval(auc)}")
     if de_novo is not None:
         io.write_meme(de_novo, [scored_motif])
-    io.write_json(output, {**settings, **figures})
-    for line in lines:
-        console.info(line)
-    console.info(f"figures: {output}")
-
-
-def _prior(codes: Codes, width: int, sd: float | None) -> NDArray[np.float64] | None:
-    """Return the prior of a site's start, normal around the middle; None for a uniform one."""
-    if sd is None:
-        return None
-    return motif_tools.site_prior(length=codes.shape[1], width=width, sd=sd)
+    io.write_json(job.output, figures)
+    job.info("\n".join((*lines, f"figures: {job.output}")))
 
 
 def _evaluate(
-    split: data.SplitDataset, scores: NDArray[np.float64], *, seed: int
+    split: data.SplitDataset, scores: NDArray[np.float64], job: Job
 ) -> tuple[dict[str, Any], Estimate]:
-    """Choose a threshold on the training part, and evaluate both parts by it.
-
-    Returns
-    -------
-    dict, Estimate
-        The figures as they stand in the JSON file, and the AUC on the test part.
-    """
+    """Evaluate both parts by a threshold chosen on the training part; return the test AUC too."""
     from enhancer_core import metrics  # which loads NumPy
 
     labels, parts = split.dataset.labels, split.parts
@@ -171,39 +130,28 @@ def _evaluate(
     threshold = motif_tools.best_threshold(labels[train], scores[train])
     calls = scores - threshold + metrics.THRESHOLD  # to be called from there up, as probabilities
     on_train, on_test = (
-        metrics.evaluate(labels[part], calls[part], rng=random_generator(seed))
-        for part in (train, test)
+        metrics.evaluate(labels[part], calls[part], rng=job.rng()) for part in (train, test)
     )
     figures = {"threshold": threshold, "train": on_train.to_dict(), "test": on_test.to_dict()}
     return figures, on_test.auc
 
 
-@click.command(
-    "motifs",
-    cls=opt.Command,
-    short_help="Show what a network's filters look for, beside known motifs.",
-)
+@opt.command("motifs")
 @opt.model
-@opt.path("--sequences", help="FASTA to read the filters' motifs from, normally the positives.")
-@opt.path("--database", required=True, help="Known motifs, in MEME, JASPAR, HOMER or .pfm form.")
+@opt.path("--sequences", "FASTA to read the filters' motifs from, normally the positives.")
+@opt.path("--database", "Known motifs, in MEME, JASPAR, HOMER or .pfm form.", required=True)
 @opt.switch(
-    "--from-weights",
-    section="Data",
-    help="Read the motifs from the filters' weights, not from sequences.",
+    "--from-weights", "Read motifs from the filters' weights, not sequences.", section="Data"
 )
 @opt.markdown()
-@opt.threads
-@opt.quiet
-@opt.output("Folder for motifs.meme, matches.tsv, logos and report.html.")
+@opt.job("Folder for motifs.meme, matches.tsv, logos and report.html.", opt.threads)
 def show_motifs(
     model: Path,
     sequences: Path | None,
     database: Path,
     from_weights: bool,
     markdown: bool,
-    threads: int,
-    console: Console,
-    output: Path,
+    job: Job,
 ) -> None:
     """Show what the first-layer filters of a network look for, beside known motifs.
 
@@ -219,15 +167,14 @@ def show_motifs(
     """
     if (sequences is None) != from_weights:
         raise click.UsageError("give either --sequences FASTA or --from-weights")
-    loaded = models.load_model(model)
-    note_other_filters(console, loaded)
+    loaded, output = load_with_filters(model, job), job.output
     targets = io.read_motifs(database)
     if sequences is None:
         pfms: NDArray[Any] = interpretation.weight_ppms(loaded)
     else:
-        _, pfms = read_activating_sites(sequences, loaded, model=model, threads=threads)
+        _, pfms = read_activating_sites(sequences, loaded, model=model, threads=job.threads)
     filters = motif_tools.match_filters(pfms, targets, counted=sequences is not None)
-    motifs = [each.motif for each in filters if each.motif is not None]
+    motifs = [shown.motif for shown in filters if shown.motif is not None]
     io.make_folder(output)
     io.write_meme(output / "motifs.meme", motifs)
     io.write_table(output / "matches.tsv", _COLUMNS, map(_row, filters))
@@ -239,20 +186,26 @@ def show_motifs(
     page = report.motif_page(
         filters, model=model.name, database=database.name, targets=len(targets)
     )
-    write_report(output, page, markdown=markdown)
-    console.info(f"{page.lead[:-1]}: {output}")
+    job.write_report(page, markdown=markdown)
+    job.info(f"{page.lead[:-1]}: {output}")
+
+
+def load_with_filters(path: Path, job: Job) -> Model:
+    """Load a model, and note whose filters are shown where members have them of several kinds."""
+    loaded = models.load_model(path)
+    members, alike = loaded.members, len(loaded.filter_members)
+    if alike < len(members):
+        job.info(
+            f"the filters are those of the first {alike} of {len(members)} networks; the others"
+            " have another architecture"
+        )
+    return loaded
 
 
 def read_activating_sites(
     path: Path, loaded: Model, *, model: Path, threads: int
 ) -> tuple[Codes, NDArray[np.int64]]:
-    """Read sequences, and count the sites that activate each filter of a network.
-
-    Raises
-    ------
-    MotifError
-        If no filter is activated.
-    """
+    """Read sequences, and count the sites that activate each filter of a network."""
     codes = io.read_fasta(path, length=loaded.length).codes
     pfms = interpretation.filter_pfms(loaded, codes, threads=threads)
     if not pfms.any():

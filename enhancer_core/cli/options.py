@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from enhancer_core.cli.common import Console
+from enhancer_core.cli.common import Job
 
 Decorator: TypeAlias = Callable[[Any], Any]  # of a command, whatever its parameters
 
@@ -59,11 +59,35 @@ class SectionOption(click.Option):
         self.section, self.advanced = section, advanced
 
 
-option = functools.partial(click.option, cls=SectionOption)
+def option(names: str, text: str, **settings: Any) -> Decorator:  # noqa: ANN401
+    """Make an option from its names, as click takes them, and its help."""
+    return click.option(*names.split(), cls=SectionOption, help=text, **settings)
+
+
+def number(
+    names: str, text: str, low: float = 0, high: float | None = None, *, above: bool = False,
+    **settings: Any,  # noqa: ANN401
+) -> Decorator:  # fmt: skip
+    """Make an option for a finite number between limits, or above the lower one."""
+    return option(names, text, type=FiniteRange(low, high, min_open=above), **settings)
+
+
+def count(
+    names: str, text: str, low: int = 1, high: int | None = None, metavar: str = "N",
+    **settings: Any,  # noqa: ANN401
+) -> Decorator:  # fmt: skip
+    """Make an option for a whole number between limits."""
+    return option(names, text, type=click.IntRange(low, high), metavar=metavar, **settings)
+
+
+def choice(names: str, text: str, *choices: str, **settings: Any) -> Decorator:  # noqa: ANN401
+    """Make an option for one of some words, the first by default."""
+    return option(names, text, type=click.Choice(choices), default=choices[0], **settings)
+
+
 # Existence is checked where the file is opened, in one way.
 path = functools.partial(option, type=click.Path(path_type=Path), section="Data")
 paths = functools.partial(path, metavar="FILE...", multiple=True)
-count = functools.partial(option, type=click.IntRange(min=1), metavar="N")
 switch = functools.partial(option, is_flag=True)
 
 
@@ -81,10 +105,7 @@ _HELP_ALL = SectionOption(
 
 
 class Command(click.Command):
-    """A command with options in sections, of which those that repeat take several values at once.
-
-    `--positives a.fa b.fa` is read as `--positives a.fa --positives b.fa`.
-    """
+    """A command with options in sections; `--positives a b` repeats the option for each value."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the flag before each further value, which is what click reads."""
@@ -156,54 +177,35 @@ def path_argument(name: str, *, metavar: str | None = None, required: bool = Tru
     return click.argument(name, type=click.Path(path_type=Path), metavar=metavar, required=required)
 
 
-def output(what: str) -> Decorator:
-    """Make the option `-o` for a file or folder."""
-    return path("-o", "--output", required=True, section="Output", help=what)
+def job(what: str, *options: Decorator) -> Decorator:
+    """Gather `-o`, for what the text says, `-q` and some of the options below as a `Job`."""
+    output = path("-o --output", what, required=True, section="Output")
+    return gathered("job", Job, *options, quiet, output)
 
 
 def markdown(
-    what: str = "Write the report as Markdown too: report.md, with its images in figures/.",
+    text: str = "Write the report as Markdown too: report.md, with its images in figures/.",
 ) -> Decorator:
     """Make the option `--markdown`."""
-    return switch("--markdown", section="Output", help=what)
+    return switch("--markdown", text, section="Output")
 
 
 model = path_argument("model")
-positives = paths("--positives", required=True, help="FASTA files of positives.")
-negatives = paths("--negatives", required=True, help="FASTA files of negatives.")
-motif = functools.partial(
-    option,
-    "--motif",
-    metavar="MOTIF",
-    help="CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several.",
-)
-seed = option(
-    "--seed",
-    type=click.IntRange(min=0),
-    metavar="N",
-    default=0,
-    section="Compute",
-    help="Random seed; the same seed gives the same bytes.",
+positives = paths("--positives", "FASTA files of positives.", required=True)
+negatives = paths("--negatives", "FASTA files of negatives.", required=True)
+_motif_help = "CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several."
+motif = functools.partial(option, "--motif", _motif_help, metavar="MOTIF")
+seed = count(
+    "--seed", "Random seed; the same gives the same bytes.", 0, default=0, section="Compute"
 )
 threads = count(
     "--threads",
+    "Cores to use; the output does not depend on it.",
     default=cores,
     show_default="GALAXY_SLOTS, else the cores available",
     section="Compute",
-    help="Cores to use; the output does not depend on it.",
 )
-device = option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    section="Compute",
-    help="Where networks run; auto takes a CUDA GPU if there is one.",
-)
-quiet = switch(
-    "-q",
-    "--quiet",
-    "console",
-    callback=lambda _, __, quiet: Console(quiet),
-    section="Output",
-    help="Print nothing but errors.",
-)
+_device_help = "Where networks run; auto takes a CUDA GPU if there is one."
+device = choice("--device", _device_help, "auto", "cpu", "cuda", section="Compute")
+compute = (seed, threads, device)
+quiet = switch("-q --quiet", "Print nothing but errors.", section="Output")

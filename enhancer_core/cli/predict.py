@@ -10,7 +10,7 @@ import click
 
 from enhancer_core import io, prediction
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import Console, load_predictor
+from enhancer_core.cli.common import Job
 
 if TYPE_CHECKING:
     from enhancer_core.models.ensemble import Predictor
@@ -18,20 +18,14 @@ if TYPE_CHECKING:
 _BLOCK = 4096  # sequences read at once
 
 
-@opt.command(short_help="Predict probabilities for sequences, or a track along a genome.")
+@opt.command()
 @opt.model
 @opt.path_argument("source", metavar="[IN.fa]", required=False)
-@opt.path("--genome", help="FASTA to predict a track along.")
-@opt.path("--regions", help="BED; the track covers these, not whole chromosomes.")
-@opt.count("--step", metavar="BP", default=50, help="Length of a track's bins.")
-@opt.switch(
-    "--both-strands",
-    help="Average each sequence's or window's probability with its reverse complement's.",
-)
-@opt.threads
-@opt.device
-@opt.quiet
-@opt.output("TSV for sequences; .bedgraph or .bw (bigWig) for a track.")
+@opt.path("--genome", "FASTA to predict a track along.")
+@opt.path("--regions", "BED; the track covers these, not whole chromosomes.")
+@opt.count("--step", "Length of a track's bins.", metavar="BP", default=50)
+@opt.switch("--both-strands", "Average each probability with its reverse complement's.")
+@opt.job("TSV for sequences; .bedgraph or .bw (bigWig) for a track.", opt.threads, opt.device)
 def predict(
     model: Path,
     source: Path | None,
@@ -39,10 +33,7 @@ def predict(
     regions: Path | None,
     step: int,
     both_strands: bool,
-    threads: int,
-    device: str,
-    console: Console,
-    output: Path,
+    job: Job,
 ) -> None:
     """Predict the probability that sequences, or windows along a genome, are enhancers.
 
@@ -60,62 +51,47 @@ def predict(
         raise click.UsageError("give either IN.fa or --genome GENOME")
     if regions is not None and genome is None:
         raise click.UsageError("--regions needs --genome")
-    io.check_output(output)
-    predictor = load_predictor(model, device)
+    io.check_output(job.output)
+    predictor = job.predictor(model)
     if source is not None:
-        _predict_sequences(
-            predictor, source, output, both_strands=both_strands, threads=threads, console=console
-        )
+        _predict_sequences(predictor, source, job, both_strands=both_strands)
     elif genome is not None:
-        _predict_track(
-            predictor, genome, regions, output,
-            step=step, both_strands=both_strands, threads=threads, console=console,
-        )  # fmt: skip
+        _predict_track(predictor, genome, regions, job, step=step, both_strands=both_strands)
 
 
-def _predict_sequences(
-    predictor: Predictor,
-    source: Path,
-    output: Path,
-    *,
-    both_strands: bool,
-    threads: int,
-    console: Console,
-) -> None:
+def _predict_sequences(predictor: Predictor, source: Path, job: Job, *, both_strands: bool) -> None:
     def predict_block(block: io.Sequences) -> list[tuple[str, float]]:
         scores = prediction.probabilities(predictor, block.codes, both_strands=both_strands)
         return list(zip(block.names, scores.tolist(), strict=True))
 
     done = 0
-    with io.open_output(output) as stream, console.progress("sequences predicted", None) as advance:
+    with io.open_output(job.output) as stream, job.progress("sequences predicted", None) as advance:
         stream.write(b"name\tprobability\n")
         blocks = io.read_blocks(source, size=_BLOCK, length=predictor.length)
-        for rows in prediction.in_order(predict_block, blocks, threads=threads):
+        for rows in prediction.in_order(predict_block, blocks, threads=job.threads):
             stream.write("".join(f"{name}\t{value:.6g}\n" for name, value in rows).encode())
             advance(len(rows))
             done += len(rows)
-    console.info(f"{done:,} sequences predicted: {output}")
+    job.info(f"{done:,} sequences predicted: {job.output}")
 
 
 def _predict_track(
     predictor: Predictor,
     genome: Path,
     regions: Path | None,
-    output: Path,
+    job: Job,
     *,
     step: int,
     both_strands: bool,
-    threads: int,
-    console: Console,
 ) -> None:
-    with io.open_genome(genome, note=console.info) as opened:
+    with io.open_genome(genome, note=job.info) as opened:
         covered = prediction.genome_regions(opened, regions)
         bins = int((-(-(covered.ends - covered.starts) // step)).sum())
         known = 0
-        with console.progress("bins predicted", bins) as advance:
+        with job.progress("bins predicted", bins) as advance:
             stretches = prediction.track(
                 predictor, opened, covered,
-                step=step, both_strands=both_strands, threads=threads, progress=advance,
+                step=step, both_strands=both_strands, threads=job.threads, progress=advance,
             )  # fmt: skip
 
             def counted() -> Iterator[io.Stretch]:
@@ -124,7 +100,7 @@ def _predict_track(
                     known += len(stretch[-1])
                     yield stretch
 
-            io.write_track(output, counted(), opened.lengths)
+            io.write_track(job.output, counted(), opened.lengths)
     if known < bins:
-        console.info(f"{bins - known:,} bins have no value: their window is mostly N")
-    console.info(f"{known:,} bins of {step} bp in {len(covered):,} regions predicted: {output}")
+        job.info(f"{bins - known:,} bins have no value: their window is mostly N")
+    job.info(f"{known:,} bins of {step} bp in {len(covered):,} regions predicted: {job.output}")

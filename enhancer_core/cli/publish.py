@@ -6,37 +6,31 @@ from pathlib import Path
 
 from enhancer_core import kipoi
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import Console
-
-
-def _given(**facts: str | None) -> dict[str, str]:
-    return {name: value for name, value in facts.items() if value is not None}
+from enhancer_core.cli.common import Job
 
 
 @opt.command()
 @opt.model
-@opt.option("--group", metavar="NAME", required=True, help="Folder of the group in the source.")
-@opt.option("--name", metavar="NAME", required=True, help="The model's name in the group.")
+@opt.option("--group", "Folder of the group in the source.", metavar="NAME", required=True)
+@opt.option("--name", "The model's name in the group.", metavar="NAME", required=True)
 @opt.gathered(
     "facts",
-    _given,
-    opt.option("--species", metavar="TEXT", help="Species, by its Latin name."),
-    opt.option("--assembly", metavar="TEXT", help="Assembly of the genome."),
-    opt.option("--positives", metavar="TEXT", help="What the positives are."),
-    opt.option("--negatives", metavar="TEXT", help="What the negatives are."),
-    opt.option("--held-out", metavar="TEXT", help="What the network has not seen in training."),
-    opt.option(
-        "--kind",
-        metavar="TEXT",
-        help="Kind of network, for example per-species, pooled or k-shuffle.",
+    lambda **facts: {name: fact for name, fact in facts.items() if fact is not None},
+    *(
+        opt.option(f"--{name}", text, metavar="TEXT")
+        for name, text in (
+            ("species", "Species, by its Latin name."),
+            ("assembly", "Assembly of the genome."),
+            ("positives", "What the positives are."),
+            ("negatives", "What the negatives are."),
+            ("held-out", "What the network has not seen in training."),
+            ("kind", "Kind of network, for example per-species, pooled or k-shuffle."),
+            ("recipe", "How to train it again."),
+        )
     ),
-    opt.option("--recipe", metavar="TEXT", help="How to train it again."),
 )
-@opt.quiet
-@opt.output("Folder of the Kipoi source, for example kipoi_models.")
-def publish(
-    model: Path, group: str, name: str, facts: dict[str, str], console: Console, output: Path
-) -> None:
+@opt.job("Folder of the Kipoi source, for example kipoi_models.")
+def publish(model: Path, group: str, name: str, facts: dict[str, str], job: Job) -> None:
     """Make a trained model a row of a Kipoi source.
 
     The row gets the weights and their checksum, the test AUC and the baseline's from the training
@@ -47,9 +41,9 @@ def publish(
       enhancer-core publish model --group EnhancerCNN --name mouse_liver \\
           --species "Mus musculus" --assembly mm10 -o kipoi_models
     """
-    row = kipoi.publish(model, source=output, group=group, name=name, facts=facts)
+    row = kipoi.publish(model, source=job.output, group=group, name=name, facts=facts)
     missing = [key for key in kipoi.FACTS if row[key] == kipoi.NOT_STATED]
     if missing:
         options = ", ".join(f"--{key.replace('_', '-')}" for key in missing)
-        console.info(f"the row does not say all that a user needs; add {options}")
-    console.info(f"test AUC {row['auc']}, baseline {row['baseline_auc']}: {output / group} {name}")
+        job.info(f"the row does not say all that a user needs; add {options}")
+    job.info(f"test AUC {row['auc']}, baseline {row['baseline_auc']}: {job.output / group} {name}")

@@ -10,7 +10,7 @@ import click
 from enhancer_core import io, models, report
 from enhancer_core import study as studies
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import Console, write_report
+from enhancer_core.cli.common import Job
 
 if TYPE_CHECKING:
     from enhancer_core.study.results import Result
@@ -18,45 +18,25 @@ if TYPE_CHECKING:
 _RUNS = "runs"  # the folder in the output folder where each run leaves its result
 
 
-@opt.command("study", short_help="Do all runs of a recipe, and report them.")
+@opt.command("study")
 @opt.path_argument("recipe", metavar="RECIPE.toml")
 @opt.path(
-    "--data",
-    "data_folder",
+    "--data data_folder",
+    "Folder that the recipe's files are in.",
     envvar="ENHANCER_DATA",
     show_default="ENHANCER_DATA, else the recipe's folder",
-    help="Folder that the recipe's files are in.",
 )
-@opt.option(
-    "--only",
-    metavar="RUN...",
-    multiple=True,
-    help="Do these runs and those that they build on; the report has what is left of its sections.",
-)
-@opt.switch(
-    "--quick",
-    help="Try out the whole path: fewer sequences, restarts and epochs, as the recipe says.",
-)
-@opt.switch(
-    "--resume",
-    help="Continue in an output folder that has runs; those that the recipe still asks for stay.",
-)
-@opt.seed
-@opt.threads
-@opt.device
-@opt.quiet
-@opt.output("Folder for report.html, and for each run's result and model.")
+@opt.option("--only", "Do these runs and what they build on.", metavar="RUN...", multiple=True)
+@opt.switch("--quick", "Do with fewer sequences, restarts and epochs, as the recipe says.")
+@opt.switch("--resume", "Continue; runs that the recipe still asks for stay.")
+@opt.job("Folder for report.html, and for each run's result and model.", *opt.compute)
 def run_recipe(
     recipe: Path,
     data_folder: Path | None,
     only: tuple[str, ...],
     quick: bool,
     resume: bool,
-    seed: int,
-    threads: int,
-    device: str,
-    console: Console,
-    output: Path,
+    job: Job,
 ) -> None:
     """Run a study: all runs of a recipe, and a report beside the paper's figures.
 
@@ -74,26 +54,23 @@ def run_recipe(
     study = studies.read_study(recipe, quick=quick)
     if only:
         study = studies.only_runs(study, only)
+    output = job.output
     if any((output / _RUNS).glob("*")) and not resume:
         raise click.UsageError(
             f"{output} holds a study; continue it with --resume, or choose another folder"
         )
-    device = models.resolve_device(device)
+    device = models.resolve_device(job.device)
     total = sum(len(chapter.steps) for chapter in study.recipes)
-    with io.output_folder(output), console.progress("runs done", total) as advance:
+    with io.output_folder(output), job.progress("runs done", total) as advance:
 
         def progress(name: str, result: Result) -> None:
             aucs = [test["auc"]["value"] for test in result["tests"].values()]
             advance(1, f"{name}: test AUC {sum(aucs) / len(aucs):.3f}")
 
         results = studies.run_study(
-            study,
-            output,
+            study, output,
             data_folder=data_folder or recipe.parent,
-            seed=seed,
-            threads=threads,
-            device=device,
-            progress=progress,
-        )
-    write_report(output, report.study_page(study, results))
-    console.info(f"report: {output / 'report.html'}")
+            seed=job.seed, threads=job.threads, device=device, progress=progress,
+        )  # fmt: skip
+    job.write_report(report.study_page(study, results))
+    job.info(f"report: {output / 'report.html'}")

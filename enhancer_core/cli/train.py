@@ -11,8 +11,8 @@ from click.core import ParameterSource
 
 from enhancer_core import data, io, models, report, training
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import Console
-from enhancer_core.cli.dataset import DataSource, data_options, with_interval
+from enhancer_core.cli.common import Job, with_interval
+from enhancer_core.cli.dataset import DataSource, data_options
 from enhancer_core.training.config import TrainConfig, TrainOption, default_config
 
 # architecture.NETWORKS, whose names help shows without importing numpy; a test compares the two.
@@ -38,12 +38,12 @@ def _config_option(field: Field[Any]) -> opt.Decorator:
         )
     return opt.option(
         flag,
+        declared.help,
         type=kind,
         metavar=declared.metavar if isinstance(kind, click.IntRange | opt.FiniteRange) else None,
         default=field.default,
         section=declared.section,
         advanced=declared.advanced,
-        help=declared.help,
     )
 
 
@@ -73,70 +73,57 @@ config_options = opt.gathered(
 
 @opt.command()
 @data_options
-@opt.option(
+@opt.choice(
     "--network",
-    type=click.Choice(_NETWORKS),
-    default="enhancer",
-    section="Network",
-    help="The paper's network for enhancers, the smaller one for one transcription factor, or the"
+    "The paper's network for enhancers, the smaller one for one transcription factor, or the"
     " first with the bugs of the published code; or best, which is not the paper's and has its own"
     " defaults for training (shifts, both strands, a moving average of the weights, an ensemble"
     " with regressions on 5-mers and on the best hits of all motifs of --plant-motifs).",
+    *_NETWORKS,
+    section="Network",
 )
-@opt.option(
+@opt.number(
     "--widen",
-    type=opt.FiniteRange(min=1),
+    "Multiply the filters of each convolution by this factor.",
+    1,
     metavar="FACTOR",
     default=1.0,
     section="Network",
     advanced=True,
-    help="Multiply the filters of each convolution by this factor.",
 )
 @opt.count(
-    "--first-filters",
-    section="Network",
-    advanced=True,
-    help="Filters of the first convolution alone, to make room for motifs.",
+    "--first-filters", "Filters of the first convolution alone.", section="Network", advanced=True
 )
 @config_options
 @opt.paths(
     "--plant",
-    help="Trained models whose filters are planted side by side in a wider network. Train them on"
+    "Trained models whose filters are planted side by side in a wider network. Train them on"
     " the same --split, or they have seen what is tested on.",
     section="Transfer",
 )
 @opt.path(
-    "--plant-motifs",
-    metavar="FILE",
-    section="Transfer",
-    help="Motifs that become first-layer filters: MEME, JASPAR, HOMER or .pfm.",
+    "--plant-motifs", "Motifs to plant as filters: MEME, JASPAR, HOMER or .pfm.", section="Transfer"
 )
-@opt.option(
+@opt.number(
     "--plant-share",
-    type=opt.FiniteRange(0, 1, min_open=True),
+    "Share of planted filters; --plant widens the network to it.",
+    high=1,
+    above=True,
     metavar="SHARE",
     default=0.75,
     section="Transfer",
     advanced=True,
-    help="Share of filters that are planted; with --plant the network is made as wide as that"
-    " needs.",
 )
 @opt.path(
     "--initial",
+    "Fine-tune this model: each restart starts from its weights, or from those of its"
+    " convolutions alone where the dense layers or the length differ.",
     metavar="MODEL",
     section="Transfer",
-    help="Fine-tune this model: each restart starts from its weights, or from those of its"
-    " convolutions alone where the dense layers or the length differ.",
 )
 @opt.markdown()
-@opt.switch(
-    "--resume", section="Compute", help="Continue the unfinished run in the output folder, if any."
-)
-@opt.seed
-@opt.threads
-@opt.device
-@opt.quiet
-@opt.output("Folder for the model, its figures and its report.")
+@opt.switch("--resume", "Continue an unfinished run in the output folder.", section="Compute")
+@opt.job("Folder for the model, its figures and its report.", *opt.compute)
 def train(
     source: DataSource,
     network: str,
@@ -149,11 +136,7 @@ def train(
     initial: Path | None,
     markdown: bool,
     resume: bool,
-    seed: int,
-    threads: int,
-    device: str,
-    console: Console,
-    output: Path,
+    job: Job,
 ) -> None:
     """Train a network on positives and negatives, and test it.
 
@@ -169,9 +152,6 @@ def train(
           -o model
       enhancer-core train --positives e.fa --negatives b.fa k4.fa --restarts 10 \\
           --groups chromosome --test-group chr1 --validation-group chr2 -o model
-      enhancer-core train --positives e.fa --negatives b.fa --shift 10 --flip \\
-          --weight-decay 0.01 --ema 0.995 --learning-rate-schedule cosine \\
-          --ensemble 3 --calibrate -o model
       enhancer-core train --positives e.fa --negatives b.fa \\
           --plant k2 k3 k4 -o wide
       enhancer-core train --positives e.fa --negatives b.fa \\
@@ -179,15 +159,16 @@ def train(
     """
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
         raise click.UsageError("--plant, --plant-motifs and --initial exclude each other")
+    output, threads = job.output, job.threads
     state = output / _UNFINISHED
     if state.is_dir() and not resume:
         raise click.UsageError(
             f"{output} holds an unfinished run; continue it with --resume, or choose another folder"
         )
-    device = models.resolve_device(device)
+    device = models.resolve_device(job.device)
     dataset = source.read()
     inputs = training.input_files(dataset, source.positives, source.negatives)
-    split = source.split(dataset, seed=seed, console=console)
+    split = source.split(dataset, job)
     architecture = models.named_architecture(network, length=split.dataset.codes.shape[1])
     architecture = models.widened(architecture, widen, first=first_filters)
     architecture, start = training.first_weights(
@@ -195,30 +176,25 @@ def train(
         share=plant_share, data=split if config.regressions else None,
     )  # fmt: skip
     experiment = training.Experiment(
-        data=split,
-        inputs=inputs,
-        network=network,
-        architecture=architecture,
-        start=start,
-        config=config,
-        seed=seed,
+        data=split, inputs=inputs, network=network, architecture=architecture, start=start,
+        config=config, seed=job.seed,
         split_by="table" if source.split_table else "groups" if source.groups else "links",
-    )
+    )  # fmt: skip
     for folder in (output, state):  # only now: bad input leaves no folder behind
         io.make_folder(folder)
         io.remove_partial(folder)
-    console.info(_describe_split(split))
+    job.info(_describe_split(split))
     if start is not None:
-        console.info(_describe_start(start, architecture))
+        job.info(_describe_start(start, architecture))
         if plant_motifs is None and source.split_table is None and not source.test_group:
-            console.info(
+            job.info(
                 "note: a model trained on another split has seen some of what is tested on here;"
                 " give both the same --split"
             )
     if device != "cpu":
         codes = [split.dataset.codes]
-        console.info(training.arrangement(architecture, config, sets=codes, device=device))
-    with console.progress("epochs trained", config.restarts * config.epochs) as advance:
+        job.info(training.arrangement(architecture, config, sets=codes, device=device))
+    with job.progress("epochs trained", config.restarts * config.epochs) as advance:
         done = dict.fromkeys(range(config.restarts), 0)
         best = 0.0
 
@@ -234,11 +210,11 @@ def train(
     report.write_outcome(output, experiment, outcome, threads=threads, markdown=markdown)
     training.discard_states(state)
     for part in outcome.trained.parts:
-        console.info(f"part of the ensemble: {part.name}, validation AUC {part.validation_auc:.3f}")
-    console.info(f"network:  test AUC {with_interval(outcome.network.test.auc)}")
+        job.info(f"part of the ensemble: {part.name}, validation AUC {part.validation_auc:.3f}")
+    job.info(f"network:  test AUC {with_interval(outcome.network.test.auc)}")
     baseline = outcome.baseline
-    console.info(f"baseline: test AUC {with_interval(baseline.test.auc)} ({baseline.name})")
-    console.info(f"model and report: {output}")
+    job.info(f"baseline: test AUC {with_interval(baseline.test.auc)} ({baseline.name})")
+    job.info(f"model and report: {output}")
 
 
 def _describe_start(start: training.Start, architecture: models.Architecture) -> str:
@@ -260,12 +236,10 @@ def _describe_start(start: training.Start, architecture: models.Architecture) ->
 
 
 def _describe_split(split: data.SplitDataset) -> str:
-    parts = (
-        (split.train, "to learn from"),
-        (split.validation, "to choose"),
-        (split.test, "to test"),
+    uses = ("to learn from", "to choose", "to test")
+    parts = (split.train.labels, split.validation.labels, split.test.labels)
+    counts = (
+        f"{labels.sum():,} + {(~labels).sum():,} {use}"
+        for labels, use in zip(parts, uses, strict=True)
     )
-    counts = ", ".join(
-        f"{part.labels.sum():,} + {(~part.labels).sum():,} {what}" for part, what in parts
-    )
-    return f"positives + negatives: {counts}"
+    return f"positives + negatives: {', '.join(counts)}"

@@ -6,21 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
-
-import click
+from typing import Any, TypeAlias
 
 from enhancer_core import dna, interpretation, io, models, prediction, report
 from enhancer_core import motifs as motif_scanning
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import Console, load_predictor
+from enhancer_core.cli.common import Job
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Slopes: TypeAlias = NDArray[np.float32]
-    Write: TypeAlias = Callable[[Iterable[bytes]], None]
+Write: TypeAlias = Callable[[Iterable[Sequence[Any]]], None]
 
 _COLUMNS = (
     "name", "position", "reference", "alternative", "probability_reference",
@@ -37,28 +30,13 @@ _LONGEST_NAME = 100
 _SHOWN = 20  # sequences in a report, so that it can be read
 
 
-@opt.command(short_help="Score the variants of a VCF: SNVs, indels, every ALT.")
+@opt.command()
 @opt.model
-@opt.path("--genome", required=True, help="FASTA of the variants' assembly.")
-@opt.path("--vcf", required=True, help="VCF, plain, gzip or bgzip, or BCF.")
-@opt.switch(
-    "--skip-mismatch",
-    help="Pass records that do not fit the genome through, with the reason, rather than stop.",
-)
-@opt.threads
-@opt.device
-@opt.quiet
-@opt.output("VCF; .vcf.gz is compressed with bgzip and indexed.")
-def variants(
-    model: Path,
-    genome: Path,
-    vcf: Path,
-    skip_mismatch: bool,
-    threads: int,
-    device: str,
-    console: Console,
-    output: Path,
-) -> None:
+@opt.path("--genome", "FASTA of the variants' assembly.", required=True)
+@opt.path("--vcf", "VCF, plain, gzip or bgzip, or BCF.", required=True)
+@opt.switch("--skip-mismatch", "Pass records that do not fit the genome through, with the reason.")
+@opt.job("VCF; .vcf.gz is compressed with bgzip and indexed.", opt.threads, opt.device)
+def variants(model: Path, genome: Path, vcf: Path, skip_mismatch: bool, job: Job) -> None:
     """Score what the variants of a VCF change, on both strands.
 
     MODEL is a model.safetensors file or its folder. Each ALT gets the probabilities of two windows,
@@ -75,65 +53,47 @@ def variants(
       enhancer-core variants model --genome genome.fa --vcf variants.vcf.gz \\
           -o scored.vcf.gz
     """
-    predictor = load_predictor(model, device)
+    predictor, output = job.predictor(model), job.output
     prefix, fields = prediction.PREFIX, prediction.FIELDS
     records = skipped = 0
     with (
-        io.open_genome(genome, note=console.info) as opened,
+        io.open_genome(genome, note=job.info) as opened,
         io.open_vcf(vcf) as source,
         io.open_vcf_output(output, longest=max(opened.lengths.values())) as write,
-        console.progress("records scored", None) as advance,
+        job.progress("records scored", None) as advance,
     ):
         write(b"\n".join(io.header_with(source.header, prefix, fields)) + b"\n")
         for record, info in prediction.annotate(
             io.in_order(source.records) if io.is_indexed(output) else source.records,
-            predictor,
-            opened,
-            skip_mismatch=skip_mismatch,
-            threads=threads,
-            progress=advance,
-        ):
+            predictor, opened,
+            skip_mismatch=skip_mismatch, threads=job.threads, progress=advance,
+        ):  # fmt: skip
             write(io.line_with(record, prefix, info, fields) + b"\n")
             records += 1
             skipped += "SKIP" in info
     if skipped:
-        console.info(f"{skipped:,} records have ALTs that were not scored; {prefix}SKIP says why")
-    console.info(f"{records:,} records scored: {output}")
+        job.info(f"{skipped:,} records have ALTs that were not scored; {prefix}SKIP says why")
+    job.info(f"{records:,} records scored: {output}")
 
 
-@opt.command(short_help="Score every single-base change of sequences, and draw it.")
+@opt.command()
 @opt.model
 @opt.path_argument("source", metavar="IN.fa")
-@opt.switch(
-    "--gradients", help="Compute gradients of the log odds too: gradients.tsv, and a second logo."
-)
+@opt.switch("--gradients", "Compute gradients of the log odds: gradients.tsv, a second logo.")
 @opt.path(
-    "--motifs",
-    metavar="FILE",
-    help="Mark where these motifs fit, and list it in hits.tsv; MEME, JASPAR, HOMER or .pfm.",
+    "--motifs", "Mark where these motifs fit, and list it in hits.tsv; MEME, JASPAR, HOMER or .pfm."
 )
-@opt.option(
+@opt.number(
     "--motif-p",
-    type=opt.FiniteRange(min=0, max=1, min_open=True),
+    "Largest p-value of a hit, uncorrected.",
+    high=1,
+    above=True,
     metavar="P",
     default=1e-4,
-    help="Largest p-value of a hit, as FIMO's: not corrected for places and motifs.",
 )
-@opt.option(
-    "--plots",
-    type=click.IntRange(min=0),
-    metavar="N",
-    default=100,
-    help="Sequences to draw, the first N; the table has all.",
-)
-@opt.markdown(
-    f"Write a report as Markdown too: report.md, with images of the first {_SHOWN} drawn in"
-    " figures/."
-)
-@opt.threads
-@opt.device
-@opt.quiet
-@opt.output("Folder for effects.tsv, other tables asked for, and a plot, SVG, each.")
+@opt.count("--plots", "Sequences to draw, the first N; the table has all.", 0, default=100)
+@opt.markdown(f"Write report.md, with images of the first {_SHOWN} drawn in figures/.")
+@opt.job("Folder for effects.tsv, other tables asked for, and SVG plots.", opt.threads, opt.device)
 def mutagenesis(
     model: Path,
     source: Path,
@@ -142,10 +102,7 @@ def mutagenesis(
     motif_p: float,
     plots: int,
     markdown: bool,
-    threads: int,
-    device: str,
-    console: Console,
-    output: Path,
+    job: Job,
 ) -> None:
     """Score every single-base change of each sequence, on both strands.
 
@@ -167,8 +124,8 @@ def mutagenesis(
       enhancer-core mutagenesis model enhancers.fa --gradients \\
           --motifs JASPAR.meme -o attribution
     """
-    predictor = load_predictor(model, device)
-    differentiate = _differentiator(model, device) if gradients else None
+    loaded, output = models.load_model(model), job.output
+    predictor, device = loaded.predictor(job.device), models.resolve_device(job.device)
     known = [] if motifs is None else io.read_motifs(motifs)
     scanners = [motif_scanning.Scanner(motif) for motif in known]
     # All at once, so that bad input stops before there is output.
@@ -179,24 +136,38 @@ def mutagenesis(
 
         def table(name: str, columns: Sequence[str], *, write: bool = True) -> Write:
             if not write:
-                return lambda lines: None
+                return lambda rows: None
             stream = stack.enter_context(io.open_output(output / name))
-            stream.write(("\t".join(columns) + "\n").encode())
-            return stream.writelines
+            stream.write(_line(columns))
+            return lambda rows: stream.writelines(map(_line, rows))
 
         write_effects = table("effects.tsv", _COLUMNS)
         write_slopes = table("gradients.tsv", _SLOPE_COLUMNS, write=gradients)
         write_hits = table("hits.tsv", _HIT_COLUMNS, write=motifs is not None)
-        advance = stack.enter_context(console.progress("sequences scored", len(sequences)))
+        advance = stack.enter_context(job.progress("sequences scored", len(sequences)))
         for index, (name, codes) in enumerate(zip(sequences.names, sequences.codes, strict=True)):
-            mutations = prediction.mutate(predictor, codes, threads=threads)
-            write_effects(_effect_lines(name, mutations))
+            mutations = prediction.mutate(predictor, codes, threads=job.threads)
+            write_effects((name, *row) for row in _effect_rows(mutations))
             contributions = None
-            if differentiate is not None:
-                slopes, contributions = differentiate(codes)
-                write_slopes(_slope_lines(name, codes, slopes, contributions))
+            if gradients:
+                slopes = interpretation.input_gradients(loaded, codes[None], device=device)[0]
+                contributions = (slopes * dna.one_hot(codes[None])[0]).sum(axis=0, dtype=float)
+                letters = dna.decode(codes[None])[0]
+                columns = (letters, contributions.tolist(), *slopes.tolist())
+                write_slopes(
+                    (name, position, *row)
+                    for position, row in enumerate(zip(*columns, strict=True))
+                )
             sites = motif_scanning.find_hits(codes, scanners, p=motif_p)
-            write_hits(_hit_lines(name, sites, prediction.attributions(mutations, len(codes))))
+            added = prediction.attributions(mutations, len(codes))
+            write_hits(
+                (
+                    name, hit.motif.name, hit.motif.alias or "NA", hit.start, hit.end,
+                    "+" if hit.strand > 0 else "-", float(hit.score), float(hit.p),
+                    float(added[hit.start : hit.end].sum()),
+                )
+                for hit in sites
+            )  # fmt: skip
             hits += len(sites)
             marks = report.Marks(contributions=contributions, hits=sites)
             if index < plots:
@@ -209,54 +180,22 @@ def mutagenesis(
             advance(1)
     notes = [_SLOPE_NOTE] if gradients else []
     if motifs is not None:
-        length = predictor.length
-        chance = len(sequences) * sum(scanner.expected(motif_p, length) for scanner in scanners)
+        expected = sum(scanner.expected(motif_p, predictor.length) for scanner in scanners)
         summary = (
             f"{hits:,} hits of {len(scanners):,} motifs at p up to {motif_p:g}; uniform random"
-            f" DNA has about {chance:,.0f}"
+            f" DNA has about {len(sequences) * expected:,.0f}"
         )
-        console.info(summary)
+        job.info(summary)
         notes.append(f"Bars: where known motifs fit. {summary}.")
     if markdown:
         page = report.mutation_page(sections, scored=len(sequences), notes=notes)
         io.write_files(output, report.render_markdown(page))
     if len(sequences) > plots:
-        console.info(f"{plots:,} of {len(sequences):,} sequences are drawn, the first; see --plots")
-    console.info(f"{len(sequences):,} sequences scored: {output}")
+        job.info(f"{plots:,} of {len(sequences):,} sequences are drawn, the first; see --plots")
+    job.info(f"{len(sequences):,} sequences scored: {output}")
 
 
-def _differentiator(
-    model: Path, device: str
-) -> Callable[[dna.Codes], tuple[Slopes, NDArray[np.float64]]]:
-    """Return a function that computes a sequence's slopes (4, L), and those of its bases (L,)."""
-    loaded, resolved = models.load_model(model), models.resolve_device(device)
-
-    def differentiate(codes: dna.Codes) -> tuple[Slopes, NDArray[np.float64]]:
-        slopes = interpretation.input_gradients(loaded, codes[None], device=resolved)[0]
-        return slopes, (slopes * dna.one_hot(codes[None])[0]).sum(axis=0, dtype=float)
-
-    return differentiate
-
-
-def _slope_lines(
-    name: str, codes: dna.Codes, slopes: Slopes, contributions: NDArray[np.float64]
-) -> Iterator[bytes]:
-    for position, (code, values, own) in enumerate(
-        zip(codes.tolist(), slopes.T.tolist(), contributions.tolist(), strict=True)
-    ):
-        yield _line(name, position, dna.ALPHABET[code], own, *values)
-
-
-def _hit_lines(
-    name: str, hits: Sequence[motif_scanning.Hit], added: NDArray[np.float64]
-) -> Iterator[bytes]:
-    for hit in hits:
-        names, strand = (hit.motif.name, hit.motif.alias or "NA"), "+" if hit.strand > 0 else "-"
-        adds = float(added[hit.start : hit.end].sum())
-        yield _line(name, *names, hit.start, hit.end, strand, float(hit.score), float(hit.p), adds)
-
-
-def _effect_lines(name: str, mutations: prediction.Mutations) -> Iterator[bytes]:
+def _effect_rows(mutations: prediction.Mutations) -> Iterator[Sequence[Any]]:
     effects = mutations.effects
     columns = (
         mutations.positions, mutations.references, mutations.alternatives,
@@ -264,9 +203,9 @@ def _effect_lines(name: str, mutations: prediction.Mutations) -> Iterator[bytes]
     )  # fmt: skip
     rows = zip(*(column.tolist() for column in columns), strict=True)
     for position, reference, alternative, *values in rows:
-        yield _line(name, position, dna.ALPHABET[reference], dna.ALPHABET[alternative], *values)
+        yield position, dna.ALPHABET[reference], dna.ALPHABET[alternative], *values
 
 
-def _line(*values: object) -> bytes:
-    cells = (f"{value:.6g}" if isinstance(value, float) else str(value) for value in values)
-    return ("\t".join(cells) + "\n").encode()
+def _line(cells: Iterable[object]) -> bytes:
+    texts = (f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in cells)
+    return ("\t".join(texts) + "\n").encode()

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from enhancer_core.dna.codes import N_CODE, Codes
+from enhancer_core.io.genome import Genome
 
 Fetch = Callable[[int, int], Codes]  # codes of [start, end) of a chromosome, N beyond its ends
 
@@ -34,28 +35,19 @@ class Edit:
     alternative: Codes
 
 
+def padded_codes(genome: Genome, chrom: str, start: int, end: int) -> Codes:
+    """Fetch the codes of [start, end) of a chromosome, N beyond its ends: uint8 (end - start,)."""
+    limit = genome.lengths[chrom]
+    if 0 <= start <= end <= limit:
+        return genome.codes(chrom, start, end)
+    inside = genome.codes(chrom, min(max(start, 0), limit), min(max(end, 0), limit))
+    return np.pad(inside, (max(-start, 0), max(end - limit, 0)), constant_values=N_CODE)
+
+
 def normalise(edit: Edit, fetch: Fetch) -> Edit:
     """Trim the bases that both alleles share, and move an insertion or deletion left.
 
-    Parameters
-    ----------
-    edit
-        Its reference bases are those of the chromosome.
-    fetch
-        Reads the chromosome.
-
-    Returns
-    -------
-    Edit
-        The same change; alleles that are equal come back empty.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import decode, encode
-    >>> codes = encode(["GCACAT"])[0]
-    >>> edit = normalise(Edit(3, codes[3:6], codes[5:]), lambda start, end: codes[start:end])
-    >>> edit.start, decode(edit.reference)  # CAT to T at 3, the second CA lost
-    (1, ['CA'])
+    The edit's reference bases are those that `fetch` reads; alleles that are equal come back empty.
     """
     reference, alternative = edit.reference, edit.alternative
     if len(reference) == len(alternative) == 1 and reference[0] != alternative[0]:
@@ -91,40 +83,15 @@ def _shared(one: Codes, other: Codes) -> int:
 
 
 def window_start(start: int, size: int, length: int) -> int:
-    """Return the start of the window of `length` bp around an allele of `size` bp.
-
-    Examples
-    --------
-    >>> window_start(1000, 1, 500), window_start(1000, 2, 500), window_start(1000, 0, 500)
-    (751, 751, 750)
-    """
+    """Return the start of the window of `length` bp around an allele of `size` bp."""
     return (2 * start + size + 1) // 2 - length // 2
 
 
 def windows(edit: Edit, length: int, fetch: Fetch) -> tuple[Codes, Codes]:
     """Cut the reference window and the alternative window of an edit, as the module says.
 
-    Parameters
-    ----------
-    edit
-        Normalised, so that spellings do not matter.
-    length
-        Window length L, in bp.
-    fetch
-        Reads the chromosome.
-
-    Returns
-    -------
-    tuple of uint8 (L,) and uint8 (L,)
-        Where alleles are longer than L, the window is the middle of the allele.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import decode, encode
-    >>> codes = encode(["AAAACTTTT"])[0]
-    >>> pair = windows(Edit(4, codes[4:5], codes[:0]), 4, lambda start, end: codes[start:end])
-    >>> decode(np.stack(pair))
-    ['ACTT', 'AATT']
+    The edit is normalised, so that spellings do not matter. Of alleles longer than `length` bp the
+    window is the middle.
     """
     first = window_start(edit.start, len(edit.reference), length)
     if len(edit.reference) == len(edit.alternative) < length:  # most variants, at half the time

@@ -21,14 +21,10 @@ def mutagenesis(
 
     Parameters
     ----------
-    model
-        A trained model.
+    model, device, threads
+        As in `predict`.
     sequences
         n strings of the model's length, or codes, uint8 (n, L).
-    device
-        "cpu", "cuda", or "auto", which takes a CUDA GPU if there is one.
-    threads
-        Batches scored side by side on the CPU; the result does not depend on it.
 
     Returns
     -------
@@ -38,10 +34,8 @@ def mutagenesis(
 
     Raises
     ------
-    SequenceError
-        If a sequence is not DNA, or of another length than the model reads.
-    DeviceError
-        If the device is not there.
+    SequenceError, DeviceError
+        As in `predict`.
     """
     predictor, codes = model.predictor(device), as_codes(sequences)
     changes = np.full((len(codes), BASES, codes.shape[1]), np.nan, np.float32)
@@ -69,37 +63,13 @@ class Mutations:
 def mutate(predictor: Predictor, codes: Codes, *, threads: int = 1) -> Mutations:
     """Change each base of a sequence to the three others, and score it on both strands.
 
-    An SNV at this place of this window has the same effect in `annotate`.
-
-    Parameters
-    ----------
-    predictor
-        As `Model.predictor` returns it.
-    codes
-        uint8, shape (L,), values 0-4, L the length that the model reads.
-    threads
-        Batches scored side by side; the result does not depend on it.
-
-    Returns
-    -------
-    Mutations
-        Three a base; none where the sequence has N.
+    As `mutagenesis`, for a predictor and the codes of one sequence, uint8 (L,), values 0-4. An SNV
+    at this place of this window has the same effect in `annotate`.
 
     Raises
     ------
     SequenceError
         If L is not the model's.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import decode, encode
-    >>> from enhancer_core.models.architecture import Architecture, Convolution
-    >>> from enhancer_core.models.network import Network
-    >>> architecture = Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3)
-    >>> predictor = Model.from_torch(Network(architecture)).predictor()
-    >>> mutations = mutate(predictor, encode(["CNT"])[0])
-    >>> mutations.positions.tolist(), decode(mutations.alternatives)
-    ([0, 0, 0, 2, 2, 2], ['AGTACG'])
     """
     changed = np.arange(BASES) != codes[:, np.newaxis]
     changed[codes == N_CODE] = False
@@ -112,28 +82,9 @@ def mutate(predictor: Predictor, codes: Codes, *, threads: int = 1) -> Mutations
 
 
 def attributions(mutations: Mutations, length: int) -> NDArray[np.float64]:
-    """Compute what each base of a sequence adds: minus the mean effect of losing it.
+    """Compute what each base of L bp adds, float64 (L,): minus the mean effect of losing it.
 
-    Parameters
-    ----------
-    mutations
-        As `mutate` returns them.
-    length
-        Of the sequence, L bp.
-
-    Returns
-    -------
-    float64, shape (L,)
-        Log odds; above 0 where the base makes an enhancer more likely. 0 where it is N.
-
-    Examples
-    --------
-    >>> bases = np.array([0, 1, 2, 3], dtype=np.uint8)
-    >>> chances = np.full(3, 0.5)
-    >>> scores = Effects(chances, chances, logit=np.array([-1.0, -1.0, -4.0]))
-    >>> mutations = Mutations(np.array([1, 1, 1]), bases[[0, 0, 0]], bases[1:], scores)
-    >>> attributions(mutations, 2).tolist()
-    [0.0, 2.0]
+    Log odds; above 0 where the base makes an enhancer more likely, 0 where it is N.
     """
     losses = np.bincount(mutations.positions, -mutations.effects.logit, minlength=length)
     return losses / (BASES - 1)

@@ -39,42 +39,15 @@ def effects(
     *,
     threads: int = 1,
 ) -> Effects:
-    """Score alternative windows against reference windows, on both strands.
+    """Score alternative windows (n, L) against reference windows (m, L), on both strands.
 
-    Parameters
-    ----------
-    predictor
-        As `Model.predictor` returns it.
-    references
-        uint8, shape (m, L), values 0-4.
-    alternatives
-        uint8, shape (n, L), values 0-4.
-    rows
-        For each alternative, the row of its reference, which several may share: shape (n,).
-    threads
-        Batches scored side by side; the result does not depend on it.
-
-    Returns
-    -------
-    Effects
-        Of the n alternatives.
+    Windows are codes, uint8, values 0-4; `rows` (n,) is the row of each alternative's reference,
+    which several may share. `predictor` and `threads` as in `probabilities`.
 
     Raises
     ------
     SequenceError
         If L is not the model's.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import encode
-    >>> from enhancer_core.models.architecture import Architecture, Convolution
-    >>> from enhancer_core.models.model import Model
-    >>> from enhancer_core.models.network import Network
-    >>> architecture = Architecture(convolutions=(Convolution(1, 2, 2),), dense=(), length=3)
-    >>> predictor = Model.from_torch(Network(architecture)).predictor()
-    >>> scores = effects(predictor, encode(["CAT"]), encode(["CAT", "GAT"]), [0, 0])
-    >>> scores.difference[0].item(), scores.logit.shape
-    (0.0, (2,))
     """
     own = np.asarray(rows, dtype=np.int64)
     changed = alternatives != references[own]

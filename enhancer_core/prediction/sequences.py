@@ -78,30 +78,15 @@ def probabilities(
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Floats:
-    """Predict the probability that each sequence is an enhancer.
+    """Predict the probability that each sequence is an enhancer: float32 (n,), softmax of logits.
 
-    Parameters
-    ----------
-    predictor
-        As `Model.predictor` returns it.
-    codes
-        uint8, shape (n, L), values 0-4, with the length L that the model reads.
-    both_strands
-        Average a sequence's probability with its reverse complement's.
-    threads
-        Batches predicted side by side; the result does not depend on it.
-    progress
-        Called with the number of sequences done since the last call.
-
-    Returns
-    -------
-    float32, shape (n,)
-        0 to 1: the softmax of the two logits.
+    As `predict`, but for a predictor and codes, uint8 (n, L), values 0-4. `progress` is called with
+    the number of sequences done since the last call.
 
     Raises
     ------
     SequenceError
-        If L is not the model's.
+        If L is not the length that the model reads.
     """
 
     def predict_batch(batch: Codes) -> Floats:
@@ -118,14 +103,12 @@ def log_odds(
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Floats:
-    """Predict natural log odds, which are finer than probabilities near 0 and 1.
+    """Predict natural log odds, finer than probabilities near 0 and 1; else as `probabilities`.
 
-    Arguments and errors are those of `probabilities`.
-
-    Returns
-    -------
-    float32, shape (n,)
-        The second logit minus the first.
+    Raises
+    ------
+    SequenceError
+        As `probabilities`.
     """
     return _in_batches(
         lambda batch: _difference(predictor.logits(batch)), predictor, codes, threads, progress
@@ -172,24 +155,11 @@ def substituted_log_odds(
     *,
     threads: int = 1,
 ) -> NDArray[np.float32]:
-    """Predict natural log odds of sequences with one base changed.
+    """Predict natural log odds, float32 (m,), of sequences (n, L) with one base changed.
 
-    On the CPU only what a change can reach is computed again, to the same bits.
-
-    Parameters
-    ----------
-    predictor, threads
-        As `probabilities`.
-    codes
-        uint8, shape (n, L), values 0-4.
-    rows, positions, bases
-        Shape (m,): the sequence, the position from 0, and the base code that it gets. Changes of
-        one sequence are best next to each other.
-
-    Returns
-    -------
-    float32, shape (m,)
-        The second logit minus the first.
+    Change i gives row `rows[i]` the base `bases[i]` at `positions[i]`, from 0. On the CPU only what
+    a change can reach is computed again, to the same bits. Changes of one sequence are best next to
+    each other.
 
     Raises
     ------
@@ -212,13 +182,7 @@ def in_order(
 ) -> Iterator[Result]:
     """Apply a function to items side by side, and yield the results in order.
 
-    Items are taken ahead, but no more than two for each thread: what makes them works while they
-    are computed, and memory is bounded.
-
-    Examples
-    --------
-    >>> list(in_order(lambda x: 2 * x, iter([1, 2, 3]), threads=2))
-    [2, 4, 6]
+    Items are taken ahead, but no more than two for each thread, so that memory is bounded.
     """
     if threads == 1:  # all in this thread: another would take a second core
         yield from map(function, items)

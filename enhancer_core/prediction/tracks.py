@@ -17,6 +17,7 @@ from enhancer_core.io.genome import Genome, open_genome
 from enhancer_core.io.tracks import Stretch
 from enhancer_core.models.ensemble import Predictor
 from enhancer_core.models.model import Model
+from enhancer_core.prediction.alleles import padded_codes
 from enhancer_core.prediction.sequences import in_order, mean_probability
 
 Starts: TypeAlias = NDArray[np.int64]
@@ -39,20 +40,14 @@ def predict_track(
 
     Parameters
     ----------
-    model
-        A trained model.
     genome
         FASTA file, plain or compressed.
     regions
         BED file, or intervals; None is every chromosome.
     step
         Width of a bin, in bp: each has the probability of the window around its middle.
-    both_strands
-        Average a window's probability with its reverse complement's.
-    device
-        "cpu", "cuda", or "auto", which takes a CUDA GPU if there is one.
-    threads
-        Blocks predicted side by side on the CPU; the result does not depend on it.
+    model, both_strands, device, threads
+        As in `predict`.
 
     Yields
     ------
@@ -100,30 +95,13 @@ def track(
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[Stretch]:
-    """Predict along regions of a genome.
+    """Predict along regions inside a genome, as `predict_track` does.
 
     A region is cut into bins of `step` bp, the last perhaps shorter. A bin's value is the
     probability of the window around its middle, (start + end) // 2. Beyond the chromosome's ends a
     window holds N, as the Kipoi data loader pads; bins whose window is more than half N have no
-    value.
-
-    Parameters
-    ----------
-    predictor, both_strands, threads
-        As `probabilities`.
-    genome
-        Read a stretch at a time, ahead of what is predicted.
-    regions
-        Inside the genome's chromosomes, in the genome's names.
-    step
-        Bin, in bp, at least 1.
-    progress
-        Called with the number of bins done since the last call.
-
-    Yields
-    ------
-    tuple of str, int64 (m,), int64 (m,) and float32 (m,)
-        Chromosome, and the starts, ends and values of the bins that have one, in order.
+    value. The genome is read a block at a time, ahead of what is predicted; `progress` is called
+    with the number of bins done since the last call.
     """
     length = predictor.length
     most = step * min(predictor.windows_per_call, max(_REACH // step, 1))
@@ -169,8 +147,6 @@ def _read(
             bins = np.arange(first, min(first + most, end), step)
             ends = np.minimum(bins + step, end)
             windows = (bins + ends) // 2 - length // 2
-            begin, stop, limit = int(windows[0]), int(windows[-1]) + length, genome.lengths[chrom]
-            inside = genome.codes(chrom, max(begin, 0), min(stop, limit))
-            beyond = max(-begin, 0), max(stop - limit, 0)
-            codes = np.pad(inside, beyond, constant_values=N_CODE)
+            begin = int(windows[0])
+            codes = padded_codes(genome, chrom, begin, int(windows[-1]) + length)
             yield chrom, bins, ends, windows - begin, codes

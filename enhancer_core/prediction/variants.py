@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from enhancer_core.errors import FileError
 from enhancer_core.io.genome import open_genome
@@ -45,18 +45,14 @@ def score_variants(
 
     Parameters
     ----------
-    model
-        A trained model.
     variants
         VCF or BCF file; or strings CHROM:POSITION:REF:ALT, positions from 1.
     genome
         FASTA file of the assembly of the variants, plain or compressed.
     skip_mismatch
         Skip variants that do not fit the genome, with the reason.
-    device
-        "cpu", "cuda", or "auto", which takes a CUDA GPU if there is one.
-    threads
-        Batches scored side by side on the CPU; the result does not depend on it.
+    model, device, threads
+        As in `predict`.
 
     Returns
     -------
@@ -77,18 +73,10 @@ def score_variants(
             _records(variants), predictor, opened, skip_mismatch=skip_mismatch, threads=threads
         )
         for record, alternatives in scored:
+            alleles = record.chrom, record.position + 1, record.reference
             for allele, result in zip(record.alternatives, alternatives, strict=False):
                 numbers, reason = (_UNKNOWN, result) if isinstance(result, str) else (result, "")
-                scores.append(
-                    VariantScore(
-                        record.chrom,
-                        record.position + 1,
-                        record.reference,
-                        allele,
-                        *cast("tuple[float, float, float, float]", numbers),
-                        reason,
-                    )
-                )
+                scores.append(VariantScore._make((*alleles, allele, *numbers, reason)))
     return scores
 
 

@@ -8,47 +8,30 @@ from itertools import islice
 
 import numpy as np
 
-from enhancer_core.dna.codes import CODE_OF_LETTER, N_CODE, Codes, decode
+from enhancer_core.dna.codes import CODE_OF_LETTER, Codes, decode
 from enhancer_core.errors import FileError, IntervalError
 from enhancer_core.io.genome import Genome
 from enhancer_core.io.vcf import Field, VcfRecord, why_unscorable
 from enhancer_core.models.ensemble import Predictor
-from enhancer_core.prediction.alleles import Edit, Fetch, normalise, windows
+from enhancer_core.prediction.alleles import Edit, Fetch, normalise, padded_codes, windows
 from enhancer_core.prediction.scoring import effects
 
 PREFIX = "EC_"  # of the INFO fields
-FIELDS = (
-    Field(
-        id="REF",
-        number="A",
-        type="Float",
-        description="Probability that the window around the reference allele is an enhancer,"
-        " mean of both strands",
-    ),
-    Field(
-        id="ALT",
-        number="A",
-        type="Float",
-        description="Probability that the window around the alternative allele is an enhancer,"
-        " mean of both strands",
-    ),
-    Field(id="DIFF", number="A", type="Float", description="EC_ALT - EC_REF"),
-    Field(
-        id="LOGIT",
-        number="A",
-        type="Float",
-        description="Log odds (natural) of the alternative window minus those of the reference"
-        " window, mean of both strands",
-    ),
-    Field(
-        id="SKIP",
-        number=".",
-        type="String",
-        description="Why an ALT was not scored, one reason an ALT; . for those that were",
-    ),
+_PROBABILITY = (
+    "Probability that the window around the {} allele is an enhancer, mean of both strands"
 )
-
-_NUMBERS = ("REF", "ALT", "DIFF", "LOGIT")
+_ODDS = "Log odds (natural) of the alternative window minus those of the reference window, mean of"
+_NUMBERS = {
+    "REF": _PROBABILITY.format("reference"),
+    "ALT": _PROBABILITY.format("alternative"),
+    "DIFF": "EC_ALT - EC_REF",
+    "LOGIT": f"{_ODDS} both strands",
+}
+_REASON = "Why an ALT was not scored, one reason an ALT; . for those that were"
+FIELDS = (
+    *(Field(id=name, number="A", type="Float", description=_NUMBERS[name]) for name in _NUMBERS),
+    Field(id="SKIP", number=".", type="String", description=_REASON),
+)
 _spelled = "{:.6g}".format
 _BLOCK = 2048  # records scored at once
 _SHOWN = 20  # letters of an allele in a message
@@ -65,23 +48,12 @@ def annotate(
 ) -> Iterator[tuple[VcfRecord, Mapping[str, str]]]:
     """Score every ALT of VCF records, and yield each record with the values of its INFO fields.
 
-    Arguments and errors are those of `score_records`.
-
-    Yields
-    ------
-    tuple of VcfRecord and mapping
-        Values by the names in `FIELDS`, in input order; one value an ALT, "." for none.
-
-    Raises
-    ------
-    FileError
-        As `score_records`.
+    As `score_records`, with values by the names in `FIELDS`: one an ALT, "." for none.
     """
-    scored = score_records(
+    for record, alternatives in score_records(
         records, predictor, genome,
         skip_mismatch=skip_mismatch, threads=threads, progress=progress,
-    )  # fmt: skip
-    for record, alternatives in scored:
+    ):  # fmt: skip
         yield record, _info(alternatives)
 
 
@@ -99,20 +71,10 @@ def score_records(
     ALTs that spell no sequence (symbolic, breakends, `*`) and those equal to REF are not scored;
     a record that has no other is not checked against the genome.
 
-    Parameters
-    ----------
-    records
-        In any order; read a block at a time.
-    predictor
-        Its length is that of the windows.
-    genome
-        Chromosome names match exactly, or by the rule chr1 = 1.
-    skip_mismatch
-        Let records that do not fit the genome pass, with the reason in the place of scores.
-    threads
-        Batches scored side by side; the result does not depend on it.
-    progress
-        Called with the number of records done since the last call.
+    Records may be in any order, and are read a block at a time; chromosome names match exactly, or
+    by the rule chr1 = 1. With `skip_mismatch` records that do not fit the genome pass, with the
+    reason in the place of scores. `progress` is called with the number of records done since the
+    last call.
 
     Yields
     ------
@@ -129,7 +91,7 @@ def score_records(
     remaining = iter(records)
     while block := list(islice(remaining, _BLOCK)):
         plans = [_plan(record, genome, length, skip_mismatch=skip_mismatch) for record in block]
-        pairs = [each for plan in plans for each in plan if not isinstance(each, str)]
+        pairs = [pair for plan in plans for pair in plan if not isinstance(pair, str)]
         shared: dict[bytes, int] = {}  # each reference window once, and its row
         rows = [shared.setdefault(pair[0].tobytes(), len(shared)) for pair in pairs]
         references, alternatives = (
@@ -166,14 +128,11 @@ def _plan(
         if not skip_mismatch:
             raise
         return [reason or misfit.reason for reason in reasons]
-    plan: list[str | tuple[Codes, Codes]] = []
-    for alternative, reason in zip(record.alternatives, reasons, strict=True):
-        if reason is None:
-            edit = Edit(record.position, reference, _codes(alternative))
-            plan.append(windows(normalise(edit, fetch), length, fetch))
-        else:
-            plan.append(reason)
-    return plan
+    edits = (Edit(record.position, reference, _codes(allele)) for allele in record.alternatives)
+    return [
+        reason or windows(normalise(edit, fetch), length, fetch)
+        for edit, reason in zip(edits, reasons, strict=True)
+    ]
 
 
 class _MisfitError(FileError):
@@ -225,21 +184,13 @@ def _short(allele: str) -> str:
 
 def _fetch(genome: Genome, chrom: str, start: int, end: int, reach: int) -> Fetch:
     """Make a reader of a chromosome; `reach` bp around an interval are read once, beforehand."""
-    limit = genome.lengths[chrom]
-
-    def padded(start: int, end: int) -> Codes:
-        if 0 <= start <= end <= limit:
-            return genome.codes(chrom, start, end)
-        inside = genome.codes(chrom, min(max(start, 0), limit), min(max(end, 0), limit))
-        return np.pad(inside, (max(-start, 0), max(end - limit, 0)), constant_values=N_CODE)
-
     low, high = start - reach, end + reach
-    around = padded(low, high)
+    around = padded_codes(genome, chrom, low, high)
 
     def fetch(start: int, end: int) -> Codes:
         if low <= start and end <= high:
             return around[start - low : end - low]
-        return padded(start, end)
+        return padded_codes(genome, chrom, start, end)
 
     return fetch
 
@@ -249,11 +200,15 @@ def _info(alternatives: Sequence[str | Sequence[float]]) -> dict[str, str]:
     if len(alternatives) == 1 and not isinstance(alternatives[0], str):  # most: a third of the time
         return dict(zip(_NUMBERS, map(_spelled, alternatives[0]), strict=True))
     info: dict[str, str] = {}
-    if not all(isinstance(each, str) for each in alternatives):
+    scored = [not isinstance(values, str) for values in alternatives]
+    if any(scored):
         for column, name in enumerate(_NUMBERS):
             info[name] = ",".join(
-                "." if isinstance(each, str) else _spelled(each[column]) for each in alternatives
+                "." if isinstance(values, str) else _spelled(values[column])
+                for values in alternatives
             )
-    if any(isinstance(each, str) for each in alternatives):
-        info["SKIP"] = ",".join(each if isinstance(each, str) else "." for each in alternatives)
+    if not all(scored):
+        info["SKIP"] = ",".join(
+            values if isinstance(values, str) else "." for values in alternatives
+        )
     return info
