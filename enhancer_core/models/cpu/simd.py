@@ -19,13 +19,12 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic, models, register_jitable, register_model
+from numba.extending import intrinsic, models, register_model
 
-from enhancer_core.models.cpu.layout import COLUMNS, LANES, ROWS, STRIP, padded, table_row, tables
+from enhancer_core.models.cpu.layout import COLUMNS, LANES, ROWS, STRIP
 
 Value: TypeAlias = Any  # of numba's and llvmlite's, which have no types
 Vector: TypeAlias = Any  # known to numba only
-Strip: TypeAlias = Any
 Tile: TypeAlias = Any
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,10 +32,6 @@ _, _, _features = cpu_target.target_context.codegen().magic_tuple()
 DOUBLE_TILES = "+avx512f" in _features.split(",")
 
 _LANES, _WIDE = (ir.VectorType(ir.FloatType(), lanes) for lanes in (LANES, COLUMNS))
-
-
-for each in (padded, table_row, tables):  # which Python calls too
-    register_jitable(each)
 
 
 class _Kind(types.Type):
@@ -212,6 +207,21 @@ def add(code: _Code, _: Value, __: Value) -> Value:
 def where_greater(code: _Code, *_: Value) -> Value:
     """Choose lane by lane: x > y ? a : b."""
     return code.pack([code.greater(*(code.unpack(i)[0] for i in range(4)))])
+
+
+@_operation(None, None, None)
+def larger(code: _Code, *_: Value) -> Value:
+    """Choose lane by lane: x > y ? x : y."""
+    x, y = code.unpack(0)[0], code.unpack(1)[0]
+    return code.pack([code.greater(x, y, x, y)])
+
+
+@_operation(_VECTOR, _VECTOR)
+def relu(code: _Code, _: Value) -> Value:
+    """Choose lane by lane: x > 0 ? x : 0."""
+    (x,) = code.unpack(0)
+    zeros = ir.Constant(x.type, [0.0] * LANES)
+    return code.pack([code.greater(x, zeros, x, zeros)])
 
 
 @_operation(_VECTOR, _VECTOR, _VECTOR, _VECTOR, _VECTOR)

@@ -19,16 +19,7 @@ from enhancer_core.models.cpu.forward import (
     read_dna,
     respell,
 )
-from enhancer_core.models.cpu.layout import (
-    LANES,
-    Changes,
-    Field,
-    Floats,
-    Layer,
-    Net,
-    slides,
-    table_row,
-)
+from enhancer_core.models.cpu.layout import LANES, Changes, Field, Floats, Layer, Net
 from enhancer_core.models.cpu.sliding import slide_changes
 
 
@@ -37,12 +28,12 @@ def substitute(codes: Codes, changes: Changes, original: Floats, *fields: Field)
     """Compute every layer's output for changes to another base; `original` is workspace."""
     net = Net(*fields)
     layers, convolutions, memory, words = net.layers, net.convolutions, net.memory, net.words
-    if slides(layers, convolutions):
+    if layers[0].slides:
         slide_changes(codes, changes, net)
         for index in range(convolutions, len(layers)):
             dense(len(changes), index, net)
         return
-    last, row = layers[convolutions - 1], table_row(layers[0])
+    last, row = layers[convolutions - 1], layers[0].row
     same = last.outputs  # leading outputs of the last convolution that no change so far reaches
     for i in range(len(changes)):
         place = last.output + i * last.stride

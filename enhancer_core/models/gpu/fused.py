@@ -77,24 +77,11 @@ def _compile_error(device: torch.device) -> str | None:
 
 
 def pooled(x: Tensor, weight: Tensor, bias: Tensor, pool: int, dtype: torch.dtype) -> Tensor:
-    """Compute a convolution, its max-pool and ReLU.
+    """Compute a convolution, its max-pool and ReLU, as `layers.pooled` does: (R, n, outputs * F).
 
-    Parameters
-    ----------
-    x
-        Base codes, uint8, shape (R, n, L), which are scored on both strands; or the
-        output of the layer before, shape (R, n, P * C).
-    weight, bias
-        float32, shapes (R, F, C, W) and (R, F).
-    pool
-        Positions of a pool.
-    dtype
-        Of the factors and of the output.
-
-    Returns
-    -------
-    Tensor, shape (R, n, outputs * F)
-        As from `layers.pooled`.
+    `x` holds base codes, uint8 (R, n, L), which are scored on both strands, or the output of the
+    layer before, (R, n, P * C). `weight` and `bias` are float32 (R, F, C, W) and (R, F). Factors
+    and output are of `dtype`.
     """
     outputs: Tensor = _Pooled.apply(x, weight, bias, pool, dtype)  # type: ignore[no-untyped-call]
     return outputs

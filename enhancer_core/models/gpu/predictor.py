@@ -32,21 +32,7 @@ _AT_ONCE = 2  # threads whose work lies on a GPU: one computes while another is 
 
 
 class GpuPredictor:
-    """A network on a device; predicts as `engine.predictor.Predictor` does, in float32.
-
-    Parameters
-    ----------
-    architecture
-        The network.
-    parameters
-        float32, shape (p,): its weights, end to end as `architecture.flatten` gives them.
-    device
-        A torch device.
-
-    Attributes
-    ----------
-    windows_per_call
-        Windows along a genome to pass to a call of `scanned_logits`, for speed.
+    """A network on a device; predicts as `CpuPredictor` does, in float32.
 
     Examples
     --------
