@@ -103,9 +103,11 @@ def stack(
         mask = arrays.pop("mask")
         arrays["kept"] = None if mask is None else mask > 0
         arrays["shares"] = np.repeat(1 / sizes, sizes)
-        # Where in (T, B) each sequence goes.
-        step, place = np.divmod(np.arange(len(visits.rows)), visits.batch)
+        full = len(visits.rows) // visits.batch
+        end = full * visits.batch
         for name, array in arrays.items():
             if array is not None:
-                getattr(steps, name)[step, restart, place] = array
+                target, shape = getattr(steps, name)[:, restart], (full, visits.batch)
+                target[:full, : visits.batch] = array[:end].reshape(*shape, *array.shape[1:])
+                target[full : len(visits), : len(array) - end] = array[end:]
     return steps

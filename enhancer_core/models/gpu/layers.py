@@ -44,7 +44,7 @@ def logits(
     """Compute the logits (R, n, 2) of R networks, each on sequences of its own.
 
     `parameters` (R, p) are as in `CpuPredictor`, `codes` uint8 (R, n, L), and `mask` (R, n, units)
-    multiplies what the last layer reads. Convolutions compute in `dtype`, or that of the parameters,
+    multiplies what the last layer reads. Convolutions compute in `dtype`, or the parameters' own,
     as all else does.
     """
     weights = cut(architecture, parameters)

@@ -53,7 +53,7 @@ class Program:
 
     `codes`, uint8 (N, L), and `labels`, 0 or 1 (N,), are all sequences, of all networks; they are
     kept on the device. Mini-batches have `batch` sequences at most; they may shift and flip them
-    where `augmented`, and substitute letters where `mutated`. Where `recorded`, a GPU records a step
+    where `augmented`, and substitute letters where `mutated`. If `recorded`, a GPU records a step
     as a CUDA graph, and replays it. `most_steps` steps fit into a call of `run`.
     """
 
@@ -114,7 +114,9 @@ class Program:
         with torch.no_grad():
             probabilities = [
                 logits(architecture, weights, self._codes[part]).diff(dim=2)[:, :, 0].sigmoid()
-                for part in torch.from_numpy(rows).to(self._codes.device).split(together, dim=1)
+                for part in torch.split(
+                    torch.from_numpy(rows).to(self._codes.device), together, dim=1
+                )
             ]
             tensors = learner.state() | {"steps": learner.steps, "ended": learner.ended}
             tensors["sum"], tensors["count"] = learner.losses
