@@ -40,18 +40,6 @@ class CpuLearner:
         (`exp_avg` and `exp_avg_sq` in PyTorch), and the EMA or None; may be written to.
     steps
         Steps taken.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import encode
-    >>> from enhancer_core.models.architecture import Architecture, Convolution
-    >>> from enhancer_core.models.network import Network
-    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-    >>> learner = CpuLearner(architecture, Network(architecture).flat_parameters())
-    >>> codes, labels = encode(["ACGTAC", "GGGTTT"]), np.array([0, 1])
-    >>> before = learner.step(codes, labels, rate=0.01)
-    >>> learner.step(codes, labels, rate=0.01) < before
-    True
     """
 
     def __init__(

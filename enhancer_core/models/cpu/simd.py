@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import Parameter, Signature
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, cast
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
@@ -26,7 +26,7 @@ from enhancer_core.models.cpu.layout import COLUMNS, LANES, ROWS, STRIP
 Value: TypeAlias = Any  # of numba's and llvmlite's, which have no types
 Vector: TypeAlias = Any  # known to numba only
 Tile: TypeAlias = Any
-F = TypeVar("F", bound=Callable[..., Any])
+Function: TypeAlias = Callable[..., Any]
 
 _, _, _features = cpu_target.target_context.codegen().magic_tuple()
 DOUBLE_TILES = "+avx512f" in _features.split(",")
@@ -75,11 +75,8 @@ class _Code:
     def load_rows(self, index: Value, stride: Value, across: int) -> list[Value]:
         """Read `across` wide vectors of each row of a tile."""
         starts = [self.after(index, row, stride) for row in range(ROWS)]
-        return [
-            self.load(0, self.after(start, i * COLUMNS), _WIDE)
-            for start in starts
-            for i in range(across)
-        ]
+        steps = range(0, across * COLUMNS, COLUMNS)
+        return [self.load(0, self.after(start, i), _WIDE) for start in starts for i in steps]
 
     def after(self, index: Value, steps: int, stride: Value = None) -> Value:
         """Compute index + steps * stride."""
@@ -119,16 +116,14 @@ class _Code:
         return block
 
 
-def _operation(
-    result: Value, *arguments: Value
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _operation(result: Value, *arguments: Value) -> Callable[[Function], Function]:
     """Make a numba intrinsic of a function that writes code.
 
     `arguments` are types, None for an array or vectors of either kind; a result of None is of the
     first argument's.
     """
 
-    def decorate(write: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(write: Function) -> Function:
         def build(context: Value, builder: Value, signature: Value, args: Value) -> Value:
             value = write(_Code(context, builder, signature, args), *args)
             return context.get_dummy_value() if value is None else value
@@ -142,7 +137,7 @@ def _operation(
         typed.__signature__ = Signature(  # type: ignore[attr-defined]
             [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
         )
-        return cast("Callable[..., Any]", intrinsic(typed))
+        return cast("Function", intrinsic(typed))
 
     return decorate
 
@@ -248,11 +243,9 @@ def store_strip(code: _Code, _: Value, index: Value, __: Value) -> None:
 def add_scaled(code: _Code, _: Value, number: Value, __: Value, index: Value) -> Value:
     """Add part of an array, times a number, to a strip: strip, number, array, index."""
     by = code.spread(number)
+    read = [code.load(2, code.after(index, i)) for i in range(0, STRIP, LANES)]
     return code.pack(
-        [
-            code.multiply_add(by, code.load(2, code.after(index, i * LANES)), vector)
-            for i, vector in enumerate(code.unpack(0))
-        ]
+        [code.multiply_add(by, x, y) for x, y in zip(read, code.unpack(0), strict=True)]
     )
 
 

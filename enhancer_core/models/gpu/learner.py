@@ -59,19 +59,6 @@ class GpuLearner:
         int64 and bool, shape (R,): steps taken, and which networks have stopped so.
     losses
         float64 tensor, shape (2, R): the sum of losses, and their number, since set to 0.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import Convolution
-    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> learner = GpuLearner(architecture, np.zeros((3, 36), np.float32))
-    >>> codes, labels = torch.zeros(3, 2, 6, dtype=torch.uint8), torch.tensor([[0, 1]] * 3)
-    >>> shares = torch.tensor([[0.5, 0.5], [1, 0], [0, 0]])
-    >>> rates = torch.full((3,), 0.1, dtype=torch.float64)
-    >>> learner.step(Batch(codes=codes, labels=labels, shares=shares, rates=rates))
-    tensor([0.6931, 0.6931, 0.0000])
-    >>> learner.steps
-    tensor([1, 1, 0])
     """
 
     def __init__(

@@ -32,16 +32,7 @@ _AT_ONCE = 2  # threads whose work lies on a GPU: one computes while another is 
 
 
 class GpuPredictor:
-    """A network on a device; predicts as `CpuPredictor` does, in float32.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import Convolution
-    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> predictor = GpuPredictor(architecture, np.zeros(36, np.float32))
-    >>> predictor.scanned_logits(np.zeros(9, np.uint8), [0, 1, 3]).shape
-    (3, 2)
-    """
+    """A network on a device; predicts as `CpuPredictor` does, in float32."""
 
     windows_per_call = 1 << 16
 

@@ -192,8 +192,6 @@ def restarts_per_group(
     >>> from enhancer_core.models.architecture import NETWORKS
     >>> restarts_per_group(NETWORKS["enhancer"], 50, batch=50, free=1 << 33, half=True)
     50
-    >>> restarts_per_group(NETWORKS["enhancer"], 50, batch=50, free=1 << 28, half=True)
-    13
     """
     most = max(int(free * _SHARE) // bytes_needed(architecture, batch=batch, half=half), 1)
     groups = -(-restarts // most)
