@@ -14,34 +14,9 @@ from numpy.typing import NDArray
 
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
-from enhancer_core.models.architecture import BASES
+from enhancer_core.models.cpu import layout, simd
 from enhancer_core.models.cpu.forward import drop, multiply, spell
-from enhancer_core.models.cpu.layout import (
-    LANES,
-    LETTERS,
-    STRIP,
-    WORDS,
-    Floats,
-    Layer,
-    Layers,
-    Net,
-    Words,
-    table_row,
-    tables,
-)
-from enhancer_core.models.cpu.simd import (
-    add,
-    add_scaled,
-    load,
-    load_strip,
-    number,
-    spread,
-    store,
-    store_strip,
-    where_equal,
-    where_greater,
-    whole,
-)
+from enhancer_core.models.cpu.layout import Floats, Layer, Net, Words
 
 Labels: TypeAlias = NDArray[np.int64]
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of Adam
@@ -149,11 +124,10 @@ def _dense(
 @compiled
 def _relu_backward(layer: Layer, memory: Floats, place: int, slopes: Floats, top: int) -> None:
     """Zero slopes where the ReLU was zero."""
-    for i in range(0, layer.outputs * layer.filters, LANES):
-        passed = where_greater(
-            load(memory, place + i), spread(0.0), load(slopes, top + i), spread(0.0)
-        )
-        store(slopes, top + i, passed)
+    none = simd.spread(0.0)
+    for i in range(0, layer.outputs * layer.filters, layout.LANES):
+        output, slope = simd.load(memory, place + i), simd.load(slopes, top + i)
+        simd.store(slopes, top + i, simd.where_greater(output, none, slope, none))
 
 
 @compiled
@@ -173,30 +147,33 @@ def _convolution(  # noqa: PLR0913
     filters, size, channels, depth = layer.filters, layer.pool, layer.channels, layer.depth
     transposed, padded_depth, bias = layer.transposed, layer.padded_depth, layer.packed_bias
     for f in range(filters):
-        for j in range(0, depth, STRIP):
-            gradient = load_strip(gradients, transposed + f * padded_depth + j)
+        for j in range(0, depth, layout.STRIP):
+            gradient = simd.load_strip(gradients, transposed + f * padded_depth + j)
             total = np.float32(0)
             for q in range(layer.outputs):
-                slope = number(slopes, top + q * filters + f)
-                position = q * size + int(number(chosen, place + q * filters + f))
-                gradient = add_scaled(gradient, slope, net.memory, below + position * channels + j)
+                slope = simd.number(slopes, top + q * filters + f)
+                position = q * size + int(simd.number(chosen, place + q * filters + f))
+                read = below + position * channels + j
+                gradient = simd.add_scaled(gradient, slope, net.memory, read)
                 total += slope
-            store_strip(gradients, transposed + f * padded_depth + j, gradient)
+            simd.store_strip(gradients, transposed + f * padded_depth + j, gradient)
             if j == 0:
                 gradients[bias + f] += total
     for q in range(layer.outputs):
         row, count = q * filters, 0
         for f in range(filters):  # no branch, since it could not be foreseen
             live[count] = f
-            count += number(slopes, top + row + f) != 0
+            count += simd.number(slopes, top + row + f) != 0
         for i in range(count):
-            f = whole(live, i)
-            slope = number(slopes, top + row + f)
-            position = q * size + int(number(chosen, place + row + f))
-            for j in range(0, depth, STRIP):
-                reached = load_strip(slopes, bottom + position * channels + j)
-                reached = add_scaled(reached, slope, net.packed, transposed + f * padded_depth + j)
-                store_strip(slopes, bottom + position * channels + j, reached)
+            f = simd.whole(live, i)
+            slope = simd.number(slopes, top + row + f)
+            position = q * size + int(simd.number(chosen, place + row + f))
+            for j in range(0, depth, layout.STRIP):
+                target = bottom + position * channels + j
+                reached = simd.load_strip(slopes, target)
+                weight = transposed + f * padded_depth + j
+                reached = simd.add_scaled(reached, slope, net.packed, weight)
+                simd.store_strip(slopes, target, reached)
 
 
 @compiled
@@ -210,88 +187,23 @@ def _first(
     gradients: Floats,
 ) -> None:
     """Add each slope to the words that its filter read, where it read best."""
-    filters, size, n_tables = layer.filters, layer.pool, tables(layer)
-    base, bias, table = layer.packed, layer.packed_bias, WORDS * table_row(layer)
-    none = spread(0.0)
+    filters, size, n_tables = layer.filters, layer.pool, layer.tables
+    base, bias, table = layer.packed, layer.packed_bias, layout.WORDS * layer.row
+    none = simd.spread(0.0)
     for q in range(layer.outputs):
-        for f in range(0, filters, LANES):
-            slope = load(slopes, top + q * filters + f)
-            which = load(chosen, place + q * filters + f)
-            store(gradients, bias + f, add(slope, load(gradients, bias + f)))
+        for f in range(0, filters, layout.LANES):
+            slope = simd.load(slopes, top + q * filters + f)
+            which = simd.load(chosen, place + q * filters + f)
+            simd.store(gradients, bias + f, simd.add(slope, simd.load(gradients, bias + f)))
             for p in range(size):
-                forward = where_equal(which, spread(2 * p), slope, none)
-                reverse = where_equal(which, spread(2 * p + 1), slope, none)
+                forward = simd.where_equal(which, simd.spread(2 * p), slope, none)
+                reverse = simd.where_equal(which, simd.spread(2 * p + 1), slope, none)
                 for t in range(n_tables):
-                    word = whole(words, q * size + p + t * LETTERS)
+                    word = simd.whole(words, q * size + p + t * layout.LETTERS)
                     row = base + t * table + word + 2 * f
-                    store(gradients, row, add(forward, load(gradients, row)))
-                    row += LANES
-                    store(gradients, row, add(reverse, load(gradients, row)))
-
-
-@compiled
-def unpack(layers: Layers, convolutions: int, gradients: Floats, flat: Floats) -> None:
-    """Write gradients in the order of the parameters."""
-    for index in range(len(layers)):
-        layer = layers[index]
-        for f in range(layer.filters):
-            flat[layer.bias + f] = gradients[layer.packed_bias + f]
-        if 0 < index < convolutions:
-            _unpack_transposed(layer, gradients, flat)
-        elif index > 0:
-            _unpack_columns(layer, gradients, flat)
-    _unpack_tables(layers[0], gradients, flat)
-
-
-@compiled
-def _unpack_transposed(layer: Layer, gradients: Floats, flat: Floats) -> None:
-    width, channels, weight, depth = layer.width, layer.channels, layer.weight, layer.depth
-    transposed, padded_depth = layer.transposed, layer.padded_depth
-    for f in range(layer.filters):
-        for c in range(channels):
-            for t in range(width):
-                number = gradients[transposed + f * padded_depth + t * channels + c]
-                flat[weight + f * depth + c * width + t] = number
-
-
-@compiled
-def _unpack_columns(layer: Layer, gradients: Floats, flat: Floats) -> None:
-    """Undo `plan._pack_weights`, a vector's filters side by side as there."""
-    width, channels, weight, depth = layer.width, layer.channels, layer.weight, layer.depth
-    place, columns, filters = layer.packed, layer.columns, layer.filters
-    for first in range(0, filters, LANES):
-        last = min(first + LANES, filters)
-        for c in range(channels):
-            for t in range(width):
-                row = place + (t * channels + c) * columns
-                for f in range(first, last):
-                    flat[weight + f * depth + c * width + t] = gradients[row + f]
-
-
-@compiled
-def _unpack_tables(layer: Layer, gradients: Floats, flat: Floats) -> None:
-    """Add up, for each place of a filter and each base, the words that have it there."""
-    width, n_tables, row = layer.width, tables(layer), table_row(layer)
-    sums = np.zeros((n_tables * LETTERS, BASES + 1, row), np.float32)
-    for table in range(n_tables):
-        for word in range(WORDS):
-            place = layer.packed + (table * WORDS + word) * row
-            for i in range(row):
-                number = gradients[place + i]
-                sums[3 * table, word // 25, i] += number
-                sums[3 * table + 1, word // 5 % 5, i] += number
-                sums[3 * table + 2, word % 5, i] += number
-    for f in range(layer.filters):
-        place = f // LANES * 2 * LANES + f % LANES
-        for base in range(BASES):
-            for t in range(width):
-                u, other = width - 1 - t, BASES - 1 - base
-                flat[layer.weight + (f * BASES + base) * width + t] = (
-                    sums[t, base, place]
-                    + sums[t, BASES, place] / BASES
-                    + sums[u, other, place + LANES]
-                    + sums[u, BASES, place + LANES] / BASES
-                )
+                    simd.store(gradients, row, simd.add(forward, simd.load(gradients, row)))
+                    row += layout.LANES
+                    simd.store(gradients, row, simd.add(reverse, simd.load(gradients, row)))
 
 
 @compiled

@@ -3,46 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
-from enhancer_core.models.cpu.layout import (
-    COLUMNS,
-    LANES,
-    LETTERS,
-    ROWS,
-    WORDS,
-    Field,
-    Floats,
-    Layer,
-    Net,
-    Words,
-    table_row,
-    tables,
-)
-from enhancer_core.models.cpu.simd import (
-    DOUBLE_TILES,
-    Tile,
-    add,
-    greater_half,
-    load,
-    load_double_tile,
-    load_tile,
-    load_wide,
-    outer_add,
-    spread,
-    spread_wide,
-    store,
-    store_tile,
-    where_greater,
-    whole,
-)
-
-Wide: TypeAlias = Any  # a wide vector, known to numba only
+from enhancer_core.models.cpu import layout, simd
+from enhancer_core.models.cpu.layout import Field, Floats, Layer, Net, Words
 
 
 @compiled
@@ -89,7 +58,7 @@ def read_on(first: int, i: int, net: Net, place: int, chosen: Floats | None) -> 
 @compiled
 def spell(codes: Codes, layer: Layer, words: Words) -> None:
     """Find each position's word; letters beyond the end are read as A, and count nowhere."""
-    last, row = len(codes) - 1, table_row(layer)
+    last, row = len(codes) - 1, layer.row
     for p in range(last - 1):  # a letter does not wait for the one before
         words[p] = (codes[p] * 25 + codes[p + 1] * 5 + codes[p + 2]) * row
     if last > 0:
@@ -124,57 +93,60 @@ def read_dna(
     strand.
     """
     # Local, since LLVM must take it that a store to memory changes what a record holds.
-    filters, size, n_tables = layer.filters, layer.pool, tables(layer)
-    base, bias, table = layer.packed, layer.packed_bias, WORDS * table_row(layer)
+    filters, size, n_tables = layer.filters, layer.pool, layer.tables
+    base, bias, table = layer.packed, layer.packed_bias, layout.WORDS * layer.row
     # Filters outside, so that the tables of eight stay in the nearest cache; the last first, since
     # a vector that is not full reaches into the next output.
-    for f in range((filters - 1) // LANES * LANES, -1, -LANES):
+    for f in range((filters - 1) // layout.LANES * layout.LANES, -1, -layout.LANES):
         for q in range(start, stop):
             if chosen is None:
                 # Numbers that are known when it is compiled spare it half the time.
+                at = packed, base + 2 * f, table
                 if n_tables == 3 and size == 3:
-                    both = best_strands(words, q * 3, 3, 3, packed, base + 2 * f, table)
+                    best = best_scores(words, q * 3, 3, 3, *at)
                 elif n_tables == 3:
-                    both = best_strands(words, q * size, size, 3, packed, base + 2 * f, table)
+                    best = best_scores(words, q * size, size, 3, *at)
                 else:
-                    both = best_strands(
-                        words, q * size, size, n_tables, packed, base + 2 * f, table
-                    )
-                best = greater_half(both)
+                    best = best_scores(words, q * size, size, n_tables, *at)
             else:
-                best, which = spread(-np.inf), spread(0.0)
+                best, which = simd.spread(-np.inf), simd.spread(0.0)
                 for p in range(size):
                     position = q * size + p
-                    row = base + whole(words, position) + 2 * f
-                    forward, reverse = load(packed, row), load(packed, row + LANES)
+                    row = base + simd.whole(words, position) + 2 * f
+                    forward, reverse = simd.load(packed, row), simd.load(packed, row + layout.LANES)
                     for t in range(1, n_tables):
-                        row = base + t * table + whole(words, position + t * LETTERS) + 2 * f
-                        forward = add(forward, load(packed, row))
-                        reverse = add(reverse, load(packed, row + LANES))
-                    which = where_greater(forward, best, spread(2 * p), which)
-                    best = where_greater(forward, best, forward, best)
-                    which = where_greater(reverse, best, spread(2 * p + 1), which)
-                    best = where_greater(reverse, best, reverse, best)
-            best = add(best, load(packed, bias + f))
+                        row = (
+                            base
+                            + t * table
+                            + simd.whole(words, position + t * layout.LETTERS)
+                            + 2 * f
+                        )
+                        forward = simd.add(forward, simd.load(packed, row))
+                        reverse = simd.add(reverse, simd.load(packed, row + layout.LANES))
+                    which = simd.where_greater(forward, best, simd.spread(2 * p), which)
+                    best = simd.larger(forward, best)
+                    which = simd.where_greater(reverse, best, simd.spread(2 * p + 1), which)
+                    best = simd.larger(reverse, best)
+            best = simd.add(best, simd.load(packed, bias + f))
             output = place + q * filters + f
-            store(memory, output, where_greater(best, spread(0.0), best, spread(0.0)))
+            simd.store(memory, output, simd.relu(best))
             if chosen is not None:
-                store(chosen, output, which)
+                simd.store(chosen, output, which)
 
 
 @compiled
-def best_strands(
+def best_scores(
     words: Words, start: int, size: int, n_tables: int, packed: Floats, place: int, table: int
-) -> Wide:
-    """Return the best scores of eight filters in a pool, on the forward and the reverse strand."""
-    both = spread_wide(-np.inf)
+) -> simd.Vector:
+    """Return the best scores of eight filters in a pool, on the better strand."""
+    both = simd.spread_wide(-np.inf)
     for position in range(start, start + size):
-        scores = load_wide(packed, place + whole(words, position))
+        scores = simd.load_wide(packed, place + simd.whole(words, position))
         for t in range(1, n_tables):
-            row = place + t * table + whole(words, position + t * LETTERS)
-            scores = add(scores, load_wide(packed, row))
-        both = where_greater(scores, both, scores, both)
-    return both
+            row = place + t * table + simd.whole(words, position + t * layout.LETTERS)
+            scores = simd.add(scores, simd.load_wide(packed, row))
+        both = simd.larger(scores, both)
+    return simd.greater_half(both)
 
 
 @compiled
@@ -202,17 +174,17 @@ def pool(
     filters, size, columns = layer.filters, layer.pool, layer.columns  # local, as in `read_dna`
     for q in range(start, stop):
         row = (q - start) * size * columns
-        for f in range(0, filters, LANES):
-            best, which = load(scores, row + f), spread(0.0)
+        for f in range(0, filters, layout.LANES):
+            best, which = simd.load(scores, row + f), simd.spread(0.0)
             for p in range(1, size):
-                score = load(scores, row + p * columns + f)
+                score = simd.load(scores, row + p * columns + f)
                 if chosen is not None:
-                    which = where_greater(score, best, spread(p), which)
-                best = where_greater(score, best, score, best)
+                    which = simd.where_greater(score, best, simd.spread(p), which)
+                best = simd.larger(score, best)
             output = place + q * filters + f
-            store(memory, output, where_greater(best, spread(0.0), best, spread(0.0)))
+            simd.store(memory, output, simd.relu(best))
             if chosen is not None:
-                store(chosen, output, which)
+                simd.store(chosen, output, which)
 
 
 @compiled
@@ -233,9 +205,9 @@ def dense_from(known: int, sums: Floats, place: int, n: int, index: int, net: Ne
     )  # fmt: skip
     for i in range(n if index < len(net.layers) - 1 else 0):
         place = layer.output + i * layer.stride
-        for f in range(place, place + layer.filters, LANES):
-            values = load(memory, f)
-            store(memory, f, where_greater(values, spread(0.0), values, spread(0.0)))
+        for f in range(place, place + layer.filters, layout.LANES):
+            values = simd.load(memory, f)
+            simd.store(memory, f, simd.relu(values))
 
 
 @compiled
@@ -274,27 +246,27 @@ def multiply(  # noqa: PLR0913 -- three matrices, each an array, a place and str
     """
     # Rows inside, so that a column of tiles of w, which may be large, comes near once.
     column = 0
-    while DOUBLE_TILES and column + 2 * COLUMNS <= columns:
-        for row in range(0, rows, ROWS):
-            double = load_double_tile(add_to, add_place + row * add_row + column, add_row)
+    while simd.DOUBLE_TILES and column + 2 * layout.COLUMNS <= columns:
+        for row in range(0, rows, layout.ROWS):
+            double = simd.load_double_tile(add_to, add_place + row * add_row + column, add_row)
             double = _add_products(
                 double, x, x_place + row * x_row, x_row, x_step, depth, w, w_place + column, w_row
             )
-            store_tile(out, out_place + row * out_row + column, out_row, double)
-        column += 2 * COLUMNS
+            simd.store_tile(out, out_place + row * out_row + column, out_row, double)
+        column += 2 * layout.COLUMNS
     while column < columns:
-        for row in range(0, rows, ROWS):
-            tile = load_tile(add_to, add_place + row * add_row + column, add_row)
+        for row in range(0, rows, layout.ROWS):
+            tile = simd.load_tile(add_to, add_place + row * add_row + column, add_row)
             tile = _add_products(
                 tile, x, x_place + row * x_row, x_row, x_step, depth, w, w_place + column, w_row
             )
-            store_tile(out, out_place + row * out_row + column, out_row, tile)
-        column += COLUMNS
+            simd.store_tile(out, out_place + row * out_row + column, out_row, tile)
+        column += layout.COLUMNS
 
 
 @compiled
 def _add_products(  # noqa: PLR0913
-    tile: Tile,
+    tile: simd.Tile,
     x: Floats,
     x_index: int,
     x_row: int,
@@ -303,10 +275,10 @@ def _add_products(  # noqa: PLR0913
     w: Floats,
     w_index: int,
     w_row: int,
-) -> Tile:
+) -> simd.Tile:
     """Add a product of matrices to a tile of either kind."""
     for _ in range(depth):
-        tile = outer_add(tile, x, x_index, x_row, w, w_index)
+        tile = simd.outer_add(tile, x, x_index, x_row, w, w_index)
         x_index += x_step
         w_index += w_row
     return tile

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from numba.extending import register_jitable
-
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
 from enhancer_core.models.architecture import CLASSES
 from enhancer_core.models.cpu.forward import convolve, dense, pool, read, read_dna, read_on, spell
 from enhancer_core.models.cpu.layout import LANES, Field, Floats, Fragments, Layers, Net
-from enhancer_core.models.cpu.sharing import Numbers, outputs_at_once
+from enhancer_core.models.cpu.sharing import Numbers
 from enhancer_core.models.cpu.simd import load, store
-
-register_jitable(outputs_at_once)
 
 
 @compiled
@@ -28,7 +24,7 @@ def compute_fragments(codes: Codes, unpooled: Layers, fragments: Fragments, *fie
         while end < len(fragments) and fragments[end].source == one.source:
             end += 1
         layer = net.layers[one.layer]
-        step = outputs_at_once(layer)
+        step = layer.outputs_at_once
         for start in range(0, one.outputs, step):
             stop = min(start + step, one.outputs)
             after = stop + 1  # since the last phase ends later than the first, by less than a pool

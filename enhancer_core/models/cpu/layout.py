@@ -9,14 +9,16 @@ the first and the last convolution are laid out; the others reach nothing.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.models.architecture import BASES, CLASSES, Architecture
+from enhancer_core.models.architecture import BASES, Architecture, shapes
 
+Count = TypeVar("Count", int, NDArray[np.int64])
 Floats: TypeAlias = NDArray[np.float32]  # flat
 Sums: TypeAlias = NDArray[np.float32]  # (positions of a filter, BASES + 1, numbers of a row)
 Layers: TypeAlias = NDArray[np.void]  # (layers,) of LAYER
@@ -48,39 +50,39 @@ ROWS = 6  # of a tile
 COLUMNS = 2 * LANES  # of a tile, and numbers of a wide vector
 STRIP = 4 * LANES  # numbers of a strip
 
-# Sizes, then places in flat arrays, counted in numbers.
-LAYER = np.dtype(
-    [
-        ("channels", np.int64),
-        ("width", np.int64),
-        ("filters", np.int64),
-        ("pool", np.int64),
-        ("outputs", np.int64),  # positions after the pool
-        ("weight", np.int64),  # in the parameters: (filters, channels, width)
-        ("bias", np.int64),  # in the parameters: (filters,)
-        ("depth", np.int64),  # channels * width, the numbers that a filter reads
-        ("columns", np.int64),  # filters, in whole tiles
-        ("padded_depth", np.int64),  # depth, in whole strips
-        ("packed", np.int64),  # in the packed weights: (depth, columns); first layer: its tables
-        ("packed_bias", np.int64),  # in the packed weights: (columns,)
-        ("transposed", np.int64),  # in the packed weights: (filters, padded_depth)
-        ("output", np.int64),  # in memory: (outputs, filters) of the first sequence
-        ("stride", np.int64),  # in memory: from one sequence's output to the next one's
-    ]
+_POSITIONS = 192  # of a layer that a scan scores at once, so that scores stay near in the cache
+
+
+def _record(*names: str) -> np.dtype[Any]:
+    return np.dtype([(name, np.int64) for name in names])
+
+
+LAYER = _record(
+    *("channels", "width", "filters", "pool"),
+    "outputs",  # positions after the pool
+    # Places in the parameters: (filters, channels, width) and (filters,).
+    *("weight", "bias"),
+    "depth",  # channels * width, the numbers that a filter reads
+    "columns",  # filters, in whole tiles
+    "padded_depth",  # depth, in whole strips
+    "tables",  # of the first layer: one for each word that a filter reads
+    "row",  # numbers of a table's row: for each 8 filters, 8 scores on either strand
+    "slides",  # whether the network is one convolution with one pool over all; see `sliding`
+    "outputs_at_once",  # in a scan; see `sharing`
+    # Places in the packed weights: (depth, columns), in the first layer its tables; (columns,);
+    # (filters, padded_depth).
+    *("packed", "packed_bias", "transposed"),
+    # In memory: place of the first sequence's (outputs, filters); step to the next sequence's.
+    *("output", "stride"),
 )
-
-
 # What several windows share of a layer's outputs; see `sharing`.
-FRAGMENT = np.dtype(
-    [
-        ("layer", np.int64),
-        ("source", np.int64),  # in memory: the fragment of the layer before
-        ("phase", np.int64),  # the first position of the source that is pooled
-        ("outputs", np.int64),
-        ("place", np.int64),  # in memory: (outputs, filters)
-    ]
+FRAGMENT = _record(
+    "layer",
+    "source",  # in memory: the fragment of the layer before
+    "phase",  # the first position of the source that is pooled
+    "outputs",
+    "place",  # in memory: (outputs, filters)
 )
-
 
 Kind: TypeAlias = tuple[np.dtype[Any] | None, int, bool]  # dtype, ndim, whether in C order
 INTEGER: Kind = (None, 0, True)
@@ -123,33 +125,34 @@ class Plan:
 def plan(architecture: Architecture, *, sequences: int, training: bool) -> Plan:
     """Lay out a network for some sequences at once; training needs the outputs of all layers."""
     lengths = architecture.pooled_lengths()
-    last = len(lengths) - 1
-    rows, parameters, channels = [], 0, BASES
-    for index, layer in enumerate(architecture.convolutions):
-        if architecture.chained or index in (0, last):
-            bias = parameters + layer.filters * channels * layer.width
-            shape = (channels, layer.width, layer.filters, layer.pool, lengths[index])
-            rows.append((*shape, parameters, bias))
-        parameters += layer.filters * (channels * layer.width + 1)
-        channels = architecture.convolutions[index if architecture.chained else 0].filters
-    convolutions = len(rows)
-    channels, width = architecture.convolutions[last].filters, lengths[last]
-    for units in (*architecture.dense, CLASSES):
-        rows.append(
-            (channels, width, units, 1, 1, parameters, parameters + units * channels * width)
-        )
-        parameters += units * (channels * width + 1)
-        channels, width = units, 1
-
+    last, weight, rows = len(lengths) - 1, 0, []
+    for index, shape in enumerate(list(shapes(architecture).values())[::2]):  # without biases
+        bias = weight + math.prod(shape)
+        pool, outputs, width = 1, 1, lengths[last] if index == last + 1 else 1
+        if index <= last:
+            pool, outputs, width = architecture.convolutions[index].pool, lengths[index], shape[2]
+        if architecture.chained or not 0 < index < last:
+            channels = math.prod(shape[1:]) // width
+            rows.append((channels, width, shape[0], pool, outputs, weight, bias))
+        weight = bias + shape[0]
+    convolutions = len(rows) - len(architecture.dense) - 1
     layers = np.zeros(len(rows), LAYER)
     for name, sizes in zip(LAYER.names or (), zip(*rows, strict=True), strict=False):
         layers[name] = sizes
+    layers["depth"] = layers["channels"] * layers["width"]
+    layers["columns"] = padded(layers["filters"], COLUMNS)
+    layers["padded_depth"] = padded(layers["depth"], STRIP)
+    layers["tables"] = -(-layers["width"] // LETTERS)
+    layers["row"] = 2 * padded(layers["filters"], LANES)
+    layers["slides"] = convolutions == 1 and layers["outputs"][0] == 1
+    layers["outputs_at_once"] = np.maximum(_POSITIONS // layers["pool"], 1)
+    scores = padded(layers["outputs"] * layers["pool"], ROWS) * layers["columns"]
     return Plan(
         layers=layers,
         convolutions=convolutions,
         packed=_place_weights(layers),
         memory=_place_outputs(layers, convolutions, sequences, training=training),
-        scores=_most_scores(layers[1:convolutions]),
+        scores=int(scores[1:convolutions].max(initial=0)),
         sequences=sequences,
     )
 
@@ -157,12 +160,9 @@ def plan(architecture: Architecture, *, sequences: int, training: bool) -> Plan:
 def _place_weights(layers: Layers) -> int:
     end = 0
     for index, layer in enumerate(layers):
-        layer["depth"] = layer["channels"] * layer["width"]
-        layer["columns"] = padded(layer["filters"], COLUMNS)
-        layer["padded_depth"] = padded(layer["depth"], STRIP)
         layer["packed"] = end
         if index == 0:
-            end += tables(layer) * table_row(layer) * WORDS
+            end += layer["tables"] * layer["row"] * WORDS
         else:
             # Whole tiles, since gradients are written so.
             end += padded(layer["depth"], ROWS) * layer["columns"]
@@ -187,20 +187,9 @@ def _place_outputs(layers: Layers, convolutions: int, sequences: int, *, trainin
     return int(end)
 
 
-def _most_scores(layers: Layers) -> int:
-    sizes = [padded(row["outputs"] * row["pool"], ROWS) * row["columns"] for row in layers]
-    return int(max(sizes, default=0))
-
-
-def padded(count: int, step: int) -> int:
+def padded(count: Count, step: int) -> Count:
     """Round up to whole steps."""
-    return (count + step - 1) // step * step
-
-
-def slides(layers: Layers, convolutions: int) -> bool:
-    """Return whether a network is one convolution with one pool over all of it; see `sliding`."""
-    alone: bool = convolutions == 1 and layers[0]["outputs"] == 1
-    return alone
+    return -(-count // step) * step
 
 
 def sliding_workspace(layers: Layers) -> int:
@@ -208,20 +197,9 @@ def sliding_workspace(layers: Layers) -> int:
     return 2 * LANES * int(layers[0]["pool"])
 
 
-def tables(layer: Layer) -> int:
-    """Count the tables of the first layer: one for each word that a filter reads."""
-    count: int = (layer["width"] + LETTERS - 1) // LETTERS
-    return count
-
-
-def table_row(layer: Layer) -> int:
-    """Count the numbers of a table's row: for each 8 filters, 8 scores on either strand."""
-    return 2 * padded(layer["filters"], LANES)
-
-
-def sums_shape(layer: Layer) -> tuple[int, int, int]:
-    """Return the shape of what the tables of the first layer are summed from."""
-    return tables(layer) * LETTERS, BASES + 1, table_row(layer)
+def word_sums(layer: Layer) -> Sums:
+    """Make zeros for what the tables of the first layer are summed from."""
+    return np.zeros((layer["tables"] * LETTERS, BASES + 1, layer["row"]), np.float32)
 
 
 def aligned(count: int) -> Floats:

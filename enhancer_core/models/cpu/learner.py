@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from enhancer_core.dna.codes import Codes
 from enhancer_core.errors import DatasetError
 from enhancer_core.models.architecture import Architecture, tied_weights, weight_mask
-from enhancer_core.models.cpu.backward import adam, backward_pass, unpack
+from enhancer_core.models.cpu.backward import adam, backward_pass
 from enhancer_core.models.cpu.forward import forward_pass
-from enhancer_core.models.cpu.layout import Floats, aligned, plan, sums_shape
-from enhancer_core.models.cpu.packing import pack
+from enhancer_core.models.cpu.layout import Floats, aligned, plan, word_sums
+from enhancer_core.models.cpu.packing import pack, unpack
 from enhancer_core.models.cpu.predictor import check_length
 
 _WARM_UP = 10  # steps
@@ -25,11 +25,8 @@ class CpuLearner:
 
     Parameters
     ----------
-    architecture
-        The network.
-    parameters
-        float32, shape (p,): its first weights, end to end as `architecture.flatten` gives
-        them; copied.
+    architecture, parameters
+        The network, and its first weights, as in `CpuPredictor`; copied.
     weight_decay
         AdamW's, of the weights but not the biases.
     average
@@ -38,25 +35,11 @@ class CpuLearner:
 
     Attributes
     ----------
-    parameters, mean, square
-        float32, shape (p,): the weights, and Adam's averages of gradients and of their squares
-        (`exp_avg` and `exp_avg_sq` in PyTorch); may be written to.
-    averaged
-        float32, shape (p,): the EMA of the parameters; None without one.
+    parameters, mean, square, averaged
+        float32, shape (p,): the weights, Adam's averages of gradients and of their squares
+        (`exp_avg` and `exp_avg_sq` in PyTorch), and the EMA or None; may be written to.
     steps
         Steps taken.
-
-    Examples
-    --------
-    >>> from enhancer_core.dna.codes import encode
-    >>> from enhancer_core.models.architecture import Architecture, Convolution
-    >>> from enhancer_core.models.network import Network
-    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(3,), length=6)
-    >>> learner = CpuLearner(architecture, Network(architecture).flat_parameters())
-    >>> codes, labels = encode(["ACGTAC", "GGGTTT"]), np.array([0, 1])
-    >>> before = learner.step(codes, labels, rate=0.01)
-    >>> learner.step(codes, labels, rate=0.01) < before
-    True
     """
 
     def __init__(
@@ -111,20 +94,8 @@ class CpuLearner:
     ) -> float:
         """Take one step of Adam (betas 0.9 and 0.999, epsilon 1e-8), and return the loss before it.
 
-        Parameters
-        ----------
-        codes, labels, mask
-            As in `loss_and_gradients`.
-        rate
-            The learning rate.
-        frozen
-            bool, shape (p,): the parameters that are not updated; None updates all. Adam's averages
-            are, so that what is unfrozen later starts at its pace.
-
-        Returns
-        -------
-        float
-            Mean cross-entropy of the mini-batch, in nats.
+        `frozen`, bool (p,), are the parameters that are not updated. Adam's averages are, so that
+        what is unfrozen later starts at its pace. The rest is as in `loss_and_gradients`.
         """
         loss, gradients = self.loss_and_gradients(codes, labels, mask=mask)
         if self._tied is not None:  # equal gradients keep equal weights equal
@@ -147,24 +118,11 @@ class CpuLearner:
     def loss_and_gradients(
         self, codes: Codes, labels: NDArray[np.int64], *, mask: Floats | None = None
     ) -> tuple[float, Floats]:
-        """Compute the mean cross-entropy of a mini-batch, and its gradient.
+        """Compute the mean cross-entropy of a mini-batch, in nats, and its gradient, float32 (p,).
 
-        Parameters
-        ----------
-        codes
-            uint8, shape (n, L), values 0-4, with the length L that the network reads.
-        labels
-            int64, shape (n,): 0 or 1.
-        mask
-            float32, shape (n, units): dropout, which multiplies the last layer's input; None is
-            none.
-
-        Returns
-        -------
-        float
-            Nats.
-        float32, shape (p,)
-            In the order of the parameters; 0 for those of unused layers.
+        Sequences are uint8 (n, L), `labels` (n,) 0 or 1, and `mask`, float32 (n, units), is of
+        dropout: it multiplies the last layer's input. The gradient is in the order of the
+        parameters; 0 for those of unused layers.
 
         Raises
         ------
@@ -179,7 +137,7 @@ class CpuLearner:
         mask = np.ones((len(codes), self._units), np.float32) if mask is None else mask
         self._check(len(codes), labels, mask)
         net, layers = self._net, self._net.layers
-        pack(layers, self.parameters, net.packed, np.zeros(sums_shape(layers[0]), np.float32))
+        pack(layers, self.parameters, net.packed, word_sums(layers[0]))
         self._gradients.fill(0)
         loss = 0.0
         for start in range(0, len(codes), _BLOCK):

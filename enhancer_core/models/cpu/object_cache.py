@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from stat import S_IWGRP, S_IWOTH
 from struct import pack
 from typing import Any
 
@@ -30,8 +29,6 @@ from enhancer_core.errors import FileError
 from enhancer_core.io.files import open_output, read_chunks
 from enhancer_core.models.cpu.layout import INTEGER, SIGNATURES
 
-_SOURCE = Path(__file__).parent
-
 
 @cache
 def available() -> bool:
@@ -44,7 +41,7 @@ def available() -> bool:
 
 
 def load_kernel(name: str, *last: NDArray[Any] | int) -> Callable[..., None]:
-    """Return a kernel, bound to its last arguments; it takes what `SIGNATURES` says (TypeError)."""
+    """Return a kernel, bound to its last arguments; it raises as `marshal` does."""
     function, n = _function(name), len(SIGNATURES[name])
     bound = marshal(name, last, n - len(last))
 
@@ -58,15 +55,20 @@ def load_kernel(name: str, *last: NDArray[Any] | int) -> Callable[..., None]:
 
 
 def marshal(name: str, arguments: Sequence[NDArray[Any] | int], first: int = 0) -> bytes:
-    """Check arguments of a kernel, from number `first` on, and flatten them into a row."""
+    """Flatten a kernel's arguments, from number `first` on, into a row.
+
+    Raises
+    ------
+    TypeError
+        If one is not of the kind in `SIGNATURES`.
+    """
     numbers: list[int] = []
     for i, argument in enumerate(arguments, first):
         kind = INTEGER
         if isinstance(argument, np.ndarray):
             kind = argument.dtype, argument.ndim, argument.flags.c_contiguous
-            address = argument.__array_interface__["data"][0]
-            numbers += 0, 0, argument.size, argument.itemsize, address
-            numbers += argument.shape + argument.strides
+            numbers += 0, 0, argument.size, argument.itemsize
+            numbers += argument.__array_interface__["data"][0], *argument.shape, *argument.strides
         else:
             numbers.append(argument)
         if kind != SIGNATURES[name][i]:
@@ -91,7 +93,7 @@ def compile_kernel(name: str) -> bytes:
     """Compile a kernel to an object file that exports it by its name and needs no other code."""
     import numba  # here, as in `available`
 
-    from enhancer_core.models.cpu import forward, fragments, packing, sliding, substitutions
+    from enhancer_core.models.cpu import forward, fragments, packing, sliding, substitutions  # too
 
     kernels = vars(forward) | vars(fragments) | vars(packing) | vars(sliding) | vars(substitutions)
     # Anew, since numba has no LLVM code of what it loads from its own cache.
@@ -177,23 +179,21 @@ def _write(name: str, code: bytes) -> None:
 
 def _is_own(path: Path) -> bool:
     status = path.stat()
-    return status.st_uid in (0, os.getuid()) and not status.st_mode & (S_IWGRP | S_IWOTH)
+    return status.st_uid in (0, os.getuid()) and not status.st_mode & 0o022
 
 
 def _paths(name: str) -> Iterator[Path]:
     """Yield where code may be kept: as with numba, in the folder that is set, or either of two."""
-    if folder := os.environ.get("NUMBA_CACHE_DIR"):
-        yield Path(folder) / "enhancer_core" / f"{name}-{_key()}.o"
-    else:
-        yield _SOURCE / "__pycache__" / f"{name}-{_key()}.o"
+    folder = os.environ.get("NUMBA_CACHE_DIR")
+    if not folder:
+        yield Path(__file__).parent / "__pycache__" / f"{name}-{_key()}.o"
         folder = os.environ.get("XDG_CACHE_HOME") or f"{os.environ.get('HOME', '')}/.cache"
-        yield Path(folder) / "enhancer_core" / f"{name}-{_key()}.o"
+    yield Path(folder) / "enhancer_core" / f"{name}-{_key()}.o"
 
 
 @cache
 def _key() -> str:
     """Digest what machine code depends on."""
-    digest = hashlib.sha256("\n".join((__version__, llvmlite_version, *_processor())).encode())
-    for path in sorted(_SOURCE.glob("*.py")):
-        digest.update(b"".join(read_chunks(path)))
-    return digest.hexdigest()[:16]
+    versions = "\n".join((__version__, llvmlite_version, *_processor())).encode()
+    sources = [b"".join(read_chunks(p)) for p in sorted(Path(__file__).parent.glob("*.py"))]
+    return hashlib.sha256(versions + b"".join(sources)).hexdigest()[:16]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -11,24 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from enhancer_core.dna.codes import N_CODE, Codes, check_codes
 from enhancer_core.errors import SequenceError
 from enhancer_core.models.architecture import CLASSES, Architecture
-from enhancer_core.models.cpu.layout import (
-    LANES,
-    LETTERS,
-    ROWS,
-    Changes,
-    Floats,
-    Layer,
-    Layers,
-    Plan,
-    aligned,
-    padded,
-    plan,
-    slides,
-    sliding_workspace,
-    sums_shape,
-)
+from enhancer_core.models.cpu import layout
+from enhancer_core.models.cpu.layout import Changes, Floats, Layer, Layers, Plan
 from enhancer_core.models.cpu.object_cache import available, load_kernel
-from enhancer_core.models.cpu.sharing import Numbers, outputs_at_once, share
+from enhancer_core.models.cpu.sharing import Numbers, share
 
 FloatArray = TypeVar("FloatArray", NDArray[np.float32], NDArray[np.float64])
 _SPAN = 1 << 14  # bp between the first and the last start of a block, if not long windows ask more
@@ -38,17 +25,8 @@ _BLOCK = 48  # sequences whose dense layers are computed together: whole tiles, 
 class CpuPredictor:
     """A network on CPU cores; any number of threads may call it.
 
-    Parameters
-    ----------
-    architecture
-        The network.
-    parameters
-        float32, shape (p,): its weights, end to end as `architecture.flatten` gives them.
-
-    Attributes
-    ----------
-    windows_per_call
-        Windows along a genome to pass to a call of `scanned_logits`, for speed.
+    `parameters`, float32 (p,), are its weights as `architecture.flatten` lays them out. Along a
+    genome `windows_per_call` windows a call of `scanned_logits` are fastest.
 
     Examples
     --------
@@ -70,25 +48,16 @@ class CpuPredictor:
 
     def __init__(self, architecture: Architecture, parameters: Floats) -> None:
         self.architecture, self.length = architecture, architecture.length
-        self._plan = plan(architecture, sequences=_BLOCK, training=False)
-        self._packed = aligned(self._plan.packed)
+        self._plan = layout.plan(architecture, sequences=_BLOCK, training=False)
+        self._packed = layout.aligned(self._plan.packed)
         layers = self._plan.layers
-        sums = np.zeros(sums_shape(layers[0]), np.float32)
         weights = np.ascontiguousarray(parameters, np.float32)
-        load_kernel("pack")(layers, weights, self._packed, sums)
+        load_kernel("pack")(layers, weights, self._packed, layout.word_sums(layers[0]))
 
     def logits(self, codes: Codes) -> Floats:
-        """Compute the two logits of each sequence, on one core.
+        """Compute the logits, float32 (n, 2), of sequences, uint8 (n, L), on one core.
 
-        Parameters
-        ----------
-        codes
-            uint8, shape (n, L), values 0-4, with the length L that the network reads.
-
-        Returns
-        -------
-        float32, shape (n, 2)
-            Positives second. A row depends on its sequence only, to the last bit.
+        Positives are second. A row depends on its sequence only, to the last bit.
 
         Raises
         ------
@@ -110,31 +79,16 @@ class CpuPredictor:
         """Compute the first `size` numbers of the output of the last of these layers: (n, size)."""
         check_length(codes, self.architecture.length)
         net = self._plan.net(self._packed, length=codes.shape[1])._replace(layers=layers)
-        forward = load_kernel("predict", *net)
-        outputs = np.empty((len(codes), size), np.float32)
-        for start in range(0, len(codes), _BLOCK):
-            block = np.ascontiguousarray(codes[start : start + _BLOCK])
-            forward(block)
-            outputs[start : start + _BLOCK] = _of_layer(layers[-1], net.memory, len(block), size)
-        return outputs
+        return _in_blocks(codes, load_kernel("predict", *net), layers[-1], net.memory, size)
 
     def substituted_logits(
         self, codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
     ) -> Floats:
-        """Compute the logits of sequences with one base changed, on one core.
+        """Compute the logits, float32 (m, 2), of sequences with one base changed, on one core.
 
-        Parameters
-        ----------
-        codes
-            uint8, shape (n, L), values 0-4, with the length L that the network reads.
-        rows, positions, bases
-            Integers, shape (m,): the sequence, the position from 0, and the code 0-4 it gets.
-            Changes of one sequence are best next to each other: it is then read once.
-
-        Returns
-        -------
-        float32, shape (m, 2)
-            Positives second.
+        `rows`, `positions` and `bases`, integers (m,), are the sequence, the position from 0, and
+        the code 0-4 it gets. Changes of one sequence are best next to each other: it is then read
+        once.
 
         Raises
         ------
@@ -162,32 +116,16 @@ class CpuPredictor:
 
     def _changed_logits(self, codes: Codes, changes: Changes) -> Floats:
         layers = self._plan.layers
-        size = sliding_workspace(layers)
+        size = layout.sliding_workspace(layers)
         net = self._plan.net(self._packed, length=codes.shape[1], scores=size)
-        substitute = load_kernel("substitute", aligned(self._plan.memory), *net)
-        logits = np.empty((len(changes), CLASSES), np.float32)
-        for start in range(0, len(logits), _BLOCK):
-            block = changes[start : start + _BLOCK]
-            substitute(codes, block)
-            logits[start : start + _BLOCK] = _of_layer(layers[-1], net.memory, len(block), CLASSES)
-        return logits
+        kernel = load_kernel("substitute", layout.aligned(self._plan.memory), *net)
+        kernel = partial(kernel, codes)
+        return _in_blocks(changes, kernel, layers[-1], net.memory, CLASSES)
 
     def scanned_logits(self, codes: Codes, starts: ArrayLike) -> Floats:
-        """Compute the logits of windows along a sequence, on one core.
+        """Compute the logits, float32 (n, 2), of windows along a sequence, uint8 (C,), on one core.
 
         What overlapping windows share is computed once, to the same bits as by `logits`.
-
-        Parameters
-        ----------
-        codes
-            uint8, shape (C,), values 0-4.
-        starts
-            Integers, shape (n,), in ascending order: where windows begin, all inside.
-
-        Returns
-        -------
-        float32, shape (n, 2)
-            Positives second.
 
         Raises
         ------
@@ -204,25 +142,21 @@ class CpuPredictor:
                 raise SequenceError(
                     f"window {start[0]}-{start[0] + length} is not inside the {len(codes)} bp"
                 )
-        return scan(self._plan, self._packed, np.ascontiguousarray(codes), begins, length)
+        return _scan(self._plan, self._packed, np.ascontiguousarray(codes), begins, length)
 
 
-def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int) -> Floats:
-    """Compute the logits, float32 (n, 2), of windows of `length` bp of codes (C,), all inside.
-
-    `starts` ascend.
-    """
+def _scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int) -> Floats:
     layers = plan.layers.copy()
     layers["columns"][0] = layers["filters"][0]  # in scores: `read_dna` does not pad them
     # The first layer as it scores single positions, of which the best is the pool's: its bias and
     # its ReLU change no order.
     unpooled = layers[:1].copy()
     unpooled["pool"] = 1
-    positions = [padded((outputs_at_once(each) + 1) * each["pool"], ROWS) for each in layers]
-    size = max(plan.scores, sliding_workspace(layers), *positions * layers["columns"])
+    positions = layout.padded((layers["outputs_at_once"] + 1) * layers["pool"], layout.ROWS)
+    size = max(plan.scores, layout.sliding_workspace(layers), *positions * layers["columns"])
     span = max(_SPAN, 4 * length)
-    net = plan.net(packed, length=span + 2 * length + LETTERS, scores=int(size) + LANES)
-    net = net._replace(layers=layers)
+    extent = span + 2 * length + layout.LETTERS
+    net = plan.net(packed, length=extent, scores=int(size) + layout.LANES)._replace(layers=layers)
     logits = np.empty((len(starts), CLASSES), np.float32)
     relative = np.zeros(0, np.int64)
     for block in _blocks(starts, span):
@@ -231,9 +165,9 @@ def scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int)
         if not np.array_equal(before, relative):  # evenly spaced windows make the same blocks
             sharing = share(plan, relative)
             if len(net.memory) < sharing.memory:
-                net = net._replace(memory=aligned(sharing.memory))
+                net = net._replace(memory=layout.aligned(sharing.memory))
         part = codes[first : first + relative[-1] + length]
-        if sharing.layers and slides(layers, plan.convolutions):
+        if sharing.layers and layers["slides"][0]:
             load_kernel("slide")(part, relative, plan.memory, *net)
         load_kernel("compute_fragments")(part, unpooled, sharing.fragments, *net)
         load_kernel("compute_windows")(
@@ -250,10 +184,18 @@ def _blocks(starts: Numbers, span: int) -> Iterator[slice]:
         yield slice(begin, end)
 
 
-def _of_layer(layer: Layer, memory: Floats, n: int, size: int) -> Floats:
-    """Return a view of the first numbers of a layer's outputs for n sequences, (n, size)."""
+def _in_blocks(
+    rows: Codes | Changes, kernel: Callable[..., None], layer: Layer, memory: Floats, size: int
+) -> Floats:
+    """Run a kernel on blocks of rows; return the first numbers of a layer's outputs, (n, size)."""
+    outputs = np.empty((len(rows), size), np.float32)
     place, stride = int(layer["output"]), int(layer["stride"])
-    return memory[place : place + n * stride].reshape(n, stride)[:, :size]
+    for start in range(0, len(rows), _BLOCK):
+        block = np.ascontiguousarray(rows[start : start + _BLOCK])
+        kernel(block)
+        computed = memory[place : place + len(block) * stride].reshape(-1, stride)
+        outputs[start : start + _BLOCK] = computed[:, :size]
+    return outputs
 
 
 def check_length(codes: Codes, length: int) -> None:

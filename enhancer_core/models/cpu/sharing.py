@@ -16,22 +16,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.models.cpu.layout import (
-    COLUMNS,
-    FRAGMENT,
-    LANES,
-    ROWS,
-    Fragments,
-    Layer,
-    Plan,
-    slides,
-    table_row,
-    tables,
-)
+from enhancer_core.models.cpu.layout import COLUMNS, FRAGMENT, LANES, ROWS, Fragments, Plan, padded
 
 Numbers: TypeAlias = NDArray[np.int64]
-
-_POSITIONS = 192  # scored at once, so that their scores stay near in the cache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,11 +38,11 @@ def share(plan: Plan, starts: Numbers) -> Sharing:
     remainders = [np.unique(starts % stride) for stride in strides]
     outputs = last // strides[1:] + layers["outputs"]
     work = layers["pool"] * layers["depth"] * layers["columns"]
-    work[0] = layers["pool"][0] * tables(layers[0]) * table_row(layers[0])
+    work[0] = layers["pool"][0] * layers["tables"][0] * layers["row"][0]
     together = [len(each) for each in remainders[:-1]] * outputs * work
     apart = len(starts) * layers["outputs"] * work
     shared = int(np.cumsum([0, *(apart - together)]).argmax())
-    if shared and slides(layers, plan.convolutions):
+    if shared and layers["slides"][0]:
         stride = int(layers[0]["stride"])
         return Sharing(
             layers=1,
@@ -66,7 +53,7 @@ def share(plan: Plan, starts: Numbers) -> Sharing:
 
     # What is read, one pool more in whole tiles, and written, in whole vectors, reaches beyond.
     lengths = outputs + ROWS + np.append(layers["pool"][1:], 0)
-    sizes = (lengths * layers["filters"] + LANES + COLUMNS - 1) // COLUMNS * COLUMNS
+    sizes = padded(lengths * layers["filters"] + LANES, COLUMNS)
     end, places, fragments = plan.memory, np.zeros(1, np.int64), [np.zeros(0, FRAGMENT)]
     for index in range(shared):
         phases = remainders[index + 1]
@@ -84,9 +71,3 @@ def share(plan: Plan, starts: Numbers) -> Sharing:
         places=places[own] + starts // strides[shared] * layers["filters"][shared - 1],
         memory=int(end),
     )
-
-
-def outputs_at_once(layer: Layer) -> int:
-    """Count the outputs of a layer that are scored at once."""
-    count: int = max(_POSITIONS // layer["pool"], 1)
-    return count

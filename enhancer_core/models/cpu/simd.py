@@ -13,30 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import Parameter, Signature
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, cast
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic, models, register_jitable, register_model
+from numba.extending import intrinsic, models, register_model
 
-from enhancer_core.models.cpu.layout import COLUMNS, LANES, ROWS, STRIP, padded, table_row, tables
+from enhancer_core.models.cpu.layout import COLUMNS, LANES, ROWS, STRIP
 
 Value: TypeAlias = Any  # of numba's and llvmlite's, which have no types
 Vector: TypeAlias = Any  # known to numba only
-Strip: TypeAlias = Any
 Tile: TypeAlias = Any
-F = TypeVar("F", bound=Callable[..., Any])
+Function: TypeAlias = Callable[..., Any]
 
 _, _, _features = cpu_target.target_context.codegen().magic_tuple()
 DOUBLE_TILES = "+avx512f" in _features.split(",")
 
 _LANES, _WIDE = (ir.VectorType(ir.FloatType(), lanes) for lanes in (LANES, COLUMNS))
-
-
-for each in (padded, table_row, tables):  # which Python calls too
-    register_jitable(each)
 
 
 class _Kind(types.Type):
@@ -80,11 +75,8 @@ class _Code:
     def load_rows(self, index: Value, stride: Value, across: int) -> list[Value]:
         """Read `across` wide vectors of each row of a tile."""
         starts = [self.after(index, row, stride) for row in range(ROWS)]
-        return [
-            self.load(0, self.after(start, i * COLUMNS), _WIDE)
-            for start in starts
-            for i in range(across)
-        ]
+        steps = range(0, across * COLUMNS, COLUMNS)
+        return [self.load(0, self.after(start, i), _WIDE) for start in starts for i in steps]
 
     def after(self, index: Value, steps: int, stride: Value = None) -> Value:
         """Compute index + steps * stride."""
@@ -124,16 +116,14 @@ class _Code:
         return block
 
 
-def _operation(
-    result: Value, *arguments: Value
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _operation(result: Value, *arguments: Value) -> Callable[[Function], Function]:
     """Make a numba intrinsic of a function that writes code.
 
     `arguments` are types, None for an array or vectors of either kind; a result of None is of the
     first argument's.
     """
 
-    def decorate(write: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(write: Function) -> Function:
         def build(context: Value, builder: Value, signature: Value, args: Value) -> Value:
             value = write(_Code(context, builder, signature, args), *args)
             return context.get_dummy_value() if value is None else value
@@ -147,7 +137,7 @@ def _operation(
         typed.__signature__ = Signature(  # type: ignore[attr-defined]
             [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
         )
-        return cast("Callable[..., Any]", intrinsic(typed))
+        return cast("Function", intrinsic(typed))
 
     return decorate
 
@@ -214,6 +204,21 @@ def where_greater(code: _Code, *_: Value) -> Value:
     return code.pack([code.greater(*(code.unpack(i)[0] for i in range(4)))])
 
 
+@_operation(None, None, None)
+def larger(code: _Code, *_: Value) -> Value:
+    """Choose lane by lane: x > y ? x : y."""
+    x, y = code.unpack(0)[0], code.unpack(1)[0]
+    return code.pack([code.greater(x, y, x, y)])
+
+
+@_operation(_VECTOR, _VECTOR)
+def relu(code: _Code, _: Value) -> Value:
+    """Choose lane by lane: x > 0 ? x : 0."""
+    (x,) = code.unpack(0)
+    zeros = ir.Constant(x.type, [0.0] * LANES)
+    return code.pack([code.greater(x, zeros, x, zeros)])
+
+
 @_operation(_VECTOR, _VECTOR, _VECTOR, _VECTOR, _VECTOR)
 def where_equal(code: _Code, *_: Value) -> Value:
     """Choose lane by lane: x == y ? a : b."""
@@ -238,11 +243,9 @@ def store_strip(code: _Code, _: Value, index: Value, __: Value) -> None:
 def add_scaled(code: _Code, _: Value, number: Value, __: Value, index: Value) -> Value:
     """Add part of an array, times a number, to a strip: strip, number, array, index."""
     by = code.spread(number)
+    read = [code.load(2, code.after(index, i)) for i in range(0, STRIP, LANES)]
     return code.pack(
-        [
-            code.multiply_add(by, code.load(2, code.after(index, i * LANES)), vector)
-            for i, vector in enumerate(code.unpack(0))
-        ]
+        [code.multiply_add(by, x, y) for x, y in zip(read, code.unpack(0), strict=True)]
     )
 
 

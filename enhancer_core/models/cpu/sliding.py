@@ -11,30 +11,14 @@ the best before and the best behind.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
-from numba.extending import register_jitable
 
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
-from enhancer_core.models.cpu.forward import best_strands, respell, spell
-from enhancer_core.models.cpu.layout import (
-    LANES,
-    WORDS,
-    Changes,
-    Field,
-    Net,
-    slides,
-    table_row,
-    tables,
-)
+from enhancer_core.models.cpu.forward import best_scores, respell, spell
+from enhancer_core.models.cpu.layout import LANES, WORDS, Changes, Field, Net
 from enhancer_core.models.cpu.sharing import Numbers
-from enhancer_core.models.cpu.simd import add, greater_half, load, spread, store, where_greater
-
-Vector: TypeAlias = Any  # known to numba only
-
-register_jitable(slides)
+from enhancer_core.models.cpu.simd import add, larger, load, relu, spread, store
 
 
 @compiled
@@ -49,7 +33,7 @@ def slide(codes: Codes, starts: Numbers, place: int, *fields: Field) -> None:
     packed, memory = net.packed, net.memory
     spell(codes, layer, words)
     size, stride = layer.pool, layer.stride
-    n_tables, table = tables(layer), WORDS * table_row(layer)
+    n_tables, table = layer.tables, WORDS * layer.row
     end = starts[len(starts) - 1] + size
     for f in range(0, layer.filters, LANES):
         base, bias = layer.packed + 2 * f, load(packed, layer.packed_bias + f)
@@ -59,17 +43,16 @@ def slide(codes: Codes, starts: Numbers, place: int, *fields: Field) -> None:
             for p in range(min(size, end + 1 - begin)):
                 while i < len(starts) and starts[i] + size == begin + p:
                     # The window that has come to its end began at this place of the block before.
-                    pooled = add(better(load(best, p * LANES), here), bias)
-                    store(memory, place + i * stride + f, better(pooled, spread(0.0)))
+                    pooled = add(larger(load(best, p * LANES), here), bias)
+                    store(memory, place + i * stride + f, relu(pooled))
                     i += 1
                 if begin + p < end:
-                    both = best_strands(words, begin + p, 1, n_tables, packed, base, table)
-                    score = greater_half(both)
-                    here = better(here, score)
+                    score = best_scores(words, begin + p, 1, n_tables, packed, base, table)
+                    here = larger(here, score)
                     store(best, p * LANES, score)
             # From each place to the block's end, for the windows that begin there.
             for p in range((min(size, end - begin) - 2) * LANES, -1, -LANES):
-                store(best, p, better(load(best, p), load(best, p + LANES)))
+                store(best, p, larger(load(best, p), load(best, p + LANES)))
             begin += size
 
 
@@ -78,8 +61,8 @@ def slide_changes(codes: Codes, changes: Changes, net: Net) -> None:
     """Compute the first layer's one output for changes to another base; see `slide`."""
     layer, words, best = net.layers[0], net.words, net.scores
     packed, memory = net.packed, net.memory
-    size, width, row = layer.pool, layer.width, table_row(layer)
-    n_tables, table, behind = tables(layer), WORDS * row, size * LANES
+    size, width, row = layer.pool, layer.width, layer.row
+    n_tables, table, behind = layer.tables, WORDS * row, size * LANES
     end = 0
     while end < len(changes):
         begin, sequence = end, changes[end, 0]
@@ -90,29 +73,23 @@ def slide_changes(codes: Codes, changes: Changes, net: Net) -> None:
             base, bias = layer.packed + 2 * f, load(packed, layer.packed_bias + f)
             here = spread(-np.inf)
             for p in range(size):
-                score = greater_half(best_strands(words, p, 1, n_tables, packed, base, table))
-                here = better(here, score)
+                score = best_scores(words, p, 1, n_tables, packed, base, table)
+                here = larger(here, score)
                 store(best, p * LANES, here)  # up to each place
                 store(best, behind + p * LANES, score)
             for p in range(behind + (size - 2) * LANES, behind - 1, -LANES):  # from each place on
-                store(best, p, better(load(best, p), load(best, p + LANES)))
+                store(best, p, larger(load(best, p), load(best, p + LANES)))
             for i in range(begin, end):
                 position = changes[i, 1]
                 first = min(max(position - width + 1, 0), size)
                 stop = min(position + 1, size)
                 here = load(best, (first - 1) * LANES) if first > 0 else spread(-np.inf)
                 if stop < size:
-                    here = better(here, load(best, behind + stop * LANES))
+                    here = larger(here, load(best, behind + stop * LANES))
                 change = (changes[i, 2] - codes[sequence, position]) * row
                 respell(words, position, change)
-                near = best_strands(words, first, stop - first, n_tables, packed, base, table)
-                here = better(here, greater_half(near))
+                near = best_scores(words, first, stop - first, n_tables, packed, base, table)
+                here = larger(here, near)
                 respell(words, position, -change)
                 place = layer.output + i * layer.stride + f
-                store(memory, place, better(add(here, bias), spread(0.0)))
-
-
-@compiled
-def better(one: Vector, other: Vector) -> Vector:
-    """Return the larger, lane by lane."""
-    return where_greater(one, other, one, other)
+                store(memory, place, relu(add(here, bias)))

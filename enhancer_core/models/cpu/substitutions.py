@@ -9,26 +9,8 @@ from __future__ import annotations
 
 from enhancer_core.dna._numba import compiled
 from enhancer_core.dna.codes import Codes
-from enhancer_core.models.cpu.forward import (
-    convolve,
-    dense,
-    dense_from,
-    multiply,
-    pool,
-    read,
-    read_dna,
-    respell,
-)
-from enhancer_core.models.cpu.layout import (
-    LANES,
-    Changes,
-    Field,
-    Floats,
-    Layer,
-    Net,
-    slides,
-    table_row,
-)
+from enhancer_core.models.cpu import forward
+from enhancer_core.models.cpu.layout import LANES, Changes, Field, Floats, Layer, Net
 from enhancer_core.models.cpu.sliding import slide_changes
 
 
@@ -37,25 +19,25 @@ def substitute(codes: Codes, changes: Changes, original: Floats, *fields: Field)
     """Compute every layer's output for changes to another base; `original` is workspace."""
     net = Net(*fields)
     layers, convolutions, memory, words = net.layers, net.convolutions, net.memory, net.words
-    if slides(layers, convolutions):
+    if layers[0].slides:
         slide_changes(codes, changes, net)
         for index in range(convolutions, len(layers)):
-            dense(len(changes), index, net)
+            forward.dense(len(changes), index, net)
         return
-    last, row = layers[convolutions - 1], table_row(layers[0])
+    last, row = layers[convolutions - 1], layers[0].row
     same = last.outputs  # leading outputs of the last convolution that no change so far reaches
     for i in range(len(changes)):
         place = last.output + i * last.stride
         sequence, position, base = changes[i, 0], changes[i, 1], changes[i, 2]
         if i == 0 or sequence != changes[i - 1, 0]:
-            read(codes[sequence], i, net, None)
+            forward.read(codes[sequence], i, net, None)
             _copy(memory, 0, original, 0, last.output)
             _copy(memory, place, original, last.output, last.stride)
         _copy(original, last.output, memory, place, last.stride)
         change = (base - codes[sequence, position]) * row
-        respell(words, position, change)
+        forward.respell(words, position, change)
         near = _read_near(position, i, net, original)
-        respell(words, position, -change)
+        forward.respell(words, position, -change)
         _restore(position, net, original)
         same = min(same, near if sequence == changes[0, 0] else 0)
     _dense(len(changes), same, net, original)
@@ -73,15 +55,15 @@ def _dense(n: int, same: int, net: Net, original: Floats) -> None:
     """Compute the dense layers; what all read alike at the beginning, the first sums once."""
     layer, source = net.layers[net.convolutions], net.layers[net.convolutions - 1]
     known = same * source.filters
-    multiply(
+    forward.multiply(
         net.memory, source.output, source.stride, 1, known,
         net.packed, layer.packed, layer.columns, layer.columns,
         net.packed, layer.packed_bias, 0,
         original, layer.output, layer.stride, 1,
     )  # fmt: skip
-    dense_from(known, original, layer.output, n, net.convolutions, net)
+    forward.dense_from(known, original, layer.output, n, net.convolutions, net)
     for index in range(net.convolutions + 1, len(net.layers)):
-        dense(n, index, net)
+        forward.dense(n, index, net)
 
 
 @compiled
@@ -95,10 +77,10 @@ def _read_near(position: int, i: int, net: Net, original: Floats) -> int:
             return int(net.layers[net.convolutions - 1].outputs)
         place = layer.output + i * layer.stride
         if index == 0:
-            read_dna(net.words, layer, start, stop, net.packed, net.memory, place, None)
+            forward.read_dna(net.words, layer, start, stop, net.packed, net.memory, place, None)
         else:
-            convolve(layer, start, stop, net, source)
-            pool(layer, start, stop, net.scores, net.memory, place, None)
+            forward.convolve(layer, start, stop, net, source)
+            forward.pool(layer, start, stop, net.scores, net.memory, place, None)
         # The last vector reached into the next output.
         end = stop * layer.filters
         _copy(original, layer.output + end, net.memory, place + end, LANES)

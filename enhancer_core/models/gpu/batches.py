@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MiniBatch:
-    """One mini-batch of one network, of n sequences."""
-
-    rows: NDArray[np.int64]  # (n,): its sequences, as rows of the data
-    rate: float  # learning rate
+class _Sequences:
+    rows: NDArray[np.int64]  # (n,): the sequences, as rows of the data
     mask: NDArray[np.float32] | None = None  # (n, units): `architecture.dropout_mask`'s
     moves: NDArray[np.int64] | None = None  # (n,): shifts, in bp downstream
     turned: NDArray[np.bool_] | None = None  # (n,): which are then reverse complemented
@@ -23,7 +19,14 @@ class MiniBatch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MiniBatches:
+class MiniBatch(_Sequences):
+    """One mini-batch of one network, of n sequences."""
+
+    rate: float  # learning rate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MiniBatches(_Sequences):
     """S mini-batches of one network, concatenated: of `batch` sequences, the last maybe of fewer.
 
     All but the rates are of n sequences, (S - 1) * batch < n <= S * batch.
@@ -37,11 +40,6 @@ class MiniBatches:
 
     batch: int
     rates: NDArray[np.float64]  # (S,)
-    rows: NDArray[np.int64]  # and the others as in `MiniBatch`
-    mask: NDArray[np.float32] | None = None
-    moves: NDArray[np.int64] | None = None
-    turned: NDArray[np.bool_] | None = None
-    letters: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         """Count the mini-batches."""
@@ -49,14 +47,14 @@ class MiniBatches:
 
     def __iter__(self) -> Iterator[MiniBatch]:
         """Yield one after the other."""
-        names = ("rows", "mask", "moves", "turned", "letters")
-        arrays = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        arrays = {field.name: getattr(self, field.name) for field in fields(_Sequences)}
+        arrays = {name: array for name, array in arrays.items() if array is not None}
         for step, rate in enumerate(self.rates.tolist()):
             block = slice(step * self.batch, (step + 1) * self.batch)
             yield MiniBatch(rate=rate, **{name: array[block] for name, array in arrays.items()})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Steps:
     """T mini-batches of R networks, each of up to B sequences, padded with 0."""
 
@@ -82,10 +80,8 @@ def stack(
     --------
     >>> batches = MiniBatches(batch=2, rates=np.array([0.1, 0.1]), rows=np.array([4, 2, 3]))
     >>> steps = stack([batches, None], batch=2, units=0)
-    >>> steps.rows.tolist()
-    [[[4, 2], [0, 0]], [[3, 0], [0, 0]]]
-    >>> steps.shares.tolist()
-    [[[0.5, 0.5], [0.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]]
+    >>> steps.rows.tolist(), steps.shares[1].tolist()
+    ([[[4, 2], [0, 0]], [[3, 0], [0, 0]]], [[1.0, 0.0], [0.0, 0.0]])
     """
     size = max(len(each) for each in batches if each is not None), len(batches)
     steps = Steps(
@@ -97,27 +93,21 @@ def stack(
         turned=np.zeros((*size, batch), np.bool_),
         letters=np.zeros((*size, batch, length), np.uint8),
     )
-    for restart, each in enumerate(batches):
-        if each is None:
+    for restart, visits in enumerate(batches):
+        if visits is None:
             continue
-        steps.rates[: len(each), restart] = each.rates
-        sizes = np.full(len(each), each.batch)
-        sizes[-1] += len(each.rows) - sizes.sum()
-        arrays = {
-            "shares": np.repeat(1 / sizes, sizes),
-            "kept": None if each.mask is None else each.mask > 0,
-            **{name: getattr(each, name) for name in ("rows", "moves", "turned", "letters")},
-        }
+        steps.rates[: len(visits), restart] = visits.rates
+        sizes = np.full(len(visits), visits.batch)
+        sizes[-1] += len(visits.rows) - sizes.sum()
+        arrays = {field.name: getattr(visits, field.name) for field in fields(_Sequences)}
+        mask = arrays.pop("mask")
+        arrays["kept"] = None if mask is None else mask > 0
+        arrays["shares"] = np.repeat(1 / sizes, sizes)
+        full = len(visits.rows) // visits.batch
+        end = full * visits.batch
         for name, array in arrays.items():
             if array is not None:
-                _fill(getattr(steps, name)[:, restart], array, each.batch)
+                target, shape = getattr(steps, name)[:, restart], (full, visits.batch)
+                target[:full, : visits.batch] = array[:end].reshape(*shape, *array.shape[1:])
+                target[full : len(visits), : len(array) - end] = array[end:]
     return steps
-
-
-def _fill(target: NDArray[Any], array: NDArray[Any], batch: int) -> None:
-    """Write concatenated mini-batches (n, ...) of `batch` sequences into (T, B, ...)."""
-    whole = len(array) // batch
-    target[:whole, :batch] = array[: whole * batch].reshape(whole, batch, *array.shape[1:])
-    rest = array[whole * batch :]
-    if len(rest):
-        target[whole, : len(rest)] = rest

@@ -18,6 +18,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -77,24 +78,11 @@ def _compile_error(device: torch.device) -> str | None:
 
 
 def pooled(x: Tensor, weight: Tensor, bias: Tensor, pool: int, dtype: torch.dtype) -> Tensor:
-    """Compute a convolution, its max-pool and ReLU.
+    """Compute a convolution, its max-pool and ReLU, as `layers.pooled` does: (R, n, outputs * F).
 
-    Parameters
-    ----------
-    x
-        Base codes, uint8, shape (R, n, L), which are scored on both strands; or the
-        output of the layer before, shape (R, n, P * C).
-    weight, bias
-        float32, shapes (R, F, C, W) and (R, F).
-    pool
-        Positions of a pool.
-    dtype
-        Of the factors and of the output.
-
-    Returns
-    -------
-    Tensor, shape (R, n, outputs * F)
-        As from `layers.pooled`.
+    `x` holds base codes, uint8 (R, n, L), which are scored on both strands, or the output of the
+    layer before, (R, n, P * C). `weight` and `bias` are float32 (R, F, C, W) and (R, F). Factors
+    and output are of `dtype`.
     """
     outputs: Tensor = _Pooled.apply(x, weight, bias, pool, dtype)  # type: ignore[no-untyped-call]
     return outputs
@@ -112,6 +100,12 @@ class _Sizes:
     outputs: int  # of a sequence
 
 
+def _kernels() -> ModuleType:
+    from enhancer_core.models.gpu import kernels  # here, since Triton comes with CUDA only
+
+    return kernels
+
+
 class _Pooled(torch.autograd.Function):
     """The kernels, as PyTorch calls them."""
 
@@ -124,8 +118,6 @@ class _Pooled(torch.autograd.Function):
         pool: int,
         dtype: torch.dtype,
     ) -> Tensor:
-        from enhancer_core.models.gpu import kernels
-
         networks, filters, channels, width = weight.shape
         letters = x.dtype == torch.uint8
         positions = x.shape[2] if letters else x.shape[2] // channels
@@ -138,7 +130,7 @@ class _Pooled(torch.autograd.Function):
         best = torch.empty(networks, windows, filters, dtype=dtype, device=x.device)
         places = torch.empty(best.shape, dtype=torch.int8, device=x.device)
         block = _block(filters)
-        kernels.forward[networks * _blocks(windows, _ROWS), _blocks(filters, block)](
+        _kernels().forward[networks * _blocks(windows, _ROWS), _blocks(filters, block)](
             *(x, weights, bias.contiguous(), best, places),
             *(windows, sizes.outputs, x.shape[2], filters, size),
             C=channels,
@@ -164,8 +156,6 @@ class _Pooled(torch.autograd.Function):
 
 def _to_filters(sizes: _Sizes, x: Tensor, slopes: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     """Compute the slopes of weights (R, F, C, W) and biases (R, F)."""
-    from enhancer_core.models.gpu import kernels
-
     networks, filters, size = sizes.networks, sizes.filters, sizes.width * sizes.channels
     letters, windows = x.dtype == torch.uint8, x.shape[1] * sizes.outputs
     block, numbers = _block(filters), _block(size)
@@ -176,7 +166,7 @@ def _to_filters(sizes: _Sizes, x: Tensor, slopes: Tensor, places: Tensor) -> tup
     strands = 2 if letters else 1
     sums = torch.empty(networks, parts, strands, filters, size, device=x.device)
     biases = torch.empty(networks, parts, filters, device=x.device)
-    kernels.to_filters[networks * parts, *grid](
+    _kernels().to_filters[networks * parts, *grid](
         *(x, slopes, places, sums, biases),
         *(windows, sizes.outputs, x.shape[2], filters, size, parts, together),
         C=sizes.channels,
@@ -194,11 +184,11 @@ def _to_filters(sizes: _Sizes, x: Tensor, slopes: Tensor, places: Tensor) -> tup
 
 def _to_inputs(sizes: _Sizes, x: Tensor, weights: Tensor, slopes: Tensor, places: Tensor) -> Tensor:
     """Compute the slopes of what was read, (R, n, P * C)."""
-    from enhancer_core.models.gpu import kernels
-
     length, block = x.shape[2] // sizes.channels, _block(sizes.channels)
     positions, reached = x.shape[1] * length, torch.empty_like(x)
-    kernels.to_inputs[sizes.networks * _blocks(positions, _ROWS), _blocks(sizes.channels, block)](
+    _kernels().to_inputs[
+        sizes.networks * _blocks(positions, _ROWS), _blocks(sizes.channels, block)
+    ](
         *(weights, slopes, places, reached),
         *(positions, sizes.outputs, sizes.width, sizes.filters, length),
         C=sizes.channels,
@@ -211,13 +201,7 @@ def _to_inputs(sizes: _Sizes, x: Tensor, weights: Tensor, slopes: Tensor, places
 
 
 def _block(count: int) -> int:
-    """Choose how many are multiplied at once: a power of two.
-
-    Examples
-    --------
-    >>> _block(4), _block(36), _block(300)
-    (16, 64, 64)
-    """
+    """Choose how many are multiplied at once: a power of two."""
     return min(max(1 << (count - 1).bit_length(), _LEAST), _MOST)
 
 

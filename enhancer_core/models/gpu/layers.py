@@ -24,17 +24,7 @@ _WHOLE = 8  # numbers; rows in such multiples are what the matrix units read at 
 
 
 def cut(architecture: Architecture, parameters: Tensor) -> dict[str, Tensor]:
-    """Cut flat weights (R, p) into tensors (R, *shape) by the names of `architecture.shapes`.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import Convolution
-    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> {name: tuple(each.shape) for name, each in cut(architecture, torch.zeros(5, 36)).items()}
-    ... # doctest: +NORMALIZE_WHITESPACE
-    {'convolutions.0.weight': (5, 2, 4, 3), 'convolutions.0.bias': (5, 2),
-     'output.weight': (5, 2, 4), 'output.bias': (5, 2)}
-    """
+    """Cut flat weights (R, p) into tensors (R, *shape) by the names of `architecture.shapes`."""
     sizes = shapes(architecture)
     pieces = torch.split(parameters, [math.prod(shape) for shape in sizes.values()], dim=1)
     return {
@@ -51,25 +41,11 @@ def logits(
     mask: Tensor | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """Compute the logits of R networks, each on sequences of its own.
+    """Compute the logits (R, n, 2) of R networks, each on sequences of its own.
 
-    Parameters
-    ----------
-    architecture
-        The architecture of all.
-    parameters
-        Shape (R, p): weights, end to end as `architecture.flatten` gives them.
-    codes
-        uint8, shape (R, n, L), values 0-4.
-    mask
-        Shape (R, n, units): multiplies the units that the last layer reads.
-    dtype
-        What the convolutions compute in; None is that of the parameters, which all else does.
-
-    Returns
-    -------
-    Tensor, shape (R, n, 2)
-        Positives second.
+    `parameters` (R, p) are as in `CpuPredictor`, `codes` uint8 (R, n, L), and `mask` (R, n, units)
+    multiplies what the last layer reads. Convolutions compute in `dtype`, or the parameters' own,
+    as all else does.
     """
     weights = cut(architecture, parameters)
     x = convolve(architecture, weights, codes, dtype=dtype or parameters.dtype)
@@ -121,13 +97,7 @@ def used(architecture: Architecture) -> list[int]:
 
 
 def one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:
-    """Encode codes (..., L) as one-hot, base by base: (..., L * 4); N is 0.25 in all four.
-
-    Examples
-    --------
-    >>> one_hot(torch.tensor([1, 4], dtype=torch.uint8), torch.float32).tolist()
-    [0.0, 1.0, 0.0, 0.0, 0.25, 0.25, 0.25, 0.25]
-    """
+    """Encode codes (..., L) as one-hot, base by base: (..., L * 4); N is 0.25 in all four."""
     rows = torch.eye(BASES, dtype=dtype, device=codes.device)
     rows = torch.cat([rows, torch.full_like(rows[:1], 1 / BASES)])
     return functional.embedding(codes.int(), rows).flatten(-2)

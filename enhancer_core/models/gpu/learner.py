@@ -34,16 +34,14 @@ class Batch:
 
 
 class GpuLearner:
-    """R networks in training; each takes the steps that `engine.learner.Learner` takes.
+    """R networks in training; each takes the steps that a `CpuLearner` takes.
 
     Nothing here waits for the device, so that a step can be recorded as a CUDA graph.
 
     Parameters
     ----------
-    architecture
-        The architecture of all.
-    parameters
-        float32, shape (R, p): first weights, end to end as `architecture.flatten` gives them.
+    architecture, parameters
+        The architecture of all, and their first weights, float32 (R, p), as in `CpuLearner`.
     device
         A torch device.
     dtype
@@ -51,34 +49,16 @@ class GpuLearner:
     stop_below_loss
         Nats: a network stops after the step at which its loss was below.
     weight_decay, average
-        As in `engine.learner.Learner`.
+        As in `CpuLearner`.
 
     Attributes
     ----------
-    parameters, mean, square
-        float32 tensors, shape (R, p), on the device: the weights, and Adam's averages of gradients
-        and of their squares.
-    averaged
-        The EMA of the weights, likewise; None without one.
-    steps
-        int64 tensor, shape (R,): steps taken.
-    ended
-        bool tensor, shape (R,): which have stopped so.
+    parameters, mean, square, averaged
+        As in `CpuLearner`, but tensors (R, p), on the device.
+    steps, ended
+        int64 and bool, shape (R,): steps taken, and which networks have stopped so.
     losses
         float64 tensor, shape (2, R): the sum of losses, and their number, since set to 0.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import Convolution
-    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> learner = GpuLearner(architecture, np.zeros((3, 36), np.float32))
-    >>> codes, labels = torch.zeros(3, 2, 6, dtype=torch.uint8), torch.tensor([[0, 1]] * 3)
-    >>> shares = torch.tensor([[0.5, 0.5], [1, 0], [0, 0]])
-    >>> rates = torch.full((3,), 0.1, dtype=torch.float64)
-    >>> learner.step(Batch(codes=codes, labels=labels, shares=shares, rates=rates))
-    tensor([0.6931, 0.6931, 0.0000])
-    >>> learner.steps
-    tensor([1, 1, 0])
     """
 
     def __init__(
@@ -149,10 +129,7 @@ class GpuLearner:
     def step(self, batch: Batch) -> Tensor:
         """Take one step of Adam (Kingma and Ba 2015, algorithm 1); return the losses before it.
 
-        Returns
-        -------
-        Tensor, float32, shape (R,)
-            Mean cross-entropies, in nats; 0 of a network that takes no step.
+        They are float32 (R,), in nats; 0 of a network that takes no step.
         """
         losses, gradients = self.loss_and_gradients(batch)
         with torch.no_grad():

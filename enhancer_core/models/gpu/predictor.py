@@ -32,30 +32,7 @@ _AT_ONCE = 2  # threads whose work lies on a GPU: one computes while another is 
 
 
 class GpuPredictor:
-    """A network on a device; predicts as `engine.predictor.Predictor` does, in float32.
-
-    Parameters
-    ----------
-    architecture
-        The network.
-    parameters
-        float32, shape (p,): its weights, end to end as `architecture.flatten` gives them.
-    device
-        A torch device.
-
-    Attributes
-    ----------
-    windows_per_call
-        Windows along a genome to pass to a call of `scanned_logits`, for speed.
-
-    Examples
-    --------
-    >>> from enhancer_core.models.architecture import Convolution
-    >>> architecture = Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6)
-    >>> predictor = GpuPredictor(architecture, np.zeros(36, np.float32))
-    >>> predictor.scanned_logits(np.zeros(9, np.uint8), [0, 1, 3]).shape
-    (3, 2)
-    """
+    """A network on a device; predicts as `CpuPredictor` does, in float32."""
 
     windows_per_call = 1 << 16
 

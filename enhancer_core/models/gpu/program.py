@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -29,10 +28,10 @@ class CheckpointMetrics:
     def __init__(self, tensors: dict[str, Tensor]) -> None:
         cuda = tensors["parameters"].is_cuda
         self._arrays = {
-            name: torch.empty(each.shape, dtype=each.dtype, pin_memory=cuda).copy_(
-                each.detach(), non_blocking=True
+            name: torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=cuda).copy_(
+                tensor.detach(), non_blocking=True
             )
-            for name, each in tensors.items()
+            for name, tensor in tensors.items()
         }
         self._ready = torch.cuda.Event() if cuda else None  # type: ignore[no-untyped-call]
         if self._ready is not None:
@@ -52,27 +51,10 @@ class CheckpointMetrics:
 class Program:
     """A learner with its data, which runs many steps without waiting for the device.
 
-    Parameters
-    ----------
-    learner
-        Its networks are trained.
-    codes
-        uint8, shape (N, L), values 0-4: all sequences, of all networks; kept on the device.
-    labels
-        Shape (N,): 0 or 1.
-    batch
-        Sequences of a mini-batch, at most.
-    augmented
-        Whether mini-batches may shift and flip their sequences.
-    mutated
-        Whether they may substitute letters.
-    recorded
-        Whether a GPU records a step as a CUDA graph, to replay it.
-
-    Attributes
-    ----------
-    most_steps
-        Steps that fit into a call of `run`.
+    `codes`, uint8 (N, L), and `labels`, 0 or 1 (N,), are all sequences, of all networks; they are
+    kept on the device. Mini-batches have `batch` sequences at most; they may shift and flip them
+    where `augmented`, and substitute letters where `mutated`. If `recorded`, a GPU records a step
+    as a CUDA graph, and replays it. `most_steps` steps fit into a call of `run`.
     """
 
     def __init__(
@@ -92,17 +74,15 @@ class Program:
         self._labels = torch.from_numpy(np.asarray(labels, np.int64)).to(device)
         self._units = architecture.last_units if architecture.dropout else 0
         self._length = architecture.length if mutated else 0
-        networks = len(learner.parameters)
         idle = MiniBatches(batch=1, rates=np.zeros(1), rows=np.zeros(1, np.int64))
-        one = stack([idle] * networks, batch=batch, units=self._units, length=self._length)
-        each_step = sum(getattr(one, field.name).nbytes for field in fields(one))
-        self.most_steps = max(_UPLOAD // each_step, 1)
+        step = vars(self.stack([idle] * len(learner.parameters)))
+        self.most_steps = max(_UPLOAD // sum(array.nbytes for array in step.values()), 1)
         self._at = torch.zeros(1, dtype=torch.int64, device=device)
         self._steps = {
-            field.name: torch.from_numpy(getattr(one, field.name))
-            .new_zeros((self.most_steps, *getattr(one, field.name).shape[1:]))
-            .to(device)
-            for field in fields(one)
+            name: torch.from_numpy(array).new_zeros(
+                self.most_steps, *array.shape[1:], device=device
+            )
+            for name, array in step.items()
         }
         self._graph = self._record() if recorded and device.type == "cuda" else None
 
@@ -128,26 +108,20 @@ class Program:
 
         The EMA of the weights predicts, if there is one.
         """
-        learner, device = self.learner, self._codes.device
-        architecture = learner.architecture
+        learner, architecture = self.learner, self.learner.architecture
         weights = learner.parameters if learner.averaged is None else learner.averaged
         together = max(self._batch, _PREDICTED)
         with torch.no_grad():
             probabilities = [
-                logits(architecture, weights, self._codes[some]).diff(dim=2)[:, :, 0].sigmoid()
-                for some in torch.split(torch.from_numpy(rows).to(device), together, dim=1)
+                logits(architecture, weights, self._codes[part]).diff(dim=2)[:, :, 0].sigmoid()
+                for part in torch.split(
+                    torch.from_numpy(rows).to(self._codes.device), together, dim=1
+                )
             ]
-            total, count = learner.losses
-            metrics = CheckpointMetrics(
-                {
-                    **learner.state(),
-                    "steps": learner.steps,
-                    "ended": learner.ended,
-                    "sum": total,
-                    "count": count,
-                    "probabilities": torch.cat(probabilities, dim=1),
-                }
-            )
+            tensors = learner.state() | {"steps": learner.steps, "ended": learner.ended}
+            tensors["sum"], tensors["count"] = learner.losses
+            tensors["probabilities"] = torch.cat(probabilities, dim=1)
+            metrics = CheckpointMetrics(tensors)
             learner.losses.zero_()
         return metrics
 
@@ -211,27 +185,13 @@ def restarts_per_group(
 ) -> int:
     """Return how many restarts train together: all, or groups as even as memory allows.
 
-    Parameters
-    ----------
-    architecture, restarts, batch
-        The networks, their number, and the sequences of a mini-batch.
-    free
-        Bytes of the device that are free.
-    half
-        Whether the convolutions compute in 16 bits, else in 32.
-
-    Returns
-    -------
-    int
-        At least 1.
+    `free` bytes of the device are free, and the convolutions compute in 16 bits (`half`) or 32.
 
     Examples
     --------
     >>> from enhancer_core.models.architecture import NETWORKS
     >>> restarts_per_group(NETWORKS["enhancer"], 50, batch=50, free=1 << 33, half=True)
     50
-    >>> restarts_per_group(NETWORKS["enhancer"], 50, batch=50, free=1 << 28, half=True)
-    13
     """
     most = max(int(free * _SHARE) // bytes_needed(architecture, batch=batch, half=half), 1)
     groups = -(-restarts // most)
