@@ -114,8 +114,7 @@ def background(
     for path in filter(None, (job.output, fasta)):
         io.check_output(path)
     with io.open_genome(genome, note=job.info) as opened:
-        bp = sum(opened.lengths.values())
-        with job.progress("bp of the genome read", bp) as advance:
+        with job.progress("bp of the genome read", sum(opened.lengths.values())) as advance:
             done = 0
 
             def progress(now: int, _: int) -> None:
