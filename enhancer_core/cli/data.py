@@ -113,21 +113,22 @@ def background(
     dna.require_bedtools()
     for path in filter(None, (job.output, fasta)):
         io.check_output(path)
-    with io.open_genome(genome, note=job.info) as opened:
-        bp = sum(opened.lengths.values())
-        with job.progress("bp of the genome read", bp) as advance:
-            done = 0
+    with (
+        io.open_genome(genome, note=job.info) as opened,
+        job.progress("bp of the genome read", sum(opened.lengths.values())) as advance,
+    ):
+        done = 0
 
-            def progress(now: int, _: int) -> None:
-                nonlocal done
-                advance(now - done)
-                done = now
+        def progress(now: int, _: int) -> None:
+            nonlocal done
+            advance(now - done)
+            done = now
 
-            windows = data.sample_background(
-                opened, number,
-                length=length, exclude=exclude, genes=genes, gene_distance=gene_distance,
-                regions=regions, match=match, rng=job.seed, progress=progress,
-            )  # fmt: skip
+        windows = data.sample_background(
+            opened, number,
+            length=length, exclude=exclude, genes=genes, gene_distance=gene_distance,
+            regions=regions, match=match, rng=job.seed, progress=progress,
+        )  # fmt: skip
     if fasta is not None:
         io.write_fasta(fasta, windows.names, windows.codes)
     io.write_bed(job.output, windows.intervals)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -147,7 +148,9 @@ class Command(click.Command):
                 formatter.write_dl(rows[section])
         if hidden:
             with formatter.section("More, explained by --help-all"):
-                formatter.write_text(", ".join(param.opts[0] for param in hidden))
+                flags = ", ".join(param.opts[0] for param in hidden)
+                lines = textwrap.wrap(flags, formatter.width - 4, break_on_hyphens=False)
+                formatter.write_text("\n".join(("\b", *lines)))
 
 
 command = functools.partial(click.command, cls=Command)

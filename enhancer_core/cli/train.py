@@ -159,8 +159,7 @@ def train(
     """
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
         raise click.UsageError("--plant, --plant-motifs and --initial exclude each other")
-    output, threads = job.output, job.threads
-    state = output / _UNFINISHED
+    output, threads, state = job.output, job.threads, job.output / _UNFINISHED
     if state.is_dir() and not resume:
         raise click.UsageError(
             f"{output} holds an unfinished run; continue it with --resume, or choose another folder"
