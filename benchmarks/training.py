@@ -22,10 +22,11 @@ from torch.nn import functional
 from turns import machine, one_core, report, take_turns
 
 from enhancer_core.dna.codes import Codes, one_hot
-from enhancer_core.models.architecture import NETWORKS, Architecture, Convolution, shapes
+from enhancer_core.models.architecture import NETWORKS, Architecture, Convolution
 from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.network import Network
 from enhancer_core.models.network import one_hot as one_hot_tensor
+from enhancer_core.models.parameters import shapes
 
 STEPS, BATCH, RATE = 10, 50, 1e-3
 OTHERS = {

@@ -12,9 +12,10 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from enhancer_core.dna.codes import Codes
-from enhancer_core.models.architecture import Architecture, tied_weights, weight_mask
+from enhancer_core.models.architecture import Architecture
 from enhancer_core.models.cpu.learner import ema_weight
 from enhancer_core.models.network import Network, one_hot
+from enhancer_core.models.parameters import tied_weights, weight_mask
 
 
 class TorchLearner:
@@ -25,7 +26,7 @@ class TorchLearner:
     architecture
         The network.
     parameters
-        float32, shape (p,): its first weights, end to end as `architecture.flatten` gives them.
+        float32, shape (p,): its first weights, end to end as `parameters.flatten` gives them.
     weight_decay, average
         As in `CpuLearner`.
 

@@ -13,10 +13,9 @@ from enhancer_core import data, io, models, report, training
 from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import Job, with_interval
 from enhancer_core.cli.dataset import DataSource, data_options
+from enhancer_core.models.architecture import NETWORKS
 from enhancer_core.training.config import TrainConfig, TrainOption, default_config
 
-# architecture.NETWORKS, whose names help shows without importing numpy; a test compares the two.
-_NETWORKS = ("enhancer", "tf", "original_code", "best")
 _UNFINISHED = "restarts"  # the folder in the output folder where a run in progress keeps its state
 
 
@@ -79,7 +78,7 @@ config_options = opt.gathered(
     " first with the bugs of the published code; or best, which is not the paper's and has its own"
     " defaults for training (shifts, both strands, a moving average of the weights, an ensemble"
     " with regressions on 5-mers and on the best hits of all motifs of --plant-motifs).",
-    *_NETWORKS,
+    *NETWORKS,
     section="Network",
 )
 @opt.number(

@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from enhancer_core.dna.codes import N_CODE, Codes
 from enhancer_core.errors import ModelFileError
-from enhancer_core.models.architecture import Architecture, Member
+from enhancer_core.models.architecture import Architecture
+from enhancer_core.models.parameters import Member
 from enhancer_core.motifs.motif import information_content, ppm
 
 Floats: TypeAlias = NDArray[np.float64]

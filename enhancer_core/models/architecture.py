@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from enhancer_core.errors import ModelFileError, SequenceError
 
 BASES = 4
@@ -103,18 +100,6 @@ NETWORKS: dict[str, Architecture] = {
         tied=True,
     ),
 }
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Member:
-    """One network of a `Model`: its architecture, and its weights end to end, float32 (p,)."""
-
-    architecture: Architecture
-    parameters: NDArray[np.float32]
-
-    def weights(self) -> dict[str, NDArray[np.float32]]:
-        """Return the arrays of `shapes`, as views."""
-        return cut(self.architecture, self.parameters)
 
 
 def named_architecture(name: str, *, length: int = 500) -> Architecture:
@@ -230,88 +215,3 @@ def checked(architecture: Architecture) -> Architecture:
     except SequenceError as error:
         raise ModelFileError(f"architecture cannot be read ({error})") from error
     return architecture
-
-
-def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each array of weights by name, in the order of PyTorch's `state_dict`.
-
-    Examples
-    --------
-    >>> shapes(Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6))
-    ... # doctest: +NORMALIZE_WHITESPACE
-    {'convolutions.0.weight': (2, 4, 3), 'convolutions.0.bias': (2,),
-     'output.weight': (2, 4), 'output.bias': (2,)}
-    """
-    shape_of: dict[str, tuple[int, ...]] = {}
-    channels = BASES
-    for index, layer in enumerate(architecture.convolutions):
-        shape_of[f"convolutions.{index}.weight"] = (layer.filters, channels, layer.width)
-        shape_of[f"convolutions.{index}.bias"] = (layer.filters,)
-        channels = architecture.convolutions[index if architecture.chained else 0].filters
-    units = architecture.convolutions[-1].filters * architecture.pooled_lengths()[-1]
-    names = [f"dense.{index}" for index in range(len(architecture.dense))]
-    for name, size in zip([*names, "output"], [*architecture.dense, CLASSES], strict=True):
-        shape_of[f"{name}.weight"], shape_of[f"{name}.bias"] = (size, units), (size,)
-        units = size
-    return shape_of
-
-
-def tied_weights(architecture: Architecture) -> tuple[slice, tuple[int, int, int]] | None:
-    """Locate the weights that training ties, the same at all positions; None where none are.
-
-    Returns where they lie in the flat parameters, and their shape (units, filters, positions).
-    """
-    if not architecture.tied:
-        return None
-    sizes = [math.prod(shape) for shape in shapes(architecture).values()]
-    first = 2 * len(architecture.convolutions)  # each has weights and biases
-    start, count = sum(sizes[:first]), sizes[first]
-    filters, positions = architecture.convolutions[-1].filters, architecture.pooled_lengths()[-1]
-    units = count // (filters * positions)
-    return slice(start, start + count), (units, filters, positions)
-
-
-def flatten(weights: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
-    """Copy arrays of weights end to end, float32 (p,); `cut` takes them apart again."""
-    return np.concatenate([np.asarray(array, np.float32).ravel() for array in weights.values()])
-
-
-def cut(
-    architecture: Architecture, parameters: NDArray[np.float32]
-) -> dict[str, NDArray[np.float32]]:
-    """Cut a network's flat parameters, float32 (p,), into the arrays of `shapes`: views."""
-    sizes = shapes(architecture)
-    ends = np.cumsum([math.prod(shape) for shape in sizes.values()])
-    pieces = np.split(parameters, ends[:-1])
-    return {
-        name: piece.reshape(shape)
-        for (name, shape), piece in zip(sizes.items(), pieces, strict=True)
-    }
-
-
-def weight_mask(architecture: Architecture) -> NDArray[np.bool_]:
-    """Return which flat parameters are weights, not biases: bool (p,).
-
-    Examples
-    --------
-    >>> architecture = Architecture(convolutions=(Convolution(1, 3, 2),), dense=(), length=4)
-    >>> weight_mask(architecture).astype(int)
-    array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 0])
-    """
-    sizes = shapes(architecture)
-    counts = [math.prod(shape) for shape in sizes.values()]
-    return np.repeat([name.endswith(".weight") for name in sizes], counts)
-
-
-def dropout_mask(
-    architecture: Architecture, n: int, *, rng: np.random.Generator
-) -> NDArray[np.float32] | None:
-    """Draw the dropout mask of n sequences, which multiplies the units that the last layer reads.
-
-    float32 (n, units): 0 with the probability of dropout, else 1 / (1 - dropout); None without.
-    """
-    if not architecture.dropout:
-        return None
-    share = 1 - architecture.dropout
-    kept = rng.random((n, architecture.last_units), dtype=np.float32) < share
-    return kept.astype(np.float32) / np.float32(share)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from enhancer_core.models.architecture import Member, flatten
+from enhancer_core.models.parameters import Member, flatten
 
 _SCALES = (1e-3, 1e3)  # above 0, so that no two sequences change places
 

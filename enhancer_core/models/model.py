@@ -18,17 +18,12 @@ import enhancer_core
 from enhancer_core.dna.codes import SequencesLike
 from enhancer_core.errors import ModelFileError
 from enhancer_core.io.safetensors import Arrays, read_arrays, write_arrays
-from enhancer_core.models.architecture import (
-    Architecture,
-    Member,
-    architecture_from_dict,
-    flatten,
-    shapes,
-)
+from enhancer_core.models.architecture import Architecture, architecture_from_dict
 from enhancer_core.models.cpu.object_cache import available
 from enhancer_core.models.cpu.predictor import CpuPredictor
 from enhancer_core.models.device import resolve_device
 from enhancer_core.models.ensemble import MeanPredictor, Predictor
+from enhancer_core.models.parameters import Member, flatten, shapes
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import, a genome and tracks a tenth of one
     from enhancer_core.dna.intervals import Intervals

@@ -16,14 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from enhancer_core.models.architecture import (
-    BASES,
-    CLASSES,
-    Architecture,
-    Convolution,
-    Member,
-    flatten,
-)
+from enhancer_core.models.architecture import BASES, CLASSES, Architecture, Convolution
+from enhancer_core.models.parameters import Member, flatten
 
 
 class ReverseComplementConvolution(nn.Conv1d):
@@ -121,7 +115,7 @@ class Network(nn.Module):
                     layer.bias.zero_()
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Compute logits; `mask` (n, units) is `architecture.dropout_mask`, drawn by the caller."""
+        """Compute logits; `mask` (n, units) is `parameters.dropout_mask`, drawn by the caller."""
         activations = iter(self.activations)
         first: Tensor | None = None
         for layer in self.convolutions:

@@ -17,9 +17,10 @@ from enhancer_core.data.dataset import SplitDataset
 from enhancer_core.dna.codes import Codes, one_hot
 from enhancer_core.dna.kmers import k_mer_words
 from enhancer_core.errors import MotifError
-from enhancer_core.models.architecture import Architecture, Convolution, Member, flatten, shapes
+from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.kmers import Baseline, Linear, fit, fit_features
 from enhancer_core.models.model import single_predictor
+from enhancer_core.models.parameters import Member, flatten, shapes
 from enhancer_core.models.transfer import motif_filter
 from enhancer_core.motifs.motif import Motif
 

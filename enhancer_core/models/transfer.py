@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.errors import ModelFileError, MotifError
-from enhancer_core.models.architecture import Architecture, Member, checked, flatten, shapes
+from enhancer_core.models.architecture import Architecture, checked
 from enhancer_core.models.model import Model
+from enhancer_core.models.parameters import Member, flatten, shapes
 from enhancer_core.motifs.motif import Motif, information_content, ppm, pwm
 
 SHARE = 0.75  # of each convolution's filters that are planted, as in the published code
@@ -32,7 +33,7 @@ Arrays: TypeAlias = dict[str, NDArray[np.float32]]
 class Planted:
     """Initial weights of a network, and which of them are given; the others are to be drawn."""
 
-    parameters: NDArray[np.float32]  # (p,), as `architecture.flatten` lays them out
+    parameters: NDArray[np.float32]  # (p,), as `parameters.flatten` lays them out
     planted: NDArray[np.bool_]  # (p,), True where they are given
 
     def into(self, drawn: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.dna.codes import Codes
-from enhancer_core.models.architecture import Member
 from enhancer_core.models.calibration import Platt, calibrated
 from enhancer_core.models.model import Model
+from enhancer_core.models.parameters import Member
 from enhancer_core.prediction.sequences import log_odds
 
 

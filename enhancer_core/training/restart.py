@@ -20,9 +20,10 @@ from enhancer_core.data.dataset import SplitDataset
 from enhancer_core.dna.codes import Codes
 from enhancer_core.errors import ModelFileError
 from enhancer_core.io.safetensors import read_arrays, write_arrays
-from enhancer_core.models.architecture import Architecture, dropout_mask
+from enhancer_core.models.architecture import Architecture
 from enhancer_core.models.gpu.batches import MiniBatches
 from enhancer_core.models.network import Network
+from enhancer_core.models.parameters import dropout_mask
 from enhancer_core.models.transfer import Planted
 from enhancer_core.motifs.motif import Motif
 from enhancer_core.training.config import TrainConfig

@@ -16,11 +16,12 @@ from enhancer_core.dna._numba import OBSTACLE
 from enhancer_core.errors import DatasetError
 from enhancer_core.io.progress import progress_bar
 from enhancer_core.metrics import roc_auc
-from enhancer_core.models.architecture import Architecture, Member, named_architecture
+from enhancer_core.models.architecture import Architecture, named_architecture
 from enhancer_core.models.calibration import Platt, calibrated, fit_platt
 from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.device import resolve_device
 from enhancer_core.models.model import Model, single_predictor
+from enhancer_core.models.parameters import Member
 from enhancer_core.models.regression import Regression, fit_best_hits, fit_k_mers
 from enhancer_core.models.transfer import Planted, start_from
 from enhancer_core.motifs.motif import Motif

@@ -31,17 +31,11 @@ from enhancer_core.interpretation.second_layer import (
     second_layer_index,
 )
 from enhancer_core.metrics import roc_auc
-from enhancer_core.models.architecture import (
-    NETWORKS,
-    Architecture,
-    Convolution,
-    Member,
-    flatten,
-    shapes,
-)
+from enhancer_core.models.architecture import NETWORKS, Architecture, Convolution
 from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.model import Model
 from enhancer_core.models.network import Network, torch_network
+from enhancer_core.models.parameters import Member, flatten, shapes
 from enhancer_core.prediction.sequences import log_odds, probabilities
 from tests.predictors import model_of, predictor_of
 

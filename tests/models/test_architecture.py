@@ -17,15 +17,11 @@ from enhancer_core.models.architecture import (
     Architecture,
     Convolution,
     architecture_from_dict,
-    cut,
-    dropout_mask,
-    flatten,
     named_architecture,
-    shapes,
     shortest_length,
-    tied_weights,
     widened,
 )
+from enhancer_core.models.parameters import cut, dropout_mask, flatten, shapes, tied_weights
 from tests.command_line import COMMANDS
 
 SMALL = Architecture(

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from enhancer_core.metrics import roc_auc
-from enhancer_core.models.architecture import Architecture, Convolution, Member
+from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.calibration import Platt, calibrated, fit_platt
 from enhancer_core.models.network import Network, torch_network
+from enhancer_core.models.parameters import Member
 from tests.predictors import predictor_of
 
 SMALL = Architecture(convolutions=(Convolution(3, 4, 2),), dense=(6,), length=30)

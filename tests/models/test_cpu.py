@@ -18,12 +18,12 @@ from enhancer_core.models.architecture import (
     NETWORKS,
     Architecture,
     Convolution,
-    cut,
     named_architecture,
     shortest_length,
 )
 from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.network import Network, one_hot
+from enhancer_core.models.parameters import cut
 from tests.models.test_architecture import sliding
 from tests.predictors import predictor_of
 

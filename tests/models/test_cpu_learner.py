@@ -7,15 +7,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from enhancer_core.models.architecture import (
-    Architecture,
-    Convolution,
-    cut,
-    dropout_mask,
-    tied_weights,
-)
+from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.cpu.learner import CpuLearner, ema_weight
 from enhancer_core.models.network import Network, one_hot
+from enhancer_core.models.parameters import cut, dropout_mask, tied_weights
 from tests.torch_learner import TorchLearner
 
 SMALL = Architecture(

@@ -18,10 +18,7 @@ from enhancer_core.models.architecture import (
     NETWORKS,
     Architecture,
     Convolution,
-    dropout_mask,
     named_architecture,
-    shapes,
-    tied_weights,
 )
 from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.gpu.batches import MiniBatches
@@ -36,6 +33,7 @@ from enhancer_core.models.gpu.program import (
     shift_and_flip,
 )
 from enhancer_core.models.network import Network, one_hot
+from enhancer_core.models.parameters import dropout_mask, shapes, tied_weights
 from tests.models.test_architecture import architectures, sliding
 from tests.predictors import predictor_of
 

@@ -12,17 +12,9 @@ from torch.nn import functional
 
 from enhancer_core.dna.codes import encode, one_hot
 from enhancer_core.errors import ModelFileError, MotifError
-from enhancer_core.models.architecture import (
-    NETWORKS,
-    Architecture,
-    Convolution,
-    Member,
-    cut,
-    flatten,
-    shapes,
-    shortest_length,
-)
+from enhancer_core.models.architecture import NETWORKS, Architecture, Convolution, shortest_length
 from enhancer_core.models.network import Ensemble, Network, torch_network
+from enhancer_core.models.parameters import Member, cut, flatten, shapes
 from enhancer_core.models.transfer import Planted, plant, plant_motifs, widen_for
 from enhancer_core.motifs.motif import BUILTIN, Motif, information_content, ppm
 from enhancer_core.motifs.motif import reverse_complement as other_strand

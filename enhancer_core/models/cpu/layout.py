@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.models.architecture import BASES, Architecture, shapes
+from enhancer_core.models.architecture import BASES, Architecture
+from enhancer_core.models.parameters import shapes
 
 Count = TypeVar("Count", int, NDArray[np.int64])
 Floats: TypeAlias = NDArray[np.float32]  # flat

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from enhancer_core.dna.codes import Codes
 from enhancer_core.errors import DatasetError
-from enhancer_core.models.architecture import Architecture, tied_weights, weight_mask
+from enhancer_core.models.architecture import Architecture
 from enhancer_core.models.cpu.backward import adam, backward_pass
 from enhancer_core.models.cpu.forward import forward_pass
 from enhancer_core.models.cpu.layout import Floats, aligned, plan, word_sums
 from enhancer_core.models.cpu.packing import pack, unpack
 from enhancer_core.models.cpu.predictor import check_length
+from enhancer_core.models.parameters import tied_weights, weight_mask
 
 _WARM_UP = 10  # steps
 _BLOCK = 48  # sequences of a mini-batch whose activations are in memory at once

@@ -25,7 +25,7 @@ _BLOCK = 48  # sequences whose dense layers are computed together: whole tiles, 
 class CpuPredictor:
     """A network on CPU cores; any number of threads may call it.
 
-    `parameters`, float32 (p,), are its weights as `architecture.flatten` lays them out. Along a
+    `parameters`, float32 (p,), are its weights as `parameters.flatten` lays them out. Along a
     genome `windows_per_call` windows a call of `scanned_logits` are fastest.
 
     Examples

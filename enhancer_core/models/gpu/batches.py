@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Sequences:
     rows: NDArray[np.int64]  # (n,): the sequences, as rows of the data
-    mask: NDArray[np.float32] | None = None  # (n, units): `architecture.dropout_mask`'s
+    mask: NDArray[np.float32] | None = None  # (n, units): `parameters.dropout_mask`'s
     moves: NDArray[np.int64] | None = None  # (n,): shifts, in bp downstream
     turned: NDArray[np.bool_] | None = None  # (n,): which are then reverse complemented
     letters: NDArray[np.uint8] | None = None  # (n, L): `augment.draw_letters`'s

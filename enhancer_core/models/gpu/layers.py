@@ -16,15 +16,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from enhancer_core.models.architecture import BASES, Architecture, shapes
+from enhancer_core.models.architecture import BASES, Architecture
 from enhancer_core.models.gpu import fused
+from enhancer_core.models.parameters import shapes
 
 _WIDE = 32  # positions; a matrix with a filter at each place of a wider pool is mostly zeros
 _WHOLE = 8  # numbers; rows in such multiples are what the matrix units read at full speed
 
 
 def cut(architecture: Architecture, parameters: Tensor) -> dict[str, Tensor]:
-    """Cut flat weights (R, p) into tensors (R, *shape) by the names of `architecture.shapes`."""
+    """Cut flat weights (R, p) into tensors (R, *shape) by the names of `parameters.shapes`."""
     sizes = shapes(architecture)
     pieces = torch.split(parameters, [math.prod(shape) for shape in sizes.values()], dim=1)
     return {

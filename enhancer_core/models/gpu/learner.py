@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from enhancer_core.models.architecture import Architecture, tied_weights, weight_mask
+from enhancer_core.models.architecture import Architecture
 from enhancer_core.models.gpu.layers import logits
+from enhancer_core.models.parameters import tied_weights, weight_mask
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 _WARM_UP = 10  # steps, as in `cpu.learner.ema_weight`

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from enhancer_core.dna.codes import N_CODE, Codes
-from enhancer_core.models.architecture import BASES, Architecture, shapes
+from enhancer_core.models.architecture import BASES, Architecture
 from enhancer_core.models.gpu.batches import MiniBatches, Steps, stack
 from enhancer_core.models.gpu.layers import logits, used
 from enhancer_core.models.gpu.learner import Batch, GpuLearner
+from enhancer_core.models.parameters import shapes
 
 _UPLOAD = 1 << 25  # bytes of steps that are sent at once
 _PREDICTED = 64  # sequences of each network, at least, to predict at once
