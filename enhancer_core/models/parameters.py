@@ -32,6 +32,7 @@ def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
 
     Examples
     --------
+    >>> from enhancer_core.models.architecture import Convolution
     >>> shapes(Architecture(convolutions=(Convolution(2, 3, 2),), dense=(), length=6))
     ... # doctest: +NORMALIZE_WHITESPACE
     {'convolutions.0.weight': (2, 4, 3), 'convolutions.0.bias': (2,),
@@ -89,6 +90,7 @@ def weight_mask(architecture: Architecture) -> NDArray[np.bool_]:
 
     Examples
     --------
+    >>> from enhancer_core.models.architecture import Convolution
     >>> architecture = Architecture(convolutions=(Convolution(1, 3, 2),), dense=(), length=4)
     >>> weight_mask(architecture).astype(int)
     array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 0])
