@@ -87,9 +87,19 @@ def test_a_model_is_saved_and_loaded_by_a_path_of_either_kind(
         assert loaded.metadata == model.metadata
 
 
+def test_a_model_is_saved_into_a_folder_under_the_usual_name(
+    model: ec.Model, tmp_path: Path
+) -> None:
+    model.save(tmp_path)
+    assert (tmp_path / "model.safetensors").exists()
+
+
 def test_a_model_describes_itself_in_five_lines_at_most(model: ec.Model) -> None:
     assert repr(model).startswith("Model: tf, reads 60 bp\n")
-    assert len(repr(model).splitlines()) <= 5
+    figures = {"test": {"auc": {"value": 0.8142, "low": 0.7, "high": 0.9}}}
+    for metadata in (figures, {"test": "of my own"}, {}):
+        assert len(repr(ec.Model(model.members, metadata)).splitlines()) <= 5
+    assert "test AUC 0.814 (0.700 to 0.900)" in repr(ec.Model(model.members, figures))
 
 
 def test_mutagenesis_has_the_log_odds_of_each_change_predicted_alone(model: ec.Model) -> None:

@@ -31,7 +31,7 @@ def resolve_device(device: str) -> str:
 
         there = torch.cuda.is_available()
     if device == "cuda" and not there:
-        raise DeviceError("--device cuda: this machine has no CUDA GPU that PyTorch can use")
+        raise DeviceError("device cuda: this machine has no CUDA GPU that PyTorch can use")
     return "cuda" if there else "cpu"
 
 

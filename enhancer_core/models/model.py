@@ -171,9 +171,9 @@ class Model:
             f"Model: {self.metadata.get('network', 'network')}, reads {self.length} bp",
             f"  {len(self.members)} member(s), {weights:,} weights; convolutions {layers}",
         ]
-        auc = self.metadata.get("test", {}).get("auc", {})
-        if auc:
-            lines.append(f"  test AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})")
+        match self.metadata:
+            case {"test": {"auc": {"value": float(auc), "low": float(low), "high": float(high)}}}:
+                lines.append(f"  test AUC {auc:.3f} ({low:.3f} to {high:.3f})")
         return "\n".join(lines)
 
 
@@ -203,7 +203,7 @@ def save_model(model: Model, path: str | Path) -> None:
     model
         A network or an ensemble.
     path
-        Of the file, for example `model.safetensors`.
+        File, for example `model.safetensors`; or an existing folder, for a file of that name.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def save_model(model: Model, path: str | Path) -> None:
         for prefix, member in zip(_prefixes(len(members)), members, strict=True)
         for name, array in member.weights().items()
     }
-    write_arrays(Path(path), arrays, kind="model", record=record, version=version)
+    write_arrays(model_file(path), arrays, kind="model", record=record, version=version)
 
 
 def load_model(path: str | Path) -> Model:

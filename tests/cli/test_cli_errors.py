@@ -475,7 +475,7 @@ def test_a_cuda_device_that_is_not_there_is_refused(
         "predict": [model, inputs / "positives.fa"],
     }
     args = [command, *sources[command], "--device", "cuda", "-o", "out"]
-    refuse(*args, match="--device cuda: this machine has no CUDA GPU that PyTorch can use")
+    refuse(*args, match="device cuda: this machine has no CUDA GPU that PyTorch can use")
 
 
 # Places that cannot be written
