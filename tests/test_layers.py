@@ -160,5 +160,5 @@ def test_every_command_says_what_it_does() -> None:
 
 
 def test_prediction_on_a_cpu_does_without_pytorch() -> None:
-    needed = "enhancer_core.models.model, enhancer_core.prediction.sequences, enhancer_core.prediction.vcf"
+    needed = "enhancer_core.models.model, enhancer_core.prediction.vcf"
     assert "torch" not in loaded_by(f"import {needed}")
