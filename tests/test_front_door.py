@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import enhancer_core as ec
-from enhancer_core.errors import DatasetError, DeviceError, FileError, SequenceError
+from enhancer_core.errors import DatasetError, DeviceError, FileError, ModelFileError, SequenceError
 
 NAMES = (
     *("encode", "decode", "one_hot", "k_shuffle", "read_fasta", "open_genome", "read_motifs"),
@@ -189,6 +189,13 @@ def test_training_further_starts_from_the_weights_of_the_model(model: ec.Model) 
     finetuned = ec.train(data, initial=model, config=config).model
     np.testing.assert_allclose(finetuned.predict(SEQUENCES), model.predict(SEQUENCES), atol=1e-6)
     assert finetuned.metadata["network"] == "tf"
+
+
+def test_a_model_of_another_network_is_no_start_for_the_one_that_is_named(model: ec.Model) -> None:
+    long = [s * 2 for s in SEQUENCES * 4]
+    data = ec.split(ec.Dataset.from_sequences(long, [s[::-1] for s in long]))
+    with pytest.raises(ModelFileError, match="to start from they must be 20 of 9"):
+        ec.train(data, "enhancer", initial=model)
 
 
 def test_windows_around_peaks_are_extracted(genome: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from enhancer_core.data.augmentation import augment
 from enhancer_core.data.dataset import SplitDataset
 from enhancer_core.dna._numba import OBSTACLE
-from enhancer_core.errors import DatasetError
+from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.io.progress import progress_bar
 from enhancer_core.metrics import roc_auc
 from enhancer_core.models.architecture import Architecture, named_architecture
@@ -58,7 +58,7 @@ class Trained:
 
 def train(  # noqa: PLR0913
     data: SplitDataset,
-    network: Architecture | str = "enhancer",
+    network: Architecture | str | None = None,
     config: TrainConfig | None = None,
     *,
     initial: Model | None = None,
@@ -77,11 +77,12 @@ def train(  # noqa: PLR0913
     data
         Sequences with labels, in parts; the test part is not looked at.
     network
-        Name of a network, or an architecture, whose length is the sequences'.
+        Name of a network, or an architecture, whose length is the sequences'; None is that of
+        `initial`, else "enhancer".
     config
         How it is trained; None is the default of the named network, else the paper's.
     initial
-        Model to train further: its architecture, and its weights as the first ones.
+        Model to train further: its weights are the first ones.
     planted
         Weights that every restart begins with in the place of those that it draws; they are frozen
         for the first `config.freeze` epochs. None draws all.
@@ -115,18 +116,25 @@ def train(  # noqa: PLR0913
     MotifError
         If a motif is flat.
     ModelFileError
-        If no network has the name, `initial` has other convolutions than the network, or a saved
+        If no network has the name, `initial` has other convolutions than the network or comes with
+        planted weights, or a saved
         state is damaged or belongs to another run.
     DeviceError
         If the device is not there.
     """
+    length = data.dataset.codes.shape[1]
     name = network if isinstance(network, str) else "network"
-    if initial is not None:
+    if network is None and initial is not None:
         name = initial.metadata.get("network", name)
-        network = replace(initial.architecture, length=data.dataset.codes.shape[1])
-        planted = start_from(initial, network)
+        network = replace(initial.architecture, length=length)
+    elif network is None:
+        name = network = "enhancer"
     if isinstance(network, str):
-        network = named_architecture(network, length=data.dataset.codes.shape[1])
+        network = named_architecture(network, length=length)
+    if initial is not None:
+        if planted is not None:
+            raise ModelFileError("initial and planted weights exclude each other; give one")
+        planted = start_from(initial, network)
     if config is None:
         config = default_config(name)
     with progress_bar("epochs trained", config.restarts * config.epochs) as advance:

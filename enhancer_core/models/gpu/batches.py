@@ -15,7 +15,7 @@ class _Sequences:
     mask: NDArray[np.float32] | None = None  # (n, units): `parameters.dropout_mask`'s
     moves: NDArray[np.int64] | None = None  # (n,): shifts, in bp downstream
     turned: NDArray[np.bool_] | None = None  # (n,): which are then reverse complemented
-    letters: NDArray[np.uint8] | None = None  # (n, L): `augment.draw_letters`'s
+    letters: NDArray[np.uint8] | None = None  # (n, L): `augmentation.draw_letters`'s
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
