@@ -137,18 +137,18 @@ def test_the_log_odds_are_attributed_as_the_difference_of_the_two_targets(name: 
     torch.testing.assert_close(positive - negative, log_odds, rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize("name", ["enhancer", *PUBLISHED])
-def test_integrated_gradients_near_the_difference_in_output(name: str) -> None:
-    # The path's kinks limit the quadrature: it converges slowly.
+# Without human_liver_best, whose 14 networks take minutes; DeepLIFT is tested on it.
+@pytest.mark.parametrize("name", ["enhancer", "tf", "best", PUBLISHED[0], PUBLISHED[2]])
+def test_integrated_gradients_sum_to_the_difference_in_output(name: str) -> None:
     network, x, _ = case(name)
-    x = x[:2]
-    baselines = torch.full_like(x, 0.25)
+    x, baselines = x[:1], torch.full_like(x[:1], 0.25)
+    # The path has kinks, so that the quadrature converges slowly: 100 steps are off by .004.
     _, delta = IntegratedGradients(network).attribute(
-        x, baselines, target=POSITIVE, n_steps=100, return_convergence_delta=True,
+        x, baselines, target=POSITIVE, n_steps=2000, return_convergence_delta=True,
         internal_batch_size=100,
     )  # fmt: skip
     difference = (outputs(network, x) - outputs(network, baselines))[:, POSITIVE]
-    assert delta.abs().mean() <= 0.05 * difference.abs().mean(), (delta, difference)
+    assert (delta.abs() <= DELTA * difference.abs()).all(), (delta, difference)
 
 
 @every_model
