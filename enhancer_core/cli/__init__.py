@@ -20,6 +20,7 @@ from enhancer_core import __version__
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
+BROKEN_PIPE = 141  # 128 + SIGPIPE
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -110,6 +111,9 @@ def main(args: Sequence[str] | None = None) -> None:
         _stop(f"{error.format_message().rstrip('.')}{hint}", BAD_INPUT)
     except EnhancerError as error:
         _stop(str(error), BAD_INPUT)
+    except BrokenPipeError:  # whoever reads the output has enough, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python flushes at its end
+        sys.exit(BROKEN_PIPE)
     except OSError as error:  # outputs name their file; what is left are temporary ones
         if error.errno not in _NO_ROOM:
             raise

@@ -30,9 +30,16 @@ class Job:
     """Where a command writes, how it computes, and what it prints on stderr: nothing with `-q`."""
 
     def __init__(
-        self, *, output: Path, quiet: bool, seed: int = 0, threads: int = 1, device: str = "auto"
+        self,
+        *,
+        output: Path,
+        quiet: bool,
+        force: bool,
+        seed: int = 0,
+        threads: int = 1,
+        device: str = "auto",
     ) -> None:
-        self.output, self.quiet = output, quiet
+        self.output, self.quiet, self.force = output, quiet, force
         self.seed, self.threads, self.device = seed, threads, device
 
     def info(self, line: str) -> None:

@@ -23,7 +23,11 @@ _BLOCK = 4_000_000  # letters shuffled at once: what bounds the memory of a long
 @opt.choice("--definition", "As the paper's Figure 2, or as its text.", "figure2", "literal")
 @opt.count("-n --number", "Sequences of each class.", default=10_000)
 @length_option
-@opt.job("Folder for positives.fa, background.fa and sites.tsv.", opt.seed)
+@opt.job(
+    "Folder for positives.fa, background.fa and sites.tsv.",
+    opt.seed,
+    files=("positives.fa", "background.fa", "sites.tsv"),
+)
 def simulate(motif: str, definition: str, number: int, length: int, job: Job) -> None:
     """Plant one motif in random DNA.
 
@@ -55,7 +59,7 @@ def simulate(motif: str, definition: str, number: int, length: int, job: Job) ->
 @length_option
 @opt.switch("--tile", "Cut each peak into as many windows as fit, not one at its centre.")
 @opt.switch("--drop-n", "Leave out windows with N.")
-@opt.job("FASTA; .gz is compressed.")
+@opt.job("FASTA; .gz is compressed.", formats=(io.FASTA,))
 def extract(genome: Path, peaks: Path, length: int, tile: bool, drop_n: bool, job: Job) -> None:
     """Extract windows around peaks from a genome.
 
@@ -66,7 +70,6 @@ def extract(genome: Path, peaks: Path, length: int, tile: bool, drop_n: bool, jo
     \b
       enhancer-core extract genome.fa peaks.bed --length 500 -o enhancers.fa
     """
-    io.check_output(job.output)
     regions = io.read_bed(peaks)
     with io.open_genome(genome, note=job.info) as opened:
         windows = data.extract(opened, regions, length=length, tile=tile, drop_n=drop_n)
@@ -85,8 +88,10 @@ def extract(genome: Path, peaks: Path, length: int, tile: bool, drop_n: bool, jo
 @opt.count("-n --number", "Windows to draw.", required=True)
 @length_option
 @opt.path("--match", "FASTA whose GC and repeat content to match.")
-@opt.path("--fasta", "Write the windows' sequences here too.", section="Output")
-@opt.job("BED; .gz is compressed.", opt.seed)
+@opt.path(
+    "--fasta", "Write the windows' sequences here too.", section="Output", formats=(io.FASTA,)
+)
+@opt.job("BED; .gz is compressed.", opt.seed, formats=(io.BED,))
 def background(
     genome: Path,
     exclude: tuple[Path, ...],
@@ -111,8 +116,6 @@ def background(
           -n 5000 --match enhancers.fa -o background.bed --fasta background.fa
     """
     dna.require_bedtools()
-    for path in filter(None, (job.output, fasta)):
-        io.check_output(path)
     with (
         io.open_genome(genome, note=job.info) as opened,
         job.progress("bp of the genome read", sum(opened.lengths.values())) as advance,
@@ -146,7 +149,7 @@ def background(
     metavar="N",
     required=True,
 )
-@opt.job("FASTA; .gz is compressed.", opt.seed, opt.threads)
+@opt.job("FASTA; .gz is compressed.", opt.seed, opt.threads, formats=(io.FASTA,))
 def shuffle(source: Path, k: int, job: Job) -> None:
     """Shuffle each sequence, preserving its count of every k-let.
 
@@ -158,7 +161,6 @@ def shuffle(source: Path, k: int, job: Job) -> None:
     """
     import numpy as np  # which help does without
 
-    io.check_output(job.output)
     if k < 1:
         raise SequenceError(f"k of {k} is not allowed; allowed are 1 to the shortest length")
     rng = job.rng()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @opt.model
 @opt.positives
 @opt.negatives
-@opt.job("JSON file for the figures.", *opt.compute)
+@opt.job("JSON file for the figures.", *opt.compute, formats=(io.JSON,))
 def evaluate(
     model: Path, positives: tuple[Path, ...], negatives: tuple[Path, ...], job: Job
 ) -> None:
@@ -36,7 +36,6 @@ def evaluate(
     """
     from enhancer_core import metrics  # which loads NumPy
 
-    io.check_output(job.output)
     predictor = job.predictor(model)
     dataset = data.read_dataset(positives, negatives)
     with job.progress("sequences predicted", len(dataset)) as advance:
@@ -66,6 +65,7 @@ def evaluate(
     "Folder for metrics.json, test_predictions.tsv and split.tsv; model.safetensors too, for"
     " --kind kmer or motifs.",
     opt.seed,
+    files=(models.MODEL_FILE, "metrics.json", "test_predictions.tsv", "split.tsv"),
 )
 def baseline(
     source: DataSource, kind: BaselineKind, database: Path | None, k: int, job: Job

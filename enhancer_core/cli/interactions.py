@@ -30,7 +30,9 @@ _SHUFFLED_K = 2
 @opt.count("--spacing", "Largest distance of two sites' starts.", metavar="BP", default=30)
 @opt.count("--backgrounds", "Shuffled sequences to plant in.", 4, default=100)
 @opt.markdown()
-@opt.job("Folder for wiring.tsv and report.html.", *opt.compute)
+@opt.job(
+    "Folder for wiring.tsv and report.html.", *opt.compute, files=("wiring.tsv", *opt.REPORT_FILES)
+)
 def wiring(
     model: Path,
     sequences: Path,

@@ -33,7 +33,10 @@ _COLUMNS = (
 @data_options
 @opt.motif()
 @opt.path(
-    "--de-novo", "Find a motif in the training part, and write it here (MEME).", section="Output"
+    "--de-novo",
+    "Find a motif in the training part, and write it here (MEME).",
+    section="Output",
+    formats=(io.MEME,),
 )
 @opt.count("--width", "Width of the motif of --de-novo.", 6, metavar="BP", default=14)
 @opt.number(
@@ -46,7 +49,7 @@ _COLUMNS = (
 @opt.number(
     "--pseudocount", "Added to frequencies; 0 for figure2 data.", metavar="SHARE", default=0.01
 )
-@opt.job("JSON file for the figures.", opt.seed, opt.threads)
+@opt.job("JSON file for the figures.", opt.seed, opt.threads, formats=(io.JSON,))
 def pssm(
     source: DataSource,
     motif: str | None,
@@ -76,8 +79,6 @@ def pssm(
     """
     if (motif is None) == (de_novo is None):
         raise click.UsageError("give either --motif MOTIF or --de-novo FILE")
-    for path in filter(None, (job.output, de_novo)):
-        io.check_output(path)
     scored_motif = io.read_motif(motif) if motif is not None else None
     split = source.split(source.read(), job)
     codes, both_strands = split.dataset.codes, strands == "both"
@@ -144,7 +145,11 @@ def _evaluate(
     "--from-weights", "Read motifs from the filters' weights, not sequences.", section="Data"
 )
 @opt.markdown()
-@opt.job("Folder for motifs.meme, matches.tsv, logos and report.html.", opt.threads)
+@opt.job(
+    "Folder for motifs.meme, matches.tsv, logos and report.html.",
+    opt.threads,
+    files=("matches.tsv", "motifs.meme", "logos/filter_*.svg", *opt.REPORT_FILES),
+)
 def show_motifs(
     model: Path,
     sequences: Path | None,

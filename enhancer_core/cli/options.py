@@ -12,7 +12,9 @@ from typing import Any, TypeAlias
 
 import click
 
+from enhancer_core import io, models
 from enhancer_core.cli.common import Job
+from enhancer_core.errors import FileError
 
 Decorator: TypeAlias = Callable[[Any], Any]  # of a command, whatever its parameters
 
@@ -21,6 +23,7 @@ SECTIONS = (
     *("Data", "Split", "Network", "Training", "Transfer", "Augmentation", "Ensemble", "Options"),
     *("Compute", "Output", "Help"),
 )
+REPORT_FILES = ("report.html", "report.md")
 _ALL = "enhancer_core.help_all"  # in a context: whether advanced options are explained
 
 
@@ -47,17 +50,23 @@ def cores() -> int:
 
 
 class SectionOption(click.Option):
-    """An option in a section of the help; `--help` names advanced ones, without their text."""
+    """An option in a section of the help; `--help` names advanced ones, without their text.
+
+    An output in `formats` has a name whose ending must fit one of them; with `files`, patterns of
+    names, it is a folder, and these are what the command writes there.
+    """
 
     def __init__(  # click's own parameters pass through
         self,
         *args: Any,  # noqa: ANN401
         section: str = "Options",
         advanced: bool = False,
+        formats: tuple[io.Format, ...] = (),
+        files: tuple[str, ...] = (),
         **settings: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*args, **settings)
-        self.section, self.advanced = section, advanced
+        self.section, self.advanced, self.formats, self.files = section, advanced, formats, files
 
 
 def option(names: str, text: str, **settings: Any) -> Decorator:  # noqa: ANN401
@@ -92,6 +101,11 @@ paths = functools.partial(path, metavar="FILE...", multiple=True)
 switch = functools.partial(option, is_flag=True)
 
 
+def _version(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_ino, status.st_mtime_ns
+
+
 def _explain_all(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         ctx.meta[_ALL] = True
@@ -106,7 +120,11 @@ _HELP_ALL = SectionOption(
 
 
 class Command(click.Command):
-    """A command with options in sections; `--positives a b` repeats the option for each value."""
+    """A command with options in sections; `--positives a b` repeats the option for each value.
+
+    Before it runs, its outputs are checked: what a name's ending says, that none of them is read
+    too, and that nothing is there already, unless `--force` replaces it or `--resume` goes on.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the flag before each further value, which is what click reads."""
@@ -129,6 +147,40 @@ class Command(click.Command):
                 values += 1
             spelled.append(arg)
         return super().parse_args(ctx, spelled)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        """Run the command; what it was forced to replace, and did not write anew, is deleted."""
+        earlier = {file: _version(file) for file in self._check_outputs(ctx)}
+        result = super().invoke(ctx)
+        for file, version in earlier.items():
+            if file.exists() and _version(file) == version:
+                file.unlink()
+        return result
+
+    def _check_outputs(self, ctx: click.Context) -> list[Path]:
+        """Check the outputs; return the files of an earlier run in output folders."""
+        outputs: list[tuple[SectionOption, Path]] = []
+        inputs: list[Path] = []
+        for param in self.params:
+            value = ctx.params.get(param.name or "")
+            if isinstance(param, SectionOption) and (param.formats or param.files):
+                outputs += [(param, value)] if value is not None else []
+            else:
+                values = value if isinstance(value, tuple) else (value,)
+                inputs += [Path(one) for one in values if isinstance(one, str | Path)]
+        inputs += [folder / models.MODEL_FILE for folder in inputs if folder.is_dir()]
+        in_folders: list[Path] = []
+        for option, path in outputs:
+            if option.formats:
+                io.format_of(path, *option.formats)
+            io.check_output(path, folder=bool(option.files))
+            files = io.earlier_files(path, option.files)
+            io.check_not_read(path, files or [path], inputs)
+            if files and not ctx.params.get("resume"):
+                if not ctx.params["force"]:
+                    raise FileError(f"{files[0]} is there already; --force replaces it")
+                in_folders += files if option.files else []
+        return in_folders
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the parameters, with `--help-all`."""
@@ -180,10 +232,17 @@ def path_argument(name: str, *, metavar: str | None = None, required: bool = Tru
     return click.argument(name, type=click.Path(path_type=Path), metavar=metavar, required=required)
 
 
-def job(what: str, *options: Decorator) -> Decorator:
-    """Gather `-o`, for what the text says, `-q` and some of the options below as a `Job`."""
-    output = path("-o --output", what, required=True, section="Output")
-    return gathered("job", Job, *options, quiet, output)
+def job(
+    what: str, *options: Decorator, formats: tuple[io.Format, ...] = (), files: tuple[str, ...] = ()
+) -> Decorator:
+    """Gather `-o`, for what the text says, and some of the options below as a `Job`.
+
+    The output is a file in one of the formats, or a folder that gets the files.
+    """
+    output = path(
+        "-o --output", what, required=True, section="Output", formats=formats, files=files
+    )
+    return gathered("job", Job, *options, quiet, force, output)
 
 
 def markdown(
@@ -211,4 +270,5 @@ threads = count(
 _device_help = "Where networks run; auto takes a CUDA GPU if there is one."
 device = choice("--device", _device_help, "auto", "cpu", "cuda", section="Compute")
 compute = (seed, threads, device)
+force = switch("--force", "Replace an output that is there already.", section="Output")
 quiet = switch("-q --quiet", "Print nothing but errors.", section="Output")

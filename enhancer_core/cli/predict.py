@@ -25,7 +25,12 @@ _BLOCK = 4096  # sequences read at once
 @opt.path("--regions", "BED; the track covers these, not whole chromosomes.")
 @opt.count("--step", "Length of a track's bins.", metavar="BP", default=50)
 @opt.switch("--both-strands", "Average each probability with its reverse complement's.")
-@opt.job("TSV for sequences; .bedgraph or .bw (bigWig) for a track.", opt.threads, opt.device)
+@opt.job(
+    "TSV for sequences; .bedgraph or .bw (bigWig) for a track.",
+    opt.threads,
+    opt.device,
+    formats=(io.TSV, io.BEDGRAPH, io.BIGWIG),
+)
 def predict(
     model: Path,
     source: Path | None,
@@ -51,7 +56,7 @@ def predict(
         raise click.UsageError("give either IN.fa or --genome GENOME")
     if regions is not None and genome is None:
         raise click.UsageError("--regions needs --genome")
-    io.check_output(job.output)
+    io.format_of(job.output, *((io.TSV,) if genome is None else (io.BEDGRAPH, io.BIGWIG)))
     predictor = job.predictor(model)
     if source is not None:
         _predict_sequences(predictor, source, job, both_strands=both_strands)

@@ -29,7 +29,11 @@ _RUNS = "runs"  # the folder in the output folder where each run leaves its resu
 @opt.option("--only", "Do these runs and what they build on.", metavar="RUN...", multiple=True)
 @opt.switch("--quick", "Do with fewer sequences, restarts and epochs, as the recipe says.")
 @opt.switch("--resume", "Continue; runs that the recipe still asks for stay.")
-@opt.job("Folder for report.html, and for each run's result and model.", *opt.compute)
+@opt.job(
+    "Folder for report.html, and for each run's result and model.",
+    *opt.compute,
+    files=("report.html", f"{_RUNS}/*/*"),
+)
 def run_recipe(
     recipe: Path,
     data_folder: Path | None,

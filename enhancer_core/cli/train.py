@@ -122,7 +122,14 @@ config_options = opt.gathered(
 )
 @opt.markdown()
 @opt.switch("--resume", "Continue an unfinished run in the output folder.", section="Compute")
-@opt.job("Folder for the model, its figures and its report.", *opt.compute)
+@opt.job(
+    "Folder for the model, its figures and its report.",
+    *opt.compute,
+    files=(
+        *(models.MODEL_FILE, "metrics.json", "test_predictions.tsv", "split.tsv"),
+        *opt.REPORT_FILES,
+    ),
+)
 def train(
     source: DataSource,
     network: str,

@@ -35,7 +35,9 @@ _SHOWN = 20  # sequences in a report, so that it can be read
 @opt.path("--genome", "FASTA of the variants' assembly.", required=True)
 @opt.path("--vcf", "VCF, plain, gzip or bgzip, or BCF.", required=True)
 @opt.switch("--skip-mismatch", "Pass records that do not fit the genome through, with the reason.")
-@opt.job("VCF; .vcf.gz is compressed with bgzip and indexed.", opt.threads, opt.device)
+@opt.job(
+    "VCF; .vcf.gz is compressed with bgzip and indexed.", opt.threads, opt.device, formats=(io.VCF,)
+)
 def variants(model: Path, genome: Path, vcf: Path, skip_mismatch: bool, job: Job) -> None:
     """Score what the variants of a VCF change, on both strands.
 
@@ -93,7 +95,12 @@ def variants(model: Path, genome: Path, vcf: Path, skip_mismatch: bool, job: Job
 )
 @opt.count("--plots", "Sequences to draw, the first N; the table has all.", 0, default=100)
 @opt.markdown(f"Write report.md, with images of the first {_SHOWN} drawn in figures/.")
-@opt.job("Folder for effects.tsv, other tables asked for, and SVG plots.", opt.threads, opt.device)
+@opt.job(
+    "Folder for effects.tsv, other tables asked for, and SVG plots.",
+    opt.threads,
+    opt.device,
+    files=("effects.tsv", "gradients.tsv", "hits.tsv", "[0-9][0-9][0-9][0-9]_*.svg", "report.md"),
+)
 def mutagenesis(
     model: Path,
     source: Path,

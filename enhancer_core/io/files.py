@@ -22,7 +22,31 @@ StrPath: TypeAlias = str | Path
 GZIP_MAGIC = b"\x1f\x8b"
 
 _CHUNK = 1 << 20
+_STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/(?:self|thread-self|\d+))/fd/(\d+)")
+_LINKS = 40  # followed at most, as by the system
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how the error handler "surrogateescape" marks a byte
+
+
+def descriptor_of(path: StrPath, standard: int = 1) -> int | None:
+    """Return the open descriptor that a name stands for: `-`, /dev/stdout, /dev/fd/3, links to it.
+
+    `standard` is that of `-`: 0 where it is read. None is any other name, of which the system
+    opens the file anew: written from its start on, not where the descriptor stands.
+    """
+    name = str(path)
+    if name == "-":
+        return standard
+    for _ in range(_LINKS):
+        if name in _STANDARD:
+            return _STANDARD[name]
+        if match := _DESCRIPTOR.fullmatch(name):
+            return int(match[1])
+        link = Path(name)
+        if not link.is_symlink():
+            return None
+        name = os.path.normpath(link.parent / link.readlink())
+    return None
 
 
 def first_bytes(path: StrPath) -> bytes:
@@ -40,14 +64,19 @@ def is_gzip(path: StrPath) -> bool:
 def open_input(path: StrPath) -> Iterator[BinaryIO]:
     """Open a plain or gzip-compressed file as bytes; the content tells which, not the name.
 
-    The file is opened once, so that a pipe can be read too.
+    The file is opened once, so that a pipe can be read too; `-` is standard input.
     """
-    with _read_errors(path), Path(path).open("rb") as raw:
+    with _read_errors(path), _open_to_read(path) as raw:
         if raw.peek(2).startswith(GZIP_MAGIC):
             with gzip.GzipFile(fileobj=raw) as unzipped:
                 yield cast("BinaryIO", unzipped)
         else:
             yield raw
+
+
+def _open_to_read(path: StrPath) -> io.BufferedReader:
+    number = descriptor_of(path, standard=0)
+    return Path(path).open("rb") if number is None else os.fdopen(os.dup(number), "rb")
 
 
 def read_chunks(path: StrPath) -> Iterator[bytes]:
@@ -98,7 +127,7 @@ def check_regular(path: StrPath) -> None:
     FileError
         If it is a pipe or a device.
     """
-    if Path(path).is_fifo() or Path(path).is_char_device():
+    if str(path) == "-" or Path(path).is_fifo() or Path(path).is_char_device():
         raise FileError(f"{path}: not a regular file; it is read twice, so save it first")
 
 
@@ -112,16 +141,17 @@ def sha256(path: StrPath) -> str:
 def open_output(path: StrPath) -> Iterator[IO[bytes]]:
     """Write a file beside its place and rename it there, so that it is whole or absent.
 
-    A path that ends in .gz is compressed, without a time stamp. A device or pipe is written as is.
+    A path that ends in .gz is compressed, without a time stamp. A device or pipe is written as is;
+    `-` is standard output, and what stands for an open descriptor is written into it.
     """
     path = Path(path)
     check_output(path)
-    if _is_stream(path):
-        with _write_errors(path), path.open("wb") as stream:
+    if is_stream(path):
+        with _write_errors(path), _open_stream(path) as stream:
             yield stream
         return
     with temporary_beside(path) as temporary, temporary.open("wb") as raw:
-        if path.suffix == ".gz":
+        if path.suffix.lower() == ".gz":
             with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as zipped:
                 yield cast("IO[bytes]", zipped)
         else:
@@ -136,10 +166,18 @@ def temporary_beside(path: StrPath) -> Iterator[Path]:
 
     What stands under the name at the end takes the place of `path`; if the body raises, it is
     deleted instead. Where `path` is a link, the file that it points to is replaced.
+
+    Raises
+    ------
+    FileError
+        As `check_output`, or if `path` is a pipe or device.
     """
     path = Path(path)
     check_output(path)
+    if is_stream(path):
+        raise FileError(f"{path}: cannot be written (it is a pipe or device; a file is needed)")
     target = _target(path)
+    _make_parents(target)
     with _write_errors(path):
         handle, name = tempfile.mkstemp(".partial", f".{target.name}.", target.parent)
         temporary = Path(name)
@@ -178,38 +216,42 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
             stream.write(content)
 
 
-def check_output(path: StrPath) -> None:
-    """Raise, before the work starts, if `path` cannot be written.
+def check_output(path: StrPath, *, folder: bool = False) -> None:
+    """Raise, before the work starts, if `path`, a file or folder to be, cannot be written.
 
     Raises
     ------
     FileError
-        If its folder is missing or not writable, or it is a folder itself.
+        If the other of file and folder has the name, or the nearest of the folders that it lies in
+        and that exist is not writable.
     """
     path = Path(path)
-    folder = _target(path).parent
-    if not folder.is_dir():
-        raise FileError(f"{path}: cannot be written (folder {folder} does not exist)")
-    if path.is_dir():
+    if folder and (is_stream(path) or path.is_file()):
+        raise FileError(f"{path}: cannot be made (it is no folder; a folder name is needed)")
+    if is_stream(path):
+        return
+    if path.is_dir() and not folder:
         raise FileError(f"{path}: cannot be written (it is a folder; a file name is needed)")
-    if not _is_stream(path) and not os.access(folder, os.W_OK | os.X_OK):
-        raise FileError(f"{path}: cannot be written (folder {folder} is not writable)")
+    above = path if folder else _target(path).parent
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir():
+        raise FileError(f"{path}: cannot be written ({above} is not a folder)")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise FileError(f"{path}: cannot be written (folder {above} is not writable)")
 
 
 def make_folder(path: Path) -> None:
-    """Make an output folder unless it is there; its parent must be.
+    """Make an output folder, and those that it lies in, unless it is there.
 
     Raises
     ------
     FileError
-        If the parent is missing, a file has the name, or permission is lacking.
+        As `check_output`.
     """
-    if not path.parent.is_dir():
-        raise FileError(f"{path}: cannot be made (folder {path.parent} does not exist)")
+    check_output(path, folder=True)
     with _write_errors(path, "made"):
-        path.mkdir(exist_ok=True)
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise FileError(f"{path}: cannot be written (the folder is not writable)")
+        path.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
@@ -231,13 +273,26 @@ def remove_partial(folder: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def _is_stream(path: Path) -> bool:
-    return path.exists() and not path.is_file()  # /dev/stdout, a named pipe
+def is_stream(path: Path) -> bool:
+    """Return whether an output is written as it comes: a descriptor, a named pipe, a device."""
+    if descriptor_of(path) is not None:
+        return True
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _open_stream(path: Path) -> IO[bytes]:
+    number = descriptor_of(path)
+    return path.open("wb") if number is None else os.fdopen(os.dup(number), "wb")
 
 
 def _target(path: Path) -> Path:
-    """Follow a link: /dev/stdout is one, and must not be replaced where it leads to a file."""
+    """Follow a link, so that the file it points to is replaced and not the link."""
     return path.resolve() if path.is_symlink() else path
+
+
+def _make_parents(path: Path) -> None:
+    with _write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
@@ -256,5 +311,7 @@ def _read_errors(path: StrPath) -> Iterator[None]:
 def _write_errors(path: Path, done: str = "written") -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError:
+        raise  # whoever reads has enough, as with `| head`
     except OSError as error:
         raise FileError(f"{path}: cannot be {done} ({error.strerror or error})") from error

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from enhancer_core.errors import FileError
 from enhancer_core.io.files import StrPath, open_output, temporary_beside
-
-BIGWIG_SUFFIXES = (".bw", ".bigwig")  # in either case
+from enhancer_core.io.outputs import BEDGRAPH, BIGWIG, format_of
 
 _MAGIC_SIZE = 4  # bytes
 _ENTRY = 64  # bytes that an entry may take on disk, with its share of the zoom levels
@@ -27,7 +26,7 @@ Stretch = tuple[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 
 def write_track(path: StrPath, stretches: Iterable[Stretch], lengths: Mapping[str, int]) -> None:
-    """Write a track: bigWig if the name ends in .bw or .bigwig, else bedGraph.
+    """Write a track: bigWig or bedGraph, as the name's ending says.
 
     Parameters
     ----------
@@ -37,9 +36,14 @@ def write_track(path: StrPath, stretches: Iterable[Stretch], lengths: Mapping[st
         In the order of `lengths`, then of position, without overlaps.
     lengths
         Chromosome sizes in bp, in the genome's order.
+
+    Raises
+    ------
+    FileError
+        If the ending is of neither.
     """
     path = Path(path)
-    if path.suffix.lower() in BIGWIG_SUFFIXES:
+    if format_of(path, BEDGRAPH, BIGWIG) is BIGWIG:
         _write_bigwig(path, stretches, lengths)
         return
     with open_output(path) as stream:

@@ -19,6 +19,7 @@ from typing import IO, BinaryIO, cast
 from enhancer_core.errors import FileError
 from enhancer_core.io.bgzf import check_complete, import_pysam, is_bgzip
 from enhancer_core.io.files import StrPath, open_input, open_output, temporary_beside
+from enhancer_core.io.outputs import VCF, format_of
 
 TBI_LIMIT = 1 << 29  # bp; a .tbi index cannot hold positions beyond, a .csi index can
 
@@ -211,11 +212,10 @@ def open_vcf_output(path: StrPath, *, longest: int) -> Iterator[Callable[[bytes]
     EnhancerError
         If pysam is needed and not installed.
     FileError
-        If the file is asked to be BCF.
+        If the ending is not VCF's, for example .bcf.
     """
     path = Path(path)
-    if path.suffix == ".bcf":
-        raise FileError(f"{path}: BCF is not written; allowed are .vcf and .vcf.gz")
+    format_of(path, VCF)
     if not is_indexed(path):
         with open_output(path) as stream:
             yield stream.write
@@ -233,7 +233,7 @@ def open_vcf_output(path: StrPath, *, longest: int) -> Iterator[Callable[[bytes]
 
 def is_indexed(path: StrPath) -> bool:
     """Return whether a VCF is written as bgzip with an index, by its name."""
-    return Path(path).suffix in (".gz", ".bgz")
+    return Path(path).suffix.lower() in VCF.packed
 
 
 def in_order(records: Iterable[VcfRecord]) -> Iterator[VcfRecord]:
