@@ -16,7 +16,7 @@ from importlib import import_module
 
 import click
 
-from enhancer_core import __version__
+from enhancer_core import __version__, io
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
@@ -112,7 +112,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except EnhancerError as error:
         _stop(str(error), BAD_INPUT)
     except BrokenPipeError:  # whoever reads the output has enough, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python flushes at its end
+        io.discard_stdout()
         sys.exit(BROKEN_PIPE)
     except OSError as error:  # outputs name their file; what is left are temporary ones
         if error.errno not in _NO_ROOM:

@@ -65,7 +65,7 @@ def evaluate(
     "Folder for metrics.json, test_predictions.tsv and split.tsv; model.safetensors too, for"
     " --kind kmer or motifs.",
     opt.seed,
-    files=(models.MODEL_FILE, "metrics.json", "test_predictions.tsv", "split.tsv"),
+    files=(io.MODEL_FILE, "metrics.json", "test_predictions.tsv", "split.tsv"),
 )
 def baseline(
     source: DataSource, kind: BaselineKind, database: Path | None, k: int, job: Job
@@ -109,5 +109,5 @@ def baseline(
             "baseline": {"name": usual.name, **usual.to_dict()},
         }
         model = models.Model(scored.regression.members, record)
-        models.save_model(model, output / models.MODEL_FILE)
+        models.save_model(model, output / io.MODEL_FILE)
     job.info(f"{scored.name}: test AUC {with_interval(scored.test.auc)}: {output}")

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from enhancer_core import io, models
+from enhancer_core import io
 from enhancer_core.cli.common import Job
 from enhancer_core.errors import FileError
 
@@ -168,7 +168,7 @@ class Command(click.Command):
             else:
                 values = value if isinstance(value, tuple) else (value,)
                 inputs += [Path(one) for one in values if isinstance(one, str | Path)]
-        inputs += [folder / models.MODEL_FILE for folder in inputs if folder.is_dir()]
+        inputs += [folder / io.MODEL_FILE for folder in inputs if folder.is_dir()]
         in_folders: list[Path] = []
         for option, path in outputs:
             if option.formats:

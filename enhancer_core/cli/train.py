@@ -126,7 +126,7 @@ config_options = opt.gathered(
     "Folder for the model, its figures and its report.",
     *opt.compute,
     files=(
-        *(models.MODEL_FILE, "metrics.json", "test_predictions.tsv", "split.tsv"),
+        *(io.MODEL_FILE, "metrics.json", "test_predictions.tsv", "split.tsv"),
         *opt.REPORT_FILES,
     ),
 )

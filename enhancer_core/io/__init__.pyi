@@ -9,6 +9,7 @@ from .fasta import read_fasta as read_fasta
 from .fasta import read_records as read_records
 from .fasta import write_fasta as write_fasta
 from .files import check_output as check_output
+from .files import discard_stdout as discard_stdout
 from .files import make_folder as make_folder
 from .files import open_output as open_output
 from .files import output_folder as output_folder
@@ -27,6 +28,7 @@ from .outputs import BIGWIG as BIGWIG
 from .outputs import FASTA as FASTA
 from .outputs import JSON as JSON
 from .outputs import MEME as MEME
+from .outputs import MODEL_FILE as MODEL_FILE
 from .outputs import TSV as TSV
 from .outputs import VCF as VCF
 from .outputs import Format as Format

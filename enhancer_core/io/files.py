@@ -160,6 +160,11 @@ def open_output(path: StrPath) -> Iterator[IO[bytes]]:
         os.fsync(raw.fileno())
 
 
+def discard_stdout() -> None:
+    """Let what is yet to be printed go nowhere, where nobody reads it any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 @contextmanager
 def temporary_beside(path: StrPath) -> Iterator[Path]:
     """Yield a fresh name in the folder of `path`, for a library that writes by name.

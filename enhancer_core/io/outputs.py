@@ -11,6 +11,8 @@ from pathlib import Path
 from enhancer_core.errors import FileError
 from enhancer_core.io.files import StrPath, descriptor_of, is_stream
 
+MODEL_FILE = "model.safetensors"  # in the folder that stands for a model
+
 
 @dataclass(frozen=True, slots=True)
 class Format:

@@ -4,7 +4,6 @@ from .architecture import Convolution as Convolution
 from .architecture import named_architecture as named_architecture
 from .architecture import widened as widened
 from .device import resolve_device as resolve_device
-from .model import MODEL_FILE as MODEL_FILE
 from .model import Model as Model
 from .model import load_model as load_model
 from .model import save_model as save_model

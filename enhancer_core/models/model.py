@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import enhancer_core
 from enhancer_core.dna.codes import SequencesLike
 from enhancer_core.errors import ModelFileError
+from enhancer_core.io.outputs import MODEL_FILE
 from enhancer_core.io.safetensors import Arrays, read_arrays, write_arrays
 from enhancer_core.models.architecture import Architecture, architecture_from_dict
 from enhancer_core.models.cpu.object_cache import available
@@ -31,7 +32,6 @@ if TYPE_CHECKING:  # PyTorch takes seconds to import, a genome and tracks a tent
     from enhancer_core.models.gpu.predictor import GpuPredictor
     from enhancer_core.models.network import Ensemble, Network
 
-MODEL_FILE = "model.safetensors"
 
 _MOST_MEMBERS = 1 << 10  # a damaged or hostile header must not ask for all time
 

@@ -10,7 +10,8 @@ from enhancer_core.data.dataset import TRAIN
 from enhancer_core.data.tables import write_split
 from enhancer_core.interpretation.filters import filter_pfms
 from enhancer_core.io.files import write_files, write_json, write_text
-from enhancer_core.models.model import MODEL_FILE, save_model
+from enhancer_core.io.outputs import MODEL_FILE
+from enhancer_core.models.model import save_model
 from enhancer_core.report.markdown import render_markdown
 from enhancer_core.report.page import render_page
 from enhancer_core.report.training import training_page

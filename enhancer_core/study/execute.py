@@ -17,9 +17,10 @@ from enhancer_core.data.dataset import Dataset, SplitDataset
 from enhancer_core.data.simulation import DEFINITIONS
 from enhancer_core.io.files import make_folder, remove_partial
 from enhancer_core.io.motifs import read_motif, read_motifs
+from enhancer_core.io.outputs import MODEL_FILE
 from enhancer_core.models import kmers
 from enhancer_core.models.architecture import named_architecture, widened
-from enhancer_core.models.model import MODEL_FILE, Model, save_model
+from enhancer_core.models.model import Model, save_model
 from enhancer_core.motifs import pssm
 from enhancer_core.motifs.motif import ppm, pwm, site_prior
 from enhancer_core.prediction.sequences import probabilities

@@ -654,8 +654,8 @@ def test_outputs_named_gz_are_the_same_bytes_compressed(
         ["predict", trained, inputs / "positives.fa"],
         ["predict", trained, "--genome", inputs / "genome.fa"],
     ):
-        assert cli(*args, "-o", tmp_path / "plain").status == 0
-        assert cli(*args, "-o", tmp_path / "zipped.gz").status == 0
+        assert cli(*args, "--force", "-o", tmp_path / "plain").status == 0
+        assert cli(*args, "--force", "-o", tmp_path / "zipped.gz").status == 0
         unzipped = gzip.decompress((tmp_path / "zipped.gz").read_bytes())
         assert unzipped == (tmp_path / "plain").read_bytes()
 

@@ -19,8 +19,9 @@ import torch
 from safetensors.torch import save_file
 
 from enhancer_core import report
+from enhancer_core.io.outputs import MODEL_FILE
 from enhancer_core.models.architecture import Architecture, Convolution
-from enhancer_core.models.model import MODEL_FILE, save_model
+from enhancer_core.models.model import save_model
 from enhancer_core.models.network import Network
 from tests.conftest import Ran
 from tests.predictors import model_of
@@ -507,11 +508,12 @@ def open_output(args: list[str], inputs: Path, model: Path) -> list[object]:
 
 
 @pytest.mark.parametrize("command", [*FILE_WRITERS, *FOLDER_WRITERS])
-def test_an_output_whose_folder_is_missing_is_refused(
+def test_an_output_in_what_is_no_folder_is_refused(
     refuse: Refuse, command: str, inputs: Path, model: Path
 ) -> None:
     args = open_output({**FILE_WRITERS, **FOLDER_WRITERS}[command], inputs, model)
-    refuse(*args, "-q", "-o", "none/out", match=r"none/out: cannot be (written|made) \(folder none")
+    match = r"peaks\.bed/out: cannot be written \(peaks\.bed is not a folder\)"
+    refuse(*args, "-q", "-o", "peaks.bed/out", match=match)
 
 
 @pytest.mark.parametrize("command", FILE_WRITERS)
@@ -527,7 +529,7 @@ def test_an_output_folder_that_is_a_file_is_refused(
     refuse: Refuse, command: str, inputs: Path, model: Path
 ) -> None:
     args = open_output(FOLDER_WRITERS[command], inputs, model)
-    refuse(*args, "-q", "-o", "peaks.bed", match=r"peaks\.bed: cannot be made \(File exists\)")
+    refuse(*args, "-q", "-o", "peaks.bed", match=r"peaks\.bed: cannot be made \(it is no folder;")
 
 
 @pytest.mark.parametrize("command", FILE_WRITERS)

@@ -11,9 +11,10 @@ import pytest
 from enhancer_core.dna.codes import Codes
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.io.motifs import write_meme
+from enhancer_core.io.outputs import MODEL_FILE
 from enhancer_core.io.tables import read_table
 from enhancer_core.models.architecture import Architecture, Convolution
-from enhancer_core.models.model import MODEL_FILE, Model, save_model
+from enhancer_core.models.model import Model, save_model
 from enhancer_core.models.network import Network
 from enhancer_core.motifs.motif import Motif
 from tests.conftest import Ran

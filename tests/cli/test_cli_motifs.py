@@ -13,9 +13,10 @@ import torch
 from enhancer_core.dna.codes import Codes, encode, reverse_complement
 from enhancer_core.io.fasta import read_fasta, write_fasta
 from enhancer_core.io.motifs import read_motifs, write_meme
+from enhancer_core.io.outputs import MODEL_FILE
 from enhancer_core.io.tables import read_table
 from enhancer_core.models.architecture import Architecture, Convolution
-from enhancer_core.models.model import MODEL_FILE, save_model
+from enhancer_core.models.model import save_model
 from enhancer_core.models.network import Network
 from enhancer_core.motifs.homer import similarity
 from enhancer_core.motifs.motif import BUILTIN, Motif, ppm, pwm, site_prior
@@ -103,7 +104,7 @@ def test_pssm_without_a_prior_reads_both_strands_of_a_motif_in_a_file(
         ([], "give either --motif MOTIF or --de-novo FILE"),
         (["--motif", "CEBPA", "--de-novo", "found.meme"], "give either --motif MOTIF or"),
         (["--de-novo", "found.meme", "--width", 201], "width of 201 bp; allowed are 6 to 200"),
-        (["--de-novo", "nowhere/found.meme"], "folder nowhere does not exist"),
+        (["--de-novo", "found.fa"], "allowed are .meme, .txt for MEME"),
     ],
 )
 def test_pssm_refuses_what_cannot_be(

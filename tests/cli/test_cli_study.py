@@ -60,7 +60,7 @@ def test_a_study_leaves_a_report_and_goes_on_when_asked(
 
     again = cli("study", recipe, "-o", out)
     assert (again.status, again.err.count("\n")) == (2, 1)
-    assert "holds a study; continue it with --resume" in again.err
+    assert "is there already; --force replaces it" in again.err
     assert cli("study", recipe, "-o", out, "--resume", "-q").err == ""
     assert (out / "report.html").read_text() == page
 

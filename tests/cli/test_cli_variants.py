@@ -57,6 +57,7 @@ def score(here: Path, cli: Run) -> Callable[..., Ran]:
     def run(text: str | bytes, *more: object, output: str = "out.vcf") -> Ran:
         (here / "in.vcf").write_bytes(text if isinstance(text, bytes) else text.encode())
         given = ["model.safetensors", "--genome", "genome.fa", "--vcf", "in.vcf", "-o", output]
+        given.append("--force")
         return cli("variants", *given, *more)
 
     return run

@@ -157,10 +157,16 @@ def test_the_old_track_survives_where_a_stretch_cannot_be_made(tmp_path: Path, n
 
 
 @pytest.mark.parametrize("name", ["some.bedgraph", "some.bw"])
-def test_a_missing_folder_is_told(tmp_path: Path, name: str) -> None:
-    message = rf"{name}: cannot be written \(folder .*nowhere does not exist\)$"
-    with pytest.raises(FileError, match=message):
-        write_track(tmp_path / "nowhere" / name, SOME, LENGTHS)
+def test_a_missing_folder_is_made(tmp_path: Path, name: str) -> None:
+    write_track(tmp_path / "nowhere" / name, SOME, LENGTHS)
+    assert [path.name for path in (tmp_path / "nowhere").iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["some.tsv", "some.bed", "some.bw.gz", "some.bedgraph.bz2"])
+def test_a_name_that_promises_another_format_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileError, match=r"allowed are \.bedgraph, \.bdg, \.bg for bedGraph"):
+        write_track(tmp_path / name, SOME, LENGTHS)
+    assert not any(tmp_path.iterdir())
 
 
 def test_stretches_out_of_order_are_told_in_one_line(tmp_path: Path) -> None:

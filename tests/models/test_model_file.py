@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from enhancer_core.errors import FileError, ModelFileError
+from enhancer_core.io.outputs import MODEL_FILE
 from enhancer_core.io.safetensors import FORMAT_VERSION, write_arrays
 from enhancer_core.models.architecture import Architecture, Convolution
-from enhancer_core.models.model import MODEL_FILE, load_model, save_model
+from enhancer_core.models.model import load_model, save_model
 from enhancer_core.models.network import Ensemble, Network
 from tests.predictors import model_of, predictor_of
 

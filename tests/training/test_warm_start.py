@@ -16,8 +16,9 @@ from enhancer_core.data.splits import split
 from enhancer_core.dna.codes import encode
 from enhancer_core.errors import FileError, ModelFileError, MotifError
 from enhancer_core.io.motifs import write_meme
+from enhancer_core.io.outputs import MODEL_FILE
 from enhancer_core.models.architecture import NETWORKS, Architecture
-from enhancer_core.models.model import MODEL_FILE, save_model
+from enhancer_core.models.model import save_model
 from enhancer_core.models.network import Ensemble, Network
 from enhancer_core.models.parameters import shapes
 from enhancer_core.models.transfer import SHARE, motif_filter
