@@ -57,13 +57,15 @@ class Commands:
         """Predict with `enhancer-core`."""
         self._run(
             *("enhancer-core", "predict", str(self.weights), "sequences.fa"),
-            *("--threads", "1", "--device", "cpu", "--quiet", "-o", "our_predictions.tsv"),
+            *("--threads", "1", "--device", "cpu", "-q", "--force", "-o", "our_predictions.tsv"),
         )
 
     def our_windows(self) -> None:
         """Extract and predict with `enhancer-core`."""
         genome, windows = ("genome.fa", "windows.bed")
-        self._run("enhancer-core", "extract", genome, windows, "--quiet", "-o", "sequences.fa")
+        self._run(
+            "enhancer-core", "extract", genome, windows, "-q", "--force", "-o", "sequences.fa"
+        )
         self.our_sequences()
 
     def their_windows(self, genome: str, windows: str) -> None:
@@ -78,7 +80,7 @@ class Commands:
         """Score with `enhancer-core variants`."""
         self._run(
             *("enhancer-core", "variants", str(self.weights), "--genome", "genome.fa"),
-            *("--vcf", vcf, "--threads", "1", "--device", "cpu", "--quiet"),
+            *("--vcf", vcf, "--threads", "1", "--device", "cpu", "-q", "--force"),
             *("-o", f"our_{vcf}"),
         )
 

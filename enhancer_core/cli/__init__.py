@@ -16,11 +16,10 @@ from importlib import import_module
 
 import click
 
-from enhancer_core import __version__, io
+from enhancer_core import __version__
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
-BROKEN_PIPE = 141  # 128 + SIGPIPE
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -111,9 +110,6 @@ def main(args: Sequence[str] | None = None) -> None:
         _stop(f"{error.format_message().rstrip('.')}{hint}", BAD_INPUT)
     except EnhancerError as error:
         _stop(str(error), BAD_INPUT)
-    except BrokenPipeError:  # whoever reads the output has enough, as with `| head`
-        io.discard_stdout()
-        sys.exit(BROKEN_PIPE)
     except OSError as error:  # outputs name their file; what is left are temporary ones
         if error.errno not in _NO_ROOM:
             raise

@@ -160,11 +160,6 @@ def open_output(path: StrPath) -> Iterator[IO[bytes]]:
         os.fsync(raw.fileno())
 
 
-def discard_stdout() -> None:
-    """Let what is yet to be printed go nowhere, where nobody reads it any more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
 @contextmanager
 def temporary_beside(path: StrPath) -> Iterator[Path]:
     """Yield a fresh name in the folder of `path`, for a library that writes by name.
@@ -317,6 +312,6 @@ def _write_errors(path: Path, done: str = "written") -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise  # whoever reads has enough, as with `| head`
+        raise  # whoever reads has enough, as with `| head`; click ends without a word
     except OSError as error:
         raise FileError(f"{path}: cannot be {done} ({error.strerror or error})") from error
