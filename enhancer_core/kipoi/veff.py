@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from enhancer_core.errors import EnhancerError
+from enhancer_core.io.bed import read_bed_rows
 from enhancer_core.io.files import check_output, read_lines
 from enhancer_core.io.genome import Genome, open_genome
 from enhancer_core.io.vcf import Field
@@ -106,7 +107,9 @@ def _of_snvs(generate_mutation_map: Callable[..., Any]) -> Callable[..., Any]:
     """Make kipoi-veff's mutation maps of a VCF show its SNVs, and count what they leave out."""
 
     def wrapped(*arguments: object, **options: Any) -> object:  # noqa: ANN401
-        vcf = options.get("vcf_fpath")
+        vcf, bed = options.get("vcf_fpath"), options.get("bed_fpath")
+        if bed is not None and not any(True for _ in read_bed_rows(Path(bed))):
+            raise EnhancerError(f"{bed}: no intervals; at least one is needed")
         if vcf is None:
             return generate_mutation_map(*arguments, **options)
         with _snvs(vcf, options["dataloader_args"]) as (snvs, _, scored):
