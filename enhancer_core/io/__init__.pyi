@@ -22,6 +22,7 @@ from .motifs import read_motif as read_motif
 from .motifs import read_motifs as read_motifs
 from .motifs import write_meme as write_meme
 from .progress import rich_bar as rich_bar
+from .safetensors import kind_of as kind_of
 from .safetensors import read_arrays as read_arrays
 from .safetensors import write_arrays as write_arrays
 from .tables import read_table as read_table
