@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import json
 import gzip
+import json
 import struct
 from dataclasses import replace
 from pathlib import Path
