@@ -104,9 +104,11 @@ def read_arrays(path: StrPath, *, kind: str) -> tuple[dict[str, NDArray[Any]], d
 
 
 def kind_of(path: StrPath) -> str | None:
-    """Return what a file that is no safetensors file looks like; None if it cannot be told."""
+    """Return what a file that is no model looks like; None if it cannot be told, or is damaged."""
     with open_input(path) as stream:
         start = stream.read(_LOOKED_AT)
+    if start[4:9] == b"\0\0\0\0{":  # as safetensors begins, after any four bytes
+        return None
     zipped = " compressed by gzip" if is_gzip(path) else ""
     for magic, name in _KINDS.items():
         if start.startswith(magic):

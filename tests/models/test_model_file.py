@@ -125,6 +125,20 @@ def test_a_file_whose_header_is_as_long_as_a_pickle_begins_is_read(tmp_path: Pat
     assert load_model(path).metadata == {"note": "x" * padding}
 
 
+@pytest.mark.parametrize("first", [0x80, ord(">"), ord("@"), ord("{")])
+def test_a_cut_file_that_begins_as_others_do_is_told_as_cut(tmp_path: Path, first: int) -> None:
+    path = tmp_path / "model.safetensors"
+    for padding in range(2000):
+        save_model(model_of(network(), {"note": "x" * padding}), path)
+        if path.read_bytes()[0] == first:
+            break
+    else:  # the header is padded to a multiple of 8 bytes, so some never begin a whole file
+        path.write_bytes(bytes([first]) + path.read_bytes()[1:])
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ModelFileError, match="not a model file, or one that is damaged or cut"):
+        load_model(path)
+
+
 def test_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     torch.save({"weight": torch.zeros(2)}, path)
