@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -207,6 +208,30 @@ def scores_variants(bench: Bench, model: str, row: dict[str, str]) -> None:
         same(ours, theirs, 1e-5)
 
 
+def keeps_records(bench: Bench, model: str, _: dict[str, str]) -> None:
+    """`score_variants` adds INFO to SNVs; all else of a VCF stays, and needs no SNV."""
+    with open_genome(bench.folder / "example/genome.fa") as genome:
+        base = decode(genome.codes("chr1", 2999, 3000)[np.newaxis])[0]
+    other = "ACGT"["CATG".index(base)]
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "one"]
+    odd = [
+        f"chr1 3000 . {base} {alt} 29.0 q10;s50 AF=0.10 GT:AD 0/1:3,4".replace(" ", "\t")
+        for alt in ("<DEL>", "*", f"{base}A", f"{base}]chr1:9]", ".")
+    ]
+    scored = "\t".join(["chr1", "3000", "rs1", base, f"*,{other}", "1e1", ".", ".", "GT", "0/1"])
+    for name, lines in (("odd", odd), ("empty", []), ("both", [scored, *odd])):
+        text = "\n".join(["##fileformat=VCFv4.1", "\t".join(columns), *lines, ""])
+        (bench.folder / f"{name}.vcf").write_text(text)
+        bench.veff(
+            *("score_variants", model, "--dataloader_args", '{"fasta_file": "example/genome.fa"}'),
+            *("-i", f"{name}.vcf", "-o", "kept.vcf", "-s", "diff", "logit"),
+        )
+        kept = (bench.folder / "kept.vcf").read_text()
+        added = re.sub("KV:[^\t]*", ".", re.sub("##INFO=<ID=KV:.*\n", "", kept))
+        assert added == text, f"{kept} is not {text}"
+        assert ("DIFF=.,0." in kept or "DIFF=.,-0." in kept) == (scored in lines), kept
+
+
 def values(vcf: Path, field: str) -> NDArray[np.float64]:
     """Read a number of INFO from each record, whatever stands before its name."""
     records = [line for line in vcf.read_text().splitlines() if not line.startswith("#")]
@@ -249,6 +274,7 @@ OF_EACH_GROUP: tuple[Check, ...] = (
     loads_in_python,
     tiles_an_interval,
     scores_variants,
+    keeps_records,
     maps_mutations,
 )
 

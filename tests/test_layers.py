@@ -127,7 +127,8 @@ def test_only_io_opens_files(path: Path) -> None:
 
 @each_module
 def test_only_the_command_line_prints(path: Path) -> None:
-    if module_of(path) not in {"cli", "__main__"}:
+    # enhancer-core-veff is a command line of its own.
+    if module_of(path) not in {"cli", "__main__"} and relative(path) != "kipoi/veff.py":
         assert not PRINTING & set(used(path)), relative(path)
         for node in nodes(path):
             if isinstance(node, ast.Import):

@@ -107,7 +107,7 @@ def publish(
         *("--positives", recipe["about_positives"], "--negatives", about_negatives),
         *("--held-out", recipe.get("held_out", HELD_OUT), "--kind", recipe["kind"]),
         *("--recipe", f"python training/models.py DATA kipoi_models --only {recipe['name']}"),
-        *("-o", source),
+        *("-o", source, "--force"),
     )
 
 

@@ -8,13 +8,13 @@ import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import click
 
-from enhancer_core import io
+from enhancer_core import io, models
 from enhancer_core.cli.common import Job
-from enhancer_core.errors import FileError
+from enhancer_core.errors import EnhancerError, FileError, ModelFileError
 
 Decorator: TypeAlias = Callable[[Any], Any]  # of a command, whatever its parameters
 
@@ -167,7 +167,7 @@ class Command(click.Command):
                 outputs += [(param, value)] if value is not None else []
             else:
                 values = value if isinstance(value, tuple) else (value,)
-                inputs += [Path(one) for one in values if isinstance(one, str | Path)]
+                inputs += [one for one in values if isinstance(one, Path)]
         inputs += [folder / io.MODEL_FILE for folder in inputs if folder.is_dir()]
         in_folders: list[Path] = []
         for option, path in outputs:
@@ -252,7 +252,35 @@ def markdown(
     return switch("--markdown", text, section="Output")
 
 
-model = path_argument("model")
+def model(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument MODEL; if not it but another file is a model, ask if they are swapped."""
+
+    @functools.wraps(function)
+    def checked(**values: Any) -> object:  # noqa: ANN401
+        try:
+            return function(**values)
+        except ModelFileError as error:
+            given = values["model"]
+            what = io.kind_of(given) if given.is_file() else None
+            for value in values.values():
+                for other in value if isinstance(value, tuple) else (value,):
+                    if what and isinstance(other, Path) and other != given and _is_model(other):
+                        raise ModelFileError(
+                            f"{given} is {what}, {other} is a model: are the two swapped?"
+                        ) from error
+            raise
+
+    return cast("Callable[..., Any]", path_argument("model")(checked))
+
+
+def _is_model(path: Path) -> bool:
+    try:
+        models.load_model(path)
+    except EnhancerError:
+        return False
+    return True
+
+
 positives = paths("--positives", "FASTA files of positives.", required=True)
 negatives = paths("--negatives", "FASTA files of negatives.", required=True)
 _motif_help = "CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several."

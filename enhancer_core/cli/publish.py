@@ -35,13 +35,15 @@ def publish(model: Path, group: str, name: str, facts: dict[str, str], job: Job)
 
     The row gets the weights and their checksum, the test AUC and the baseline's from the training
     record, and the probabilities that are expected of the example. A row of the same name is
-    replaced; facts that are not given again stay.
+    replaced only with --force; facts that are not given again stay.
 
     \b
       enhancer-core publish model --group EnhancerCNN --name mouse_liver \\
           --species "Mus musculus" --assembly mm10 -o kipoi_models
     """
-    row = kipoi.publish(model, source=job.output, group=group, name=name, facts=facts)
+    row = kipoi.publish(
+        model, source=job.output, group=group, name=name, facts=facts, force=job.force
+    )
     missing = [key for key in kipoi.FACTS if row[key] == kipoi.NOT_STATED]
     if missing:
         options = ", ".join(f"--{key.replace('_', '-')}" for key in missing)

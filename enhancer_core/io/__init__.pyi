@@ -35,6 +35,7 @@ from .outputs import check_not_read as check_not_read
 from .outputs import earlier_files as earlier_files
 from .outputs import format_of as format_of
 from .progress import rich_bar as rich_bar
+from .safetensors import kind_of as kind_of
 from .safetensors import read_arrays as read_arrays
 from .safetensors import write_arrays as write_arrays
 from .tables import read_table as read_table

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,19 +18,36 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from enhancer_core.errors import ModelFileError
-from enhancer_core.io.files import StrPath, check_regular, first_bytes, open_output
+from enhancer_core.io.files import (
+    StrPath,
+    check_regular,
+    first_bytes,
+    is_gzip,
+    open_input,
+    open_output,
+)
 
 # The newest read. Each is written only for what releases that read those before cannot: 1 for a
 # network, 2 for an ensemble of one architecture, 3 for one of several.
 FORMAT_VERSION = 3
 
 _KEY = "enhancer_core"
-_WRONG_KIND = {
-    b"PK\x03\x04": "a zip archive, as torch.save writes; it can hold code and is not loaded",
-    b"\x80": "a pickle; it can hold code and is not loaded",
+_HOLDS_CODE = "; it can hold code and is not loaded"
+_ZIP = "a zip archive, as torch.save writes"
+_KINDS = {
+    b"PK\x03\x04": _ZIP,
+    b"\x80": "a pickle",
     b"\x89HDF": "an HDF5 file",
-    b"\x1f\x8b": "a gzip file",
+    b"BCF\x02": "BCF",
+    b">": "FASTA",
+    b"@": "FASTQ or SAM",
+    b"##fileformat=VCF": "VCF",
+    b"MEME version": "motifs in MEME format",
+    b"{": "JSON",
 }
+_BED = re.compile(rb"(#.*\n|track.*\n|browser.*\n)*\S+\t\d+\t\d+\s")
+_NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_LOOKED_AT = 4096  # bytes
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -60,17 +78,18 @@ def read_arrays(path: StrPath, *, kind: str) -> tuple[dict[str, NDArray[Any]], d
         If it is damaged, foreign, of a newer format, or of another kind.
     """
     check_regular(path)
-    start = first_bytes(path)
+    first_bytes(path)  # whether it can be read: safetensors tells it in its own words
     try:
         with safe_open(str(path), framework="np") as file:
             text = (file.metadata() or {}).get(_KEY)
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except SafetensorError as error:
-        for magic, name in _WRONG_KIND.items():  # only now: a good file may begin with any byte
-            if start.startswith(magic):
-                raise ModelFileError(f"{path}: not a model file but {name}") from error
+        what = kind_of(path)  # only now: a good file may begin with any byte
+        why = ", or one that is damaged or cut" if what is None else f" but {what}"
+        code = _HOLDS_CODE if what in (_ZIP, "a pickle") else ""
         raise ModelFileError(
-            f"{path}: not a model file, or one that is damaged or cut ({error})"
+            f"{path}: not a {kind} file{why}{code}; needed is a .safetensors file that"
+            " enhancer-core wrote"
         ) from error
     if text is None:
         raise ModelFileError(f"{path}: a safetensors file, but not one of enhancer_core")
@@ -82,6 +101,21 @@ def read_arrays(path: StrPath, *, kind: str) -> tuple[dict[str, NDArray[Any]], d
     if header["sha256"] != _digest(arrays, content):
         raise ModelFileError(f"{path}: damaged; the content does not match the header's digest")
     return arrays, record
+
+
+def kind_of(path: StrPath) -> str | None:
+    """Return what a file that is no model looks like; None if it cannot be told, or is damaged."""
+    with open_input(path) as stream:
+        start = stream.read(_LOOKED_AT)
+    if start[4:9] == b"\0\0\0\0{":  # as safetensors begins, after any four bytes
+        return None
+    zipped = " compressed by gzip" if is_gzip(path) else ""
+    for magic, name in _KINDS.items():
+        if start.startswith(magic):
+            return name + zipped
+    if zipped or _NOT_TEXT.search(start):
+        return "a gzip file" if zipped else None
+    return "an empty file" if not start else "BED" if _BED.match(start) else "text"
 
 
 def _header(path: StrPath, text: str) -> dict[str, Any]:

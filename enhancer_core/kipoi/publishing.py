@@ -34,6 +34,8 @@ FIGURES = ("auc", "auc_low", "auc_high", "baseline_auc", "baseline_low", "baseli
 COLUMNS = ("model", *FACTS, "network", "length", *FIGURES, "sha256", "expected")
 
 _EXAMPLE = Path(__file__).parent / "example"
+_LONGEST_NAME = 100  # with the rest of the weights' name it must fit a file name, 255 bytes
+_LONGEST_SHOWN = 40  # letters in a message
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_.-]*")
 # Kipoi reads the table with pandas, for which these are no text, and '#' begins a comment.
 _NO_TEXT = {"", "na", "n/a", "nan", "null", "none", "inf", "infinity", "true", "false"}
@@ -41,7 +43,13 @@ _NOT_IN_CELL = re.compile(r'[\t\r\n"#]')
 
 
 def publish(
-    model: Path, *, source: Path, group: str, name: str, facts: Mapping[str, str]
+    model: Path,
+    *,
+    source: Path,
+    group: str,
+    name: str,
+    facts: Mapping[str, str],
+    force: bool = False,
 ) -> dict[str, str]:
     """Make or replace a row of a group.
 
@@ -52,11 +60,13 @@ def publish(
     source, group
         The folder of the Kipoi source, and a folder in it with a `model-template.yaml`.
     name
-        The row's name: letters, digits, `_`, `.` and `-`, the first a letter.
+        The row's name: up to 100 letters, digits, `_`, `.` and `-`, the first a letter.
     facts
         Some of `FACTS`. Of those left out, the row's own stay if it is there; else positives,
         negatives and what was held out are described from the training record, and the others
         are `not stated`.
+    force
+        Whether a row that is there already is replaced.
 
     Returns
     -------
@@ -66,7 +76,8 @@ def publish(
     Raises
     ------
     EnhancerError
-        If the name or a fact is not fit for the table, or the group is not there.
+        If the name or a fact is not fit for the table, the group is not there, or the row is and
+        is not to be replaced.
     FileError
         If a file cannot be read or written.
     ModelFileError
@@ -77,9 +88,11 @@ def publish(
     path = model_file(model)
     folder = _group(source, group)
     _check(name, facts)
+    rows = read_rows(folder)
+    if name in rows and not force:
+        raise FileError(f"{folder / TABLE}: row {name} is there already; --force replaces it")
     loaded = load_model(path)
     digest = sha256(path)
-    rows = read_rows(folder)
     row = {
         "model": name,
         **{key: facts.get(key) or _known(rows.get(name), loaded.metadata, key) for key in FACTS},
@@ -147,29 +160,37 @@ def _copy(path: Path, target: Path, digest: str) -> None:
 
 
 def _group(source: Path, group: str) -> Path:
-    folder = source / group
-    if not group or not (folder / TEMPLATE).is_file():
-        groups = sorted(path.parent.name for path in source.glob(f"*/{TEMPLATE}"))
+    groups = sorted(path.parent.name for path in source.glob(f"*/{TEMPLATE}"))
+    if group not in groups:
         raise FileError(
-            f"{source}: no group '{group}' (a folder with {TEMPLATE});"
+            f"{source}: no group {_shown(group)} (a folder with {TEMPLATE});"
             f" it has {', '.join(groups) or 'none'}"
         )
-    return folder
+    return source / group
+
+
+def _shown(text: str) -> str:
+    """Spell a text for a message, in one line and not too long."""
+    return repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}...")
 
 
 def _check(name: str, facts: Mapping[str, str]) -> None:
     """Raise if a name or a fact is not fit for the table."""
+    if len(name) > _LONGEST_NAME:
+        raise EnhancerError(
+            f"name {_shown(name)} has {len(name)} letters; allowed are {_LONGEST_NAME}"
+        )
     if not _NAME.fullmatch(name) or name.lower() in _NO_TEXT:
         raise EnhancerError(
-            f"name '{name}' is not allowed; allowed are letters, digits, '_', '.' and '-', the"
-            " first a letter, and no word that a table takes for other than text"
+            f"name {_shown(name)} is not allowed; allowed are letters, digits, '_', '.' and '-',"
+            " the first a letter, and no word that a table takes for other than text"
         )
     for key, value in facts.items():
         if key not in FACTS:
             raise EnhancerError(f"fact '{key}' is not known; known are {', '.join(FACTS)}")
         if _NOT_IN_CELL.search(value) or value.strip().lower() in _NO_TEXT:
             raise EnhancerError(
-                f"{key} '{value}' is not allowed; a table takes one line of text without tab,"
+                f"{key} {_shown(value)} is not allowed; a table takes one line of text without tab,"
                 " '\"', '#'"
             )
 

@@ -37,11 +37,11 @@ def write_outcome(
         If a file cannot be written.
     """
     data, trained = experiment.data, outcome.trained
-    restarts = [
-        {"restart": r.index, "validation_auc": r.auc, "epoch": r.checkpoints[r.kept].epoch}
+    restarts = [  # numbered from 1, as in the report
+        {"restart": r.index + 1, "validation_auc": r.auc, "epoch": r.checkpoints[r.kept].epoch}
         for r in trained.restarts
     ]
-    best = restarts[trained.best]
+    best, members = restarts[trained.best], [restarts[index] for index in trained.members]
     ensemble = {"parts": [asdict(part) for part in trained.parts]} if trained.parts else {}
     figures = {
         **outcome.network.to_dict(),
@@ -49,8 +49,8 @@ def write_outcome(
         "difference": asdict(outcome.difference(data)),
         "composition": {name: model.to_dict() for name, model in outcome.composition.items()},
         "restarts": restarts,
-        "best_restart": trained.best,
-        **({"members": trained.members} if len(trained.members) > 1 else {}),
+        "best_restart": best["restart"],
+        **({"members": [each["restart"] for each in members]} if len(members) > 1 else {}),
         **ensemble,
     }
     record = {
@@ -67,8 +67,8 @@ def write_outcome(
     }
     if experiment.start is not None:
         record["start"] = experiment.start.to_dict()
-    if len(trained.members) > 1:
-        record["members"] = [restarts[index] for index in trained.members]
+    if len(members) > 1:
+        record["members"] = members
     if trained.calibration is not None:
         record["calibration"] = asdict(trained.calibration)
     write_split(folder / "split.tsv", data)

@@ -149,7 +149,7 @@ def main() -> None:
         lines([("small", "A small network (100 bp)", "${__HERE__}/model.safetensors")])
     )
     (HERE / "all_fasta.loc").write_text(
-        lines([("small", "small", "A small genome", "${__HERE__}/genome.fa")])
+        lines([("small", "hg38", "A small genome", "${__HERE__}/genome.fa")])
     )
 
 

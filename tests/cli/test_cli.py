@@ -381,11 +381,15 @@ def test_an_ensemble_is_calibrated_recorded_and_used_as_one_model(
     figures, single = (json.loads((each / "metrics.json").read_text()) for each in (here, trained))
     assert figures["restarts"] == single["restarts"]
     assert figures["best_restart"] == figures["members"][0] == single["best_restart"]
-    assert sorted(figures["members"]) == [0, 1]
+    assert sorted(figures["members"]) == [1, 2]  # as the report numbers them
+    assert [each["restart"] for each in figures["restarts"]] == [1, 2]
     record = load_model(here).metadata
     assert [each["restart"] for each in record["members"]] == figures["members"]
     assert record["calibration"].keys() == {"scale", "shift"}
-    assert "the mean log odds of the 2 best, restarts " in (here / "report.md").read_text()
+    assert (
+        "the mean log odds of the 2 best, restarts {} and {}.".format(*figures["members"])
+        in (here / "report.md").read_text()
+    )
 
     assert cli("predict", here, inputs / "positives.fa", "-q", "-o", tmp_path / "p.tsv").status == 0
     probabilities = [float(value) for value in column(tmp_path / "p.tsv", "probability")]

@@ -223,8 +223,8 @@ def flipped(position: int) -> Callable[[Path, bytes], None]:
 @pytest.mark.parametrize(
     ("write_bad", "match"),
     [
-        (lambda path, _: path.write_text("hello, I am no model\n"), "not a model file, or one th"),
-        (lambda path, _: path.write_bytes(b""), "not a model file, or one that is damaged or cut"),
+        (lambda path, _: path.write_text("hello, I am no model\n"), "not a model file but text;"),
+        (lambda path, _: path.write_bytes(b""), "not a model file but an empty file; needed is"),
         (pickle, r"not a model file but a zip archive, as torch\.save writes; .* is not loaded"),
         (safetensors_of_another_program, "a safetensors file, but not one of enhancer_core"),
         (lambda path, good: path.write_bytes(good[:-1]), "not a model file, or one that is dama"),
@@ -251,6 +251,27 @@ def test_a_file_that_is_not_a_whole_model_of_ours_is_refused(
     write_bad(Path("bad.model"), model.read_bytes())
     source = [inputs / "positives.fa"] if command == "predict" else data(inputs)
     refuse(command, "bad.model", *source, "-o", "out", match=rf"bad\.model: .*({match})")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict", "one.fa", "MODEL"],
+        ["mutagenesis", "one.fa", "MODEL"],
+        ["evaluate", "one.fa", "--positives", "MODEL", "--negatives", "one.fa"],
+        ["variants", "one.fa", "--genome", "MODEL", "--vcf", "one.fa"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_model_and_another_file_that_are_swapped_are_recognised(
+    refuse: Refuse, words: list[str], model: Path
+) -> None:
+    Path("one.fa").write_text(">one\nACGT\n")
+    for given in (model, model.parent):
+        spelled = [str(given) if word == "MODEL" else word for word in words]
+        match = rf"one\.fa is FASTA, {re.escape(str(given))} is a model: are the two swapped\?"
+        output = {"variants": "out.vcf", "evaluate": "out.json"}.get(words[0], "out.tsv")
+        refuse(*spelled, "-o", output, match=match)
 
 
 @pytest.mark.parametrize("command", ["predict", "train", "plant"])

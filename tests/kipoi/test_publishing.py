@@ -118,7 +118,15 @@ def test_what_is_not_said_comes_from_the_training_record_or_is_not_stated(
 def test_publishing_twice_leaves_the_same_bytes(model: Path, source: Path) -> None:
     publish(model, source=source, group=GROUP, name="fly", facts={"kind": "pooled"})
     before = contents(source)
-    publish(model, source=source, group=GROUP, name="fly", facts={"kind": "pooled"})
+    publish(model, source=source, group=GROUP, name="fly", facts={"kind": "pooled"}, force=True)
+    assert contents(source) == before
+
+
+def test_a_row_that_is_there_is_replaced_only_if_asked(model: Path, source: Path) -> None:
+    publish(model, source=source, group=GROUP, name="fly", facts={})
+    before = contents(source)
+    with pytest.raises(FileError, match=r"models\.tsv: row fly is there already; --force replaces"):
+        publish(model, source=source, group=GROUP, name="fly", facts={"kind": "pooled"})
     assert contents(source) == before
 
 
@@ -127,7 +135,9 @@ def test_another_model_replaces_a_rows_weights_and_keeps_what_was_said(
 ) -> None:
     publish(model, source=source, group=GROUP, name="fly", facts={"kind": "pooled"})
     other = write_model(tmp_path / "other.safetensors", seed=1, length=80)
-    row = publish(other, source=source, group=GROUP, name="fly", facts={"species": "D. m."})
+    row = publish(
+        other, source=source, group=GROUP, name="fly", facts={"species": "D. m."}, force=True
+    )
     assert (row["kind"], row["species"], row["length"]) == ("pooled", "D. m.", "80")
     (weights,) = (source / GROUP / "weights").iterdir()
     assert weights.read_bytes() == other.read_bytes()
@@ -141,19 +151,28 @@ def test_rows_stand_in_the_order_of_their_names_however_they_came(
     assert list(read_rows(source / GROUP)) == ["cow", "human", "mouse"]
 
 
-@pytest.mark.parametrize("name", ["", "a b", "../up", "1st", "nan", "NA", "True", "a\n"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "../up", "..", "a/b", "1st", "nan", "NA", "True", "a\n", "Fliege_ä"]
+)
 def test_a_name_that_a_path_or_a_table_misreads_is_refused(
     model: Path, source: Path, name: str
 ) -> None:
     before = contents(source)
-    with pytest.raises(EnhancerError, match=rf"^name '{re.escape(name)}' is not allowed; allowed"):
+    with pytest.raises(EnhancerError, match=rf"^name {re.escape(repr(name))} is not allowed; allo"):
         publish(model, source=source, group=GROUP, name=name, facts={})
     assert contents(source) == before
 
 
+def test_a_name_too_long_for_a_file_is_refused_in_one_short_line(model: Path, source: Path) -> None:
+    publish(model, source=source, group=GROUP, name="a" * 100, facts={})
+    match = f"^name '{'a' * 40}...' has 300 letters; allowed are 100$"
+    with pytest.raises(EnhancerError, match=match):
+        publish(model, source=source, group=GROUP, name="a" * 300, facts={})
+
+
 @pytest.mark.parametrize("value", ["", "a\tb", "a\nb", "number #1", 'the "best"', "NaN"])
 def test_a_fact_that_a_table_misreads_is_refused(model: Path, source: Path, value: str) -> None:
-    with pytest.raises(EnhancerError, match=rf"^species '{re.escape(value)}' is not allowed; a"):
+    with pytest.raises(EnhancerError, match=rf"^species {re.escape(repr(value))} is not allowed; "):
         publish(model, source=source, group=GROUP, name="fly", facts={"species": value})
 
 
@@ -162,9 +181,12 @@ def test_an_unknown_fact_is_refused(model: Path, source: Path) -> None:
         publish(model, source=source, group=GROUP, name="fly", facts={"author": "me"})
 
 
-@pytest.mark.parametrize("group", ["", "Other", "Nets/weights"])
+@pytest.mark.parametrize(
+    "group", ["", "Other", "Nets/weights", "..", "../source/Nets", "g" * 300, "a\nb"]
+)
 def test_a_group_that_is_not_there_is_refused(model: Path, source: Path, group: str) -> None:
-    with pytest.raises(FileError, match=rf"no group '{group}' \(.*\); it has Nets$"):
+    shown = repr(group if len(group) < 100 else "g" * 40 + "...")
+    with pytest.raises(FileError, match=rf"no group {re.escape(shown)} \(.*\); it has Nets$"):
         publish(model, source=source, group=group, name="fly", facts={})
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 from dataclasses import replace
@@ -76,7 +77,7 @@ def test_the_same_model_gives_the_same_bytes(saved: Path, tmp_path: Path) -> Non
 
 def test_a_cut_file_is_refused_wherever_it_is_cut(saved: Path) -> None:
     whole = saved.read_bytes()
-    for size in range(0, len(whole), 7):
+    for size in range(7, len(whole), 7):
         saved.write_bytes(whole[:size])
         with pytest.raises(ModelFileError, match=r"model\.safetensors: not a model file, or one"):
             load_model(saved)
@@ -125,6 +126,20 @@ def test_a_file_whose_header_is_as_long_as_a_pickle_begins_is_read(tmp_path: Pat
     assert load_model(path).metadata == {"note": "x" * padding}
 
 
+@pytest.mark.parametrize("first", [0x80, ord(">"), ord("@"), ord("{")])
+def test_a_cut_file_that_begins_as_others_do_is_told_as_cut(tmp_path: Path, first: int) -> None:
+    path = tmp_path / "model.safetensors"
+    for padding in range(2000):
+        save_model(model_of(network(), {"note": "x" * padding}), path)
+        if path.read_bytes()[0] == first:
+            break
+    else:  # the header is padded to a multiple of 8 bytes, so some never begin a whole file
+        path.write_bytes(bytes([first]) + path.read_bytes()[1:])
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ModelFileError, match="not a model file, or one that is damaged or cut"):
+        load_model(path)
+
+
 def test_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     torch.save({"weight": torch.zeros(2)}, path)
@@ -137,14 +152,22 @@ def test_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
 
 def test_other_files_are_refused_by_what_they_are(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    path.write_text("just text\n")
-    with pytest.raises(ModelFileError, match="not a model file, or one that is damaged or cut"):
-        load_model(path)
+    for content, what in (
+        (b">one\nACGT\n", "FASTA"),
+        (gzip.compress(b">one\nACGT\n"), "FASTA compressed by gzip"),
+        (b"##fileformat=VCFv4.2\n", "VCF"),
+        (b"#chrom\nchr1\t0\t100\n", "BED"),
+        (b"just text\n", "text"),
+        (b"", "an empty file"),
+        (gzip.compress(b"\0\1"), "a gzip file"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    ):
+        path.write_bytes(content)
+        needed = "needed is a .safetensors file that enhancer-core wrote"
+        with pytest.raises(ModelFileError, match=rf"not a model file but {what}; {needed}$"):
+            load_model(path)
     save_file({"weight": torch.zeros(2)}, path)
     with pytest.raises(ModelFileError, match="a safetensors file, but not one of enhancer_core"):
-        load_model(path)
-    path.write_bytes(b"\x89HDF\r\n\x1a\n")
-    with pytest.raises(ModelFileError, match="not a model file but an HDF5 file"):
         load_model(path)
 
 

@@ -104,7 +104,7 @@ def test_the_model_records_how_it_was_made(
     record = load_model(folder).metadata
     assert record["seed"] == 0
     assert record["config"]["restarts"] == 2
-    assert record["restart"] == outcome.trained.best
+    assert record["restart"] == outcome.trained.best + 1  # numbered from 1
     assert record["test"] == outcome.network.test.to_dict()
     assert [each["name"] for each in record["inputs"]] == [path.name for path in files]
     assert [each["sequences"] for each in record["inputs"]] == [100, 100]
