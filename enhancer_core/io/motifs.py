@@ -293,10 +293,9 @@ def _read_columns(path: Path, header: Line, rows: Sequence[Line]) -> Table:
         for i, (number, words) in enumerate(split):
             if float(words[0]) != first + i:
                 raise FileError(f"{path} line {number}: position {words[0]}; {first + i:g} is next")
-        with_letter = {len(words) == 6 and words[5].isalpha() for _, words in split} == {True}
-        rows = [
-            (number, " ".join(words[1 : 5 if with_letter else None])) for number, words in split
-        ]
+            if words[-1].isalpha() and len(words) > 2:
+                del words[-1]  # of the consensus
+        rows = [(number, " ".join(words[1:])) for number, words in split]
     table = _numbers(path, rows)
     if table.shape[1] != len(_BASES):
         raise FileError(
