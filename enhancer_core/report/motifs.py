@@ -43,9 +43,9 @@ def motif_page(filters: Sequence[FilterMotif], *, model: str, database: str, tar
             Section(
                 title="Filters and their matches",
                 text=[
-                    "Above each filter's motif, below it the most similar known one, aligned; the"
-                    " most significant matches first. The height of a letter is its share of the"
-                    " position's information; the full height is 2 bits."
+                    "Above each filter's motif, below it the known one that it matches best,"
+                    " aligned; the most significant matches first. The height of a letter is its"
+                    " share of the position's information; the full height is 2 bits."
                 ],
                 figures=[filter_figure(each) for each in sorted(active, key=_rank)],
                 small_figures=True,
@@ -110,7 +110,7 @@ def _table(filters: Sequence[FilterMotif]) -> Table:
             match = [_label(item.match), f"{similarity:.3f}", _small(p), _small(q)]
         bits = f"{item.bits:.1f}" if item.motif else ""
         rows.append((item.name, *match, bits, "" if item.sites is None else f"{item.sites:,}"))
-    head = ("Filter", "Most similar", "Similarity", "p", "q", "Bits", "Sites")
+    head = ("Filter", "Best match", "Similarity", "p", "q", "Bits", "Sites")
     return Table(head, rows, text_columns=2)
 
 
@@ -128,19 +128,22 @@ def _meanings(database: str, targets: int, *, significance: bool) -> list[str]:
     """Explain similarity, p and q, and what they leave open."""
     p_and_q = (
         f"{database} has {targets:,} motifs; p-values, which are computed from a database's"
-        f" columns, need {FEWEST}. So a similarity here is no evidence by itself."
+        f" columns, need {FEWEST}. So the match is the most similar motif, which is no evidence by"
+        " itself."
     )
     if significance:
         p_and_q = (
             f"p is TOMTOM's: the probability that a motif of columns drawn at random from"
-            f" {database} is as close to the filter's in its best alignment. q is the false"
+            f" {database} is as close to the filter's in its best alignment. The match is the"
+            " motif of lowest p, the more similar one if two are equal. q is the false"
             f" discovery rate at that p among the {targets:,} motifs; it does not allow for the"
             " number of filters."
         )
     return [
-        "Similarity is the correlation of two motifs' base frequencies in their best alignment on"
-        " either strand, 1 for the same motif; overhanging positions count as uniform. With the"
-        " nearest of a thousand motifs, half of random motifs of 9 bp reach 0.65, and a few 0.9.",
+        "Similarity is the correlation of two motifs' base frequencies in their most similar"
+        " alignment, the one drawn, on either strand, 1 for the same motif; overhanging positions"
+        " count as uniform. With the most similar of a thousand motifs, half of random motifs of"
+        " 9 bp reach 0.65, and a few 0.9.",
         p_and_q,
         f"A filter of less than {FLAT:g} bits is called flat and not matched. A match names a"
         " family: its members bind alike, and a database has many of them. A filter without a"

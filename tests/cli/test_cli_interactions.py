@@ -43,7 +43,7 @@ def test_wiring_finds_what_a_network_joins(cli: Run, folder: Path, tmp_path: Pat
     given += ["--backgrounds", 8, "--database", folder / "database.meme"]
     ran = cli(*given, "--threads", 1, "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (0, "")
-    assert "tested by planting: 1. Pairs that interact: 1: " in ran.err
+    assert "tested by planting: 1. Pairs that interact: 1 (1 spacing-specific): " in ran.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"wiring.tsv", "report.html"}
     rows = [row for _, row in read_table(tmp_path / "out" / "wiring.tsv", ["first"])]
     assert {(row["first"], row["second"]) for row in rows} == {("filter_1", "filter_2")}
