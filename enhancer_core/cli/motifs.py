@@ -161,7 +161,7 @@ def show_motifs(
     the false discovery rate among a filter's p-values. Databases of fewer than 25 motifs have none,
     and similarity chooses. Offset is where, at the highest similarity, the filter's first position
     lies on it, or its reverse complement's where strand is -1. What is flat (below 2 bits) has no
-    match.
+    match, and below 4 bits q is often too low: such matches are not counted.
 
     \b
       enhancer-core motifs model --sequences enhancers.fa \\

@@ -21,7 +21,6 @@ from enhancer_core.interpretation.interactions import (
 )
 from enhancer_core.motifs.match import FilterMotif
 from enhancer_core.motifs.motif import ppm
-from enhancer_core.report.motifs import SIGNIFICANT
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
 from enhancer_core.report.plots import CHANGES, GUIDE, as_svg, logo, new_axes, styled
 from enhancer_core.report.text import signed
@@ -139,7 +138,7 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
 
 def _name(motif: FilterMotif) -> str:
     """Name a filter, with its significant match."""
-    if motif.match is None or not motif.match.q < SIGNIFICANT:
+    if motif.match is None or not motif.matched:
         return motif.name
     return f"{motif.name} ({motif.match.target.alias or motif.match.target.name})"
 

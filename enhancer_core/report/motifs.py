@@ -8,13 +8,12 @@ import numpy as np
 from markupsafe import Markup
 
 from enhancer_core.dna.codes import ALPHABET
-from enhancer_core.motifs.match import FLAT, FilterMotif, Match
+from enhancer_core.motifs.match import FLAT, SIGNIFICANT, SURE, FilterMotif, Match
 from enhancer_core.motifs.motif import Motif, ppm, reverse_complement
 from enhancer_core.motifs.tomtom import FEWEST
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
 from enhancer_core.report.plots import LETTER_WIDTH, LOGO_HEIGHT, logo
 
-SIGNIFICANT = 0.05  # false discovery rate below which a match is called one
 _GAP = 8  # points between two logos
 
 
@@ -28,7 +27,7 @@ def motif_page(filters: Sequence[FilterMotif], *, model: str, database: str, tar
     highlights = [Highlight(str(len(filters)), "Filters", f"{len(active)} with a motif")]
     significance = targets >= FEWEST
     if significance:
-        n = sum(each.match is not None and each.match.q < SIGNIFICANT for each in active)
+        n = sum(each.matched for each in active)
         lead = (
             f"{n} of {len(filters)} first-layer filters match a motif of {database}, at a false"
             f" discovery rate of {100 * SIGNIFICANT:g} % each."
@@ -137,7 +136,8 @@ def _meanings(database: str, targets: int, *, significance: bool) -> list[str]:
             f" {database} is as close to the filter's in its best alignment. The match is the"
             " motif of lowest p, the more similar one if two are equal. q is the false"
             f" discovery rate at that p among the {targets:,} motifs; it does not allow for the"
-            " number of filters."
+            f" number of filters. Of random motifs below {SURE:g} bits a quarter match some long,"
+            " flat motif at q below 0.05, unlike as they are: such matches are shown but not counted."
         )
     return [
         "Similarity is the correlation of two motifs' base frequencies in their most similar"
