@@ -137,7 +137,7 @@ def _meanings(database: str, targets: int, *, significance: bool) -> list[str]:
             " motif of lowest p, the more similar one if two are equal. q is the false"
             f" discovery rate at that p among the {targets:,} motifs; it does not allow for the"
             f" number of filters. Of random motifs below {SURE:g} bits a quarter match some long,"
-            " flat motif at q below 0.05, unlike as they are: such matches are shown but not counted."
+            " flat motif at q below 0.05, unlike as they are: such matches are shown, not counted."
         )
     return [
         "Similarity is the correlation of two motifs' base frequencies in their most similar"
