@@ -59,7 +59,7 @@ def evaluate(
     *("kmer", "spectrum", "gkm", "motifs"),
     section="Training",
 )
-@opt.path("--database", "For --kind motifs: MEME, JASPAR, HOMER or .pfm.", section="Training")
+@opt.path("--database", f"For --kind motifs: {opt.MOTIF_FORMS}.", section="Training")
 @opt.count("-k", "Length of k-mers without gaps, in bp.", 1, 8, default=5, section="Training")
 @opt.job(
     "Folder for metrics.json, test_predictions.tsv and split.tsv; model.safetensors too, for"

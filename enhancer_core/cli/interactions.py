@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "first", "second", "strength", "pools", "spacing", "strand", "interaction", "low", "high",
-    "first_alone", "second_alone",
+    "first_alone", "second_alone", "kind",
 )  # fmt: skip
 _SHUFFLED_K = 2
 
@@ -25,7 +25,7 @@ _SHUFFLED_K = 2
 @opt.command()
 @opt.model
 @opt.path("--sequences", "FASTA for motifs and shuffles, normally the positives.", required=True)
-@opt.path("--database", "Known motifs to name filters by: MEME, JASPAR, HOMER or .pfm.")
+@opt.path("--database", f"Known motifs to name filters by: {opt.MOTIF_FORMS}.")
 @opt.count("--pairs", "Pairs to test, those that the weights connect most strongly.", default=10)
 @opt.count("--spacing", "Largest distance of two sites' starts.", metavar="BP", default=30)
 @opt.count("--backgrounds", "Shuffled sequences to plant in.", 4, default=100)
@@ -49,8 +49,10 @@ def wiring(
     to test. Their sites are planted in shuffles of the sequences, together and each alone, at every
     spacing and on both strands; the interaction is what both together add to the log odds beyond
     the sum of each alone. wiring.tsv has it for each spacing, from the first site's leftmost base
-    to the second's on the first one's strand, with a 95 % interval. The report says what holds:
-    half of the shuffles choose a pair's best arrangement, the other half judge it.
+    to the second's on the first one's strand, with a 95 % interval; what each site adds alone; and
+    the pair's kind. Half of the shuffles choose a pair's best arrangement, the other half judge it:
+    spacing-specific if its interaction is above the mean of all others, at any distance if that
+    mean is half of it or more, unclear, or not confirmed if it is no interaction.
 
     \b
       enhancer-core wiring model --sequences enhancers.fa \\
@@ -67,8 +69,8 @@ def wiring(
     sites = interpretation.consensus_sites(pfms)
     ranked = interpretation.rank_pairs(members, sites)[:pairs]
     rng = job.rng()
-    rows = rng.choice(len(codes), size=backgrounds, replace=backgrounds > len(codes))
-    shuffled = dna.k_shuffle(codes[rows], k=_SHUFFLED_K, rng=rng, threads=threads)
+    drawn = rng.choice(len(codes), size=backgrounds, replace=backgrounds > len(codes))
+    shuffled = dna.k_shuffle(codes[drawn], k=_SHUFFLED_K, rng=rng, threads=threads)
     starts = interpretation.draw_anchors(backgrounds, architecture, spacing=spacing, rng=rng)
     predictor = loaded.predictor(job.device)
     spacings = np.arange(-spacing, spacing + 1)
@@ -82,14 +84,16 @@ def wiring(
             )
             advance(1)
     findings = interpretation.best_arrangements(tested)
+    kinds = {finding.pair: finding.kind for finding in findings if finding.confirmed}
+    rows = (row for each in tested for row in _rows(each, kinds.get(each.pair, "not confirmed")))
     io.make_folder(output)
-    io.write_table(output / "wiring.tsv", _COLUMNS, (row for pair in tested for row in _rows(pair)))
+    io.write_table(output / "wiring.tsv", _COLUMNS, rows)
     page = report.interaction_page(filters, sites, tested, findings, model=model.name, reach=reach)
     job.write_report(page, markdown=markdown)
     job.info(f"{page.lead[:-1]}: {output}")
 
 
-def _rows(tested: Interactions) -> Iterator[tuple[object, ...]]:
+def _rows(tested: Interactions, kind: str) -> Iterator[tuple[object, ...]]:
     """Return a pair's rows of the table, for all arrangements that are possible."""
     pair = tested.pair
     names = f"filter_{pair.first + 1}", f"filter_{pair.second + 1}"
@@ -99,4 +103,4 @@ def _rows(tested: Interactions) -> Iterator[tuple[object, ...]]:
             if values[0] == values[0]:  # NaN: the sites would overlap
                 alone = tested.first.mean(), tested.second[:, row, column].mean()
                 interval = interpretation.mean_interval(values)
-                yield (*names, pair.strength, pair.pools, spacing, strand, *interval, *alone)
+                yield (*names, pair.strength, pair.pools, spacing, strand, *interval, *alone, kind)

@@ -140,7 +140,7 @@ def _evaluate(
 @opt.command("motifs")
 @opt.model
 @opt.path("--sequences", "FASTA to read the filters' motifs from, normally the positives.")
-@opt.path("--database", "Known motifs, in MEME, JASPAR, HOMER or .pfm form.", required=True)
+@opt.path("--database", f"Known motifs: {opt.MOTIF_FORMS}.", required=True)
 @opt.switch(
     "--from-weights", "Read motifs from the filters' weights, not sequences.", section="Data"
 )
@@ -161,10 +161,12 @@ def show_motifs(
     """Show what the first-layer filters of a network look for, beside known motifs.
 
     MODEL is a model.safetensors file or its folder. A filter's motif counts the sites that activate
-    it at least half as strongly as the strongest does. matches.tsv has the most similar motif of
-    the database for each filter: offset is where the filter's first position lies on it, or its
-    reverse complement's where strand is -1; p is TOMTOM's, for databases of 25 motifs or more; q is
-    the false discovery rate among a filter's p-values. What is flat (below 2 bits) has no match.
+    it at least half as strongly as the strongest does. matches.tsv has the motif of
+    the database of lowest p for each filter, the more similar one of equals: p is TOMTOM's; q is
+    the false discovery rate among a filter's p-values. Databases of fewer than 25 motifs have none,
+    and similarity chooses. Offset is where, at the highest similarity, the filter's first position
+    lies on it, or its reverse complement's where strand is -1. What is flat (below 2 bits) has no
+    match, and below 4 bits q is often too low: such matches are not counted.
 
     \b
       enhancer-core motifs model --sequences enhancers.fa \\

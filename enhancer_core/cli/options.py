@@ -283,7 +283,10 @@ def _is_model(path: Path) -> bool:
 
 positives = paths("--positives", "FASTA files of positives.", required=True)
 negatives = paths("--negatives", "FASTA files of negatives.", required=True)
-_motif_help = "CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several."
+MOTIF_FORMS = "MEME, JASPAR, TRANSFAC, HOMER, CIS-BP, UniPROBE or .pfm"
+_motif_help = (
+    f"CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several ({MOTIF_FORMS})."
+)
 motif = functools.partial(option, "--motif", _motif_help, metavar="MOTIF")
 seed = count(
     "--seed", "Random seed; the same gives the same bytes.", 0, default=0, section="Compute"

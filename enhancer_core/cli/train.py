@@ -100,9 +100,7 @@ config_options = opt.gathered(
     " the same --split, or they have seen what is tested on.",
     section="Transfer",
 )
-@opt.path(
-    "--plant-motifs", "Motifs to plant as filters: MEME, JASPAR, HOMER or .pfm.", section="Transfer"
-)
+@opt.path("--plant-motifs", f"Motifs to plant as filters: {opt.MOTIF_FORMS}.", section="Transfer")
 @opt.number(
     "--plant-share",
     "Share of planted filters; --plant widens the network to it.",

@@ -82,9 +82,7 @@ def variants(model: Path, genome: Path, vcf: Path, skip_mismatch: bool, job: Job
 @opt.model
 @opt.path_argument("source", metavar="IN.fa")
 @opt.switch("--gradients", "Compute gradients of the log odds: gradients.tsv, a second logo.")
-@opt.path(
-    "--motifs", "Mark where these motifs fit, and list it in hits.tsv; MEME, JASPAR, HOMER or .pfm."
-)
+@opt.path("--motifs", f"Mark where these motifs fit, and list it in hits.tsv: {opt.MOTIF_FORMS}.")
 @opt.number(
     "--motif-p",
     "Largest p-value of a hit, uncorrected.",

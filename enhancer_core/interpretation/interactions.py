@@ -17,6 +17,9 @@ from enhancer_core.models.ensemble import Predictor
 from enhancer_core.prediction.sequences import log_odds
 
 CONFIDENCE = 0.95  # of all pairs' intervals simultaneously
+ALIKE = 0.5  # share of an interaction from which another arrangement's is like it
+SPECIFIC, ANYWHERE, UNCLEAR = "spacing-specific", "at any distance", "unclear"
+KINDS = (SPECIFIC, ANYWHERE, UNCLEAR)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +51,25 @@ class Arrangement:
     swapped: float  # likewise, as far on the other side of the first; nan where they overlap
     elsewhere: float  # likewise, over all other spacings and orientations
     alone: tuple[float, float]  # effects of each site alone, likewise
+    # What the interaction is above `elsewhere`, background by background: mean, low and high of an
+    # interval as that of `interaction`; nan where nothing else fits.
+    excess: tuple[float, float, float] = (np.nan, np.nan, np.nan)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the two sites add more together than the sum of each alone."""
+        return self.low > 0
+
+    @property
+    def kind(self) -> str:
+        """Whether the interaction depends on the arrangement: one of `KINDS`.
+
+        At any distance where the mean over all other spacings and orientations is half of it or
+        more; spacing-specific where that is less, and the interval of the excess above 0.
+        """
+        if self.elsewhere >= ALIKE * self.interaction:
+            return ANYWHERE
+        return SPECIFIC if self.excess[1] > 0 else UNCLEAR
 
 
 def draw_anchors(
@@ -158,7 +180,8 @@ def _overlap(first: Codes, second: Codes, spacing: int) -> bool:
 def best_arrangements(tested: Sequence[Interactions]) -> list[Arrangement]:
     """Choose each pair's best arrangement on half of the backgrounds, and measure it on the other.
 
-    Pairs that fit nowhere are left out. Intervals are Student's, simultaneous at 95 % (Bonferroni).
+    Pairs that fit nowhere are left out. Intervals are Student's, two a pair, of the interaction and
+    its excess over all other arrangements, simultaneous at 95 % (Bonferroni).
 
     Raises
     ------
@@ -175,11 +198,17 @@ def best_arrangements(tested: Sequence[Interactions]) -> list[Arrangement]:
             continue
         row, column = divmod(int(np.nanargmax(chosen_on)), chosen_on.shape[1])
         measured_on = result.values[half:]
-        mean, low, high = mean_interval(measured_on[:, row, column], shared_by=len(tested))
+        best, shared_by = measured_on[:, row, column], 2 * len(tested)
+        mean, low, high = mean_interval(best, shared_by=shared_by)
         means, spacing = measured_on.mean(axis=0), int(result.spacings[row])
         swapped = means[result.spacings == -spacing, column]
-        others = np.delete(means.ravel(), row * means.shape[1] + column)
-        others = others[~np.isnan(others)]
+        others = np.delete(
+            measured_on.reshape(len(best), -1), row * means.shape[1] + column, axis=1
+        )
+        others = others[:, ~np.isnan(others[0])]
+        excess = (np.nan, np.nan, np.nan)
+        if others.size:
+            excess = mean_interval(best - others.mean(axis=1), shared_by=shared_by)
         alone = float(result.first[half:].mean()), float(result.second[half:, row, column].mean())
         arrangements.append(
             Arrangement(
@@ -193,6 +222,7 @@ def best_arrangements(tested: Sequence[Interactions]) -> list[Arrangement]:
                 swapped=float(swapped[0]) if swapped.size else np.nan,
                 elsewhere=float(others.mean()) if others.size else np.nan,
                 alone=alone,
+                excess=excess,
             )
         )
     return arrangements

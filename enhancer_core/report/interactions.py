@@ -9,18 +9,30 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from enhancer_core.dna.codes import ALPHABET, N_CODE, Codes
-from enhancer_core.interpretation.interactions import CONFIDENCE, Arrangement, Interactions
+from enhancer_core.interpretation.interactions import (
+    ALIKE,
+    ANYWHERE,
+    CONFIDENCE,
+    KINDS,
+    SPECIFIC,
+    UNCLEAR,
+    Arrangement,
+    Interactions,
+)
 from enhancer_core.motifs.match import FilterMotif
 from enhancer_core.motifs.motif import ppm
-from enhancer_core.report.motifs import SIGNIFICANT
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
 from enhancer_core.report.plots import CHANGES, GUIDE, as_svg, logo, new_axes, styled
 from enhancer_core.report.text import signed
 
 _WIDTH, _LEFT, _ROW, _MARGINS = 440, 90, 11, 92  # points, of the map
+_CONCLUSIONS = {
+    SPECIFIC: "the interaction is spacing-specific",
+    ANYWHERE: "the two interact at any distance",
+    UNCLEAR: "whether it depends on the spacing is unclear",
+}
 _COLLISION = "#e6e9ec"
 _LOG_ODDS = "+.2g"
-_ALIKE = 0.5  # share of an interaction from which another arrangement's is like it
 
 
 def interaction_page(
@@ -49,13 +61,16 @@ def interaction_page(
     if not tested:
         return Page(title=title, lead="The second layer combines no motifs.", sections=[meaning])
     names = [_name(filter_motif) for filter_motif in filters]
-    confirmed = sum(finding.low > 0 for finding in findings)
+    kinds = [finding.kind for finding in findings if finding.confirmed]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in KINDS if kind in kinds)
     shown = sorted({i for result in tested for i in (result.pair.first, result.pair.second)})
     return Page(
         title=title,
         lead="Pairs of motifs that the second layer combines most strongly, tested by planting:"
-        f" {len(tested)}. Pairs that interact: {confirmed}.",
-        highlights=[Highlight(f"{confirmed} of {len(tested)}", "Pairs confirmed", "by planting")],
+        f" {len(tested)}. Pairs that interact: {len(kinds)}{f' ({counts})' if counts else ''}.",
+        highlights=[
+            Highlight(f"{len(kinds)} of {len(tested)}", "Pairs confirmed", counts or "by planting")
+        ],
         sections=[
             Section(
                 title="Pairs",
@@ -123,7 +138,7 @@ def interaction_map(tested: Sequence[Interactions], *, reach: int) -> Markup:
 
 def _name(motif: FilterMotif) -> str:
     """Name a filter, with its significant match."""
-    if motif.match is None or not motif.match.q < SIGNIFICANT:
+    if motif.match is None or not motif.matched:
         return motif.name
     return f"{motif.name} ({motif.match.target.alias or motif.match.target.name})"
 
@@ -138,7 +153,7 @@ def _sentence(finding: Arrangement, names: Sequence[str], reach: int) -> str:
         f" {'same' if finding.same_strand else 'opposite'} strand"
     )
     measured = _measured(finding)
-    if finding.low <= 0:
+    if not finding.confirmed:
         return (
             f"{first} and {second}: no spacing or orientation is significant. The best,"
             f" {arrangement}, changes the log odds by {measured} beyond the sum of each alone."
@@ -157,14 +172,17 @@ def _sentence(finding: Arrangement, names: Sequence[str], reach: int) -> str:
     others = [f"{signed(v, _LOG_ODDS)} {place}" for v, place in alternatives if not np.isnan(v)]
     if others:
         text += f" It is {' and '.join(others)}."
-    if any(value < _ALIKE * finding.interaction for value, _ in alternatives):
+    if any(value < ALIKE * finding.interaction for value, _ in alternatives):
         text += (
             " That this differs shows that other filters read these sites too, or the DNA across"
             " both: the first layer alone does not keep strands."
         )
     if not np.isnan(finding.elsewhere):
         mean = signed(finding.elsewhere, _LOG_ODDS)
-        text += f" Its mean over all other spacings and orientations is {mean}."
+        text += f" Its mean over all other spacings and orientations is {mean}"
+        if not np.isnan(finding.excess[0]):
+            text += f", less by {_interval(finding.excess)}: {_CONCLUSIONS[finding.kind]}"
+        text += "."
     return text
 
 
@@ -173,6 +191,7 @@ def _table(findings: Sequence[Arrangement], filters: Sequence[FilterMotif]) -> T
         (
             filters[finding.pair.first].name,
             filters[finding.pair.second].name,
+            finding.kind if finding.confirmed else "not confirmed",
             "same" if finding.same_strand else "opposite",
             signed(finding.spacing, "+d"),
             _measured(finding),
@@ -182,14 +201,16 @@ def _table(findings: Sequence[Arrangement], filters: Sequence[FilterMotif]) -> T
         )
         for finding in findings
     ]
-    head = ("First", "Second", "Strand", "Spacing, bp", "Interaction", "Elsewhere", "Alone")
-    return Table((*head, "Strength"), rows, text_columns=3)
+    head = ("First", "Second", "Kind", "Strand", "Spacing, bp", "Interaction", "Elsewhere", "Alone")
+    return Table((*head, "Strength"), rows, text_columns=4)
 
 
 def _measured(finding: Arrangement) -> str:
-    value, low, high = (
-        signed(v, _LOG_ODDS) for v in (finding.interaction, finding.low, finding.high)
-    )
+    return _interval((finding.interaction, finding.low, finding.high))
+
+
+def _interval(values: tuple[float, float, float]) -> str:
+    value, low, high = (signed(v, _LOG_ODDS) for v in values)
     return f"{value} ({low} to {high})"
 
 
@@ -215,7 +236,10 @@ def _meanings(n: int) -> list[str]:
         " odds with both sites, less those with either alone, plus those with none, mean of both"
         " strands; 0 where the two effects are additive.",
         "Half of the shuffles selected a pair's best spacing and orientation, the other half"
-        f" estimated it. All intervals hold together at {100 * CONFIDENCE:g} % confidence. They"
+        " estimated it, and how much it is above the mean of all others. If that mean is half of it"
+        " or more, the pair interacts at any distance; if less, and the interval of the excess is"
+        " above 0, it is spacing-specific; else that is unclear."
+        f" All intervals hold together at {100 * CONFIDENCE:g} % confidence. They"
         " cover the chance in the DNA around the sites, not that in training: another network may"
         " combine other motifs. What a network combines is not yet what a cell does.",
     ]

@@ -8,13 +8,12 @@ import numpy as np
 from markupsafe import Markup
 
 from enhancer_core.dna.codes import ALPHABET
-from enhancer_core.motifs.match import FLAT, FilterMotif, Match
+from enhancer_core.motifs.match import FLAT, SIGNIFICANT, SURE, FilterMotif, Match
 from enhancer_core.motifs.motif import Motif, ppm, reverse_complement
 from enhancer_core.motifs.tomtom import FEWEST
 from enhancer_core.report.page import Figure, Highlight, Page, Section, Table
 from enhancer_core.report.plots import LETTER_WIDTH, LOGO_HEIGHT, logo
 
-SIGNIFICANT = 0.05  # false discovery rate below which a match is called one
 _GAP = 8  # points between two logos
 
 
@@ -28,7 +27,7 @@ def motif_page(filters: Sequence[FilterMotif], *, model: str, database: str, tar
     highlights = [Highlight(str(len(filters)), "Filters", f"{len(active)} with a motif")]
     significance = targets >= FEWEST
     if significance:
-        n = sum(each.match is not None and each.match.q < SIGNIFICANT for each in active)
+        n = sum(each.matched for each in active)
         lead = (
             f"{n} of {len(filters)} first-layer filters match a motif of {database}, at a false"
             f" discovery rate of {100 * SIGNIFICANT:g} % each."
@@ -43,9 +42,9 @@ def motif_page(filters: Sequence[FilterMotif], *, model: str, database: str, tar
             Section(
                 title="Filters and their matches",
                 text=[
-                    "Above each filter's motif, below it the most similar known one, aligned; the"
-                    " most significant matches first. The height of a letter is its share of the"
-                    " position's information; the full height is 2 bits."
+                    "Above each filter's motif, below it the known one that it matches best,"
+                    " aligned; the most significant matches first. The height of a letter is its"
+                    " share of the position's information; the full height is 2 bits."
                 ],
                 figures=[filter_figure(each) for each in sorted(active, key=_rank)],
                 small_figures=True,
@@ -110,7 +109,7 @@ def _table(filters: Sequence[FilterMotif]) -> Table:
             match = [_label(item.match), f"{similarity:.3f}", _small(p), _small(q)]
         bits = f"{item.bits:.1f}" if item.motif else ""
         rows.append((item.name, *match, bits, "" if item.sites is None else f"{item.sites:,}"))
-    head = ("Filter", "Most similar", "Similarity", "p", "q", "Bits", "Sites")
+    head = ("Filter", "Best match", "Similarity", "p", "q", "Bits", "Sites")
     return Table(head, rows, text_columns=2)
 
 
@@ -128,19 +127,23 @@ def _meanings(database: str, targets: int, *, significance: bool) -> list[str]:
     """Explain similarity, p and q, and what they leave open."""
     p_and_q = (
         f"{database} has {targets:,} motifs; p-values, which are computed from a database's"
-        f" columns, need {FEWEST}. So a similarity here is no evidence by itself."
+        f" columns, need {FEWEST}. So the match is the most similar motif, which is no evidence by"
+        " itself."
     )
     if significance:
         p_and_q = (
             f"p is TOMTOM's: the probability that a motif of columns drawn at random from"
-            f" {database} is as close to the filter's in its best alignment. q is the false"
+            f" {database} is as close to the filter's in its best alignment. The match is the"
+            " motif of lowest p, the more similar one if two are equal. q is the false"
             f" discovery rate at that p among the {targets:,} motifs; it does not allow for the"
-            " number of filters."
+            f" number of filters. Of random motifs below {SURE:g} bits a quarter match some long,"
+            " flat motif at q below 0.05, unlike as they are: such matches are shown, not counted."
         )
     return [
-        "Similarity is the correlation of two motifs' base frequencies in their best alignment on"
-        " either strand, 1 for the same motif; overhanging positions count as uniform. With the"
-        " nearest of a thousand motifs, half of random motifs of 9 bp reach 0.65, and a few 0.9.",
+        "Similarity is the correlation of two motifs' base frequencies in their most similar"
+        " alignment, the one drawn, on either strand, 1 for the same motif; overhanging positions"
+        " count as uniform. With the most similar of a thousand motifs, half of random motifs of"
+        " 9 bp reach 0.65, and a few 0.9.",
         p_and_q,
         f"A filter of less than {FLAT:g} bits is called flat and not matched. A match names a"
         " family: its members bind alike, and a database has many of them. A filter without a"

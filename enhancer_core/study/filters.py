@@ -1,4 +1,4 @@
-"""Interpret a network's filters: which is most like a motif, and what each is most like."""
+"""Interpret a network's filters: which is most like a motif, and what each matches best."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST = 2000  # positives to count sites in; more change a motif's counts by a f
 def read_filters(
     model: Model, positives: Codes, specs: Sequence[str], folder: Path, *, seed: int
 ) -> dict[str, Any]:
-    """Find the filter most like each of some motifs, and the motif that each filter is most like.
+    """Find the filter most like each of some motifs, and the motif that each filter matches best.
 
     `positives`, uint8 (n, L), are what the network learned from; `specs` motifs of the synthetic
     world, CEBPA, HNF4A, or FILE:NAME, of a file in `folder`. Returned are `motifs`, by spec:

@@ -204,7 +204,7 @@ def variants() -> list[str]:
 def motifs() -> list[str]:
     """Draw a filter's motif above a known one."""
     known = BUILTIN["CEBPA"]
-    drawn = [text(20, 52, "filter"), text(20, 122, "most similar")]
+    drawn = [text(20, 52, "filter"), text(20, 122, "best match")]
     blurred = 0.75 * ppm(known.pfm)[:, 1:10] + 0.25 / 4
     for x, y, matrix in ((180.0, 10, blurred), (150.0, 80, ppm(known.pfm))):
         size = f'width="{30 * matrix.shape[1]}" height="61" preserveAspectRatio="none"'

@@ -44,11 +44,12 @@ def test_wiring_finds_what_a_network_joins(cli: Run, folder: Path, tmp_path: Pat
     given += ["--backgrounds", 8, "--database", folder / "database.meme"]
     ran = cli(*given, "--threads", 1, "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (0, "")
-    assert "tested by planting: 1. Pairs that interact: 1: " in ran.err
+    assert "tested by planting: 1. Pairs that interact: 1 (1 spacing-specific): " in ran.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"wiring.tsv", "report.html"}
     rows = [row for _, row in read_table(tmp_path / "out" / "wiring.tsv", ["first"])]
     assert {(row["first"], row["second"]) for row in rows} == {("filter_1", "filter_2")}
     assert {row["pools"] for row in rows} == {"10"}
+    assert {row["kind"] for row in rows} == {"spacing-specific"}
     assert len(rows) == 2 * 2 * 6  # sites of 7 bp, spacings of 7 to 12 on either side and strand
     found = {(int(row["spacing"]), row["strand"]): float(row["interaction"]) for row in rows}
     for (spacing, _), value in found.items():

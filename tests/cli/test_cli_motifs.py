@@ -250,6 +250,27 @@ def test_motifs_of_a_small_database_come_without_p_values(
     assert "need 25" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_motifs_takes_the_lowest_p_value_of_a_database_in_transfac_form(
+    cli: Run, folder: Path, tmp_path: Path
+) -> None:
+    known = read_motifs(folder / "database.meme")
+    records = []
+    for motif in known:
+        rows = [
+            f"{i:02d}\t" + "\t".join(map(str, row)) for i, row in enumerate(motif.pfm.T.tolist(), 1)
+        ]
+        name = f"AC {motif.name}\nID {motif.alias}\n" if motif.alias else f"AC {motif.name}\n"
+        records.append(name + "PO\tA\tC\tG\tT\n" + "\n".join(rows) + "\nXX\n//\n")
+    path = tmp_path / "known.transfac"
+    path.write_text("".join(records) + "AC none\n//\n")
+    args = ["motifs", folder, "--sequences", folder / "sequences.fa"]
+    with pytest.warns(UserWarning, match=r"left out, without a matrix: 1 \(none\)"):
+        assert cli(*args, "--database", path, "-q", "-o", tmp_path / "out").status == 0
+    assert cli(*command(folder), "-q", "-o", tmp_path / "meme") == Ran(0, "", "")
+    tables = [(tmp_path / name / "matches.tsv").read_text() for name in ("out", "meme")]
+    assert tables[0] == tables[1]
+
+
 def test_motifs_refuses_what_cannot_be(cli: Run, folder: Path, tmp_path: Path) -> None:
     silent = tmp_path / "silent.fa"
     write_fasta(silent, ["a"], np.full((1, 60), 4, dtype=np.uint8))

@@ -258,7 +258,31 @@ def test_one_half_of_the_backgrounds_chooses_and_the_other_judges() -> None:
     assert (found.spacing, found.same_strand) == (8, True)
     assert (found.interaction, found.low, found.high) == (1.0, 1.0, 1.0)
     assert (found.turned, found.elsewhere) == (0.0, 3.0)
+    assert (found.excess, found.kind) == ((-2.0, -2.0, -2.0), "at any distance")
     assert np.isnan(found.swapped)
+
+
+@pytest.mark.parametrize(
+    ("best", "others", "kind"),
+    [
+        ([2.0, 2.1], [0.0, 0.1], "spacing-specific"),
+        ([2.0, 2.01], [0.9, 0.9], "spacing-specific"),
+        ([2.0, 2.1], [1.1, 1.1], "at any distance"),  # half of it or more
+        ([2.0, 2.0], [2.0, 2.0], "at any distance"),
+        ([0.1, 3.9], [0.5, 0.5], "unclear"),
+        ([2.0, 2.1], [np.nan, np.nan], "unclear"),  # there is nothing to compare it with
+    ],
+)
+def test_an_interaction_is_of_a_spacing_or_of_any_by_the_half_that_judges(
+    best: list[float], others: list[float], kind: str
+) -> None:
+    choose = [[9.0, others[0]], [others[0]] * 2]
+    judge = [[[b, o], [o, o]] for b, o in zip(best, others, strict=True)]
+    (found,) = best_arrangements([made([choose, choose, *judge])])
+    assert (found.spacing, found.same_strand, found.kind) == (7, True, kind)
+    differences = np.subtract(best, others)
+    if not np.isnan(differences).any():
+        assert found.excess == pytest.approx(mean_interval(differences, shared_by=2))
 
 
 def test_what_fits_nowhere_is_no_finding_and_few_backgrounds_are_refused() -> None:
@@ -277,6 +301,34 @@ def test_intervals_hold_their_mean_as_often_as_they_say(rng: np.random.Generator
     assert 1851 <= inside <= 1949
     alone, shared = (mean_interval(np.arange(5.0), shared_by=n) for n in (1, 10))
     assert shared[1] < alone[1] < alone[2] < shared[2]
+
+
+def general_network() -> Model:
+    """Make a network of which one unit needs words 0 and 1 at any distance that it reads."""
+    model = network()
+    joining = weights_of(model)["convolutions.1.weight"]
+    joining[0, :2] = 2
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [(network(), "spacing-specific"), (general_network(), "at any distance")],
+    ids=["one distance", "any"],
+)
+def test_a_network_that_needs_a_distance_is_told_from_one_that_takes_any(
+    model: Model, kind: str
+) -> None:
+    tested = measure_interactions(
+        predictor_of(model),
+        FilterPair(0, 1, 4.0, 10),
+        SITES,
+        quiet_backgrounds(8),
+        np.full(8, 27),
+        spacings=np.arange(-14, 15),
+    )
+    (found,) = best_arrangements([tested])
+    assert (found.confirmed, found.kind) == (True, kind)
 
 
 # The truth: two words planted 16 bp apart, the second on the other strand.
@@ -341,6 +393,7 @@ def test_a_network_trained_on_pairs_is_wired_as_they_were_planted(rng: np.random
     assert abs(abs(found.spacing) - GAP) < READER.convolutions[0].pool
     assert found.low > 1
     assert found.elsewhere < found.interaction / 3
+    assert (found.confirmed, found.kind) == (True, "spacing-specific")
     # The first layer forgets strands: what is on which cannot matter.
     assert found.turned > found.interaction / 2
 
@@ -348,3 +401,4 @@ def test_a_network_trained_on_pairs_is_wired_as_they_were_planted(rng: np.random
 def test_a_network_trained_on_any_gap_joins_them_at_any(rng: np.random.Generator) -> None:
     _, found = pair_of_words(*learned(rng, fixed=False), rng)
     assert found.elsewhere > found.interaction / 3
+    assert found.kind != "spacing-specific"

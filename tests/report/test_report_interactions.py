@@ -24,7 +24,7 @@ SITES = encode(["GATTN", "CCGTG"])
 PAIR = FilterPair(0, 1, 4.0, 3)
 FOUND = Arrangement(
     pair=PAIR, spacing=-9, same_strand=False, interaction=2.5, low=2.0, high=3.0, turned=2.4,
-    swapped=2.2, elsewhere=-0.25, alone=(1.0, 0.5),
+    swapped=2.2, elsewhere=-0.25, alone=(1.0, 0.5), excess=(2.75, 2.0, 3.5),
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def test_a_pair_that_holds_is_told_with_its_place_and_what_is_elsewhere() -> Non
         " log odds by +2.5 (+2 to +3) beyond the sum of each alone, within the 14 bp that the"
         " second layer reaches. It is +2.4 with the second site reverse-complemented in place and"
         " +2.2 as far on the other side of the first. Its mean over all other spacings and"
-        " orientations is −0.25."
+        " orientations is −0.25, less by +2.8 (+2 to +3.5): the interaction is spacing-specific."
     )
 
 
@@ -75,6 +75,18 @@ def test_a_pair_whose_strand_or_order_matters_is_told_why_it_may() -> None:
 def test_what_cannot_be_known_is_left_out() -> None:
     nothing = replace(FOUND, turned=np.nan, swapped=np.nan, elsewhere=np.nan)
     assert sentence(nothing).endswith("within the 14 bp that the second layer reaches.")
+
+
+def test_a_pair_that_interacts_at_any_distance_is_told_from_one_of_a_spacing() -> None:
+    anywhere = replace(FOUND, elsewhere=2.3, excess=(0.2, 0.1, 0.3))
+    assert sentence(anywhere).endswith(
+        "orientations is +2.3, less by +0.2 (+0.1 to +0.3): the two interact at any distance."
+    )
+    unclear = replace(FOUND, elsewhere=1.0, excess=(1.5, -0.5, 3.5))
+    assert sentence(unclear).endswith(": whether it depends on the spacing is unclear.")
+    lead = page(FOUND, anywhere, unclear, anywhere).lead
+    assert lead.endswith("interact: 4 (1 spacing-specific, 2 at any distance, 1 unclear).")
+    assert page(replace(FOUND, low=-1.0)).lead.endswith("Pairs that interact: 0.")
 
 
 def test_a_pair_whose_interval_holds_0_is_not_said_to_be_joined() -> None:
@@ -96,12 +108,17 @@ def test_a_filter_joined_to_itself_is_named_once() -> None:
 
 def test_the_page_counts_what_holds_and_shows_the_motifs_as_planted() -> None:
     made = page(FOUND, replace(FOUND, low=-1.0))
-    assert made.lead.endswith("tested by planting: 2. Pairs that interact: 1.")
+    assert made.lead.endswith("by planting: 2. Pairs that interact: 1 (1 spacing-specific).")
+    assert made.highlights[0].value == "1 of 2"
+    assert [row[2] for row in made.sections[0].tables[0].rows] == [
+        "spacing-specific",
+        "not confirmed",
+    ]
     html = render_page(made)
     assert "filter_1 (TF&lt;1&gt;)</b><br>planted: GATT·" in html
     assert "planted in 4 shuffles" in html
     row = made.sections[0].tables[0].rows[0]
-    assert row[2:] == ("opposite", "−9", "+2.5 (+2 to +3)", "−0.25", "+1, +0.5", "4 at 3")
+    assert row[3:] == ("opposite", "−9", "+2.5 (+2 to +3)", "−0.25", "+1, +0.5", "4 at 3")
 
 
 def test_a_network_that_joins_nothing_has_a_page_that_says_so() -> None:

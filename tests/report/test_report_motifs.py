@@ -72,6 +72,19 @@ def test_filters_come_by_how_sure_their_match_is() -> None:
     assert "900 motifs" in html
 
 
+def test_a_match_of_a_motif_below_4_bits_is_shown_but_not_counted() -> None:
+    pfms = [np.full((4, 9), 0.25) for _ in range(2)]
+    pfms[0][:, 0] = pfms[1][:, 0] = pfms[1][:, 1] = [1, 0, 0, 0]  # 2 and 4 bits
+    filters = [
+        FilterMotif(name=str(pfm), motif=Motif("m", pfm), match=match(WHOLE, 0.4, 0.01))
+        for pfm in pfms
+    ]
+    assert [item.matched for item in filters] == [False, True]
+    page = motif_page(filters, model="m", database="db", targets=900)
+    assert page.lead.startswith("1 of 2 first-layer filters match a motif of db")
+    assert [row[4] for row in page.sections[1].tables[0].rows] == ["0.01", "0.01"]
+
+
 def test_without_p_values_the_most_similar_come_first_and_none_is_called_a_match() -> None:
     filters = [
         FilterMotif(name=str(value), motif=WHOLE, match=match(WHOLE, value, np.nan))

@@ -155,9 +155,7 @@ def test_a_page_shows_the_own_file_the_motif_and_what_filters_match(
 ) -> None:
     page = done[1]
     assert "1 of 1 reach a similarity of 0.9 and a q below 0.01 (against windows); the" in page
-    assert (
-        "Of all motifs of the database, 1 of 1 are most similar to the motif of interest." in page
-    )
+    assert "Of all motifs of the database, 1 of 1 match the motif of interest best." in page
     filters = done[0].runs["planted"]["filters"]
     matched = [e["match"]["name"] for e in filters if e["match"] and e["match"]["q"] < 0.01]
     assert matched
@@ -265,8 +263,8 @@ def test_a_motif_is_found_by_similarity_and_q_together(
     text = made(runs, ReportSection(kind="motifs", title="t", runs=("a", "b"), least=0.9), results)
     assert f"{enough} of 2 reach a similarity of 0.9 and a q below 0.01" in text
     assert (
-        "Of all motifs of the database, 1 of 2 are most similar to the motif of interest; that of b"
-        " is more similar to CEBPA, 0.970." in text
+        "Of all motifs of the database, 1 of 2 match the motif of interest best; that of b matches"
+        " CEBPA, p " in text
     )
 
 
@@ -275,9 +273,7 @@ def test_a_filter_that_is_flat_or_has_no_q_is_not_counted_as_a_match() -> None:
     part = ReportSection(kind="motifs", title="t", runs=("a", "b"), least=0.9)
     sure, flat = found(0.96, 1e-5, "x.HNF4A"), found(0.96, 1e-5, "x.HNF4A") | {"best": None}
     results = {name: {"motifs": {"f:x.HNF4A": each}} for name, each in (("a", sure), ("b", flat))}
-    assert "database, 1 of 2 are most similar to the motif of interest." in made(
-        runs, part, results
-    )
+    assert "database, 1 of 2 match the motif of interest best." in made(runs, part, results)
     unknown = sure | {"q": None, "p": None}  # too small a database
     results["b"]["motifs"]["f:x.HNF4A"] = unknown
     assert "1 of 2 reach a similarity of 0.9 and a q below 0.01" in made(runs, part, results)

@@ -43,7 +43,7 @@ def motifs_section(part: ReportSection, recipe: Recipe, results: ResultByRun) ->
             name, nearest, *_ = _cells(best.get("best"))
             row += [_small(best.get("p")), _small(best.get("q")), name, nearest]
         rows.append(row)
-    more = ("p", "q", "Most similar in the database", "Similarity") if has_q else ()
+    more = ("p", "q", "Best match in the database", "Similarity") if has_q else ()
     figures = [
         _figure(run, _name(best) if "name" in best else motif, best["pfm"], best, best["motif"])
         for run, motif, best in filters
@@ -93,7 +93,7 @@ def _section(
 def _sentences(
     part: ReportSection, filters: Sequence[tuple[str, str, Mapping[str, Any]]], *, has_q: bool
 ) -> list[str]:
-    """State how many filters are similar enough, and how many resemble no other motif more."""
+    """State how many filters are similar enough, and how many match no other motif better."""
     sentences = []
     if part.least is not None:
         least = min(best["similarity"] for _, _, best in filters)
@@ -112,13 +112,13 @@ def _sentences(
     if has_q:
         matched = [(run, best, best["best"]) for run, _, best in filters if best.get("best")]
         others = [
-            f"; that of {run} is more similar to {_name(nearest)}, {nearest['similarity']:.3f}"
+            f"; that of {run} matches {_name(nearest)}, p {_small(nearest['p'])}"
             for run, best, nearest in matched
             if nearest["target"] != best["motif"]
         ]
         sentences.append(
-            f"Of all motifs of the database, {len(matched) - len(others)} of {len(filters)} are"
-            f" most similar to the motif of interest{''.join(others)}."
+            f"Of all motifs of the database, {len(matched) - len(others)} of {len(filters)} match"
+            f" the motif of interest best{''.join(others)}."
         )
     return sentences
 
