@@ -32,6 +32,7 @@ NOT_OFFERED = {
     "--fasta": "the sequences are always written",
     "--markdown": "always: the report that Galaxy shows",
     "--quiet": "messages are kept with the job",
+    "--force": "a job writes into a folder of its own",
     "--from-weights": "one of the choices of what motifs are read from",
     "--de-novo": "one of the choices of where the motif is from",
     "--resume": "a job starts in an empty folder",

@@ -42,7 +42,8 @@ def inputs(tmp_path: Path) -> Path:
 
 def predict(folder: Path, **environment: str) -> tuple[bytes, set[str]]:
     """Predict in a new process: give the table, and the top modules that it imported."""
-    args = ["predict", "model.safetensors", "some.fa", "--device", "cpu", "-q", "-o", "out.tsv"]
+    args = ["predict", "model.safetensors", "some.fa", "--device", "cpu", "-q", "--force"]
+    args += ["-o", "out.tsv"]
     code = "import atexit, sys; atexit.register(lambda: print(*sys.modules));"
     done = subprocess.run(
         [sys.executable, "-c", f"{code} from enhancer_core.cli import main; main({args})"],

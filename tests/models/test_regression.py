@@ -244,7 +244,7 @@ def test_baseline_writes_its_regression_as_a_network_that_predicts_the_same(
         rows = read_table(folder / "test_predictions.tsv", ["name", "probability"])
         told = {row["name"]: float(row["probability"]) for _, row in rows}
         for name in ("positives", "negatives"):
-            out = tmp_path / f"{name}.tsv"
+            out = tmp_path / f"{kind}_{name}.tsv"
             assert cli("predict", folder, inputs / f"{name}.fa", "-q", "-o", out).status == 0
             for _, row in read_table(out, ["name", "probability"]):
                 if row["name"] in told:
