@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -235,7 +236,7 @@ def test_a_motif_wider_than_the_sequences_is_read_where_it_tells_most() -> None:
 def test_baseline_writes_its_regression_as_a_network_that_predicts_the_same(
     cli: Callable[..., Ran], inputs: Path, tmp_path: Path
 ) -> None:
-    write_meme(tmp_path / "two.meme", [CEBPA, HNF4A, BUILTIN["CEBPA"]])
+    write_meme(tmp_path / "two.meme", [CEBPA, HNF4A, replace(BUILTIN["CEBPA"], name="again")])
     data = ["--positives", inputs / "positives.fa", "--negatives", inputs / "negatives.fa", "-q"]
     kinds = {"kmer": ["-k", 3], "motifs": ["--database", tmp_path / "two.meme"]}
     for kind, options in kinds.items():
