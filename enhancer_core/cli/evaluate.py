@@ -39,6 +39,8 @@ def evaluate(
     io.check_output(job.output)
     predictor = job.predictor(model)
     dataset = data.read_dataset(positives, negatives)
+    if conflicts := data.describe_conflicts(dataset):
+        job.info(conflicts)
     with job.progress("sequences predicted", len(dataset)) as advance:
         scores = prediction.probabilities(
             predictor, dataset.codes, threads=job.threads, progress=advance

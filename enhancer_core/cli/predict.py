@@ -85,7 +85,7 @@ def _predict_track(
     both_strands: bool,
 ) -> None:
     with io.open_genome(genome, note=job.info) as opened:
-        covered = prediction.genome_regions(opened, regions)
+        covered = prediction.genome_regions(opened, regions, note=job.info)
         bins = int((-(-(covered.ends - covered.starts) // step)).sum())
         known = 0
         with job.progress("bins predicted", bins) as advance:

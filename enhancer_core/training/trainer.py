@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from enhancer_core.data.augmentation import augment
+from enhancer_core.data.conflicts import describe_conflicts
 from enhancer_core.data.dataset import SplitDataset
 from enhancer_core.dna._numba import OBSTACLE
 from enhancer_core.errors import DatasetError, ModelFileError
@@ -69,6 +71,7 @@ def train(  # noqa: PLR0913
     device: str = "auto",
     folder: Path | None = None,
     progress: Callable[[int, Checkpoint], None] | None = None,
+    warn: bool = True,
 ) -> Trained:
     """Train every restart on the training part, and keep the best one or few by validation AUC.
 
@@ -102,6 +105,8 @@ def train(  # noqa: PLR0913
     progress
         Called with a restart's index and the metrics at its newest checkpoint; None shows a bar in
         a notebook or an interactive session, and nothing in a script.
+    warn
+        Whether sequences that are both positive and negative raise a warning that counts them.
 
     Returns
     -------
@@ -122,6 +127,8 @@ def train(  # noqa: PLR0913
     DeviceError
         If the device is not there.
     """
+    if warn and (conflicts := describe_conflicts(data.dataset)):
+        warnings.warn(conflicts.removeprefix("warning: "), stacklevel=2)
     length = data.dataset.codes.shape[1]
     name = network if isinstance(network, str) else "network"
     if network is None and initial is not None:
