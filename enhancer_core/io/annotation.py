@@ -140,9 +140,10 @@ def read_annotation(path: StrPath, lines: Iterable[tuple[int, str]]) -> tuple[In
             " pseudogene, ncRNA_gene and the like, or transcripts"
         )
     genes.sort(key=lambda span: span.line)
-    text = f"{path}: {len(genes):,} genes read ({_counts(Counter(span.kind for span in genes))})"
+    by_kind = _counts(Counter(span.kind for span in genes))
+    text = f"{path}: {len(genes):,} gene{'s' * (len(genes) > 1)} read ({by_kind})"
     if parts := kinds.total() - left_out.total() - sum(span.kind in kinds for span in genes):
-        text += f"; {parts:,} rows are parts of genes"
+        text += f"; parts of genes: {parts:,}"
     if left_out:
         text += f"; left out: {_counts(left_out)}"
     chroms, starts, ends, numbers, *_ = zip(*genes, strict=True)

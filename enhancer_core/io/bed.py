@@ -31,7 +31,7 @@ Columns: TypeAlias = tuple[NDArray[np.str_], Positions, Positions, Positions, Po
 
 _MOST_DIGITS = 18
 _TAB, _LF, _BLANK, _HASH, _LAST = b"\t\n #~"
-_SUMMIT_TABS = 9  # of a row of narrowPeak
+_SUMMIT_TABS = (9, 10)  # of a row of narrowPeak, one at its end perhaps
 _CHROM_WORD = re.compile(r".*(chr|seq|contig|scaffold|ref).*")
 _START_WORD = re.compile(r"(chrom|chr|tx|peak|region|pos)?(start|begin)(pos|position)?|from")
 _END_WORD = re.compile(r"(chrom|chr|tx|peak|region|pos)?(end|stop)(pos|position)?|to")
@@ -161,7 +161,7 @@ def _plain(block: bytes, first: int) -> Columns | None:
     rows = np.flatnonzero(letters[begins] != _HASH)
     begins, stops = begins[rows], stops[rows]
     counts = np.searchsorted(tabs, stops) - np.searchsorted(tabs, begins)
-    if (counts == _SUMMIT_TABS).any():  # perhaps narrowPeak
+    if np.isin(counts, _SUMMIT_TABS).any():  # perhaps narrowPeak
         return None
     tabs = np.append(tabs, [len(letters)] * 3)  # so that each line has three to look at
     first_tab, second_tab, third_tab = (
