@@ -57,10 +57,10 @@ def simulate(motif: str, definition: str, number: int, length: int, job: Job) ->
 @length_option
 @opt.switch("--tile", "Cut each peak into as many windows as fit, not one at its centre.")
 @opt.switch("--drop-n", "Leave out windows with N.")
-@opt.option(
+@opt.choice(
     "--center",
-    "What windows are centred on: summit, for narrowPeak the default, or the middle of a peak.",
-    type=click.Choice(("summit", "middle")),
+    "What windows are centred on: auto takes the summits of narrowPeak, and else the middles.",
+    *("auto", "summit", "middle"),
 )
 @opt.job("FASTA; .gz is compressed.")
 def extract(
@@ -69,7 +69,7 @@ def extract(
     length: int,
     tile: bool,
     drop_n: bool,
-    center: Literal["summit", "middle"] | None,
+    center: Literal["auto", "summit", "middle"],
     job: Job,
 ) -> None:
     """Extract windows around peaks from a genome.
@@ -82,15 +82,16 @@ def extract(
     \b
       enhancer-core extract genome.fa peaks.bed --length 500 -o enhancers.fa
     """
-    if tile and center is not None:
+    if tile and center != "auto":
         raise click.UsageError("--tile and --center exclude each other")
     io.check_output(job.output)
-    regions = io.read_bed(peaks, note=job.info)
+    notes: list[str] = []
+    regions = io.read_bed(peaks, note=notes.append)
     with io.open_genome(genome, note=job.info) as opened:
         windows = data.extract(
             opened, regions, length=length, tile=tile, drop_n=drop_n, center=center
         )
-    for note in windows.notes:
+    for note in (*notes, *windows.notes):
         job.info(note)
     io.write_fasta(job.output, windows.names, windows.codes)
     job.info(f"{len(windows):,} windows of {length} bp from {len(regions):,} peaks: {job.output}")

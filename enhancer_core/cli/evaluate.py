@@ -39,13 +39,13 @@ def evaluate(
     io.check_output(job.output)
     predictor = job.predictor(model)
     dataset = data.read_dataset(positives, negatives)
-    if conflicts := data.describe_conflicts(dataset):
-        job.info(conflicts)
     with job.progress("sequences predicted", len(dataset)) as advance:
         scores = prediction.probabilities(
             predictor, dataset.codes, threads=job.threads, progress=advance
         )
     figures = metrics.evaluate(dataset.labels, scores, rng=job.rng())
+    if conflicts := data.describe_conflicts(dataset):
+        job.info(conflicts)
     io.write_json(job.output, figures.to_dict())
     job.info(f"AUC {with_interval(figures.auc)}: {job.output}")
     if figures.auc.high < 0.5:

@@ -56,7 +56,7 @@ def extract(
     length: int = 500,
     tile: bool = False,
     drop_n: bool = False,
-    center: Literal["summit", "middle"] | None = None,
+    center: Literal["auto", "summit", "middle"] = "auto",
 ) -> GenomeWindows:
     """Cut windows around peaks out of a genome.
 
@@ -73,8 +73,8 @@ def extract(
     drop_n
         Leave out windows that hold N.
     center
-        What a peak's one window is centred on; None is its summit where it has one, as in
-        narrowPeak, else its middle. Tiles lie around the middle.
+        What a peak's one window is centred on: its "summit" or "middle"; "auto" is its summit
+        where it has one, as in narrowPeak, else its middle. Tiles lie around the middle.
 
     Returns
     -------
@@ -126,12 +126,12 @@ def extract(
 
 
 def _summits(
-    regions: Intervals, *, tile: bool, center: str | None
+    regions: Intervals, *, tile: bool, center: str
 ) -> tuple[NDArray[np.int64] | None, list[str]]:
     """Return the summits to centre on, if any, and how this is told."""
-    if center not in (None, "summit", "middle"):
-        raise IntervalError(f"center of {center!r}; allowed are 'summit' and 'middle'")
-    if tile and center is not None:
+    if center not in ("auto", "summit", "middle"):
+        raise IntervalError(f"center of {center!r}; allowed are auto, summit and middle")
+    if tile and center != "auto":
         raise IntervalError(
             "tiles lie around the middle of a peak, so tile and center exclude each other"
         )
@@ -142,7 +142,7 @@ def _summits(
         )
     if tile or center == "middle" or not known:
         if not len(regions.summits):
-            return None, ["windows are centred on the middles of peaks"] * (center is not None)
+            return None, ["windows are centred on the middles of peaks"] * (center == "middle")
         how = "tiles lie around" if tile else "windows are centred on"
         none = "" if known else "; none has a summit"
         unused = "; summits are not used" if known else none

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -18,12 +19,12 @@ WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")  # int() would take '1_000' and '+5' 
 _COLUMNS = 9
 _STRANDS = ("+", "-", ".", "?")
 # All that Sequence Ontology has under gene ends so; a blocked reading frame is SGD's pseudogene.
-_GENE = re.compile(r".*gene(_segment)?|blocked_reading_frame", re.IGNORECASE)
-_TRANSCRIPT = re.compile(r".*(rna|transcript)", re.IGNORECASE)
-_PART = re.compile(r".*(exon|cds|utr|codon|intron)", re.IGNORECASE)
-_ATTRIBUTE = re.compile(
-    r"""(?:^|;)\s*(Parent|Derives_from|gene_id|geneID|transcript_id)(?:=|\s+)"?([^";]*)"""
-)
+_GENES = re.compile(r".*gene(_segment)?|blocked_reading_frame", re.IGNORECASE)
+_TRANSCRIPTS = re.compile(r".*(rna|transcript)", re.IGNORECASE)
+_PARTS = re.compile(r".*(exon|cds|utr|codon|intron)", re.IGNORECASE)
+_GENE_ID = re.compile(r"""(?:^|;)\s*gene(?:_id|ID)(?:=|\s+)"?([^";]*)""")
+_TRANSCRIPT_ID = re.compile(r"""(?:^|;)\s*transcript_id(?:=|\s+)"?([^";]*)""")
+_PART, _TRANSCRIPT, _GENE = 1, 2, 3  # what a row can be
 _MOST_TYPES = 8  # that a line names
 # Numbers of the Sequence Ontology that may stand for the types.
 _GENE_NUMBERS = (
@@ -101,27 +102,26 @@ def read_annotation(path: StrPath, lines: Iterable[tuple[int, str]]) -> tuple[In
     kinds: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
     for number, fields in _rows(path, lines):
-        kind, where = fields[2], f"{path} line {number}"
+        kind, attributes, where = fields[2], fields[8], f"{path} line {number}"
         kinds[kind] += 1
-        attributes = dict(_ATTRIBUTE.findall(fields[8]))
-        part = not attributes.keys().isdisjoint(("Parent", "Derives_from"))
+        part = "Parent=" in attributes or "Derives_from=" in attributes
         chrom = unquote(fields[0]) if "%" in fields[0] else fields[0]
-        gene_id = attributes.get("gene_id") or attributes.get("geneID", "")
-        number_of_kind = kind.upper().removeprefix("SO:")
-        if _GENE.fullmatch(kind) or number_of_kind in _GENE_NUMBERS:
+        named = _GENE_ID.search(attributes)
+        gene_id = named[1] if named else ""
+        rank = _rank(kind)
+        if rank == _GENE:
             with_gene.add((chrom, gene_id))
             span = _Span(chrom, *_positions(where, fields), number, kind, part)
             (loose if part else genes).append(span)
-            continue
-        is_transcript = _TRANSCRIPT.fullmatch(kind) or number_of_kind in _TRANSCRIPT_NUMBERS
-        if gene_id and (is_transcript or _PART.fullmatch(kind)):
+        elif gene_id and rank:
             if (chrom, gene_id) not in with_gene:
                 start, end = _positions(where, fields)
-                key = (chrom, gene_id, attributes.get("transcript_id", ""))
+                named = _TRANSCRIPT_ID.search(attributes)
+                key = (chrom, gene_id, named[1] if named else "")
                 known = by_gene_id.setdefault(key, _Span(chrom, start, end, number, _BY_GENE_ID))
                 start, end = min(start, known.start), max(end, known.end)
                 by_gene_id[key] = known._replace(start=start, end=end)
-        elif is_transcript:
+        elif rank == _TRANSCRIPT:
             loose.append(_Span(chrom, *_positions(where, fields), number, kind, part))
         elif not part:
             left_out[kind] += 1
@@ -154,17 +154,30 @@ def read_annotation(path: StrPath, lines: Iterable[tuple[int, str]]) -> tuple[In
     return intervals, text
 
 
+@cache
+def _rank(kind: str) -> int:
+    """Return whether a type is a gene's, a transcript's or a part's; 0 is another's."""
+    number = kind.upper().removeprefix("SO:")
+    if _GENES.fullmatch(kind) or number in _GENE_NUMBERS:
+        return _GENE
+    if _TRANSCRIPTS.fullmatch(kind) or number in _TRANSCRIPT_NUMBERS:
+        return _TRANSCRIPT
+    return _PART if _PARTS.fullmatch(kind) else 0
+
+
 def _rows(path: StrPath, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
     """Split rows into columns, up to the sequences that a GFF3 file may end with."""
     for number, line in lines:
-        if line.startswith(">") or line.upper().startswith("##FASTA"):
-            return
-        if not line.strip() or line.startswith("#") or is_track(line):
+        if line.startswith(("#", ">")):
+            if line.startswith(">") or line.upper().startswith("##FASTA"):
+                return
             continue
         fields = line.split("\t")
         while len(fields) > _COLUMNS and not fields[-1].strip():
             fields.pop()
         if len(fields) != _COLUMNS:
+            if not line.strip() or is_track(line):
+                continue
             raise FileError(
                 f"{path} line {number}: {count_columns(fields)}; GTF needs {_COLUMNS}, separated by"
                 " tabs"

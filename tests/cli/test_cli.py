@@ -20,19 +20,21 @@ import click
 import numpy as np
 import pyBigWig
 import pytest
+import torch
 
 from enhancer_core.dna.codes import encode
 from enhancer_core.dna.kmers import k_let_counts
 from enhancer_core.io.fasta import read_fasta, read_records
 from enhancer_core.io.motifs import write_meme
 from enhancer_core.io.tables import read_table
-from enhancer_core.models.architecture import named_architecture
-from enhancer_core.models.model import Model, load_model
+from enhancer_core.models.architecture import Architecture, Convolution, named_architecture
+from enhancer_core.models.model import MODEL_FILE, Model, load_model, save_model
+from enhancer_core.models.network import Network
 from enhancer_core.motifs.motif import BUILTIN
 from enhancer_core.training.config import default_config
 from tests.command_line import COMMANDS
 from tests.conftest import Ran
-from tests.predictors import predictor_of
+from tests.predictors import model_of, predictor_of
 
 Run = Callable[..., Ran]
 
@@ -232,11 +234,14 @@ def test_extract_centres_windows_on_summits_or_middles_and_says_so(
 
 @pytest.mark.parametrize("command", ["baseline", "train", "pssm", "evaluate"])
 def test_sequences_of_both_classes_are_counted(
-    cli: Run, inputs: Path, model: Path, tmp_path: Path, command: str
+    cli: Run, inputs: Path, tmp_path: Path, command: str
 ) -> None:
     both = (inputs / "positives.fa").read_text().split(">", 2)[1]
     negatives = tmp_path / "negatives.fa"
     negatives.write_text(f"{(inputs / 'negatives.fa').read_text()}>{both}")
+    model = tmp_path / MODEL_FILE
+    tiny = Architecture(convolutions=(Convolution(2, 9, 4),), dense=(3,), length=120)
+    save_model(model_of(Network(tiny, generator=torch.Generator().manual_seed(0)), {}), model)
     options: dict[str, list[object]] = {
         "baseline": ["baseline", "-k", 1],
         "train": ["train", "--restarts", 1, "--epochs", 1, "--device", "cpu"],

@@ -34,9 +34,9 @@ def peaks(tmp_path: Path) -> Path:
     return tmp_path / "peaks.bed"
 
 
-@pytest.mark.parametrize("center", [None, "summit"])
+@pytest.mark.parametrize("center", ["auto", "summit"])
 def test_windows_of_narrowpeak_are_centred_on_summits_and_it_is_told(
-    genome: Path, peaks: Path, center: Literal["summit"] | None
+    genome: Path, peaks: Path, center: Literal["auto", "summit"]
 ) -> None:
     for given in (peaks, read_bed(peaks)):
         windows = extract(genome, given, length=100, center=center)
@@ -93,7 +93,9 @@ def test_plain_bed_has_no_summits_to_centre_on(genome: Path, peaks: Path) -> Non
 def test_a_centre_of_tiles_or_of_another_kind_is_refused(genome: Path, peaks: Path) -> None:
     with pytest.raises(IntervalError, match="so tile and center exclude each other"):
         extract(genome, peaks, tile=True, center="middle")
-    with pytest.raises(IntervalError, match="center of 'start'; allowed are 'summit' and 'middle'"):
+    with pytest.raises(
+        IntervalError, match="center of 'start'; allowed are auto, summit and middle"
+    ):
         extract(genome, peaks, center="start")  # type: ignore[arg-type]
 
 
