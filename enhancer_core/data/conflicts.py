@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from enhancer_core.data.dataset import Dataset
 from enhancer_core.data.groups import placed, sequence_sets
-from enhancer_core.dna.codes import reverse_complement
+from enhancer_core.dna.codes import N_CODE, reverse_complement
 
 Placed: TypeAlias = tuple[str, int, int, int]  # chromosome, start, end, row
 
@@ -58,14 +58,12 @@ def _shuffles(dataset: Dataset) -> NDArray[np.bool_]:
     rows: dict[str, list[int]] = {}
     for row in np.flatnonzero(dataset.labels).tolist():
         rows.setdefault(str(dataset.names[row]), []).append(row)
+    counts = np.stack([(dataset.codes == base).sum(axis=1) for base in range(N_CODE + 1)], axis=1)
+    bases = list(map(tuple, counts.tolist()))
     found = np.zeros(len(dataset), np.bool_)
     for row in np.flatnonzero(~dataset.labels).tolist():
-        parents = rows.get(str(dataset.names[row]))
-        if parents:
-            sequence = np.sort(dataset.codes[row])
-            found[row] = any(
-                np.array_equal(sequence, np.sort(dataset.codes[parent])) for parent in parents
-            )
+        parents = rows.get(str(dataset.names[row]), [])
+        found[row] = any(bases[row] == bases[parent] for parent in parents)
     return found
 
 

@@ -25,6 +25,7 @@ _PARTS = re.compile(r".*(exon|cds|utr|codon|intron)", re.IGNORECASE)
 _GENE_ID = re.compile(r"""(?:^|;)\s*gene(?:_id|ID)(?:=|\s+)"?([^";]*)""")
 _TRANSCRIPT_ID = re.compile(r"""(?:^|;)\s*transcript_id(?:=|\s+)"?([^";]*)""")
 _PART, _TRANSCRIPT, _GENE = 1, 2, 3  # what a row can be
+_TRACK_WORDS = ("track", "browser")
 _MOST_TYPES = 8  # that a line names
 # Numbers of the Sequence Ontology that may stand for the types.
 _GENE_NUMBERS = (
@@ -58,8 +59,10 @@ def is_annotation(fields: Sequence[str]) -> bool:
 
 def is_track(line: str) -> bool:
     """Return whether a line is a genome browser's, not an interval of a chromosome `track`."""
-    first, *others = line.split(None, 3) or [""]
-    return first in ("track", "browser") and (
+    if not line.startswith(_TRACK_WORDS):
+        return False
+    first, *others = line.split(None, 3)
+    return first in _TRACK_WORDS and (
         line.startswith(f"{first} ") or len(others) < 2 or "=" in others[0]
     )
 
