@@ -13,7 +13,7 @@ import numpy as np
 
 from enhancer_core.data.augmentation import augment
 from enhancer_core.data.conflicts import describe_conflicts
-from enhancer_core.data.dataset import SplitDataset
+from enhancer_core.data.dataset import TEST, SplitDataset
 from enhancer_core.dna._numba import OBSTACLE
 from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.io.progress import progress_bar
@@ -106,7 +106,8 @@ def train(  # noqa: PLR0913
         Called with a restart's index and the metrics at its newest checkpoint; None shows a bar in
         a notebook or an interactive session, and nothing in a script.
     warn
-        Whether sequences that are both positive and negative raise a warning that counts them.
+        Whether sequences to learn from and to choose on that are both positive and negative raise a
+        warning that counts them.
 
     Returns
     -------
@@ -127,7 +128,8 @@ def train(  # noqa: PLR0913
     DeviceError
         If the device is not there.
     """
-    if warn and (conflicts := describe_conflicts(data.dataset)):
+    learned = data.dataset.take(data.parts != TEST)
+    if warn and (conflicts := describe_conflicts(learned)):
         warnings.warn(conflicts.removeprefix("warning: "), stacklevel=2)
     length = data.dataset.codes.shape[1]
     name = network if isinstance(network, str) else "network"
