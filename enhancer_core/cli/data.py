@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+import click
 
 from enhancer_core import data, dna, io
 from enhancer_core.cli import options as opt
@@ -59,21 +61,40 @@ def simulate(motif: str, definition: str, number: int, length: int, job: Job) ->
 @length_option
 @opt.switch("--tile", "Cut each peak into as many windows as fit, not one at its centre.")
 @opt.switch("--drop-n", "Leave out windows with N.")
+@opt.choice(
+    "--center",
+    "What windows are centred on: auto takes the summits of narrowPeak, and else the middles.",
+    *("auto", "summit", "middle"),
+)
 @opt.job("FASTA; .gz is compressed.", formats=(io.FASTA,))
-def extract(genome: Path, peaks: Path, length: int, tile: bool, drop_n: bool, job: Job) -> None:
+def extract(
+    genome: Path,
+    peaks: Path,
+    length: int,
+    tile: bool,
+    drop_n: bool,
+    center: Literal["auto", "summit", "middle"],
+    job: Job,
+) -> None:
     """Extract windows around peaks from a genome.
 
-    GENOME is FASTA, PEAKS is BED; both may be .gz. A window is named chrom:start-end, 0-based and
-    half-open, in the genome's chromosome names. Windows that reach over a chromosome's end, and
-    repeats of one window, are left out and counted.
+    GENOME is FASTA, PEAKS is BED or narrowPeak; both may be .gz. Windows are centred on summits
+    where peaks have them (column 10 of narrowPeak), else on the middles of peaks. A window is named
+    chrom:start-end, 0-based and half-open, in the genome's chromosome names. Windows that reach
+    over a chromosome's end, and repeats of one window, are left out and counted.
 
     \b
       enhancer-core extract genome.fa peaks.bed --length 500 -o enhancers.fa
     """
-    regions = io.read_bed(peaks)
+    if tile and center != "auto":
+        raise click.UsageError("--tile and --center exclude each other")
+    notes: list[str] = []
+    regions = io.read_bed(peaks, note=notes.append)
     with io.open_genome(genome, note=job.info) as opened:
-        windows = data.extract(opened, regions, length=length, tile=tile, drop_n=drop_n)
-    for note in windows.notes:
+        windows = data.extract(
+            opened, regions, length=length, tile=tile, drop_n=drop_n, center=center
+        )
+    for note in (*notes, *windows.notes):
         job.info(note)
     io.write_fasta(job.output, windows.names, windows.codes)
     job.info(f"{len(windows):,} windows of {length} bp from {len(regions):,} peaks: {job.output}")
@@ -82,7 +103,11 @@ def extract(genome: Path, peaks: Path, length: int, tile: bool, drop_n: bool, jo
 @opt.command()
 @opt.path_argument("genome")
 @opt.paths("--exclude", "BED files of intervals to stay off, for example peaks.")
-@opt.path("--genes", "BED, GTF or GFF3 of genes to stay away from.")
+@opt.path(
+    "--genes",
+    "BED, GTF or GFF3 of genes to stay away from; of the latter two every type of gene and"
+    " pseudogene, and transcripts without a gene.",
+)
 @opt.count("--gene-distance", "Least distance from a gene.", 0, metavar="BP", default=15_000)
 @opt.path("--regions", "BED; draw from these only, not the whole genome.")
 @opt.count("-n --number", "Windows to draw.", required=True)

@@ -29,6 +29,12 @@ class DataSource:
 
     def split(self, dataset: data.Dataset, job: Job) -> data.SplitDataset:
         """Split by an earlier table, by groups, or by linked records."""
+        split = self._split(dataset, job)
+        if conflicts := data.describe_conflicts(dataset):
+            job.info(conflicts)
+        return split
+
+    def _split(self, dataset: data.Dataset, job: Job) -> data.SplitDataset:
         if self.split_table is not None and self.groups is not None:
             raise click.UsageError("--split and --groups exclude each other")
         if (self.test_group or self.validation_group) and self.groups is None:

@@ -90,7 +90,8 @@ def _predict_track(
     both_strands: bool,
 ) -> None:
     with io.open_genome(genome, note=job.info) as opened:
-        covered = prediction.genome_regions(opened, regions)
+        notes: list[str] = []
+        covered = prediction.genome_regions(opened, regions, note=notes.append)
         bins = int((-(-(covered.ends - covered.starts) // step)).sum())
         known = 0
         with job.progress("bins predicted", bins) as advance:
@@ -106,6 +107,8 @@ def _predict_track(
                     yield stretch
 
             io.write_track(job.output, counted(), opened.lengths)
+    for note in notes:
+        job.info(note)
     if known < bins:
         job.info(f"{bins - known:,} bins have no value: their window is mostly N")
     job.info(f"{known:,} bins of {step} bp in {len(covered):,} regions predicted: {job.output}")

@@ -75,6 +75,7 @@ def run_recipe(
             study, output,
             data_folder=data_folder or recipe.parent,
             seed=job.seed, threads=job.threads, device=device, progress=progress,
+            note=job.info,
         )  # fmt: skip
     job.write_report(report.study_page(study, results))
     job.info(f"report: {output / 'report.html'}")

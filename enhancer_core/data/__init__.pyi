@@ -1,3 +1,4 @@
+from .conflicts import describe_conflicts as describe_conflicts
 from .dataset import CLASSES as CLASSES
 from .dataset import LEFT_OUT as LEFT_OUT
 from .dataset import PARTS as PARTS

@@ -84,10 +84,10 @@ def chromosome_groups(names: NDArray[np.str_]) -> NDArray[np.str_]:
 
 def torn_overlaps(names: NDArray[np.str_], parts: NDArray[np.int64]) -> int:
     """Count the records that overlap one of another part, where names give coordinates."""
-    placed = _placed(names)
-    if not placed:
+    found = placed(names)
+    if not found:
         return 0
-    chroms, starts, ends, rows = (np.array(column) for column in zip(*placed, strict=True))
+    chroms, starts, ends, rows = (np.array(column) for column in zip(*found, strict=True))
     # Ranks of positions, so that chromosomes can be laid end to end, however long they are.
     _, ranks = np.unique(np.concatenate([starts, ends]), return_inverse=True)
     first = np.unique(chroms, return_inverse=True)[1] * len(ranks)
@@ -102,7 +102,7 @@ def torn_overlaps(names: NDArray[np.str_], parts: NDArray[np.int64]) -> int:
     return torn
 
 
-def _placed(names: NDArray[np.str_]) -> list[tuple[str, int, int, int]]:
+def placed(names: NDArray[np.str_]) -> list[tuple[str, int, int, int]]:
     """Read (chrom, start, end, row) of the names that say where their records lie."""
     return [
         (match["chrom"], start, end, row)
@@ -115,7 +115,7 @@ def _placed(names: NDArray[np.str_]) -> list[tuple[str, int, int, int]]:
 def _overlapping(names: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pair the rows whose coordinates overlap: neighbours in order of start are enough."""
     pairs, reach = [], ("", 0, -1)
-    for chrom, start, end, row in sorted(_placed(names)):
+    for chrom, start, end, row in sorted(placed(names)):
         if chrom == reach[0] and start < reach[1]:
             pairs.append((reach[2], row))
         if chrom != reach[0] or end > reach[1]:

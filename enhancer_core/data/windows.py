@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from enhancer_core.data.background.candidates import BackgroundRules, candidate_windows
 from enhancer_core.data.background.composition import Composition, measure_composition
@@ -54,6 +56,7 @@ def extract(
     length: int = 500,
     tile: bool = False,
     drop_n: bool = False,
+    center: Literal["auto", "summit", "middle"] = "auto",
 ) -> GenomeWindows:
     """Cut windows around peaks out of a genome.
 
@@ -62,13 +65,16 @@ def extract(
     genome
         FASTA file, plain or compressed, or an open genome.
     peaks
-        BED file, or intervals.
+        BED or narrowPeak file, or intervals.
     length
         Of the windows, in bp.
     tile
         Cut each peak into as many windows as fit, instead of one around its middle.
     drop_n
         Leave out windows that hold N.
+    center
+        What a peak's one window is centred on: its "summit" or "middle"; "auto" is its summit
+        where it has one, as in narrowPeak, else its middle. Tiles lie around the middle.
 
     Returns
     -------
@@ -78,13 +84,21 @@ def extract(
     Raises
     ------
     FileError, IntervalError
-        If a file cannot be read, a peak is not inside the genome, or no window is left.
+        If a file cannot be read, a peak is not inside the genome, no peak has a summit to centre
+        on, both `tile` and `center` are given, or no window is left.
     """
     if not isinstance(genome, Genome):
         with open_genome(genome) as opened:
-            return extract(opened, peaks, length=length, tile=tile, drop_n=drop_n)
-    regions = peaks if isinstance(peaks, Intervals) else read_bed(peaks)
-    windows = (tiled_windows if tile else centred_windows)(genome.match(regions), length)
+            return extract(opened, peaks, length=length, tile=tile, drop_n=drop_n, center=center)
+    notes: list[str] = []
+    regions = _read(peaks, notes)
+    matched = genome.match(regions)
+    summits, how = _summits(regions, tile=tile, center=center)
+    notes += how
+    if tile:
+        windows = tiled_windows(matched, length)
+    else:
+        windows = centred_windows(matched, length, summits=summits)
     limits = np.array([genome.lengths[chrom] for chrom in windows.chroms.tolist()])
     inside = (windows.starts >= 0) & (windows.ends <= limits)
     first_row = {name: row for row, name in reversed(list(enumerate(windows.names())))}
@@ -95,7 +109,7 @@ def extract(
     with_n = (codes == N_CODE).any(axis=1)
     if drop_n:
         kept, codes = kept.take(~with_n), codes[~with_n]
-    notes = [
+    left_out = [
         f"{count:,} of {len(windows):,} windows {what}"
         for count, what in (
             (int((~inside).sum()), "reach over a chromosome's end and are left out"),
@@ -106,9 +120,38 @@ def extract(
     ]
     if not len(kept):
         raise IntervalError(
-            f"{regions.source}: no window of {length} bp is left ({'; '.join(notes)})"
+            f"{regions.source}: no window of {length} bp is left ({'; '.join(left_out)})"
         )
-    return GenomeWindows(kept, codes, notes)
+    return GenomeWindows(kept, codes, [*notes, *left_out])
+
+
+def _summits(
+    regions: Intervals, *, tile: bool, center: str
+) -> tuple[NDArray[np.int64] | None, list[str]]:
+    """Return the summits to centre on, if any, and how this is told."""
+    if center not in ("auto", "summit", "middle"):
+        raise IntervalError(f"center of {center!r}; allowed are auto, summit and middle")
+    if tile and center != "auto":
+        raise IntervalError(
+            "tiles lie around the middle of a peak, so tile and center exclude each other"
+        )
+    known = int((regions.summits >= 0).sum())
+    if center == "summit" and not known:
+        raise IntervalError(
+            f"{regions.source}: no summits to centre on; they are in column 10 of narrowPeak"
+        )
+    if tile or center == "middle" or not known:
+        if not len(regions.summits):
+            return None, ["windows are centred on the middles of peaks"] * (center == "middle")
+        how = "tiles lie around" if tile else "windows are centred on"
+        none = "" if known else "; none has a summit"
+        unused = "; summits are not used" if known else none
+        return None, [f"{regions.source} is narrowPeak: {how} the middles of peaks{unused}"]
+    missing = len(regions) - known
+    line = f"{regions.source} is narrowPeak: windows are centred on the summits of peaks"
+    if missing:
+        line += f"; {missing:,} of {len(regions):,} have none, and their middles are taken"
+    return regions.summits, [line]
 
 
 def sample_background(  # noqa: PLR0913
@@ -172,12 +215,12 @@ def sample_background(  # noqa: PLR0913
             )  # fmt: skip
     rng = np.random.default_rng(rng)
     notes: list[str] = []
-    excluded = [genome.match(_read(source)) for source in exclude]
+    excluded = [genome.match(_read(source, notes)) for source in exclude]
     if regions is not None:
-        excluded.append(complement(genome.match(_read(regions)), genome.lengths))
+        excluded.append(complement(genome.match(_read(regions, notes)), genome.lengths))
     known_genes = None
     if genes is not None:
-        spans = genes if isinstance(genes, Intervals) else read_genes(genes)
+        spans = genes if isinstance(genes, Intervals) else read_genes(genes, note=notes.append)
         known_genes = genome.match(spans)
         if bare := genome.lengths.keys() - set(known_genes.chroms.tolist()):
             notes.append(
@@ -236,5 +279,5 @@ def target_composition(genome: Genome, match: str | Path | Sequence[str]) -> Com
     return Composition(gc, None)
 
 
-def _read(source: str | Path | Intervals) -> Intervals:
-    return source if isinstance(source, Intervals) else read_bed(source)
+def _read(source: str | Path | Intervals, notes: list[str]) -> Intervals:
+    return source if isinstance(source, Intervals) else read_bed(source, note=notes.append)

@@ -21,6 +21,7 @@ class Intervals:
     """n intervals: `chroms` str (n,), `starts` and `ends` int64 (n,), 0-based, half-open.
 
     `source` and `lines` (int64 (n,), from 1) are where each came from, for error messages.
+    `summits`, int64 (n,), are positions inside them, -1 for none; empty where they have no summits.
     """
 
     chroms: NDArray[np.str_]
@@ -28,14 +29,19 @@ class Intervals:
     ends: NDArray[np.int64]
     source: str = "intervals"
     lines: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    summits: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Intervals:
         """Select rows by index or mask."""
-        lines = self.lines[rows] if len(self.lines) else self.lines
-        return Intervals(self.chroms[rows], self.starts[rows], self.ends[rows], self.source, lines)
+        lines, summits = (
+            column[rows] if len(column) else column for column in (self.lines, self.summits)
+        )
+        return Intervals(
+            self.chroms[rows], self.starts[rows], self.ends[rows], self.source, lines, summits
+        )
 
     def where(self, row: int) -> str:
         """Return where an interval came from: `peaks.bed line 12`."""
@@ -96,17 +102,23 @@ def check_interval(where: str, start: int, end: int, *, negative: bool = False) 
         raise IntervalError(f"{where}: end {end} is not after start {start}")
 
 
-def centred_windows(intervals: Intervals, length: int) -> Intervals:
+def centred_windows(
+    intervals: Intervals, length: int, *, summits: NDArray[np.int64] | None = None
+) -> Intervals:
     """Return the window of `length` bp around each interval's centre, (start + end) // 2.
 
-    It is [centre - length // 2, centre - length // 2 + length); a start may be negative.
+    It is [centre - length // 2, centre - length // 2 + length); a start may be negative. With
+    `summits`, int64 (n,), the centre is the summit where that is not -1.
 
     Examples
     --------
     >>> centred_windows(from_rows([("chr1", 1000, 1200)]), 500).names()
     ['chr1:850-1350']
     """
-    starts = (intervals.starts + intervals.ends) // 2 - length // 2
+    centres = (intervals.starts + intervals.ends) // 2
+    if summits is not None:
+        centres = np.where(summits < 0, centres, summits)
+    starts = centres - length // 2
     return Intervals(intervals.chroms, starts, starts + length, intervals.source, intervals.lines)
 
 

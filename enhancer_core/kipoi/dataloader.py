@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from contextlib import AbstractContextManager
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,8 @@ for _argument, _name in (("intervals_file", "intervals.bed"), ("fasta_file", "ge
 def _read_intervals(path: Path, *, stranded: bool) -> tuple[Intervals, NDArray[np.bool_]]:
     """Read BED whose intervals may reach over a chromosome's ends, and which of them are minus."""
     rows, minus = [], []
-    for number, fields, start, end in read_bed_rows(path):
+    note = partial(warnings.warn, stacklevel=5)
+    for number, fields, start, end in read_bed_rows(path, note=note):
         strand = fields[_STRAND] if len(fields) > _STRAND else ""
         if stranded and strand not in ("+", "-", "."):
             raise FileError(

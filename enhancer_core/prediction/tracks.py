@@ -70,8 +70,15 @@ def predict_track(
         )
 
 
-def genome_regions(genome: Genome, regions: str | Path | Intervals | None) -> Intervals:
+def genome_regions(
+    genome: Genome,
+    regions: str | Path | Intervals | None,
+    *,
+    note: Callable[[str], None] | None = None,
+) -> Intervals:
     """Return regions in a genome's names and order, merged where they overlap; None is all of it.
+
+    `note` is as in `read_bed`.
 
     Raises
     ------
@@ -81,7 +88,7 @@ def genome_regions(genome: Genome, regions: str | Path | Intervals | None) -> In
     if regions is None:
         return intervals.from_rows((chrom, 0, bp) for chrom, bp in genome.lengths.items())
     if not isinstance(regions, Intervals):
-        regions = read_bed(Path(regions))
+        regions = read_bed(Path(regions), note=note)
     return intervals.merge(genome.match(regions), list(genome.lengths))
 
 

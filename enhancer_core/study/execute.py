@@ -197,7 +197,7 @@ def _train(run: Run, data: RunData, context: Context) -> tuple[Model, dict[str, 
         learn, architecture, config,
         planted=start.planted if start else None, motifs=start.motifs if start else (),
         seed=context.seed, device=context.device, folder=states,
-        progress=lambda *_: context.check_stop(),
+        progress=lambda *_: context.check_stop(), warn=False,  # told of the data, once
     )  # fmt: skip
     positives = learn.train.codes[learn.train.labels]
     folder, seed = context.data_folder, context.seed

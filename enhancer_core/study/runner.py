@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from enhancer_core import __version__
+from enhancer_core.data.conflicts import describe_conflicts
 from enhancer_core.data.dataset import PARTS, SplitDataset
 from enhancer_core.io import files
 from enhancer_core.study.data import digest, files_of, load
@@ -48,6 +49,7 @@ def run_study(
     threads: int = 1,
     device: str = "cpu",
     progress: Callable[[str, Result], None] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Results:
     """Carry out all runs of a study, and leave each result in a folder.
 
@@ -67,6 +69,8 @@ def run_study(
         A torch device; on other than the CPU runs go one after another.
     progress
         Called with each finished run's name and result, in the order of the recipes.
+    note
+        Called with a line for each data set with sequences that are positive and negative.
 
     Raises
     ------
@@ -81,6 +85,10 @@ def run_study(
     workers = threads if device == "cpu" else 1
     for recipe in study.recipes:
         data = load(recipe.data, data_folder, seed=seed)
+        for definition in recipe.data if note is not None else ():
+            split = data[definition.splits[0]]  # all folds have the same sequences
+            if note is not None and (conflicts := describe_conflicts(split.dataset)):
+                note(f"data '{definition.name}': {conflicts}")
         files.make_folder(runs)
         sizes[recipe.name] = {name: _sizes(split) for name, split in data.items()}
         context = Context(

@@ -68,6 +68,7 @@ def execute_search(recipe: Search, context: Context) -> dict[str, Any]:
                 concatenate([sample, validation]),
                 named_architecture(recipe.network, length=sample.dataset.codes.shape[1]),
                 TrainConfig(restarts=1, epochs=epochs), seed=seed, device=context.device,
+                warn=False,
             )  # fmt: skip
             return trained.restarts[0].auc
 

@@ -143,6 +143,7 @@ def run(
         device=device,
         folder=folder,
         progress=progress,
+        warn=False,  # the command has told it
     )
     predicted = probabilities(trained.model.predictor(), data.dataset.codes, threads=threads)
     return Outcome(

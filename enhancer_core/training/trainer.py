@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from enhancer_core.data.augmentation import augment
-from enhancer_core.data.dataset import SplitDataset
+from enhancer_core.data.conflicts import describe_conflicts
+from enhancer_core.data.dataset import TEST, SplitDataset
 from enhancer_core.dna._numba import OBSTACLE
 from enhancer_core.errors import DatasetError, ModelFileError
 from enhancer_core.io.progress import progress_bar
@@ -69,6 +71,7 @@ def train(  # noqa: PLR0913
     device: str = "auto",
     folder: Path | None = None,
     progress: Callable[[int, Checkpoint], None] | None = None,
+    warn: bool = True,
 ) -> Trained:
     """Train every restart on the training part, and keep the best one or few by validation AUC.
 
@@ -102,6 +105,9 @@ def train(  # noqa: PLR0913
     progress
         Called with a restart's index and the metrics at its newest checkpoint; None shows a bar in
         a notebook or an interactive session, and nothing in a script.
+    warn
+        Whether sequences to learn from and to choose on that are both positive and negative raise a
+        warning that counts them.
 
     Returns
     -------
@@ -122,6 +128,9 @@ def train(  # noqa: PLR0913
     DeviceError
         If the device is not there.
     """
+    learned = data.dataset.take(data.parts != TEST)
+    if warn and (conflicts := describe_conflicts(learned)):
+        warnings.warn(conflicts.removeprefix("warning: "), stacklevel=2)
     length = data.dataset.codes.shape[1]
     name = network if isinstance(network, str) else "network"
     if network is None and initial is not None:

@@ -95,6 +95,11 @@ def main() -> None:
     (HERE / "genome.fa").write_text(fasta)
     write_gzip("genome.fa.gz", fasta)
     (HERE / "peaks.bed").write_text(lines(peaks))
+    summits: list[Row] = [
+        ("chr1", 600, 900, "a", 900, ".", 8.5, 12.25, 9.5, 20),
+        ("chr2", 1600, 1900, "b", 500, ".", 3.5, 5.25, 4.5, -1),
+    ]
+    (HERE / "summits.bed").write_text(lines(summits))
     (HERE / "outside.bed").write_text(f"chr1\t600\t900\nchr2\t100\t{LENGTH + 1}\n")
     (HERE / "regions.bed").write_text("chr1\t500\t1000\n")
     (HERE / "chromosomes.bed").write_text(f"chr1\t0\t{LENGTH}\nchr2\t0\t{LENGTH}\n")

@@ -20,19 +20,21 @@ import click
 import numpy as np
 import pyBigWig
 import pytest
+import torch
 
 from enhancer_core.dna.codes import encode
 from enhancer_core.dna.kmers import k_let_counts
 from enhancer_core.io.fasta import read_fasta, read_records
 from enhancer_core.io.motifs import write_meme
 from enhancer_core.io.tables import read_table
-from enhancer_core.models.architecture import named_architecture
-from enhancer_core.models.model import Model, load_model
+from enhancer_core.models.architecture import Architecture, Convolution, named_architecture
+from enhancer_core.models.model import MODEL_FILE, Model, load_model, save_model
+from enhancer_core.models.network import Network
 from enhancer_core.motifs.motif import BUILTIN
 from enhancer_core.training.config import default_config
 from tests.command_line import COMMANDS
 from tests.conftest import Ran
-from tests.predictors import predictor_of
+from tests.predictors import model_of, predictor_of
 
 Run = Callable[..., Ran]
 
@@ -205,6 +207,54 @@ def test_extract_tiles_peaks_and_leaves_out_n_if_asked(
     ran = cli(*args, "--drop-n", "-o", tmp_path / "some.fa")
     assert "2 of 4 windows have N and are left out" in ran.err
     assert read_fasta(tmp_path / "some.fa").names == [names[0], names[3]]
+
+
+def test_extract_centres_windows_on_summits_or_middles_and_says_so(
+    cli: Run, inputs: Path, tmp_path: Path
+) -> None:
+    peaks = tmp_path / "peaks.bed"
+    peaks.write_text("chr1\t100\t300\tx\t9\t.\t5.5\t2\t1\t20\n")
+    args = ["extract", inputs / "genome.fa", peaks, "--length", 100, "-o", tmp_path / "out.fa"]
+    ran = cli(*args)
+    assert f"{peaks} is narrowPeak: windows are centred on the summits of peaks\n" in ran.err
+    assert read_fasta(tmp_path / "out.fa").names == ["chr1:70-170"]
+    ran = cli(*args, "--center", "middle")
+    assert "windows are centred on the middles of peaks; summits are not used\n" in ran.err
+    assert read_fasta(tmp_path / "out.fa").names == ["chr1:150-250"]
+    ran = cli(*args, "--tile", "--center", "summit")
+    assert (ran.status, "--tile and --center exclude each other" in ran.err) == (2, True)
+    peaks.write_text("chrom\tstart\tend\nchr1\t100\t300\n")
+    assert f"{peaks} line 1: a header row is skipped: chrom start end\n" in cli(*args).err
+    ran = cli(*args, "--center", "summit")
+    assert ran.status == 2
+    assert ran.err.endswith(
+        f"{peaks}: no summits to centre on; they are in column 10 of narrowPeak\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["baseline", "train", "pssm", "evaluate"])
+def test_sequences_of_both_classes_are_counted(
+    cli: Run, inputs: Path, tmp_path: Path, command: str
+) -> None:
+    both = (inputs / "positives.fa").read_text().split(">", 2)[1]
+    negatives = tmp_path / "negatives.fa"
+    negatives.write_text(f"{(inputs / 'negatives.fa').read_text()}>{both}")
+    model = tmp_path / MODEL_FILE
+    tiny = Architecture(convolutions=(Convolution(2, 9, 4),), dense=(3,), length=120)
+    save_model(model_of(Network(tiny, generator=torch.Generator().manual_seed(0)), {}), model)
+    options: dict[str, list[object]] = {
+        "baseline": ["baseline", "-k", 1],
+        "train": ["train", "--restarts", 1, "--epochs", 1, "--device", "cpu"],
+        "pssm": ["pssm", "--motif", "CEBPA"],
+        "evaluate": ["evaluate", model],
+    }
+    ran = cli(
+        *options[command], "--positives", inputs / "positives.fa", "--negatives", negatives,
+        "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert ran.status == 0
+    assert ran.err.count("warning: both positive and negative: 1 positives and 1 negatives") == 1
+    assert ran.err.count("both positive and negative") == 1
 
 
 def test_extract_needs_no_place_for_an_index(cli: Run, inputs: Path, tmp_path: Path) -> None:

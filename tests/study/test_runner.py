@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from enhancer_core.errors import ModelFileError
@@ -121,6 +122,23 @@ kind = "search"
 title = "Search"
 runs = ["found_mix", "one.human"]
 beside = "one.human"
+"""
+
+
+BOTH = """
+title = "Sequences of both classes"
+[[data]]
+name = "liver"
+positives = ["p.fa"]
+background = ["n.fa"]
+[[run]]
+name = "k_mers"
+model = "5-mers"
+data = ["liver"]
+[[section]]
+kind = "models"
+title = "Liver"
+runs = ["k_mers"]
 """
 
 
@@ -425,3 +443,19 @@ def test_on_folds_each_sequence_is_tested_once_by_a_network_that_did_not_see_it(
         assert record["data"] == "dog@5"
         assert record["auc"] == results.runs[name]["tests"]["dog@5"]["auc"]
     assert "<h2>Five folds</h2>" in render_page(study_page(read_study(path), results))
+
+
+def test_sequences_of_both_classes_are_counted_for_each_data_set(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    rows = ["".join(rng.choice(list("ACGT"), 60)) for _ in range(80)]
+    for name, first in (("p.fa", 0), ("n.fa", 38)):
+        text = "".join(f">{name}{i}\n{row}\n" for i, row in enumerate(rows[first : first + 40]))
+        (tmp_path / name).write_text(text)
+    recipe = tmp_path / "both.toml"
+    recipe.write_text(BOTH)
+    notes: list[str] = []
+    run_study(read_study(recipe), tmp_path, data_folder=tmp_path, note=notes.append)
+    assert notes == [
+        "data 'liver': warning: both positive and negative: 2 positives and 2 negatives are the"
+        " same sequences, on either strand (as 'liver|p.fa38' of p.fa and 'liver|n.fa0' of n.fa)"
+    ]
