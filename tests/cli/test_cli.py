@@ -26,9 +26,10 @@ from enhancer_core.dna.codes import encode
 from enhancer_core.dna.kmers import k_let_counts
 from enhancer_core.io.fasta import read_fasta, read_records
 from enhancer_core.io.motifs import write_meme
+from enhancer_core.io.outputs import MODEL_FILE
 from enhancer_core.io.tables import read_table
 from enhancer_core.models.architecture import Architecture, Convolution, named_architecture
-from enhancer_core.models.model import MODEL_FILE, Model, load_model, save_model
+from enhancer_core.models.model import Model, load_model, save_model
 from enhancer_core.models.network import Network
 from enhancer_core.motifs.motif import BUILTIN
 from enhancer_core.training.config import default_config
@@ -214,7 +215,8 @@ def test_extract_centres_windows_on_summits_or_middles_and_says_so(
 ) -> None:
     peaks = tmp_path / "peaks.bed"
     peaks.write_text("chr1\t100\t300\tx\t9\t.\t5.5\t2\t1\t20\n")
-    args = ["extract", inputs / "genome.fa", peaks, "--length", 100, "-o", tmp_path / "out.fa"]
+    args = ["extract", inputs / "genome.fa", peaks, "--length", 100, "--force"]
+    args += ["-o", tmp_path / "out.fa"]
     ran = cli(*args)
     assert f"{peaks} is narrowPeak: windows are centred on the summits of peaks\n" in ran.err
     assert read_fasta(tmp_path / "out.fa").names == ["chr1:70-170"]
@@ -392,7 +394,9 @@ def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
     cli: Run, inputs: Path, tmp_path: Path
 ) -> None:
     given = ["--network", "best", "--restarts", 2, "--epochs", 1, "--shift", 0, "--markdown"]
-    write_meme(tmp_path / "many.meme", [BUILTIN["CEBPA"]] * 193)
+    write_meme(
+        tmp_path / "many.meme", [replace(BUILTIN["CEBPA"], name=f"m{n}") for n in range(193)]
+    )
     given += ["--plant-motifs", tmp_path / "many.meme"]
     ran = cli("train", *data(inputs), *given, "-o", tmp_path / "out")
     assert ran.status == 0
