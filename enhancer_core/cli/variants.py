@@ -34,19 +34,33 @@ _SHOWN = 20  # sequences in a report, so that it can be read
 @opt.model
 @opt.path("--genome", "FASTA of the variants' assembly.", required=True)
 @opt.path("--vcf", "VCF, plain, gzip or bgzip, or BCF.", required=True)
-@opt.switch("--skip-mismatch", "Pass records that do not fit the genome through, with the reason.")
+@opt.option(
+    "--prefix",
+    "Of the INFO fields, so that those of several models stand side by side.",
+    metavar="NAME",
+    default=prediction.PREFIX,
+)
+@opt.switch(
+    "--skip-mismatch",
+    "Pass records that do not fit the genome, or whose alleles are no DNA, with the reason.",
+)
 @opt.job(
     "VCF; .vcf.gz is compressed with bgzip and indexed.", opt.threads, opt.device, formats=(io.VCF,)
 )
-def variants(model: Path, genome: Path, vcf: Path, skip_mismatch: bool, job: Job) -> None:
+def variants(
+    model: Path, genome: Path, vcf: Path, prefix: str, skip_mismatch: bool, job: Job
+) -> None:
     """Score what the variants of a VCF change, on both strands.
 
     MODEL is a model.safetensors file or its folder. Each ALT gets the probabilities of two windows,
-    one around the reference allele, one around the alternative in the genome edited: EC_REF,
-    EC_ALT, their difference EC_DIFF, and the difference of log odds EC_LOGIT, in INFO, one value
-    an ALT. Indels are aligned left first, so that their spelling does not matter. What cannot be
-    scored passes through with EC_SKIP: symbolic and breakend ALTs, *, and, with --skip-mismatch,
-    records whose REF, position or chromosome the genome does not have. All else stays as it is.
+    one around the reference allele, one around the alternative in the genome edited: EC_REF and
+    EC_ALT in INFO, one value an ALT, their difference EC_DIFF, and the difference of their log odds
+    EC_LOGIT, all by the mean log odds of both strands. Indels are aligned left first, so that their
+    spelling does not matter. What cannot be scored passes through with EC_SKIP: symbolic and
+    breakend ALTs, *, windows that are mostly N, and, with --skip-mismatch, alleles that are no DNA
+    and records whose REF, position or chromosome the genome does not have. All else stays as it is.
+
+    --vcf may also be a list of variants: chromosome, position, ID, REF and ALT, separated by tabs.
 
     Published models hardly predict measured effects of single changes (median correlation 0.08 at
     best): do not rank variants by these scores alone.
@@ -55,27 +69,32 @@ def variants(model: Path, genome: Path, vcf: Path, skip_mismatch: bool, job: Job
       enhancer-core variants model --genome genome.fa --vcf variants.vcf.gz \\
           -o scored.vcf.gz
     """
+    prediction.check_prefix(prefix)
     predictor, output = job.predictor(model), job.output
-    prefix, fields = prediction.PREFIX, prediction.FIELDS
-    records = skipped = 0
+    start, fields, tally = f"{prefix}_", prediction.FIELDS, prediction.Tally()
+    origin = prediction.describe_model(prefix, model)
     with (
         io.open_genome(genome, note=job.info) as opened,
         io.open_vcf(vcf) as source,
-        io.open_vcf_output(output, longest=max(opened.lengths.values())) as write,
+        io.open_vcf_output(output) as write,
         job.progress("records scored", None) as advance,
     ):
-        write(b"\n".join(io.header_with(source.header, prefix, fields)) + b"\n")
+        for note in (source.note, prediction.describe_contigs(source.contigs(), opened)):
+            if note:
+                job.info(note)
+        header = io.header_with(source.header, start, fields, origin)
+        if len(header) <= len(source.header) + len(fields):
+            job.info(f"{vcf} has fields {start}* already, which are replaced; see --prefix")
+        write(b"\n".join(header) + b"\n")
         for record, info in prediction.annotate(
             io.in_order(source.records) if io.is_indexed(output) else source.records,
             predictor, opened,
-            skip_mismatch=skip_mismatch, threads=job.threads, progress=advance,
+            skip_mismatch=skip_mismatch, threads=job.threads, progress=advance, tally=tally,
         ):  # fmt: skip
-            write(io.line_with(record, prefix, info, fields) + b"\n")
-            records += 1
-            skipped += "SKIP" in info
-    if skipped:
-        job.info(f"{skipped:,} records have ALTs that were not scored; {prefix}SKIP says why")
-    job.info(f"{records:,} records scored: {output}")
+            write(io.line_with(record, start, info, fields) + b"\n")
+    for line in tally.lines(prefix):
+        job.info(line)
+    job.info(f"{tally.alleles['']:,} of {tally.alleles.total():,} ALTs scored: {output}")
 
 
 @opt.command()
@@ -114,7 +133,8 @@ def mutagenesis(
     MODEL is a model.safetensors file or its folder. effects.tsv has a line for each change, with
     positions from 0. A plot shows the effect of each change as a colour, and the sequence as a
     logo: a letter is as high as the log odds that its loss costs on average, and hangs below the
-    line where the loss would make an enhancer more likely. N is not changed.
+    line where the loss would make an enhancer more likely. N is not changed, and
+    nothing in a sequence that is mostly N.
 
     With --gradients the slope of the log odds by each base, less its mean over the four, stands in
     gradients.tsv: A, C, G, T, and under contribution that of the base that is there. With --motifs
@@ -197,7 +217,9 @@ def mutagenesis(
         io.write_files(output, report.render_markdown(page))
     if len(sequences) > plots:
         job.info(f"{plots:,} of {len(sequences):,} sequences are drawn, the first; see --plots")
-    job.info(f"{len(sequences):,} sequences scored: {output}")
+    unknown = sum(map(prediction.is_mostly_n, sequences.codes))
+    note = f"; {unknown:,} are mostly N, and not scored" if unknown else ""
+    job.info(f"{len(sequences) - unknown:,} sequences scored: {output}{note}")
 
 
 def _effect_rows(mutations: prediction.Mutations) -> Iterator[Sequence[Any]]:

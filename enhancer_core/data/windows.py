@@ -93,7 +93,7 @@ def extract(
     notes: list[str] = []
     regions = _read(peaks, notes)
     matched = genome.match(regions)
-    summits, how = _summits(regions, tile=tile, center=center)
+    summits, how = _summits(matched, tile=tile, center=center)
     notes += how
     if tile:
         windows = tiled_windows(matched, length)

@@ -23,7 +23,11 @@ SequencesLike: TypeAlias = Iterable[str] | Codes
 ALPHABET = "ACGTN"
 N_CODE = 4
 NOT_DNA = 255  # in CODE_OF_LETTER: a letter that is neither a base nor N
-IUPAC_AMBIGUITY = "RYSWKMBDHV"
+BASES_OF_IUPAC = {
+    "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
+    "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG",
+}  # fmt: skip
+IUPAC_AMBIGUITY = "".join(BASES_OF_IUPAC)
 
 _LETTER_OF_CODE = np.frombuffer(ALPHABET.encode(), dtype=np.uint8)
 _COMPLEMENT = np.array([3, 2, 1, 0, 4], dtype=np.uint8)

@@ -6,6 +6,7 @@ import mmap
 import shutil
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -24,6 +25,8 @@ from enhancer_core.io.files import StrPath, is_gzip, read_chunks, temporary_besi
 Data: TypeAlias = mmap.mmap | BgzipBytes  # what slices to bytes
 Position = TypeVar("Position", int, NDArray[np.int64])
 
+_MITOCHONDRIA = ("chrM", "MT", "M", "chrMT")
+_NAMED = 3  # chromosomes that a message names
 _BLANKS = bytes(range(33))  # line ends, tabs and blanks: bytes up to here are no letters
 _CODES = CODE_OF_GENOME_LETTER.tobytes()
 _BLOCK = 256  # windows decoded at once, within the cache
@@ -45,21 +48,34 @@ class Genome:
         self._data = data
         self._check_layout(misfit)
         self.renamed: dict[str, str] = {}  # names matched by the rule chr1 = 1, for the reader
+        self.skip_missing = False  # whether `match` leaves out what it does not know
+        self.missing: Counter[str] = Counter()  # intervals left out, by chromosome
+
+    def find(self, chrom: str) -> str | None:
+        """Return the genome's name of a chromosome: the same, or by the rule `chr1` = `1`.
+
+        By this rule `chrM` is `M`, `MT` and `chrMT` too. None if the genome has no such name.
+        """
+        if chrom in self.lengths:
+            return chrom
+        other = chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
+        names = _MITOCHONDRIA if chrom in _MITOCHONDRIA else (other,)
+        return next((name for name in names if name in self.lengths), None)
 
     def name_of(self, chrom: str, where: str) -> str:
-        """Return the genome's name of a chromosome: the same, or by the one rule `chr1` = `1`.
+        """Return the genome's name of a chromosome, as `find`, and note it in `renamed`.
 
         Raises
         ------
         IntervalError
             If the genome has neither name.
         """
-        if chrom in self.lengths:
-            return chrom
+        found = self.find(chrom)
+        if found is not None:
+            if found != chrom:
+                self.renamed[chrom] = found
+            return found
         other = chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
-        if other in self.lengths:
-            self.renamed[chrom] = other
-            return other
         names = ", ".join(list(self.lengths)[:3]) + (", ..." if len(self.lengths) > 3 else "")
         raise IntervalError(
             f"{where}: chromosome '{chrom}' (or '{other}') is not in {self.path}, which has {names}"
@@ -68,11 +84,16 @@ class Genome:
     def match(self, intervals: Intervals) -> Intervals:
         """Rename intervals' chromosomes as this genome does, and check that each lies inside.
 
+        With `skip_missing` those on chromosomes that the genome lacks are left out, and counted in
+        `missing`.
+
         Raises
         ------
         IntervalError
             If a chromosome is unknown, or an end is beyond it.
         """
+        if self.skip_missing:
+            intervals = self._without_missing(intervals)
         names, rows = _distinct(intervals.chroms)
         first = np.empty(len(names), np.int64)
         first[rows[::-1]] = np.arange(len(rows))[::-1]  # what is written last stays
@@ -89,6 +110,13 @@ class Genome:
                 f" {intervals.chroms[row]}, {limits[row]}"
             )
         return replace(intervals, chroms=np.array(ours, dtype=np.str_)[rows])
+
+    def _without_missing(self, intervals: Intervals) -> Intervals:
+        names, rows = _distinct(intervals.chroms)
+        known = np.array([self.find(name) is not None for name in names], np.bool_)
+        for index in np.flatnonzero(~known).tolist():
+            self.missing[names[index]] += int((rows == index).sum())
+        return intervals if known.all() else intervals.take(known[rows])
 
     def letters(self, chrom: str, start: int = 0, end: int | None = None) -> Letters:
         """Fetch the ASCII letters of an interval inside a chromosome, case kept: uint8 (L,).
@@ -224,7 +252,9 @@ def _distinct(names: NDArray[np.str_]) -> tuple[list[str], NDArray[np.int64]]:
 
 
 @contextmanager
-def open_genome(path: StrPath, *, note: Callable[[str], None] | None = None) -> Iterator[Genome]:
+def open_genome(
+    path: StrPath, *, note: Callable[[str], None] | None = None, skip_missing: bool = False
+) -> Iterator[Genome]:
     """Open a genome FASTA: plain, bgzip or gzip.
 
     Plain and bgzip files are read in place, by the index `path.fai` (and `path.gzi` for bgzip) if
@@ -236,8 +266,10 @@ def open_genome(path: StrPath, *, note: Callable[[str], None] | None = None) -> 
     path
         FASTA file, not a pipe; lines of a record must have one length, as for `samtools faidx`.
     note
-        Called at the end with a line for the user if the file was unpacked, and one if names were
-        matched by the rule chr1 = 1.
+        Called at the end with a line for the user if the file was unpacked, one if names were
+        matched by the rule chr1 = 1, and one if intervals were left out.
+    skip_missing
+        Whether `match` leaves out intervals on chromosomes that the genome lacks.
 
     Yields
     ------
@@ -257,7 +289,14 @@ def open_genome(path: StrPath, *, note: Callable[[str], None] | None = None) -> 
         fasta = _unpacked(path, folder) if is_gzip(path) and not is_bgzip(path) else path
         genome = _open(path, fasta, folder)
     # The folder is gone already: what is mapped stays readable, and a kill leaves nothing behind.
+    genome.skip_missing = skip_missing
     yield genome
+    if note and genome.missing:
+        names = ", ".join(list(genome.missing)[:_NAMED]) + ", ..." * (len(genome.missing) > _NAMED)
+        note(
+            f"{genome.missing.total():,} intervals are left out, on chromosomes that {path} lacks:"
+            f" {names}"
+        )
     if note and fasta != path:
         note(f"{path}: unpacked to a temporary file; bgzip files are read in place")
     if note and genome.renamed:

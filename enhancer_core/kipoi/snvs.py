@@ -70,7 +70,7 @@ def write_snvs(source: Path, target: Path, genome: Genome | None) -> Counter[str
                     snvs.append((*place, b"\t".join(columns)))
                 number += 1
     snvs.sort(key=lambda snv: snv[:2])
-    with open_vcf_output(target, longest=_longest(genome)) as write:
+    with open_vcf_output(target) as write:
         contigs = [f"##contig=<ID={chrom}>".encode() for chrom in chroms]
         number_field = f'##INFO=<ID={NUMBER},Number=1,Type=Integer,Description="ALT">'.encode()
         header = [b"##fileformat=VCFv4.2", *contigs, number_field, _COLUMNS]
@@ -112,7 +112,6 @@ def add_scores(
     fields: Sequence[Field],
     scores: Mapping[int, Mapping[str, str]],
     *,
-    genome: Genome | None = None,
     rename: bool = False,
 ) -> None:
     """Write a VCF with the scores of its ALTs added to INFO; all else stays, byte for byte.
@@ -126,8 +125,6 @@ def add_scores(
         the header stays as it is.
     scores
         By the number of an ALT, all counted from 0, the values of its fields.
-    genome
-        Whose longest chromosome decides between .tbi and .csi; without one it is .tbi.
     rename
         Whether the ID of a record that has scores becomes CHROM:POS:REF:['ALT', ...].
 
@@ -137,7 +134,7 @@ def add_scores(
         If a record is malformed, or `target` gets an index and the records are not sorted.
     """
     number = 0
-    with open_vcf(source) as opened, open_vcf_output(target, longest=_longest(genome)) as write:
+    with open_vcf(source) as opened, open_vcf_output(target) as write:
         header = header_with(opened.header, prefix, fields) if fields else opened.header
         write(b"\n".join(header) + b"\n")
         for record in in_order(opened.records) if is_indexed(target) else opened.records:
@@ -145,10 +142,6 @@ def add_scores(
             found = [scores.get(each, {}) for each in range(number, number + count)]
             number += count
             write(_line(record, prefix, fields, found, rename=rename) + b"\n")
-
-
-def _longest(genome: Genome | None) -> int:
-    return max(genome.lengths.values()) if genome else 0
 
 
 def _line(

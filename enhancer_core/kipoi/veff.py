@@ -21,7 +21,7 @@ import numpy as np
 from enhancer_core.errors import EnhancerError
 from enhancer_core.io.bed import read_bed_rows
 from enhancer_core.io.files import check_output, read_lines
-from enhancer_core.io.genome import Genome, open_genome
+from enhancer_core.io.genome import open_genome
 from enhancer_core.io.outputs import check_not_read
 from enhancer_core.io.vcf import Field
 from enhancer_core.kipoi.snvs import NUMBER, add_scores, write_snvs
@@ -84,7 +84,7 @@ def _of_whole_records(
             check_not_read(Path(output_vcf), [Path(output_vcf)], [Path(input_vcf)])
         scores = _Scores()
         result = None
-        with _snvs(input_vcf, dl_args) as (snvs, genome, scored):
+        with _snvs(input_vcf, dl_args) as (snvs, scored):
             if scored:
                 writers = [scores, *output_writers]
                 result = score_variants(
@@ -98,7 +98,7 @@ def _of_whole_records(
                 prefix = f"{prefix_of(model)}:"
                 add_scores(
                     Path(input_vcf), Path(output_vcf), prefix, scores.fields, scores.found,
-                    genome=genome, rename=std_var_id,
+                    rename=std_var_id,
                 )  # fmt: skip
         return result
 
@@ -114,7 +114,7 @@ def _of_snvs(generate_mutation_map: Callable[..., Any]) -> Callable[..., Any]:
             raise EnhancerError(f"{bed}: no intervals; at least one is needed")
         if vcf is None:
             return generate_mutation_map(*arguments, **options)
-        with _snvs(vcf, options["dataloader_args"]) as (snvs, _, scored):
+        with _snvs(vcf, options["dataloader_args"]) as (snvs, scored):
             if not scored:
                 raise EnhancerError(f"{vcf}: no SNV that fits the genome; a map needs one")
             return generate_mutation_map(*arguments, **options | {"vcf_fpath": str(snvs)})
@@ -123,8 +123,8 @@ def _of_snvs(generate_mutation_map: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _snvs(vcf: str, loader: Mapping[str, Any]) -> Iterator[tuple[Path, Genome | None, int]]:
-    """Yield a file of a VCF's SNVs, the loader's genome, and how many they are; count the rest."""
+def _snvs(vcf: str, loader: Mapping[str, Any]) -> Iterator[tuple[Path, int]]:
+    """Yield a file of a VCF's SNVs, and how many they are; count the rest."""
     with ExitStack() as stack:
         snvs = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "snvs.vcf.gz"
         fasta = loader.get("fasta_file")
@@ -133,7 +133,7 @@ def _snvs(vcf: str, loader: Mapping[str, Any]) -> Iterator[tuple[Path, Genome | 
         if others := ", ".join(f"{count:,} {why}" for why, count in sorted(counts.items()) if why):
             left = f"{counts.total() - counts['']:,} of {counts.total():,} ALTs"
             _tell(f"{vcf}: {left} cannot be scored and stay as they are: {others}")
-        yield snvs, genome, counts[""]
+        yield snvs, counts[""]
 
 
 class _Scores:

@@ -1,4 +1,5 @@
 from .alleles import Edit as Edit
+from .alleles import is_mostly_n as is_mostly_n
 from .saturation import Mutations as Mutations
 from .saturation import attributions as attributions
 from .saturation import mutagenesis as mutagenesis
@@ -16,4 +17,8 @@ from .variants import VariantScore as VariantScore
 from .variants import score_variants as score_variants
 from .vcf import FIELDS as FIELDS
 from .vcf import PREFIX as PREFIX
+from .vcf import Tally as Tally
 from .vcf import annotate as annotate
+from .vcf import check_prefix as check_prefix
+from .vcf import describe_contigs as describe_contigs
+from .vcf import describe_model as describe_model

@@ -11,6 +11,7 @@ from enhancer_core.dna.codes import N_CODE, Codes, SequencesLike, as_codes
 from enhancer_core.models.architecture import BASES
 from enhancer_core.models.ensemble import Predictor
 from enhancer_core.models.model import Model
+from enhancer_core.prediction.alleles import is_mostly_n
 from enhancer_core.prediction.scoring import Effects, effects
 
 
@@ -30,7 +31,7 @@ def mutagenesis(
     -------
     float32, shape (n, 4, L)
         Change of the natural log odds by the base A, C, G or T at a position, mean of both strands:
-        0 for the base that is there, NaN where the sequence has N.
+        0 for the base that is there, NaN where the sequence has N, or is mostly N.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def mutagenesis(
     changes = np.full((len(codes), BASES, codes.shape[1]), np.nan, np.float32)
     for row, sequence in zip(changes, codes, strict=True):
         mutations = mutate(predictor, sequence, threads=threads)
-        known = np.flatnonzero(sequence != N_CODE)
+        known = np.unique(mutations.positions)
         row[sequence[known], known] = 0
         row[mutations.alternatives, mutations.positions] = mutations.effects.logit
     return changes
@@ -63,8 +64,9 @@ class Mutations:
 def mutate(predictor: Predictor, codes: Codes, *, threads: int = 1) -> Mutations:
     """Change each base of a sequence to the three others, and score it on both strands.
 
-    As `mutagenesis`, for a predictor and the codes of one sequence, uint8 (L,), values 0-4. An SNV
-    at this place of this window has the same effect in `annotate`.
+    As `mutagenesis`, for a predictor and the codes of one sequence, uint8 (L,), values 0-4; of one
+    that is mostly N there are none. An SNV at this place of this window has the same effect in
+    `annotate`.
 
     Raises
     ------
@@ -72,7 +74,7 @@ def mutate(predictor: Predictor, codes: Codes, *, threads: int = 1) -> Mutations
         If L is not the model's.
     """
     changed = np.arange(BASES) != codes[:, np.newaxis]
-    changed[codes == N_CODE] = False
+    changed[(codes == N_CODE) | is_mostly_n(codes)] = False
     positions, alternatives = np.nonzero(changed)
     mutants = np.repeat(codes[np.newaxis], len(positions), axis=0)
     mutants[np.arange(len(positions)), positions] = alternatives

@@ -16,9 +16,9 @@ from enhancer_core.prediction.sequences import log_odds, substituted_log_odds
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Effects of n variants: each float64 (n,), a mean over both strands.
+    """Effects of n variants, each float64 (n,), by the mean log odds of both strands.
 
-    `reference` and `alternative` are probabilities; `logit` is the difference of log odds.
+    `reference` and `alternative` are the probabilities of these, `logit` is their difference.
     """
 
     reference: NDArray[np.float64]
@@ -27,7 +27,7 @@ class Effects:
 
     @property
     def difference(self) -> NDArray[np.float64]:
-        """Alternative minus reference, in probability."""
+        """Alternative minus reference, in probability; its sign is that of `logit`."""
         return self.alternative - self.reference
 
 
@@ -70,8 +70,8 @@ def effects(
         )
         if len(others):
             after[strand, ~single] = log_odds(predictor, others, threads=threads)
-    logit = (after - before[:, own]).mean(axis=0)
-    return Effects(expit(before).mean(axis=0)[own], expit(after).mean(axis=0), logit)
+    reference, logit = before.mean(axis=0)[own], (after - before[:, own]).mean(axis=0)
+    return Effects(expit(reference), expit(reference + logit), logit)
 
 
 def _substituted(

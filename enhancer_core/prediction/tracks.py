@@ -17,13 +17,12 @@ from enhancer_core.io.genome import Genome, open_genome
 from enhancer_core.io.tracks import Stretch
 from enhancer_core.models.ensemble import Predictor
 from enhancer_core.models.model import Model
-from enhancer_core.prediction.alleles import padded_codes
+from enhancer_core.prediction.alleles import MOST_N, padded_codes
 from enhancer_core.prediction.sequences import in_order, mean_probability
 
 Starts: TypeAlias = NDArray[np.int64]
 
 _REACH = 1 << 20  # bp of a track predicted at once, at most
-_MOST_N = 0.5  # share of a window
 
 
 def predict_track(
@@ -137,7 +136,7 @@ def _known(codes: Codes, windows: Starts, length: int) -> NDArray[np.bool_]:
     if not unknown.any():  # as nearly everywhere, and counting takes longer than looking
         return np.ones(len(windows), np.bool_)
     counted = np.cumsum(np.concatenate([[False], unknown]), dtype=np.int32)
-    few: NDArray[np.bool_] = counted[windows + length] - counted[windows] <= _MOST_N * length
+    few: NDArray[np.bool_] = counted[windows + length] - counted[windows] <= MOST_N * length
     return few
 
 

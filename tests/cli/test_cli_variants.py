@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pysam
 import pytest
 import torch
 
@@ -68,10 +70,14 @@ def test_a_vcf_comes_back_with_effects_and_all_else_to_the_letter(
 ) -> None:
     ran = score(vcf("12 A C AF=0.10;XX", "12 a t,<DEL> AF=0.500", "16 C . ."))
     assert ran.status == 0
-    assert "3 records scored: out.vcf" in ran.err
-    assert "2 records have ALTs that were not scored; EC_SKIP says why" in ran.err
+    assert ran.err == (
+        "ALTs that were not scored, by EC_SKIP: 1 symbolic\n2 of 3 ALTs scored: out.vcf\n"
+    )
     lines = (here / "out.vcf").read_text().splitlines()
-    assert [line for line in lines if "EC_" not in line] == list(HEADER)
+    digest = hashlib.sha256(Path("model.safetensors").read_bytes()).hexdigest()
+    origin = f'##enhancer_core=<ID=EC,Model="model.safetensors",SHA256={digest},Version='
+    assert [line for line in lines if line.startswith(origin)]
+    assert [line for line in lines if "EC" not in line] == list(HEADER)
     assert [line.split(",")[0] for line in lines if line.startswith("##INFO=<ID=EC_")] == [
         f"##INFO=<ID=EC_{name}" for name in ("REF", "ALT", "DIFF", "LOGIT", "SKIP")
     ]
@@ -110,10 +116,178 @@ def test_skip_mismatch_lets_records_pass_with_their_reason(
 ) -> None:
     ran = score(vcf("12 G C .", "12 A C ."), "--skip-mismatch")
     assert ran.status == 0
-    assert "1 records have ALTs that were not scored" in ran.err
+    assert "ALTs that were not scored, by EC_SKIP: 1 ref_mismatch\n" in ran.err
     infos = [line.split("\t")[7] for line in (here / "out.vcf").read_text().splitlines()[-2:]]
     assert infos[0] == "EC_SKIP=ref_mismatch"
     assert infos[1].endswith("EC_LOGIT=-2")
+
+
+def info(folder: Path, name: str = "out.vcf") -> list[str]:
+    lines = (folder / name).read_text().splitlines()
+    return [line.split("\t")[7] for line in lines if not line.startswith("#")]
+
+
+def skips(folder: Path) -> list[str]:
+    return [re.sub("EC_(?!SKIP)[^;]*;?", "", each).strip(";") for each in info(folder)]
+
+
+def test_two_models_stand_side_by_side_by_their_prefixes(
+    score: Callable[..., Ran], here: Path, cli: Run
+) -> None:
+    assert score(vcf("12 A C AF=0.10")).status == 0
+    other = model_of(word_network("GCTTA", length=20), {"seed": 1})
+    save_model(other, Path("other.safetensors"))
+    args = ["--genome", "genome.fa", "--vcf", "out.vcf", "-o", "two.vcf"]
+    ran = cli("variants", "other.safetensors", *args, "--prefix", "other")
+    assert "replaced" not in ran.err
+    (both,) = info(here, "two.vcf")
+    assert both.startswith(f"{info(here)[0]};other_REF=0.268941;other_ALT=0.731059;other_DIFF=")
+    header = Path("two.vcf").read_text()
+    assert '##enhancer_core=<ID=EC,Model="model.safetensors",SHA256=' in header
+    assert '##enhancer_core=<ID=other,Model="other.safetensors",SHA256=' in header
+    ran = cli("variants", "other.safetensors", *args, "--force")
+    assert "out.vcf has fields EC_* already, which are replaced; see --prefix\n" in ran.err
+    assert info(here, "two.vcf")[0].startswith("AF=0.10;EC_REF=0.268941;")
+    assert Path("two.vcf").read_text().count("##enhancer_core=") == 1
+    with pysam.VariantFile("two.vcf") as read:  # which htslib reads
+        assert next(iter(read)).info["EC_REF"] == pytest.approx((0.268941,))
+
+
+@pytest.mark.parametrize("prefix", ["", "1A", "a b", "A=B", "A;B", "é"])
+def test_a_prefix_that_vcf_does_not_allow_is_refused(
+    score: Callable[..., Ran], prefix: str
+) -> None:
+    ran = score(vcf("12 A C ."), "--prefix", prefix)
+    assert (ran.status, f"prefix '{prefix}' is not allowed; allowed are letters" in ran.err) == (
+        2, True,
+    )  # fmt: skip
+
+
+ODD = (
+    "12 . C .", "12 * C .", "12 - C .", "12 R C .", "12 A X .", "12 A I .", "12 A - .", "12 A U .",
+    "12 A R .", "12 A C, .", "12 A ., .", "12 A <*> .", "12 A <NON_REF> .", "12 A C,R .",
+    "12 N C .", "99 A C .", "12 <DEL> <DEL> .",
+)  # fmt: skip
+REASONS = (
+    *["bad_allele"] * 9, ".,bad_allele", "bad_allele,bad_allele", "symbolic", "symbolic",
+    ".,bad_allele", "ref_mismatch", "outside_chromosome", "alt_is_ref",
+)  # fmt: skip
+
+
+def test_odd_alleles_pass_through_with_a_reason_and_all_else_to_the_letter(
+    score: Callable[..., Ran], here: Path
+) -> None:
+    text = vcf(*ODD)
+    ran = score(text, "--skip-mismatch")
+    assert ran.status == 0
+    assert skips(here) == [f"EC_SKIP={reason}" for reason in REASONS]
+    given = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+    back = [line.split("\t") for line in Path("out.vcf").read_text().splitlines()]
+    back = [columns for columns in back if not columns[0].startswith("#")]
+    assert [c[:7] + c[8:] for c in back] == [c[:7] + c[8:] for c in given]
+    assert "2 of 18 ALTs scored: out.vcf\n" in ran.err
+    assert (
+        "13 bad_allele, 2 symbolic, 1 ref_mismatch, 1 outside_chromosome, 1 alt_is_ref" in ran.err
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ("12 . C .", r"REF '\.' has the letter '\.'"),
+        ("12 A TUT .", "ALT 'TUT' has the letter 'U'"),
+        ("12 A C, .", "ALT is empty"),
+        (f"12 {'R' * 5000} C .", r"REF 'R{20}\.\.\. \(5000 bp\)' has the letter 'R'"),
+    ],
+)
+def test_an_odd_allele_is_refused_in_one_short_line(
+    score: Callable[..., Ran], row: str, what: str
+) -> None:
+    ran = score(vcf(row))
+    assert ran.status == 2
+    message = rf"in\.vcf line 4: {what}; allowed are A C G T N \(--skip-mismatch passes such"
+    assert re.search(message, ran.err)
+    assert len(ran.err) < 250
+
+
+def test_an_ambiguity_code_in_the_genome_is_each_of_its_bases(
+    score: Callable[..., Ran], here: Path
+) -> None:
+    assert score(vcf("12 A C .", "11 GAT G .")).status == 0
+    plain = info(here)
+    Path("genome.fa").write_text(f">chr1\n{CHROMOSOME.replace('GATTA', 'GRTTA')}\n>chr2\nACGT\n")
+    assert score(vcf("12 A C .", "11 GAT G .")).status == 0  # R is A or G: REF says which
+    assert info(here) == plain
+    ran = score(vcf("12 C A ."))
+    assert ran.err.startswith(
+        "enhancer-core: error: in.vcf line 4: REF is C, but genome.fa has R at"
+    )
+    assert score(vcf("12 C A ."), "--skip-mismatch").status == 0
+    assert skips(here) == ["EC_SKIP=ref_mismatch"]
+
+
+def test_windows_that_are_mostly_n_have_no_score(score: Callable[..., Ran], here: Path) -> None:
+    Path("genome.fa").write_text(">one\nA\n>nine\nCCCCACCCC\n>ten\nCCCCACCCCC\n")
+    text = "\n".join([*HEADER, *(f"{c}\t{p}\t.\tA\tC\t.\t.\t.\tGT\t0" for c, p in (
+        ("one", 1), ("nine", 5), ("ten", 5))), ""])  # fmt: skip
+    ran = score(text)
+    assert "ALTs that were not scored, by EC_SKIP: 2 mostly_n\n1 of 3 ALTs scored" in ran.err
+    assert skips(here) == ["EC_SKIP=mostly_n", "EC_SKIP=mostly_n", ""]
+
+
+def test_a_sequence_that_is_mostly_n_is_not_mutated(here: Path, cli: Run) -> None:
+    Path("two.fa").write_text(f">half\n{'N' * 10}{'ACGTA' * 2}\n>most\n{'N' * 11}{'ACG' * 3}\n")
+    ran = cli("mutagenesis", "model.safetensors", "two.fa", "-o", "out")
+    assert "1 sequences scored: out; 1 are mostly N, and not scored\n" in ran.err
+    rows = Path("out/effects.tsv").read_text().splitlines()[1:]
+    assert [row.split("\t")[0] for row in rows] == ["half"] * 30
+
+
+def test_a_wrong_assembly_is_warned_of(score: Callable[..., Ran], here: Path) -> None:
+    header = list(HEADER)
+    header.insert(1, "##contig=<ID=1,length=31>")
+    header.insert(2, "##contig=<ID=chr2,length=4>")
+    rows = [f"chr1\t{n}\t.\t{r}\tG\t.\t.\t.\tGT\t0" for n, r in enumerate("AATCC", 3)]
+    ran = score("\n".join([*header, *rows, ""]), "--skip-mismatch")
+    assert (
+        "warning: 1 of 2 chromosomes have another length in the header than in genome.fa (1 31, not"
+        " 30 bp): is it another assembly?\n"
+    ) in ran.err
+    assert (
+        "warning: REF differs from the genome in 3 of 5 records, as by chance: is it another"
+        " assembly, or are positions not counted from 1?\n"
+    ) in ran.err
+    assert "2 of 5 ALTs scored: out.vcf\n" in ran.err
+    ran = score(vcf("3 A G .", "4 C G .", "5 C G .", "6 C G .", "7 C G ."), "--skip-mismatch")
+    assert "warning" not in ran.err  # one of five
+
+
+@pytest.mark.parametrize("theirs", ["MT", "M", "chrMT", "chrM"])
+@pytest.mark.parametrize("ours", ["MT", "M", "chrMT", "chrM"])
+def test_all_names_of_the_mitochondrion_are_one(
+    score: Callable[..., Ran], here: Path, ours: str, theirs: str
+) -> None:
+    Path("genome.fa").write_text(f">{ours}\n{CHROMOSOME}\n")
+    ran = score(vcf("12 A C .").replace("chr1", theirs))
+    assert (ran.status, "1 of 1 ALTs scored" in ran.err) == (0, True)
+    told = f"names matched by the rule chr1 = 1: {theirs} is {ours} in genome.fa"
+    assert (told in ran.err) == (ours != theirs)
+
+
+def test_contigs_that_the_genome_lacks_are_skipped_on_request(
+    score: Callable[..., Ran], here: Path
+) -> None:
+    text = vcf("12 A C .", "16 C A .").replace("chr1\t16", "chrEBV\t16")
+    assert "chromosome 'chrEBV' (or 'EBV') is not in genome.fa" in score(text).err
+    ran = score(text, "--skip-mismatch")
+    assert "by EC_SKIP: 1 unknown_chromosome\n" in ran.err
+    assert skips(here) == ["", "EC_SKIP=unknown_chromosome"]
+
+
+def test_a_list_of_variants_is_scored(score: Callable[..., Ran], here: Path) -> None:
+    ran = score("chr1\t12\trs1\tA\tC\nchr1\t13\trs2\tT\tG\n")
+    assert "in.vcf: read as a list of variants: CHROM, POS, ID, REF, ALT\n" in ran.err
+    assert info(here)[0].startswith("EC_REF=0.731059;EC_ALT=0.268941")
 
 
 def test_names_matched_by_rule_are_reported(score: Callable[..., Ran]) -> None:

@@ -59,7 +59,7 @@ def test_intervals_tracks_and_variants() -> None:
         write_track(name, [block], {"chr1": 9})
         assert Path(name).stat().st_size
     for name in ("a.vcf", "a.vcf.gz"):
-        with open_vcf_output(name, longest=9) as write:
+        with open_vcf_output(name) as write:
             write(VCF.replace(b" ", b"\t"))
         with open_vcf(name) as vcf:
             assert [record.chrom for record in vcf.records] == ["chr1"]
