@@ -37,7 +37,7 @@ PRINTING = {"print", ".echo", ".secho", ".stdout", ".stderr"}
 EXCEPTIONS: dict[tuple[str, str], str] = {}
 
 HEAVY = {
-    *("matplotlib", "numba", "numpy", "pandas", "pybedtools", "pyfaidx", "pyBigWig"),
+    *("matplotlib", "numba", "numpy", "pandas", "pybedtools", "pyBigWig"),
     *("rich", "scipy", "sklearn", "torch"),
 }
 

@@ -6,16 +6,19 @@ import codecs
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
+from pathlib import Path
 
 import numpy as np
 
 from enhancer_core.dna import codes as dna
 from enhancer_core.dna.codes import ALPHABET, NOT_DNA, Codes
 from enhancer_core.errors import FileError, SequenceError
-from enhancer_core.io.files import StrPath, open_input, open_output
+from enhancer_core.io.bgzf import check_complete, is_bgzip
+from enhancer_core.io.files import StrPath, open_output, read_line_blocks
 
-_BLANKS = b"\r \t"  # at the end of a line
+_BLANKS = b" \t"  # at the end of a line
+_COMMENT = b";"  # of the old form of FASTA
 _CODES = dna.CODE_OF_LETTER.tobytes()
 _LETTERS = bytes.maketrans(bytes(range(len(ALPHABET))), ALPHABET.encode())
 
@@ -41,7 +44,10 @@ class Sequences:
 
 
 def read_records(path: StrPath, *, numbered: bool = False) -> Iterator[FastaRecord]:
-    """Read the records of a FASTA file one by one; plain or gzip, LF or CRLF, either case.
+    """Read the records of a FASTA file one by one; plain or gzip, either case.
+
+    Line ends are LF, CRLF or CR; blank lines, blanks at the ends of lines, comments (lines that
+    begin with `;`) and a byte order mark are left out.
 
     A record's name is the first word of its header; or its number from 1, if `numbered`, for files
     that have a name twice.
@@ -60,41 +66,87 @@ def read_records(path: StrPath, *, numbered: bool = False) -> Iterator[FastaReco
 
 def _read(path: StrPath, *, numbered: bool) -> Iterator[tuple[str, int, bytes]]:
     """Yield each record's name, the line of its header, and its base codes."""
+    record, parts = ("", 0), [b""]
+    for name, start, letters in read_pieces(path, _CODES, numbered=numbered):
+        if start != record[1]:
+            if record[1]:
+                yield *record, b"".join(parts).translate(_CODES)
+            record, parts = (name, start), []
+        parts.append(letters)
+    yield *record, b"".join(parts).translate(_CODES)
+
+
+def read_pieces(
+    path: StrPath, table: bytes, *, numbered: bool = False
+) -> Iterator[tuple[str, int, bytes]]:
+    """Yield (name, line of the header, next letters) of a FASTA file, 1 MiB or so at a time.
+
+    The one reader of sequence files and genomes: lines end with LF, CRLF or CR; a byte order mark,
+    blank lines, blanks at the ends of lines, and lines that begin with `;` (comments) are left out.
+
+    Parameters
+    ----------
+    path, numbered
+        As for `read_records`.
+    table
+        256 bytes; a letter that it maps to `NOT_DNA` is refused.
+
+    Raises
+    ------
+    FileError, SequenceError
+        As `read_records`.
+    """
+    if Path(path).is_file() and is_bgzip(path):
+        check_complete(path)
     seen: dict[str, int] = {}
-    name, number = "", 0
-    lines: list[bytes] = []
-    with open_input(path) as stream:
-        for number, line in enumerate(stream, start=1):
-            if number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)
-            if not line.startswith(b">"):
-                if not seen:
-                    _check_blank(path, number, line)
-                lines.append(line)
-                continue
-            if seen:
-                yield name, seen[name], _codes(path, name, seen[name], lines)
-            name, lines = str(len(seen) + 1) if numbered else _name(path, line[1:], number), []
-            if name in seen:
-                raise FileError(
-                    f"{path} line {number}: name '{name}' is already on line {seen[name]};"
-                    " each record needs its own"
-                )
-            seen[name] = number
+    name, empty, first = "", False, 0
+    for first, block in read_line_blocks(path):
+        lines = _lines(block.removeprefix(codecs.BOM_UTF8) if first == 1 else block)
+        headers = [index for index, line in enumerate(lines) if line.startswith(b">")]
+        for at, end in pairwise([-1, *headers, len(lines)]):
+            number = first + at
+            if at >= 0:
+                _check_filled(path, name, seen, empty=empty)
+                name = str(len(seen) + 1) if numbered else _name(path, lines[at][1:], number)
+                if name in seen:
+                    raise FileError(
+                        f"{path} line {number}: name '{name}' is already on line {seen[name]};"
+                        " each record needs its own"
+                    )
+                seen[name], empty = number, True
+            if not seen:
+                _check_blank(path, lines[:end], first)
+            elif letters := _letters(path, name, lines[at + 1 : end], number + 1, table):
+                empty = False
+                yield name, seen[name], letters
     if not seen:
-        what = "only blank lines" if number else "empty"
+        what = "only blank lines or comments" if first else "empty"
         raise FileError(f"{path}: {what}; a FASTA file with at least one record is needed")
-    yield name, seen[name], _codes(path, name, seen[name], lines)
+    _check_filled(path, name, seen, empty=empty)
 
 
-def _check_blank(path: StrPath, number: int, line: bytes) -> None:
-    """Raise unless a line before the first header is blank."""
-    if line.lstrip(_BLANKS).startswith(b">"):
-        raise FileError(f"{path} line {number}: a blank before '>name'; a header begins its line")
-    if line.rstrip(b"\n").rstrip(_BLANKS):
-        raise FileError(
-            f"{path} line {number}: not FASTA; the first line must be a header, '>name'"
-        )
+def _lines(block: bytes) -> list[bytes]:
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return block.removesuffix(b"\n").split(b"\n")
+
+
+def _check_blank(path: StrPath, lines: list[bytes], first: int) -> None:
+    """Raise unless the lines before the first header are blank, or comments."""
+    for number, line in enumerate(lines, start=first):
+        if line.lstrip(_BLANKS).startswith(b">"):
+            raise FileError(
+                f"{path} line {number}: a blank before '>name'; a header begins its line"
+            )
+        if line.rstrip(_BLANKS) and not line.startswith(_COMMENT):
+            raise FileError(
+                f"{path} line {number}: not FASTA; the first line must be a header, '>name'"
+            )
+
+
+def _check_filled(path: StrPath, name: str, seen: dict[str, int], *, empty: bool) -> None:
+    if empty:
+        raise FileError(f"{path} line {seen[name]}: record '{name}' has a header without sequence")
 
 
 def _name(path: StrPath, header: bytes, number: int) -> str:
@@ -107,20 +159,20 @@ def _name(path: StrPath, header: bytes, number: int) -> str:
         raise FileError(f"{path} line {number}: not a text file") from error
 
 
-def _codes(path: StrPath, name: str, start: int, lines: list[bytes]) -> bytes:
-    """Encode the lines that follow a header on line `start`, whatever blanks end them."""
+def _letters(path: StrPath, name: str, lines: list[bytes], first: int, table: bytes) -> bytes:
+    """Join lines of a record, from line `first` on, without comments and blanks at their ends."""
     # Not by indexing a table, which takes ten times as long.
-    codes = b"".join(lines).translate(_CODES, b"\n")
-    if NOT_DNA in codes:  # perhaps only blanks at the ends of lines
-        lines = [line.removesuffix(b"\n").rstrip(_BLANKS) for line in lines]
-        for number, line in enumerate(lines, start=start + 1):
-            if NOT_DNA in line.translate(_CODES):
-                bad = dna.describe_bad_letter(np.frombuffer(line, dtype=np.uint8))
-                raise SequenceError(f"{path} line {number}: record '{name}': {bad}")
-        codes = b"".join(lines).translate(_CODES)
-    if not codes:
-        raise FileError(f"{path} line {start}: record '{name}' has a header without sequence")
-    return codes
+    letters = b"".join(lines)
+    if NOT_DNA not in letters.translate(table):
+        return letters
+    lines = [b"" if line.startswith(_COMMENT) else line.rstrip(_BLANKS) for line in lines]
+    for number, line in enumerate(lines, start=first):
+        if NOT_DNA in line.translate(table):
+            bad = dna.describe_bad_letter(
+                np.frombuffer(line, dtype=np.uint8), np.frombuffer(table, dtype=np.uint8)
+            )
+            raise SequenceError(f"{path} line {number}: record '{name}': {bad}")
+    return b"".join(lines)
 
 
 def read_blocks(
