@@ -6,7 +6,7 @@ import codecs
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from enhancer_core.io.bgzf import check_complete, is_bgzip
 from enhancer_core.io.files import StrPath, open_output, read_line_blocks
 
 _BLANKS = b" \t"  # at the end of a line
+_EMPTY = "{path} line {number}: record '{name}' has a header without sequence"
 _COMMENT = b";"  # of the old form of FASTA
 _CODES = dna.CODE_OF_LETTER.tobytes()
 _LETTERS = bytes.maketrans(bytes(range(len(ALPHABET))), ALPHABET.encode())
@@ -66,14 +67,15 @@ def read_records(path: StrPath, *, numbered: bool = False) -> Iterator[FastaReco
 
 def _read(path: StrPath, *, numbered: bool) -> Iterator[tuple[str, int, bytes]]:
     """Yield each record's name, the line of its header, and its base codes."""
-    record, parts = ("", 0), [b""]
-    for name, start, letters in read_pieces(path, _CODES, numbered=numbered):
-        if start != record[1]:
-            if record[1]:
-                yield *record, b"".join(parts).translate(_CODES)
-            record, parts = (name, start), []
-        parts.append(letters)
-    yield *record, b"".join(parts).translate(_CODES)
+    name, start, parts = "", 0, [b""]
+    for piece in read_pieces(path, _CODES, numbered=numbered):
+        if piece[1] == start:
+            parts.append(piece[2])
+            continue
+        if start:
+            yield name, start, b"".join(parts)
+        name, start, parts = *piece[:2], [piece[2]]
+    yield name, start, b"".join(parts)
 
 
 def read_pieces(
@@ -89,51 +91,53 @@ def read_pieces(
     path, numbered
         As for `read_records`.
     table
-        256 bytes; a letter that it maps to `NOT_DNA` is refused.
+        256 bytes, by which letters are translated; what it maps to `NOT_DNA` is refused.
 
     Raises
     ------
     FileError, SequenceError
         As `read_records`.
     """
-    if Path(path).is_file() and is_bgzip(path):
-        check_complete(path)
+    _check_whole(path)
     seen: dict[str, int] = {}
     name, empty, first = "", False, 0
     for first, block in read_line_blocks(path):
-        lines = _lines(block.removeprefix(codecs.BOM_UTF8) if first == 1 else block)
-        headers = [index for index, line in enumerate(lines) if line.startswith(b">")]
-        for at, end in pairwise([-1, *headers, len(lines)]):
-            number = first + at
-            if at >= 0:
-                _check_filled(path, name, seen, empty=empty)
-                name = str(len(seen) + 1) if numbered else _name(path, lines[at][1:], number)
-                if name in seen:
-                    raise FileError(
-                        f"{path} line {number}: name '{name}' is already on line {seen[name]};"
-                        " each record needs its own"
-                    )
-                seen[name], empty = number, True
-            if not seen:
-                _check_blank(path, lines[:end], first)
-            elif letters := _letters(path, name, lines[at + 1 : end], number + 1, table):
+        text = block.removeprefix(codecs.BOM_UTF8) if first == 1 else block
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        # By records, not lines, which takes half the time.
+        body, *records = (b"\n" + text.removesuffix(b"\n")).split(b"\n>")
+        if not seen:
+            _check_blank(path, body, first - 1)
+        elif letters := _letters(path, name, body, first - 1, table):
+            empty = False
+            yield name, seen[name], letters
+        number = first + body.count(b"\n")
+        for record in records:
+            if empty:
+                raise FileError(_EMPTY.format(path=path, number=seen[name], name=name))
+            header, _, body = record.partition(b"\n")
+            name = str(len(seen) + 1) if numbered else _name(path, header, number, seen)
+            seen[name], empty = number, True
+            if letters := _letters(path, name, body, number + 1, table):
                 empty = False
-                yield name, seen[name], letters
+                yield name, number, letters
+            number += record.count(b"\n") + 1
     if not seen:
         what = "only blank lines or comments" if first else "empty"
         raise FileError(f"{path}: {what}; a FASTA file with at least one record is needed")
-    _check_filled(path, name, seen, empty=empty)
+    if empty:
+        raise FileError(_EMPTY.format(path=path, number=seen[name], name=name))
 
 
-def _lines(block: bytes) -> list[bytes]:
-    if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return block.removesuffix(b"\n").split(b"\n")
+def _check_whole(path: StrPath) -> None:
+    if Path(path).is_file() and is_bgzip(path):  # a pipe is opened once
+        check_complete(path)
 
 
-def _check_blank(path: StrPath, lines: list[bytes], first: int) -> None:
+def _check_blank(path: StrPath, body: bytes, first: int) -> None:
     """Raise unless the lines before the first header are blank, or comments."""
-    for number, line in enumerate(lines, start=first):
+    for number, line in enumerate(body.split(b"\n"), start=first):
         if line.lstrip(_BLANKS).startswith(b">"):
             raise FileError(
                 f"{path} line {number}: a blank before '>name'; a header begins its line"
@@ -144,35 +148,37 @@ def _check_blank(path: StrPath, lines: list[bytes], first: int) -> None:
             )
 
 
-def _check_filled(path: StrPath, name: str, seen: dict[str, int], *, empty: bool) -> None:
-    if empty:
-        raise FileError(f"{path} line {seen[name]}: record '{name}' has a header without sequence")
-
-
-def _name(path: StrPath, header: bytes, number: int) -> str:
+def _name(path: StrPath, header: bytes, number: int, seen: dict[str, int]) -> str:
     words = header.split(maxsplit=1)
     if not words:
         raise FileError(f"{path} line {number}: header without a name; '>name' is needed")
     try:
-        return words[0].decode()
+        name = words[0].decode()
     except UnicodeDecodeError as error:
         raise FileError(f"{path} line {number}: not a text file") from error
+    if name in seen:
+        raise FileError(
+            f"{path} line {number}: name '{name}' is already on line {seen[name]};"
+            " each record needs its own"
+        )
+    return name
 
 
-def _letters(path: StrPath, name: str, lines: list[bytes], first: int, table: bytes) -> bytes:
+def _letters(path: StrPath, name: str, body: bytes, first: int, table: bytes) -> bytes:
     """Join lines of a record, from line `first` on, without comments and blanks at their ends."""
     # Not by indexing a table, which takes ten times as long.
-    letters = b"".join(lines)
-    if NOT_DNA not in letters.translate(table):
+    if NOT_DNA not in (letters := body.translate(table, b"\n")):
         return letters
-    lines = [b"" if line.startswith(_COMMENT) else line.rstrip(_BLANKS) for line in lines]
+    lines = [
+        b"" if line.startswith(_COMMENT) else line.rstrip(_BLANKS) for line in body.split(b"\n")
+    ]
     for number, line in enumerate(lines, start=first):
         if NOT_DNA in line.translate(table):
             bad = dna.describe_bad_letter(
                 np.frombuffer(line, dtype=np.uint8), np.frombuffer(table, dtype=np.uint8)
             )
             raise SequenceError(f"{path} line {number}: record '{name}': {bad}")
-    return b"".join(lines)
+    return b"".join(lines).translate(table)
 
 
 def read_blocks(

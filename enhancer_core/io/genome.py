@@ -28,7 +28,8 @@ Position = TypeVar("Position", int, NDArray[np.int64])
 
 _BLANKS = bytes(range(33))  # line ends, tabs and blanks: bytes up to here are no letters
 _CODES = CODE_OF_GENOME_LETTER.tobytes()
-_LAYOUT = bytes(NOT_DNA * (byte in _BLANKS + b";") for byte in range(256))  # refuses no letter
+# Refuses no letter, only what breaks the layout.
+_LAYOUT = bytes(NOT_DNA if byte in _BLANKS + b";" else byte for byte in range(256))
 _BLOCK = 256  # windows decoded at once, within the cache
 _LARGE = 1 << 17  # bytes read at once
 
