@@ -103,7 +103,7 @@ def as_codes(sequences: SequencesLike) -> Codes:
 
 
 def describe_bad_letter(letters: Letters, table: Codes = CODE_OF_LETTER) -> str:
-    """Describe the first letter that is not DNA by a table, its position from 1, what is allowed."""
+    """Describe the first letter that a table refuses, its position from 1, and what is allowed."""
     position = int(np.argmax(table[letters] == NOT_DNA))
     letter = chr(letters[position])
     shown = letter if letter.isprintable() and letter.isascii() else f"\\x{ord(letter):02x}"
