@@ -105,5 +105,5 @@ def test_a_table_is_read_whatever_its_line_ends_and_blanks(tmp_path: Path, end: 
         (6, {"name": "b", "part": "test"}),
     ]
     path.write_bytes(end.join(["", "name", "a"]).encode())
-    with pytest.raises(FileError, match="some.tsv line 2: column 'part' is missing"):
+    with pytest.raises(FileError, match=r"some\.tsv line 2: column 'part' is missing"):
         read_table(path, ["name", "part"])
