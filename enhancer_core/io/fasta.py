@@ -106,13 +106,13 @@ def read_pieces(
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         # By records, not lines, which takes half the time.
-        body, *records = (b"\n" + text.removesuffix(b"\n")).split(b"\n>")
+        body, *records = (b"\n" + text if text.startswith(b">") else text).split(b"\n>")
         if not seen:
-            _check_blank(path, body, first - 1)
-        elif letters := _letters(path, name, body, first - 1, table):
+            _check_blank(path, body, first)
+        elif letters := _letters(path, name, body, first, table):
             empty = False
             yield name, seen[name], letters
-        number = first + body.count(b"\n")
+        number = first + body.count(b"\n") + (not text.startswith(b">"))
         for record in records:
             if empty:
                 raise FileError(_EMPTY.format(path=path, number=seen[name], name=name))
