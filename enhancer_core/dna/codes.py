@@ -106,15 +106,16 @@ def as_codes(sequences: SequencesLike) -> Codes:
     return encode(cast("Iterable[str]", sequences))
 
 
-def describe_bad_letter(letters: Letters) -> str:
-    """Describe the first letter that is not DNA, its position from 1, and what is allowed."""
-    position = int(np.argmax(CODE_OF_LETTER[letters] == NOT_DNA))
+def describe_bad_letter(letters: Letters, table: Codes = CODE_OF_LETTER) -> str:
+    """Describe the first letter that a table refuses, its position from 1, and what is allowed."""
+    position = int(np.argmax(table[letters] == NOT_DNA))
     letter = chr(letters[position])
     shown = letter if letter.isprintable() and letter.isascii() else f"\\x{ord(letter):02x}"
     got = f"letter '{shown}' at position {position + 1}"
     if letter.upper() in IUPAC_AMBIGUITY:
         return f"{got} is an IUPAC ambiguity code; allowed are A C G T N (write N instead)"
-    return f"{got} is not DNA; allowed are A C G T N"
+    iupac = "" if table[ord(IUPAC_AMBIGUITY[0])] == NOT_DNA else " and IUPAC ambiguity codes"
+    return f"{got} is not DNA; allowed are A C G T N{iupac}"
 
 
 def decode(codes: Codes) -> list[str]:

@@ -7,15 +7,19 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
 from enhancer_core.dna import codes as dna
 from enhancer_core.dna.codes import ALPHABET, NOT_DNA, Codes
 from enhancer_core.errors import FileError, SequenceError
-from enhancer_core.io.files import StrPath, open_input, open_output
+from enhancer_core.io.bgzf import check_complete, is_bgzip
+from enhancer_core.io.files import StrPath, open_output, read_line_blocks
 
-_BLANKS = b"\r \t"  # at the end of a line
+_BLANKS = b" \t"  # at the end of a line
+_EMPTY = "{path} line {number}: record '{name}' has a header without sequence"
+_COMMENT = b";"  # of the old form of FASTA
 _CODES = dna.CODE_OF_LETTER.tobytes()
 _LETTERS = bytes.maketrans(bytes(range(len(ALPHABET))), ALPHABET.encode())
 
@@ -41,7 +45,10 @@ class Sequences:
 
 
 def read_records(path: StrPath, *, numbered: bool = False) -> Iterator[FastaRecord]:
-    """Read the records of a FASTA file one by one; plain or gzip, LF or CRLF, either case.
+    """Read the records of a FASTA file one by one; plain or gzip, either case.
+
+    Line ends are LF, CRLF or CR; blank lines, blanks at the ends of lines, comments (lines that
+    begin with `;`) and a byte order mark are left out.
 
     A record's name is the first word of its header; or its number from 1, if `numbered`, for files
     that have a name twice.
@@ -60,67 +67,118 @@ def read_records(path: StrPath, *, numbered: bool = False) -> Iterator[FastaReco
 
 def _read(path: StrPath, *, numbered: bool) -> Iterator[tuple[str, int, bytes]]:
     """Yield each record's name, the line of its header, and its base codes."""
+    name, start, parts = "", 0, [b""]
+    for piece in read_pieces(path, _CODES, numbered=numbered):
+        if piece[1] == start:
+            parts.append(piece[2])
+            continue
+        if start:
+            yield name, start, b"".join(parts)
+        name, start, parts = *piece[:2], [piece[2]]
+    yield name, start, b"".join(parts)
+
+
+def read_pieces(
+    path: StrPath, table: bytes, *, numbered: bool = False
+) -> Iterator[tuple[str, int, bytes]]:
+    """Yield (name, line of the header, next letters) of a FASTA file, 1 MiB or so at a time.
+
+    The one reader of sequence files and genomes: lines end with LF, CRLF or CR; a byte order mark,
+    blank lines, blanks at the ends of lines, and lines that begin with `;` (comments) are left out.
+
+    Parameters
+    ----------
+    path, numbered
+        As for `read_records`.
+    table
+        256 bytes, by which letters are translated; what it maps to `NOT_DNA` is refused.
+
+    Raises
+    ------
+    FileError, SequenceError
+        As `read_records`.
+    """
+    _check_whole(path)
     seen: dict[str, int] = {}
-    name, number = "", 0
-    lines: list[bytes] = []
-    with open_input(path) as stream:
-        for number, line in enumerate(stream, start=1):
-            if number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)
-            if not line.startswith(b">"):
-                if not seen:
-                    _check_blank(path, number, line)
-                lines.append(line)
-                continue
-            if seen:
-                yield name, seen[name], _codes(path, name, seen[name], lines)
-            name, lines = str(len(seen) + 1) if numbered else _name(path, line[1:], number), []
-            if name in seen:
-                raise FileError(
-                    f"{path} line {number}: name '{name}' is already on line {seen[name]};"
-                    " each record needs its own"
-                )
-            seen[name] = number
+    name, empty, first = "", False, 0
+    for first, block in read_line_blocks(path):
+        text = block.removeprefix(codecs.BOM_UTF8) if first == 1 else block
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        # By records, not lines, which takes half the time.
+        body, *records = (b"\n" + text if text.startswith(b">") else text).split(b"\n>")
+        if not seen:
+            _check_blank(path, body, first)
+        elif letters := _letters(path, name, body, first, table):
+            empty = False
+            yield name, seen[name], letters
+        number = first + body.count(b"\n") + (not text.startswith(b">"))
+        for record in records:
+            if empty:
+                raise FileError(_EMPTY.format(path=path, number=seen[name], name=name))
+            header, _, body = record.partition(b"\n")
+            name = str(len(seen) + 1) if numbered else _name(path, header, number, seen)
+            seen[name], empty = number, True
+            if letters := _letters(path, name, body, number + 1, table):
+                empty = False
+                yield name, number, letters
+            number += record.count(b"\n") + 1
     if not seen:
-        what = "only blank lines" if number else "empty"
+        what = "only blank lines or comments" if first else "empty"
         raise FileError(f"{path}: {what}; a FASTA file with at least one record is needed")
-    yield name, seen[name], _codes(path, name, seen[name], lines)
+    if empty:
+        raise FileError(_EMPTY.format(path=path, number=seen[name], name=name))
 
 
-def _check_blank(path: StrPath, number: int, line: bytes) -> None:
-    """Raise unless a line before the first header is blank."""
-    if line.lstrip(_BLANKS).startswith(b">"):
-        raise FileError(f"{path} line {number}: a blank before '>name'; a header begins its line")
-    if line.rstrip(b"\n").rstrip(_BLANKS):
-        raise FileError(
-            f"{path} line {number}: not FASTA; the first line must be a header, '>name'"
-        )
+def _check_whole(path: StrPath) -> None:
+    if Path(path).is_file() and is_bgzip(path):  # a pipe is opened once
+        check_complete(path)
 
 
-def _name(path: StrPath, header: bytes, number: int) -> str:
+def _check_blank(path: StrPath, body: bytes, first: int) -> None:
+    """Raise unless the lines before the first header are blank, or comments."""
+    for number, line in enumerate(body.split(b"\n"), start=first):
+        if line.lstrip(_BLANKS).startswith(b">"):
+            raise FileError(
+                f"{path} line {number}: a blank before '>name'; a header begins its line"
+            )
+        if line.rstrip(_BLANKS) and not line.startswith(_COMMENT):
+            raise FileError(
+                f"{path} line {number}: not FASTA; the first line must be a header, '>name'"
+            )
+
+
+def _name(path: StrPath, header: bytes, number: int, seen: dict[str, int]) -> str:
     words = header.split(maxsplit=1)
     if not words:
         raise FileError(f"{path} line {number}: header without a name; '>name' is needed")
     try:
-        return words[0].decode()
+        name = words[0].decode()
     except UnicodeDecodeError as error:
         raise FileError(f"{path} line {number}: not a text file") from error
+    if name in seen:
+        raise FileError(
+            f"{path} line {number}: name '{name}' is already on line {seen[name]};"
+            " each record needs its own"
+        )
+    return name
 
 
-def _codes(path: StrPath, name: str, start: int, lines: list[bytes]) -> bytes:
-    """Encode the lines that follow a header on line `start`, whatever blanks end them."""
+def _letters(path: StrPath, name: str, body: bytes, first: int, table: bytes) -> bytes:
+    """Join lines of a record, from line `first` on, without comments and blanks at their ends."""
     # Not by indexing a table, which takes ten times as long.
-    codes = b"".join(lines).translate(_CODES, b"\n")
-    if NOT_DNA in codes:  # perhaps only blanks at the ends of lines
-        lines = [line.removesuffix(b"\n").rstrip(_BLANKS) for line in lines]
-        for number, line in enumerate(lines, start=start + 1):
-            if NOT_DNA in line.translate(_CODES):
-                bad = dna.describe_bad_letter(np.frombuffer(line, dtype=np.uint8))
-                raise SequenceError(f"{path} line {number}: record '{name}': {bad}")
-        codes = b"".join(lines).translate(_CODES)
-    if not codes:
-        raise FileError(f"{path} line {start}: record '{name}' has a header without sequence")
-    return codes
+    if NOT_DNA not in (letters := body.translate(table, b"\n")):
+        return letters
+    lines = [
+        b"" if line.startswith(_COMMENT) else line.rstrip(_BLANKS) for line in body.split(b"\n")
+    ]
+    for number, line in enumerate(lines, start=first):
+        if NOT_DNA in line.translate(table):
+            bad = dna.describe_bad_letter(
+                np.frombuffer(line, dtype=np.uint8), np.frombuffer(table, dtype=np.uint8)
+            )
+            raise SequenceError(f"{path} line {number}: record '{name}': {bad}")
+    return b"".join(lines).translate(table)
 
 
 def read_blocks(

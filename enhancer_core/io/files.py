@@ -93,7 +93,9 @@ def read_line_blocks(path: StrPath) -> Iterator[tuple[int, bytes]]:
         while block := stream.read(_CHUNK):
             block += stream.readline()
             yield number, block
-            number += block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
+            number += block.count(b"\n")
+            if b"\r" in block:
+                number += block.count(b"\r") - block.count(b"\r\n")
 
 
 def read_lines(path: StrPath) -> Iterator[tuple[int, str]]:

@@ -11,26 +11,35 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import NoReturn, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.dna.codes import CODE_OF_GENOME_LETTER, NOT_DNA, Codes, Letters
 from enhancer_core.dna.intervals import Intervals
-from enhancer_core.errors import FileError, IntervalError, SequenceError
+from enhancer_core.errors import FileError, IntervalError
 from enhancer_core.io.bgzf import BgzipBytes, check_complete, import_pysam, is_bgzip
-from enhancer_core.io.files import StrPath, is_gzip, read_chunks, temporary_beside
+from enhancer_core.io.fasta import read_pieces
+from enhancer_core.io.files import StrPath, is_gzip, is_stream, read_chunks, temporary_beside
 
 Data: TypeAlias = mmap.mmap | BgzipBytes  # what slices to bytes
+# chromosome name -> bp, offset of the first base, bases and bytes per line
+Entries: TypeAlias = dict[str, tuple[int, int, int, int]]
 Position = TypeVar("Position", int, NDArray[np.int64])
 
 _MITOCHONDRIA = ("chrM", "MT", "M", "chrMT")
 _NAMED = 3  # chromosomes that a message names
 _BLANKS = bytes(range(33))  # line ends, tabs and blanks: bytes up to here are no letters
 _CODES = CODE_OF_GENOME_LETTER.tobytes()
+# Refuses no letter, only what breaks the layout.
+_LAYOUT = bytes(NOT_DNA if byte in _BLANKS + b";" else byte for byte in range(256))
 _BLOCK = 256  # windows decoded at once, within the cache
 _LARGE = 1 << 17  # bytes read at once
+
+
+class _IrregularError(Exception):
+    """A file that cannot be read in place."""
 
 
 class Genome:
@@ -40,13 +49,11 @@ class Genome:
     letters, of which real assemblies hold a few, read as N.
     """
 
-    def __init__(self, path: Path, data: Data, *, index: bytes, misfit: str) -> None:
-        entries = _entries(path, index, misfit)
+    def __init__(self, path: Path, data: Data, entries: Entries) -> None:
         self.path = path
         self.lengths = {name: entry[0] for name, entry in entries.items()}
         self._layout = {name: entry[1:] for name, entry in entries.items()}
         self._data = data
-        self._check_layout(misfit)
         self.renamed: dict[str, str] = {}  # names matched by the rule chr1 = 1, for the reader
         self.skip_missing = False  # whether `match` leaves out what it does not know
         self.missing: Counter[str] = Counter()  # intervals left out, by chromosome
@@ -126,15 +133,12 @@ class Genome:
         IntervalError
             If the interval is not inside.
         SequenceError
-            If it holds a tab, blank or other character that is no letter.
+            If the file holds a tab, blank or other character that is no letter.
         """
         end = self.lengths[chrom] if end is None else end
         letters = self._read(chrom, start, end)
         if len(letters) != end - start:
-            raise SequenceError(
-                f"{self.path}: {chrom}:{start}-{end} holds a blank or control character; allowed"
-                " are letters and line ends"
-            )
+            self._refuse(_LAYOUT)
         return np.frombuffer(letters, dtype=np.uint8)
 
     def _read(self, chrom: str, start: int, end: int, table: bytes | None = None) -> bytearray:
@@ -151,29 +155,11 @@ class Genome:
         # Not by indexing a table, which makes eight bytes of each letter first.
         return raw.translate(table, _BLANKS)
 
-    def _check_layout(self, misfit: str) -> None:
-        """Raise unless headers and sequences follow each other as the index says.
-
-        An index may be another file's, or lack records. pyfaidx makes a wrong one where the last
-        line of a record is its longest, or where LF and CRLF mix.
-        """
-        at = 0
-        for name, length in self.lengths.items():
-            offset = self._layout[name][0]
-            between = self._data[at:offset].splitlines(keepends=True)
-            headers = [line for line in between if line.strip() and not line.startswith(b";")]
-            at = _byte(self._layout[name], length - 1) + 1
-            if (
-                len(headers) != 1
-                or not headers[0].startswith(b">")
-                or headers[0][1:].split()[:1] != [name.encode()]
-                or not headers[0].endswith(b"\n")
-                or not offset < at <= len(self._data)
-                or self._data[at - 1 : at] <= b" "
-            ):
-                raise FileError(f"{self.path}: {misfit} (record '{name}')")
-        if self._data[at : len(self._data)].strip():
-            raise FileError(f"{self.path}: {misfit} (what follows record '{name}')")
+    def _refuse(self, table: bytes) -> NoReturn:
+        """Raise with the line of the file's first letter that a table refuses."""
+        for _ in read_pieces(self.path, table):
+            pass
+        raise FileError(f"{self.path}: the index {self.path}.fai does not fit; delete the index")
 
     def codes(self, chrom: str, start: int = 0, end: int | None = None) -> Codes:
         """Fetch the base codes of an interval inside a chromosome: uint8 (L,).
@@ -186,12 +172,7 @@ class Genome:
         end = self.lengths[chrom] if end is None else end
         codes = self._read(chrom, start, end, _CODES)
         if len(codes) != end - start or NOT_DNA in codes:
-            letters = self.letters(chrom, start, end)  # raises at a blank
-            position = codes.index(NOT_DNA)
-            raise SequenceError(
-                f"{self.path}: letter '{chr(letters[position])}' at {chrom}:{start + position} is"
-                " not DNA; allowed are A C G T N and IUPAC ambiguity codes"
-            )
+            self._refuse(_CODES)
         return np.frombuffer(codes, dtype=np.uint8)
 
     def windows(self, windows: Intervals) -> Codes:
@@ -259,15 +240,17 @@ def open_genome(
 
     Plain and bgzip files are read in place, by the index `path.fai` (and `path.gzi` for bgzip) if
     it is not older than the FASTA; otherwise it is made, and kept beside the FASTA where that
-    folder can be written. Other gzip files are unpacked into a temporary folder at each call.
+    folder can be written. Other gzip files, and files whose lines an index cannot describe (they
+    differ in length within a record, end with CR, or there are blanks, comments or a byte order
+    mark), are read through a temporary copy, made at each call.
 
     Parameters
     ----------
     path
-        FASTA file, not a pipe; lines of a record must have one length, as for `samtools faidx`.
+        FASTA file or pipe, read by the rules of `io.fasta.read_pieces`.
     note
-        Called at the end with a line for the user if the file was unpacked, one if names were
-        matched by the rule chr1 = 1, and one if intervals were left out.
+        Called at the end with a line for the user if the file was copied, one if names were matched
+        by the rule chr1 = 1, and one if intervals were left out.
     skip_missing
         Whether `match` leaves out intervals on chromosomes that the genome lacks.
 
@@ -279,15 +262,16 @@ def open_genome(
     Raises
     ------
     FileError
-        If the file cannot be read, or is not FASTA that can be indexed.
+        If the file cannot be read or is not FASTA, or an index that is not older does not fit.
+    SequenceError
+        If the file is to be copied and a blank stands within a line.
     """
     path = Path(path)
-    if path.is_fifo():
-        raise FileError(f"{path}: a genome is read at random, which a pipe cannot be; give a file")
+    piped = is_stream(path)
     with tempfile.TemporaryDirectory(prefix="enhancer-core-") as name:
-        folder = Path(name)
-        fasta = _unpacked(path, folder) if is_gzip(path) and not is_bgzip(path) else path
-        genome = _open(path, fasta, folder)
+        genome = None if piped else _open(path, Path(name))
+        copied = genome is None
+        genome = genome or _copied(path, Path(name))
     # The folder is gone already: what is mapped stays readable, and a kill leaves nothing behind.
     genome.skip_missing = skip_missing
     yield genome
@@ -297,8 +281,13 @@ def open_genome(
             f"{genome.missing.total():,} intervals are left out, on chromosomes that {path} lacks:"
             f" {names}"
         )
-    if note and fasta != path:
-        note(f"{path}: unpacked to a temporary file; bgzip files are read in place")
+    if note and copied:
+        note(
+            f"{path}: unpacked to a temporary file; bgzip files are read in place"
+            if not piped and is_gzip(path)
+            else f"{path}: read through a temporary copy; files of LF or CRLF whose records have"
+            " lines of one length, no blanks and no comments are read in place"
+        )
     if note and genome.renamed:
         ours, theirs = next(iter(genome.renamed.items()))
         note(
@@ -307,92 +296,171 @@ def open_genome(
         )
 
 
-def _unpacked(path: Path, folder: Path) -> Path:
-    fasta = folder / "genome.fa"
+def _copied(path: Path, folder: Path) -> Genome:
+    """Open a copy of the sequences alone, whatever the lines of the file."""
+    copy, offsets, size = folder / "genome", dict[str, int](), 0
     try:
-        with fasta.open("wb") as unpacked:
-            unpacked.writelines(read_chunks(path))
+        with copy.open("wb") as stream:
+            for name, _, letters in read_pieces(path, _LAYOUT):
+                offsets.setdefault(name, size)
+                size += stream.write(letters)
     except OSError as error:
-        raise FileError(f"{path}: cannot be unpacked in {folder} ({error.strerror})") from error
-    return fasta
+        raise FileError(f"{path}: cannot be copied to {folder} ({error.strerror})") from error
+    lengths = np.diff([*offsets.values(), size]).tolist()
+    entries = {
+        name: (length, offset, length, length)
+        for (name, offset), length in zip(offsets.items(), lengths, strict=True)
+    }
+    return Genome(path, _mapped(copy), entries)
 
 
-def _open(path: Path, fasta: Path, folder: Path) -> Genome:
-    """Open by the indexes beside the FASTA, or by fresh ones, kept there if that can be."""
-    modified, size = fasta.stat().st_mtime, fasta.stat().st_size
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _open(path: Path, folder: Path) -> Genome | None:
+    """Open in place, by the indexes beside the FASTA or by fresh ones, kept there if that can be.
+
+    None if the file cannot be read in place.
+    """
+    packed = is_bgzip(path)
+    if is_gzip(path) and not packed:
+        return None
+    if packed:
+        check_complete(path)
+    modified, size = path.stat().st_mtime, path.stat().st_size
     if size == 0:
         raise FileError(f"{path}: empty; a FASTA file with at least one record is needed")
-    suffixes = (".fai", ".gzi") if is_bgzip(fasta) else (".fai",)
-    beside = [Path(f"{fasta}{suffix}") for suffix in suffixes]
-    indexed = all(index.exists() and index.stat().st_mtime >= modified for index in beside)
-    if indexed:
-        misfit, indexes = f"index {beside[0]} does not fit this file; delete the index", beside
-    else:
-        misfit = "lines of a record differ in length, or LF and CRLF mix"
-        indexes = [folder / f"index{suffix}" for suffix in suffixes]
-        (_index_bgzip if len(suffixes) > 1 else _index_plain)(path, fasta, *indexes)
-    fai, *gzi = [b"".join(read_chunks(index)) for index in indexes]
-    with fasta.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if gzi:
-        check_complete(fasta)
-    data = BgzipBytes(fasta, mapped, *gzi) if gzi else mapped
-    genome = Genome(path, data, index=fai, misfit=misfit)
-    if not indexed:
-        for index, place in zip(indexes, beside, strict=True):
-            with suppress(FileError), temporary_beside(place) as partial:
-                shutil.copyfile(index, partial)
-    return genome
+    suffixes = (".fai", ".gzi") if packed else (".fai",)
+    beside = [Path(f"{path}{suffix}") for suffix in suffixes]
+    mapped = _mapped(path)
+    if all(index.exists() and index.stat().st_mtime >= modified for index in beside):
+        fai, *gzi = [b"".join(read_chunks(index)) for index in beside]
+        data: Data = BgzipBytes(path, mapped, *gzi) if packed else mapped
+        misfit = f"{path}: index {beside[0]} does not fit this file; delete the index"
+        try:
+            entries = _entries(fai, misfit)
+            _check_layout(data, entries, misfit)
+        except FileError:
+            for _ in read_pieces(path, _LAYOUT):  # if the file itself is wrong, that comes first
+                pass
+            raise
+        return Genome(path, data, entries)
+    indexes = [folder / f"index{suffix}" for suffix in suffixes]
+    try:
+        if packed:
+            _index_bgzip(path, *indexes)
+            data = BgzipBytes(path, mapped, indexes[1].read_bytes())
+            entries = _entries(indexes[0].read_bytes(), "")
+            _check_layout(data, entries, "")
+        else:
+            data, entries = mapped, _index_plain(path, mapped, indexes[0])
+    except (FileError, _IrregularError):
+        return None
+    for index, place in zip(indexes, beside, strict=True):
+        with suppress(FileError), temporary_beside(place) as partial:
+            shutil.copyfile(index, partial)
+    return Genome(path, data, entries)
 
 
-def _index_plain(path: Path, fasta: Path, index: Path) -> None:
+def _index_plain(path: Path, data: mmap.mmap, index: Path) -> Entries:
+    """Index a FASTA whose records have lines of one length, ended alike, and nothing besides."""
     import pyfaidx  # its import takes as long as to score 500 variants by an index that is there
 
     named = index.with_name("plain.fa")  # pyfaidx would take a file for packed by its name
-    named.symlink_to(fasta.resolve())
+    named.symlink_to(path.resolve())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pyfaidx.Faidx(str(named), indexname=str(index)).close()
-    except UnicodeDecodeError as error:
-        raise FileError(f"{path}: not FASTA (it is not a text file)") from error
-    except OSError as error:
-        raise FileError(
-            f"{path}: its index cannot be written in {index.parent}; TMPDIR names another folder"
-        ) from error
-    except (pyfaidx.FastaIndexingError, ValueError, IndexError) as error:
-        reason = " ".join(str(error).split()).replace(str(named), str(path))
-        raise FileError(f"{path}: not FASTA that can be indexed ({reason})") from error
+    except (pyfaidx.FastaIndexingError, ValueError, IndexError, RuntimeError, OSError) as error:
+        raise _IrregularError from error
+    # pyfaidx takes lines that differ in length for equal if the last is the longest, or if LF and
+    # CRLF mix, and blanks and comments for bases.
+    entries = _entries(index.read_bytes(), "")
+    for name, (length, offset, *_) in entries.items():
+        end = data.find(b"\n>", offset - 1) + 1 or len(data)
+        entries[name] = _layout_of(data, offset, end)
+        if entries[name][0] != length:
+            raise _IrregularError
+    _check_layout(data, entries, "")
+    return entries
 
 
-def _index_bgzip(path: Path, fasta: Path, index: Path, blocks: Path) -> None:
+def _layout_of(data: mmap.mmap, start: int, end: int) -> tuple[int, int, int, int]:
+    """Return length, offset, bases and bytes per line of the record whose lines are these bytes."""
+    line = data[start : data.find(b"\n", start, end) + 1 or end]
+    bases = line.rstrip(b"\r\n")
+    ending = line[len(bases) :] or b"\n"
+    width, step = len(bases), len(bases) + len(ending)
+    while end > start and data[end - 1] in b" \t\r\n":
+        end -= 1
+    if not width or start == end or ending not in {b"\n", b"\r\n"}:
+        raise _IrregularError
+    length = end - start
+    for at in range(start, end, block := step * max(_LARGE // step, 1)):
+        text = data[at : min(at + block, end)]
+        lines = len(text) // step
+        if (
+            text[width::step] != ending[:1] * lines
+            or text[step - 1 :: step] != ending[-1:] * lines
+            or text.count(b"\n") != lines
+            or text.count(b"\r") != lines * (len(ending) - 1)
+            or any(mark in text for mark in (b" ", b"\t", b";"))
+        ):
+            raise _IrregularError
+        length -= lines * len(ending)
+    return length, start, width, step
+
+
+def _index_bgzip(path: Path, index: Path, blocks: Path) -> None:
     # Not by pyfaidx, which needs Biopython for it and takes twenty times as long.
     pysam = import_pysam(f"{path} is a genome of bgzip, whose index")
     try:
-        pysam.faidx(str(fasta), "--fai-idx", str(index), "--gzi-idx", str(blocks))
-    except pysam.SamtoolsError as error:
-        raise FileError(
-            f"{path}: not FASTA that can be indexed (samtools faidx fails: the data is damaged,"
-            f" lines of a record differ in length, or {index.parent} is full)"
-        ) from error
+        pysam.faidx(str(path), "--fai-idx", str(index), "--gzi-idx", str(blocks))
+    except pysam.SamtoolsError as error:  # the data is damaged, or lines differ in length
+        raise _IrregularError from error
 
 
-def _entries(path: Path, index: bytes, misfit: str) -> dict[str, tuple[int, int, int, int]]:
+def _entries(index: bytes, misfit: str) -> Entries:
     """Read lengths, offsets, bases and bytes per line, as the SAM tools' faidx(5) has them."""
-    entries: dict[str, tuple[int, int, int, int]] = {}
-    for number, line in enumerate(index.decode(errors="replace").splitlines(), start=1):
+    entries: Entries = {}
+    lines = index.decode(errors="replace").removesuffix("\n").split("\n")
+    for number, line in enumerate(lines, start=1):
         try:
             name, *fields = line.split("\t")
             length, offset, per_line, bytes_per_line = map(int, fields)
         except ValueError:
-            raise FileError(f"{path}: {misfit} (line {number} of the index)") from None
+            raise FileError(f"{misfit} (line {number} of the index)") from None
         if name in entries:
-            raise FileError(f"{path}: {misfit} (record '{name}' twice)")
-        if length == 0:
-            raise FileError(f"{path}: record '{name}' has a header without sequence")
-        if per_line < 1:
-            raise FileError(f"{path}: {misfit} (record '{name}')")
+            raise FileError(f"{misfit} (record '{name}' twice)")
+        if length < 1 or per_line < 1:
+            raise FileError(f"{misfit} (record '{name}')")
         entries[name] = length, offset, per_line, bytes_per_line
-    if not entries:
-        raise FileError(f"{path}: {misfit} (it is empty)")
     return entries
+
+
+def _check_layout(data: Data, entries: Entries, misfit: str) -> None:
+    """Raise unless headers and sequences follow each other as the index says.
+
+    An index may be another file's, or lack records.
+    """
+    at = 0
+    for name, (length, *layout) in entries.items():
+        offset = layout[0]
+        between = data[at:offset].splitlines(keepends=True)
+        headers = [line for line in between if line.strip() and not line.startswith(b";")]
+        ends = [_byte(layout, min(length, layout[1]) - 1), _byte(layout, length - 1)]
+        at = ends[1] + 1
+        if (
+            len(headers) != 1
+            or not headers[0].startswith(b">")
+            or headers[0][1:].split()[:1] != [name.encode()]
+            or not headers[0].endswith(b"\n")
+            or not offset < at <= len(data)
+            or any(data[end : end + 1] <= b" " for end in ends)
+        ):
+            raise FileError(f"{misfit} (record '{name}')")
+    if data[at : len(data)].strip():
+        raise FileError(f"{misfit} (what follows record '{name}')")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from operator import itemgetter
 
 import numpy as np
 
@@ -29,17 +28,18 @@ def read_table(path: StrPath, columns: Sequence[str]) -> list[tuple[int, Mapping
     FileError
         If a column is missing or there twice, a row is too short or too long, or there is none.
     """
-    lines = read_lines(path)
-    _, first = next(lines, (0, ""))
+    # Blank lines, and blanks at the ends of lines, do not count.
+    lines = ((number, line.rstrip(" ")) for number, line in read_lines(path) if line.strip())
+    top, first = next(lines, (1, ""))
     header = first.split("\t")
     for column in columns:
         if header.count(column) != 1:
             what = "is there twice" if column in header else "is missing"
             raise FileError(
-                f"{path} line 1: column '{column}' {what}; needed are {', '.join(columns)}"
+                f"{path} line {top}: column '{column}' {what}; needed are {', '.join(columns)}"
             )
     rows: list[tuple[int, Mapping[str, str]]] = []
-    for number, line in filter(itemgetter(1), lines):  # blank lines do not count
+    for number, line in lines:
         values = line.split("\t")
         if len(values) != len(header):
             raise FileError(

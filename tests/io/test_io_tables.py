@@ -93,3 +93,17 @@ def test_a_bad_table_is_told_with_its_line(tmp_path: Path, content: bytes, messa
     with pytest.raises(FileError) as caught:
         read_table(path, ["name", "part"])
     assert str(caught.value).startswith(f"{path}{message}")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_table_is_read_whatever_its_line_ends_and_blanks(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "some.tsv"
+    lines = ["\ufeff", "name\tpart ", "", "a\ttrain  ", " ", "b\ttest", "", "  "]
+    path.write_bytes(end.join(lines).encode())
+    assert read_table(path, ["name", "part"]) == [
+        (4, {"name": "a", "part": "train"}),
+        (6, {"name": "b", "part": "test"}),
+    ]
+    path.write_bytes(end.join(["", "name", "a"]).encode())
+    with pytest.raises(FileError, match=r"some\.tsv line 2: column 'part' is missing"):
+        read_table(path, ["name", "part"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -140,6 +141,60 @@ def test_bigwig_has_the_same_bytes_each_time(tmp_path: Path) -> None:
     for name in ("one.bw", "other.bw"):
         write_track(tmp_path / name, SOME, LENGTHS)
     assert (tmp_path / "one.bw").read_bytes() == (tmp_path / "other.bw").read_bytes()
+
+
+def searched(path: Path, name: str) -> tuple[int, int] | None:
+    """Find a chromosome's number and size as UCSC's readers do: by the order of names."""
+    data = path.read_bytes()
+    (tree,) = struct.unpack_from("<Q", data, 8)
+    (width,) = struct.unpack_from("<I", data, tree + 8)
+    key, node = name.encode().ljust(width, b"\0"), tree + 32
+    while True:
+        is_leaf, _, count = struct.unpack_from("<BBH", data, node)
+        items = [node + 4 + at * (width + 8) for at in range(count)]
+        if is_leaf:
+            found = [item for item in items if data[item : item + width] == key]
+            return struct.unpack_from("<II", data, found[0] + width) if found else None
+        below = [item for item in items if data[item : item + width] <= key]
+        (node,) = struct.unpack_from("<Q", data, (below or items)[-1] + width)
+
+
+@pytest.mark.parametrize("count", [3, 32_767, 40_000])
+def test_every_chromosome_of_a_bigwig_is_found_by_the_order_of_names(
+    tmp_path: Path, count: int
+) -> None:
+    # 10 is before 9 in the order of bytes, and upper case before lower
+    lengths = {f"{'sS'[at % 2]}caffold_{at}": 1000 + at for at in range(count)}
+    some = list(lengths)[:: max(count // 50, 1)]
+    path = tmp_path / "some.bw"
+    write_track(path, [stretch(name, (0, 10, 0.1), (10, 15, 0.2)) for name in some], lengths)
+    assert [searched(path, name) for name in some] == [
+        (int(name[9:]), lengths[name]) for name in some
+    ]
+    assert searched(path, "none") is None
+    with pyBigWig.open(str(path)) as file:
+        assert list(file.chroms().items()) == list(lengths.items())
+    expected = [(0, 10, float(np.float32(0.1))), (10, 15, float(np.float32(0.2)))]
+    assert bigwig_rows(path) == [(name, *row) for name in some for row in expected]
+
+
+def test_long_names_and_a_genome_beyond_32_bits_are_written_whole(tmp_path: Path) -> None:
+    lengths = {"b" * 300: 2_000_000_000, "a" * 256: 2_000_000_000, "c": 2_000_000_000}
+    path = tmp_path / "some.bw"
+    write_track(
+        path, [stretch(name, (1_999_999_990, 2_000_000_000, 0.1)) for name in lengths], lengths
+    )
+    assert [searched(path, name) for name in lengths] == [(at, 2_000_000_000) for at in range(3)]
+    assert bigwig_rows(path) == [
+        (name, 1_999_999_990, 2_000_000_000, float(np.float32(0.1))) for name in lengths
+    ]
+
+
+def test_a_chromosome_longer_than_a_bigwig_can_hold_is_told(tmp_path: Path) -> None:
+    message = r"some\.bw: cannot be written \(Length out of bounds for a bigWig file!\)$"
+    with pytest.raises(FileError, match=message):
+        write_track(tmp_path / "some.bw", [], {"a": 1 << 32})
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["some.bedgraph", "some.bedgraph.gz", "some.bw"])
