@@ -10,17 +10,20 @@ import errno
 import os
 import signal
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
 import click
 
-from enhancer_core import __version__
+from enhancer_core import __version__, io
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_GRACE = 0.3  # seconds from a signal on in which the main thread may tidy up
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 # Our threads each compute on one core; a library's own pool on top would break --threads, and
@@ -96,7 +99,14 @@ def commands() -> None:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run a command and exit: with 0, or with 2 and one line on stderr if the input is bad."""
+    """Run a command and exit: with 0, or with 2 and one line on stderr if the input is bad.
+
+    SIGINT and SIGTERM end it with 130, and where it is all of a process, `args` being None, within
+    a second, whatever is computed.
+    """
+    told = threading.Lock()  # held from when the interruption is reported
+    if args is None:
+        _end_on_signals(told)
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     for pool in _POOLS:
         os.environ[pool] = "1"
@@ -117,8 +127,32 @@ def main(args: Sequence[str] | None = None) -> None:
 
         _stop(f"{tempfile.gettempdir()} (TMPDIR): {error.strerror}", BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
+        told.acquire(blocking=False)
         _stop("interrupted", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _end_on_signals(told: threading.Lock) -> None:
+    """End this process soon after a signal, if the main thread does not.
+
+    It cannot while it runs compiled code, since Python handles signals between its own
+    instructions, and will not while it waits for threads that do.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def end() -> None:
+        while os.read(reading, 1)[0] not in (signal.SIGINT, signal.SIGTERM):
+            pass
+        time.sleep(_GRACE)
+        io.remove_unfinished()
+        if told.acquire(blocking=False):
+            show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # which a bar hides
+            click.echo(f"{show_cursor}\nenhancer-core: error: interrupted", err=True)
+        os._exit(INTERRUPTED)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _one_line(message: Warning | str, *_: object) -> str:

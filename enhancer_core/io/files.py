@@ -11,7 +11,7 @@ import re
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeAlias, cast
 
@@ -22,6 +22,7 @@ StrPath: TypeAlias = str | Path
 GZIP_MAGIC = b"\x1f\x8b"
 
 _CHUNK = 1 << 20
+_unfinished: set[Path] = set()  # files and fresh folders, of all threads, that are not whole yet
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how the error handler "surrogateescape" marks a byte
 
 
@@ -143,6 +144,7 @@ def temporary_beside(path: StrPath) -> Iterator[Path]:
     with _write_errors(path):
         handle, name = tempfile.mkstemp(".partial", f".{target.name}.", target.parent)
         temporary = Path(name)
+        _unfinished.add(temporary)
         try:
             os.umask(mask := os.umask(0))
             os.fchmod(handle, 0o666 & ~mask)
@@ -151,6 +153,7 @@ def temporary_beside(path: StrPath) -> Iterator[Path]:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+            _unfinished.discard(temporary)
 
 
 def write_text(path: StrPath, text: str) -> None:
@@ -217,12 +220,26 @@ def output_folder(path: Path) -> Iterator[None]:
     """Make an output folder as `make_folder`; remove it if the body raises before it is filled."""
     fresh = not path.exists()
     make_folder(path)
+    if fresh:
+        _unfinished.add(path)
     try:
         yield
     except BaseException:
         if fresh and not any(path.iterdir()):
             path.rmdir()
         raise
+    finally:
+        _unfinished.discard(path)
+
+
+def remove_unfinished() -> None:
+    """Delete what any thread has half-written, before a process ends that waits for none of them."""
+    for path in sorted(_unfinished, reverse=True):  # what is in a folder comes before it
+        with suppress(OSError):  # a folder that is filled stays
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
 
 
 def remove_partial(folder: Path) -> None:
