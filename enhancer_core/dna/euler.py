@@ -118,9 +118,7 @@ def _list_segments(run: Codes, steps: int, count: int, work: ShuffleWorkspace) -
 
 
 @compiled
-def _redraw_rejected(
-    steps: int, count: int, state: np.uint64, work: ShuffleWorkspace
-) -> np.uint64:
+def _redraw_rejected(steps: int, count: int, state: np.uint64, work: ShuffleWorkspace) -> np.uint64:
     """Draw again for the steps whose draw is rejected; return the generator's new state."""
     first, free, chances = work.first, work.heads, work.chances
     free[:count] = first[:count]

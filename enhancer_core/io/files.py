@@ -233,7 +233,7 @@ def output_folder(path: Path) -> Iterator[None]:
 
 
 def remove_unfinished() -> None:
-    """Delete what any thread has half-written, before a process ends that waits for none of them."""
+    """Delete what any thread has half-written, before the process ends without waiting for them."""
     for path in sorted(_unfinished, reverse=True):  # what is in a folder comes before it
         with suppress(OSError):  # a folder that is filled stays
             if path.is_dir():
