@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 
 import click
 
@@ -111,9 +112,8 @@ def main(args: Sequence[str] | None = None) -> None:
     for pool in _POOLS:
         os.environ[pool] = "1"
     warnings.formatwarning = _one_line  # type: ignore[assignment]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill tidies up too
     try:
-        status = commands.main(args=args, prog_name="enhancer-core", standalone_mode=False)
+        status = _run(args)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context else ""
@@ -130,6 +130,28 @@ def main(args: Sequence[str] | None = None) -> None:
         told.acquire(blocking=False)
         _stop("interrupted", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _run(args: list[str]) -> object:
+    """Run a command, and return its status; raise KeyboardInterrupt if it fails after a signal.
+
+    A callback, as of LLVM while it compiles, cannot raise: what it leaves undone is what fails.
+    """
+    signalled = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signalled.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGTERM, interrupt)  # a scheduler's kill tidies up too
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as a shell's background jobs have it
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        return commands.main(args=args, prog_name="enhancer-core", standalone_mode=False)
+    except Exception:
+        if signalled.is_set():
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _end_on_signals(told: threading.Lock) -> None:
