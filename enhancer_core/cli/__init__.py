@@ -25,6 +25,7 @@ from enhancer_core.errors import EnhancerError
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _GRACE = 0.3  # seconds from a signal on in which the main thread may tidy up
+_ENDING = threading.Lock()
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 # Our threads each compute on one core; a library's own pool on top would break --threads, and
@@ -105,9 +106,9 @@ def main(args: Sequence[str] | None = None) -> None:
     SIGINT and SIGTERM end it with 130, and where it is all of a process, `args` being None, within
     a second, whatever is computed.
     """
-    told = threading.Lock()  # held from when the interruption is reported
-    if args is None:
-        _end_on_signals(told)
+    whole_process = args is None
+    if whole_process:
+        _end_on_signals()
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     for pool in _POOLS:
         os.environ[pool] = "1"
@@ -127,7 +128,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
         _stop(f"{tempfile.gettempdir()} (TMPDIR): {error.strerror}", BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
-        told.acquire(blocking=False)
+        if whole_process:
+            _end_interrupted()
         _stop("interrupted", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -154,7 +156,7 @@ def _run(args: list[str]) -> object:
         raise
 
 
-def _end_on_signals(told: threading.Lock) -> None:
+def _end_on_signals() -> None:
     """End this process soon after a signal, if the main thread does not.
 
     It cannot while it runs compiled code, since Python handles signals between its own
@@ -168,13 +170,23 @@ def _end_on_signals(told: threading.Lock) -> None:
         while os.read(reading, 1)[0] not in (signal.SIGINT, signal.SIGTERM):
             pass
         time.sleep(_GRACE)
-        io.remove_unfinished()
-        if told.acquire(blocking=False):
-            show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # which a bar hides
-            click.echo(f"{show_cursor}\nenhancer-core: error: interrupted", err=True)
-        os._exit(INTERRUPTED)
+        _end_interrupted()
 
     threading.Thread(target=end, daemon=True).start()
+
+
+def _end_interrupted() -> None:
+    """End this process without waiting for its threads, and leave no partial file.
+
+    Not by `sys.exit`: Python dies of SIGINT once that has interrupted an `exec`, as in an import.
+    """
+    _ENDING.acquire()  # never released: only one of the two threads that may come here goes on
+    io.remove_unfinished()
+    show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # which a bar hides
+    try:
+        click.echo(f"{show_cursor}enhancer-core: error: interrupted", err=True)
+    finally:
+        os._exit(INTERRUPTED)
 
 
 def _one_line(message: Warning | str, *_: object) -> str:
