@@ -58,14 +58,16 @@ def cli() -> Callable[..., Ran]:
 
     def run(*args: object) -> Ran:
         out, err = io.StringIO(), io.StringIO()
-        environment, on_kill = dict(os.environ), signal.getsignal(signal.SIGTERM)
+        environment = dict(os.environ)
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             with pytest.raises(SystemExit) as stop, redirect_stdout(out), redirect_stderr(err):
                 command_line.main([str(arg) for arg in args])
         finally:
             os.environ.clear()
             os.environ.update(environment)
-            signal.signal(signal.SIGTERM, on_kill)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         return Ran(int(stop.value.code or 0), out.getvalue(), err.getvalue())
 
     return run

@@ -10,17 +10,22 @@ import errno
 import os
 import signal
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 
 import click
 
-from enhancer_core import __version__
+from enhancer_core import __version__, io
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_GRACE = 0.3  # seconds from a signal on in which the main thread may tidy up
+_ENDING = threading.Lock()
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 # Our threads each compute on one core; a library's own pool on top would break --threads, and
@@ -96,14 +101,20 @@ def commands() -> None:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run a command and exit: with 0, or with 2 and one line on stderr if the input is bad."""
+    """Run a command and exit: with 0, or with 2 and one line on stderr if the input is bad.
+
+    SIGINT and SIGTERM end it with 130, and where it is all of a process, `args` being None, within
+    a second, whatever is computed.
+    """
+    whole_process = args is None
+    if whole_process:
+        _end_on_signals()
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     for pool in _POOLS:
         os.environ[pool] = "1"
     warnings.formatwarning = _one_line  # type: ignore[assignment]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill tidies up too
     try:
-        status = commands.main(args=args, prog_name="enhancer-core", standalone_mode=False)
+        status = _run(args)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context else ""
@@ -117,8 +128,65 @@ def main(args: Sequence[str] | None = None) -> None:
 
         _stop(f"{tempfile.gettempdir()} (TMPDIR): {error.strerror}", BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
+        if whole_process:
+            _end_interrupted()
         _stop("interrupted", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _run(args: list[str]) -> object:
+    """Run a command, and return its status; raise KeyboardInterrupt if it fails after a signal.
+
+    A callback, as of LLVM while it compiles, cannot raise: what it leaves undone is what fails.
+    """
+    signalled = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signalled.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGTERM, interrupt)  # a scheduler's kill tidies up too
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as a shell's background jobs have it
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        return commands.main(args=args, prog_name="enhancer-core", standalone_mode=False)
+    except Exception:
+        if signalled.is_set():
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _end_on_signals() -> None:
+    """End this process soon after a signal, if the main thread does not.
+
+    It cannot while it runs compiled code, since Python handles signals between its own
+    instructions, and will not while it waits for threads that do.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def end() -> None:
+        while os.read(reading, 1)[0] not in (signal.SIGINT, signal.SIGTERM):
+            pass
+        time.sleep(_GRACE)
+        _end_interrupted()
+
+    threading.Thread(target=end, daemon=True).start()
+
+
+def _end_interrupted() -> None:
+    """End this process without waiting for its threads, and leave no partial file.
+
+    Not by `sys.exit`: Python dies of SIGINT once that has interrupted an `exec`, as in an import.
+    """
+    _ENDING.acquire()  # never released: only one of the two threads that may come here goes on
+    io.remove_unfinished()
+    show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # which a bar hides
+    try:
+        click.echo(f"{show_cursor}enhancer-core: error: interrupted", err=True)
+    finally:
+        os._exit(INTERRUPTED)
 
 
 def _one_line(message: Warning | str, *_: object) -> str:

@@ -180,6 +180,7 @@ def shuffle(source: Path, k: int, job: Job) -> None:
 
     Every arrangement with the same counts is equally likely. N stays in place and each segment
     between Ns is shuffled by itself. A shuffle equal to its input, likely at large k, is counted.
+    A sequence has at most 2,147,483,647 bp; a segment needs some 30 bytes of memory a bp.
 
     \b
       enhancer-core shuffle enhancers.fa -k 4 -o shuffled.fa
@@ -197,6 +198,11 @@ def shuffle(source: Path, k: int, job: Job) -> None:
                     raise SequenceError(
                         f"{source} line {record.line}: record '{record.name}' has"
                         f" {len(record.codes)} bp; k of {k} is over its length"
+                    )
+                if len(record.codes) > dna.LONGEST:
+                    raise SequenceError(
+                        f"{source} line {record.line}: record '{record.name}' has"
+                        f" {len(record.codes)} bp; allowed are up to {dna.LONGEST}"
                     )
             lengths = np.array([len(record.codes) for record in block])
             codes = np.concatenate([record.codes for record in block])

@@ -16,5 +16,6 @@ from .intervals import tiled_windows as tiled_windows
 from .kmers import k_let_counts as k_let_counts
 from .kmers import k_mer_frequencies as k_mer_frequencies
 from .kmers import k_mer_names as k_mer_names
+from .shuffle import LONGEST as LONGEST
 from .shuffle import k_shuffle as k_shuffle
 from .shuffle import k_shuffle_ragged as k_shuffle_ragged

@@ -53,10 +53,11 @@ def _prepare(
     steps, count = spell(run, k - 1, work)
     root = work.words[np.uint64(steps)]
     _begin_lists(count, root, work)
-    at, fair = steps, False
-    while not fair:
-        state = _fill_chances(steps, state, work)
-        at, fair = _list_segments(run, steps, count, work)
+    state = _fill_chances(steps, state, work)
+    at, fair = _list_segments(run, steps, count, work)
+    if not fair:
+        state = _redraw_rejected(steps, count, state, work)
+        at, _ = _list_segments(run, steps, count, work)
     _grow_tree(count, root, state, work)
     for vertex in range(count):  # what a fork leads to next: one load a step, not two
         work.heads[vertex] = work.segments[work.first[vertex]]
@@ -90,11 +91,11 @@ def _fill_chances(steps: int, state: np.uint64, work: ShuffleWorkspace) -> np.ui
 def _list_segments(run: Codes, steps: int, count: int, work: ShuffleWorkspace) -> tuple[int, bool]:
     """List each fork's segments in random order; return the first fork's position, and fairness.
 
-    A draw that had to be rejected (Lemire 2019) makes it unfair, and all are drawn again: one check
-    at the end costs less than a branch a draw, and fails once in 2**32 / steps runs or so.
+    A draw that may have to be rejected makes it unfair: one check at the end costs less than a
+    branch a draw, and few runs are so long that it fails.
     """
     words, first, free, settled = work.words, work.first, work.heads, work.settled
-    segments, letters, chances, unfair = work.segments, work.letters, work.chances, work.unfair
+    segments, letters, chances = work.segments, work.letters, work.chances
     free[:count] = first[:count]
     at, fair, flag = steps, True, np.uint8(_FORK)
     fork, shift = words[np.uint64(steps)], run.size - steps
@@ -105,7 +106,7 @@ def _list_segments(run: Codes, steps: int, count: int, work: ShuffleWorkspace) -
         free[vertex] = last + np.uint64(1)
         size = last + np.uint64(1) - low
         product = chances[np.uint64(i)] * size
-        fair &= product & np.uint64(_LOW_HALF) >= unfair[size]
+        fair &= product & np.uint64(_LOW_HALF) >= size
         other = low + (product >> np.uint64(32))
         segments[last] = segments[other]
         segments[other] = fork << np.uint64(32) | np.uint64(i)
@@ -114,6 +115,21 @@ def _list_segments(run: Codes, steps: int, count: int, work: ShuffleWorkspace) -
         at = at if passed else i
         flag = np.uint8(0) if passed else np.uint8(_FORK)
     return at, fair
+
+
+@compiled
+def _redraw_rejected(steps: int, count: int, state: np.uint64, work: ShuffleWorkspace) -> np.uint64:
+    """Draw again for the steps whose draw is rejected; return the generator's new state."""
+    first, free, chances = work.first, work.heads, work.chances
+    free[:count] = first[:count]
+    for i in range(steps - 1, -1, -1):
+        vertex = work.words[np.uint64(i)]
+        free[vertex] += np.uint64(1)
+        size = free[vertex] - first[vertex]
+        while _is_rejected(chances[i] * size, size):
+            state += np.uint64(GOLDEN)
+            chances[i] = _mixed(state)
+    return state
 
 
 @compiled
@@ -152,10 +168,19 @@ def _draw(state: np.uint64, low: np.uint64, high: np.uint64) -> tuple[np.uint64,
     while True:
         state += np.uint64(GOLDEN)
         product = _mixed(state) * size
-        rest = product & np.uint64(_LOW_HALF)
-        # The first is there to spare the division.
-        if rest >= size or rest >= np.uint64(1 << 32) % size:
+        if not _is_rejected(product, size):
             return state, low + (product >> np.uint64(32))
+
+
+@compiled
+def _is_rejected(product: np.uint64, size: np.uint64) -> bool:
+    """Return whether a draw, 32 random bits times the size of its range, would favour some numbers.
+
+    All are equally likely without those of less than 2**32 % size (Lemire 2019).
+    """
+    rest = product & np.uint64(_LOW_HALF)
+    # The first is there to spare the division.
+    return bool(rest < size and rest < np.uint64(1 << 32) % size)
 
 
 @compiled

@@ -32,7 +32,6 @@ class ShuffleWorkspace(NamedTuple):
     # before that, (vertices + 1,): the word that has each number
     letters: Codes  # (steps,): the letter that each adds, plus _FORK if it leads to a fork
     chances: Numbers  # (steps,): 32 random bits each
-    unfair: Numbers  # (longest list + 1,): `2**32 % size`, by size
     table: NDArray[np.uint32]  # from a word or its hash to its number + 1; zeros between uses
 
 
@@ -42,9 +41,6 @@ def make_workspace(longest: int, k: int) -> ShuffleWorkspace:
     size = 1 << 2 * min(k - 1, _TABLED)
     while size < 4 * longest:
         size *= 2
-    unfair = np.zeros(longest + 1, np.uint64)
-    for count in range(1, longest + 1):
-        unfair[count] = (1 << 32) % count
     most = longest + 2  # numbers end one beyond the vertices, and the step after the last is read
     return ShuffleWorkspace(
         words=np.empty(most, np.uint64),
@@ -54,7 +50,6 @@ def make_workspace(longest: int, k: int) -> ShuffleWorkspace:
         segments=np.empty(most, np.uint64),
         letters=np.empty(most, np.uint8),
         chances=np.empty(most, np.uint64),
-        unfair=unfair,
         table=np.zeros(size, np.uint32),
     )
 

@@ -11,7 +11,7 @@ import re
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeAlias, cast
 
@@ -25,6 +25,7 @@ _CHUNK = 1 << 20
 _STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/(?:self|thread-self|\d+))/fd/(\d+)")
 _LINKS = 40  # followed at most, as by the system
+_unfinished: set[Path] = set()  # files and fresh folders, of all threads, that are not whole yet
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how the error handler "surrogateescape" marks a byte
 
 
@@ -183,6 +184,7 @@ def temporary_beside(path: StrPath) -> Iterator[Path]:
     with _write_errors(path):
         handle, name = tempfile.mkstemp(".partial", f".{target.name}.", target.parent)
         temporary = Path(name)
+        _unfinished.add(temporary)
         try:
             os.umask(mask := os.umask(0))
             os.fchmod(handle, 0o666 & ~mask)
@@ -191,6 +193,7 @@ def temporary_beside(path: StrPath) -> Iterator[Path]:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+            _unfinished.discard(temporary)
 
 
 def write_text(path: StrPath, text: str) -> None:
@@ -261,12 +264,26 @@ def output_folder(path: Path) -> Iterator[None]:
     """Make an output folder as `make_folder`; remove it if the body raises before it is filled."""
     fresh = not path.exists()
     make_folder(path)
+    if fresh:
+        _unfinished.add(path)
     try:
         yield
     except BaseException:
         if fresh and not any(path.iterdir()):
             path.rmdir()
         raise
+    finally:
+        _unfinished.discard(path)
+
+
+def remove_unfinished() -> None:
+    """Delete what any thread has half-written, before the process ends without waiting for them."""
+    for path in sorted(_unfinished, reverse=True):  # what is in a folder comes before it
+        with suppress(OSError):  # a folder that is filled stays
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
 
 
 def remove_partial(folder: Path) -> None:

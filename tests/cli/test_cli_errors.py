@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from enhancer_core import report
+from enhancer_core import dna, report
 from enhancer_core.io.outputs import MODEL_FILE
 from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.model import save_model
@@ -669,3 +669,13 @@ def test_a_process_on_a_full_disk_leaves_nothing(inputs: Path, tmp_path: Path) -
         r"out\.fa: cannot be written \(File too large\)",
     )
     assert contents(tmp_path) == before
+
+
+def test_a_shuffle_of_a_sequence_over_the_limit_is_refused_with_its_line(
+    refuse: Refuse, inputs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(dna, "LONGEST", 119)
+    refuse(
+        "shuffle", inputs / "positives.fa", "-k", 2, "-o", tmp_path / "out.fa",
+        match=r"positives\.fa line 1: record 'chr1:0-120' has 120 bp; allowed are up to 119",
+    )  # fmt: skip

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import chisquare, ks_2samp
 
-from enhancer_core.dna import euler
+from enhancer_core.dna import euler, klets
 from enhancer_core.dna.codes import decode, encode
 from enhancer_core.dna.shuffle import k_shuffle, k_shuffle_ragged
 from enhancer_core.errors import SequenceError
@@ -277,6 +278,103 @@ def test_draws_below_a_large_bound_are_not_biased() -> None:
     assert chisquare(np.bincount(np.array(drawn) % 3)).pvalue > CHANCE
 
 
+def redrawn(chances: NDArray[np.uint64], words: list[int], *, state: int) -> NDArray[np.uint64]:
+    """Return what `_redraw_rejected` makes of draws for steps that leave words, one list each."""
+    steps, work = len(words), klets.make_workspace(len(words), 1)
+    sizes = np.bincount(words)
+    work.words[:steps], work.chances[:steps] = words, chances
+    work.first[: len(sizes) + 1] = np.concatenate([[0], np.cumsum(sizes)])
+    euler._redraw_rejected(steps, len(sizes), np.uint64(state), work)
+    return work.chances[:steps].copy()
+
+
+def test_only_draws_that_are_rejected_are_drawn_again() -> None:
+    # Step i, counted from the end, draws one of `size` places; 0 is rejected unless size divides
+    # 2**32, and a product of 2**32 % size is the least that is not.
+    words = [0] * 7 + [1] * 3
+    sizes = np.array([7, 6, 5, 4, 3, 2, 1, 3, 2, 1])
+    again = redrawn(np.zeros(10, np.uint64), words, state=0)
+    assert ((again != 0) == ((1 << 32) % sizes != 0)).all()
+    assert (again * sizes.astype(np.uint64) % (1 << 32) >= (1 << 32) % sizes).all()
+    assert len(set(again[again != 0].tolist())) == 5  # of 7, 6, 5, 3 and 3 places: all differ
+    fair = np.full(10, 1 << 31, np.uint64)  # an odd size's rest is 2**31, an even one's 0
+    fair[sizes % 2 == 0] += np.uint64(1 << 20)
+    assert np.array_equal(redrawn(fair, words, state=0), fair)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "k"), [("AACGT", 1), ("ACCGTTACGACTA", 2), ("AACGAACTAACGT", 3)]
+)
+def test_arrangements_are_equally_likely_where_every_draw_had_to_be_drawn_again(
+    sequence: str, k: int
+) -> None:
+    # As `_prepare` does; that the draws before are rejected is what a long run has by chance.
+    expected = list(arrangements(sequence, k))
+    counts: Counter[str] = Counter()
+    work = klets.make_workspace(len(sequence), k)
+    for seed in range(200 * len(expected)):
+        run = encode([sequence])[0]
+        state = np.uint64(seed * 0x9E3779B97F4A7C15 * 1001 % 2**64)
+        steps, count = klets.spell(run, k - 1, work)
+        root = work.words[steps]
+        euler._begin_lists(count, root, work)
+        work.chances[:steps] = 0
+        at, fair = euler._list_segments(run, steps, count, work)
+        assert not fair
+        state = np.uint64(euler._redraw_rejected(steps, count, state, work))
+        # Sizes that divide 2**32 reject nothing: these draws are made as at first.
+        kept = np.flatnonzero(work.chances[:steps] == 0)
+        fresh = work.chances[:steps].copy()
+        state = np.uint64(euler._fill_chances(steps, state, work))
+        fresh[kept] = work.chances[kept]
+        work.chances[:steps] = fresh
+        at, _ = euler._list_segments(run, steps, count, work)
+        euler._grow_tree(count, root, state, work)
+        work.heads[:count] = work.segments[work.first[:count]]
+        fork, place = work.words[at], np.uint64(at + k - 1)
+        while place < len(run):
+            fork, place = euler._follow(run, np.uint64(fork), np.uint64(place), work)
+        counts.update(decode(run[np.newaxis]))
+    assert counts.keys() <= set(expected)
+    assert chisquare([counts[word] for word in expected]).pvalue > CHANCE
+
+
+def low_complexity(kind: str, length: int) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(1)
+    if kind == "random":
+        return rng.integers(0, 4, length, dtype=np.uint8)
+    if kind == "mixed":  # repeats of 1 to 40 bp between unique DNA, each of thousands of letters
+        units = [rng.integers(0, 4, rng.integers(1, 40), dtype=np.uint8) for _ in range(40)]
+        pieces = [np.resize(unit, 12_000) for unit in units]
+        pieces += [rng.integers(0, 4, 12_000, dtype=np.uint8) for _ in range(40)]
+        order = rng.permutation(len(pieces))
+        return np.resize(np.concatenate([pieces[i] for i in order]), length)
+    return np.resize(encode([kind])[0], length)
+
+
+@pytest.mark.parametrize("kind", ["random", "AT", "A", "mixed"])
+@pytest.mark.parametrize("k", [1, 2, 4, 9])
+def test_runs_of_a_million_letters_come_to_an_end_with_their_counts(kind: str, k: int) -> None:
+    # At any of these the first draw of some step is rejected: all but surely from 200,000 letters
+    # in one list on.
+    codes = low_complexity(kind, 1_500_000)[np.newaxis]
+    result = k_shuffle(codes, k=k, rng=np.random.default_rng(k))
+    before, after = (
+        np.bincount(sum(row[i : row.size - k + 1 + i].astype(np.int64) << 2 * i for i in range(k)))
+        for row in (codes[0], result[0])
+    )
+    assert np.array_equal(before, after)
+    assert kind in ("A", "AT") or not np.array_equal(result, codes)
+
+
+@pytest.mark.parametrize("end", ["C", "GA", "TTC"])
+def test_a_homopolymer_that_one_step_leaves_comes_to_an_end(end: str) -> None:
+    codes = encode(["A" * 600_000 + end])
+    for k in (2, 4):
+        result = k_shuffle(codes, k=k, rng=np.random.default_rng(k))
+        assert np.bincount(result[0]).tolist() == np.bincount(codes[0]).tolist()
+
+
 # The same bytes
 
 
@@ -287,6 +385,16 @@ def test_a_seed_gives_these_shuffles_in_every_release() -> None:
         2: "AGACGTGTATCACACNTTATGACCAGA",
         3: "ACAGTCATGACGTACNTTGACCATAGA",
     }
+
+
+def test_a_long_run_gives_the_same_bytes_beside_others_for_any_threads() -> None:
+    codes = np.random.default_rng(2).integers(0, 4, 1_501_000, dtype=np.uint8)
+    lengths = [400, 1_500_000, 600]
+    alone, beside = (
+        k_shuffle_ragged(codes, lengths, k=2, rng=np.random.default_rng(0), threads=threads)
+        for threads in (1, 3)
+    )
+    assert alone.tobytes() == beside.tobytes()
 
 
 def test_a_seed_stands_for_its_generator_and_0_for_none() -> None:
