@@ -31,6 +31,10 @@ class DatasetError(EnhancerError):
     """Sequences and labels cannot be made into a data set, or split as asked."""
 
 
+class TrainingError(EnhancerError):
+    """Training diverged: the loss or the weights are no longer finite."""
+
+
 class ModelFileError(EnhancerError):
     """A model file is damaged, foreign, or newer than this release."""
 

@@ -20,6 +20,7 @@ from types import FrameType
 import click
 
 from enhancer_core import __version__, io
+from enhancer_core.cli.common import Job
 from enhancer_core.errors import EnhancerError
 
 BAD_INPUT = 2
@@ -130,7 +131,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         if whole_process:
             _end_interrupted()
-        _stop("interrupted", INTERRUPTED)
+        _stop(Job.interrupted, INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -140,6 +141,7 @@ def _run(args: list[str]) -> object:
     A callback, as of LLVM while it compiles, cannot raise: what it leaves undone is what fails.
     """
     signalled = threading.Event()
+    Job.interrupted = "interrupted"
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         signalled.set()
@@ -184,7 +186,7 @@ def _end_interrupted() -> None:
     io.remove_unfinished()
     show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # which a bar hides
     try:
-        click.echo(f"{show_cursor}enhancer-core: error: interrupted", err=True)
+        click.echo(f"{show_cursor}enhancer-core: error: {Job.interrupted}", err=True)
     finally:
         os._exit(INTERRUPTED)
 

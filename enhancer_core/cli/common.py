@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import click
 
@@ -28,6 +28,12 @@ _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
 
 class Job:
     """Where a command writes, how it computes, and what it prints on stderr: nothing with `-q`."""
+
+    interrupted: ClassVar[str] = "interrupted"  # what the running command says if it is
+
+    def can_resume(self) -> None:
+        """Say, from now on, how to go on if the command is interrupted."""
+        Job.interrupted = "interrupted; the same command with --resume goes on"
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from enhancer_core.study.results import Result
 
 _RUNS = "runs"  # the folder in the output folder where each run leaves its result
+_RESULTS = f"{_RUNS}/*/result.json"
 
 
 @opt.command("study")
@@ -32,7 +33,7 @@ _RUNS = "runs"  # the folder in the output folder where each run leaves its resu
 @opt.job(
     "Folder for report.html, and for each run's result and model.",
     *opt.compute,
-    files=("report.html", f"{_RUNS}/*/*"),
+    files=("report.html",),
 )
 def run_recipe(
     recipe: Path,
@@ -46,8 +47,9 @@ def run_recipe(
 
     A recipe says which data, what each run learns from, which controls stand beside it, and what
     the report shows; training/recipes holds the paper's. Each data set is split once, before
-    anything is copied, shuffled or pooled. A study that was interrupted goes on with --resume, and
-    does again only what another recipe, other data or another seed would change.
+    anything is copied, shuffled or pooled. A study that was interrupted goes on with --resume;
+    runs that are finished stay. Those that another recipe, other data or another seed would change
+    are refused, and done again with --force.
 
     \b
       enhancer-core study training/recipes/simulated.toml -o simulated
@@ -59,10 +61,12 @@ def run_recipe(
     if only:
         study = studies.only_runs(study, only)
     output = job.output
-    if any((output / _RUNS).glob("*")) and not resume:
+    finished = {path: path.stat().st_mtime_ns for path in output.glob(_RESULTS)}
+    if any((output / _RUNS).glob("*")) and not resume and not job.force:
         raise click.UsageError(
-            f"{output} holds a study; continue it with --resume, or choose another folder"
+            f"{output} holds a study; --resume goes on with it, --force does all runs again"
         )
+    job.can_resume()
     device = models.resolve_device(job.device)
     total = sum(len(chapter.steps) for chapter in study.recipes)
     with io.output_folder(output), job.progress("runs done", total) as advance:
@@ -75,7 +79,9 @@ def run_recipe(
             study, output,
             data_folder=data_folder or recipe.parent,
             seed=job.seed, threads=job.threads, device=device, progress=progress,
-            note=job.info,
+            note=job.info, resume=resume, force=job.force,
         )  # fmt: skip
+    if finished and finished == {path: path.stat().st_mtime_ns for path in output.glob(_RESULTS)}:
+        job.info(f"{output}: all runs were finished already; nothing was left to do")
     job.write_report(report.study_page(study, results))
     job.info(f"report: {output / 'report.html'}")

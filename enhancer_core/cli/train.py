@@ -13,6 +13,7 @@ from enhancer_core import data, io, models, report, training
 from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import Job, with_interval
 from enhancer_core.cli.dataset import DataSource, data_options
+from enhancer_core.errors import FileError, TrainingError
 from enhancer_core.models.architecture import NETWORKS
 from enhancer_core.training.config import TrainConfig, TrainOption, default_config
 
@@ -149,7 +150,7 @@ def train(
     trained; the best by validation AUC is kept and evaluated once on the test part, beside a 5-mer
     baseline. The folder gets model.safetensors, metrics.json, test_predictions.tsv, split.tsv and
     report.html. A run that was killed continues with --resume, the other options the same, to the
-    same bytes.
+    same bytes; other options or data are refused, unless --force trains anew.
 
     \b
       enhancer-core train --positives enhancers.fa --negatives background.fa \\
@@ -164,9 +165,9 @@ def train(
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
         raise click.UsageError("--plant, --plant-motifs and --initial exclude each other")
     output, threads, state = job.output, job.threads, job.output / _UNFINISHED
-    if state.is_dir() and not resume:
+    if state.is_dir() and not resume and not job.force:
         raise click.UsageError(
-            f"{output} holds an unfinished run; continue it with --resume, or choose another folder"
+            f"{output} holds an unfinished run; --resume goes on with it, --force starts anew"
         )
     device = models.resolve_device(job.device)
     dataset = source.read()
@@ -183,9 +184,16 @@ def train(
         config=config, seed=job.seed,
         split_by="table" if source.split_table else "groups" if source.groups else "links",
     )  # fmt: skip
+    if resume and _is_finished(experiment, state, job):
+        job.info(f"{output}: finished already with these options and data; nothing is left to do")
+        return
+    if state.is_dir() and not resume:
+        training.discard_states(state)
     for folder in (output, state):  # only now: bad input leaves no folder behind
         io.make_folder(folder)
         io.remove_partial(folder)
+    io.write_json(state / training.SETTINGS_FILE, experiment.settings())
+    job.can_resume()
     job.info(_describe_split(split))
     if start is not None:
         job.info(_describe_start(start, architecture))
@@ -194,8 +202,22 @@ def train(
                 "note: a model trained on another split has seen some of what is tested on here;"
                 " give both the same --split"
             )
+    outcome = _train(experiment, state, device, job)
+    report.write_outcome(output, experiment, outcome, threads=threads, markdown=markdown)
+    training.discard_states(state)
+    for part in outcome.trained.parts:
+        job.info(f"part of the ensemble: {part.name}, validation AUC {part.validation_auc:.3f}")
+    job.info(f"network:  test AUC {with_interval(outcome.network.test.auc)}")
+    baseline = outcome.baseline
+    job.info(f"baseline: test AUC {with_interval(baseline.test.auc)} ({baseline.name})")
+    job.info(f"model and report: {output}")
+
+
+def _train(experiment: training.Experiment, state: Path, device: str, job: Job) -> training.Outcome:
+    """Train and evaluate, and show the progress."""
+    config, architecture = experiment.config, experiment.architecture
     if device != "cpu":
-        codes = [split.dataset.codes]
+        codes = [experiment.data.dataset.codes]
         job.info(training.arrangement(architecture, config, sets=codes, device=device))
     with job.progress("epochs trained", config.restarts * config.epochs) as advance:
         done = dict.fromkeys(range(config.restarts), 0)
@@ -207,17 +229,49 @@ def train(
             advance(int(check.epoch) - done[restart], f"best validation AUC {best:.3f}")
             done[restart] = int(check.epoch)
 
-        outcome = training.run(
-            experiment, threads=threads, device=device, folder=state, progress=progress
+        try:
+            return training.run(
+                experiment, threads=job.threads, device=device, folder=state, progress=progress
+            )
+        except TrainingError:  # other options are needed, which the folder shall not refuse
+            training.discard_states(state)
+            if not any(job.output.iterdir()):
+                job.output.rmdir()
+            raise
+
+
+def _is_finished(experiment: training.Experiment, state: Path, job: Job) -> bool:
+    """Return whether there is nothing to resume, since the same run is finished.
+
+    States of another run are discarded if they may be replaced.
+
+    Raises
+    ------
+    FileError
+        If a finished or unfinished run had other options or data, and must not be replaced.
+    """
+    finished = not state.is_dir() and (job.output / io.MODEL_FILE).exists()
+    path = job.output / "metrics.json" if finished else state / training.SETTINGS_FILE
+    if not path.exists() and not finished:  # nothing yet
+        return False
+    content = io.read_json(path) if path.exists() else {}
+    earlier = content.get("run") if finished else content
+    differ = (
+        ["what it was trained with is not known"]
+        if earlier is None
+        else training.differences(earlier, experiment.settings())
+    )
+    if not differ:
+        return finished
+    if not job.force:
+        kind = "a finished" if finished else "an unfinished"
+        raise FileError(
+            f"{job.output} holds {kind} run that differs: {'; '.join(differ)}. Give the same, or"
+            " --force to train anew"
         )
-    report.write_outcome(output, experiment, outcome, threads=threads, markdown=markdown)
-    training.discard_states(state)
-    for part in outcome.trained.parts:
-        job.info(f"part of the ensemble: {part.name}, validation AUC {part.validation_auc:.3f}")
-    job.info(f"network:  test AUC {with_interval(outcome.network.test.auc)}")
-    baseline = outcome.baseline
-    job.info(f"baseline: test AUC {with_interval(baseline.test.auc)} ({baseline.name})")
-    job.info(f"model and report: {output}")
+    if state.is_dir():
+        training.discard_states(state)
+    return False
 
 
 def _describe_start(start: training.Start, architecture: models.Architecture) -> str:

@@ -38,7 +38,7 @@ _SHOWN = 20  # sequences in a report, so that it can be read
     "--prefix",
     "Of the INFO fields, so that those of several models stand side by side.",
     metavar="NAME",
-    default=prediction.PREFIX,
+    default="EC",
 )
 @opt.switch(
     "--skip-mismatch",

@@ -12,6 +12,7 @@ from .files import check_output as check_output
 from .files import make_folder as make_folder
 from .files import open_output as open_output
 from .files import output_folder as output_folder
+from .files import read_json as read_json
 from .files import remove_partial as remove_partial
 from .files import remove_unfinished as remove_unfinished
 from .files import write_files as write_files

@@ -202,6 +202,12 @@ def write_text(path: StrPath, text: str) -> None:
         stream.write(text.encode())
 
 
+def read_json(path: StrPath) -> dict[str, Any]:
+    """Read what `write_json` wrote."""
+    content: dict[str, Any] = json.loads(b"".join(read_chunks(path)))
+    return content
+
+
 def write_json(path: StrPath, content: Mapping[str, Any]) -> None:
     """Write plain values as JSON.
 

@@ -16,7 +16,6 @@ from .tracks import track as track
 from .variants import VariantScore as VariantScore
 from .variants import score_variants as score_variants
 from .vcf import FIELDS as FIELDS
-from .vcf import PREFIX as PREFIX
 from .vcf import Tally as Tally
 from .vcf import annotate as annotate
 from .vcf import check_prefix as check_prefix

@@ -29,7 +29,6 @@ from enhancer_core.prediction.alleles import (
 )
 from enhancer_core.prediction.scoring import effects
 
-PREFIX = "EC"  # of the INFO fields, before an underscore
 _PROBABILITY = (
     "Probability that the window around the {} allele is an enhancer, by the mean log odds of both"
     " strands"

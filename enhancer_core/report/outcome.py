@@ -50,8 +50,10 @@ def write_outcome(
         "composition": {name: model.to_dict() for name, model in outcome.composition.items()},
         "restarts": restarts,
         "best_restart": best["restart"],
+        **({"diverged": [i + 1 for i in sorted(trained.diverged)]} if trained.diverged else {}),
         **({"members": [each["restart"] for each in members]} if len(members) > 1 else {}),
         **ensemble,
+        "run": experiment.settings(),
     }
     record = {
         "enhancer_core": __version__,

@@ -89,10 +89,10 @@ def training(restarts: Sequence[Restart], *, kept: Sequence[int]) -> str:
     )
     if len(kept) == 1:
         return (
-            f"{spread} Restart {kept[0] + 1} was the best: it reached {reached}, and that state is"
-            " the network of this report."
+            f"{spread} Restart {best.index + 1} was the best: it reached {reached}, and that state"
+            " is the network of this report."
         )
-    *others, last = (str(index + 1) for index in kept)
+    *others, last = (str(restarts[place].index + 1) for place in kept)
     return (
         f"{spread} The network of this report is the mean log odds of the {len(kept)} best,"
         f" restarts {', '.join(others)} and {last}. The best alone reached {reached}."

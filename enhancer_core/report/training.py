@@ -155,6 +155,9 @@ def _training(trained: Trained) -> Section:
     paragraphs = [text.training(restarts, kept=kept)]
     if trained.parts:
         paragraphs.append(text.ensemble(trained.parts))
+    if trained.diverged:
+        numbers = ", ".join(str(index + 1) for index in sorted(trained.diverged))
+        paragraphs.append(f"Restarts that diverged, and of which no more is shown: {numbers}.")
     return Section(
         title="Training",
         text=paragraphs,

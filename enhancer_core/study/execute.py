@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from enhancer_core import __version__, metrics
 from enhancer_core.data.dataset import Dataset, SplitDataset
 from enhancer_core.data.simulation import DEFINITIONS
+from enhancer_core.errors import FileError
 from enhancer_core.io.files import make_folder, remove_partial
 from enhancer_core.io.motifs import read_motif, read_motifs
 from enhancer_core.io.outputs import MODEL_FILE
@@ -49,6 +50,7 @@ class Context:
     key: str  # digest of all that its result depends on
     needed: ResultByRun  # results of the runs that it builds on
     stop: threading.Event
+    force: bool  # whether what other settings made is replaced
 
     @property
     def states(self) -> Path:
@@ -190,6 +192,11 @@ def _train(run: Run, data: RunData, context: Context) -> tuple[Model, dict[str, 
     )
     states = context.states
     for other in {*context.folder.glob("restarts-*")} - {states}:  # by another recipe or other data
+        if not context.force:
+            raise FileError(
+                f"{context.folder}: an unfinished run of other settings, data or seed; --force"
+                " replaces it"
+            )
         discard_states(other)
     make_folder(states)
     remove_partial(states)

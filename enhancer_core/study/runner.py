@@ -20,6 +20,7 @@ from typing import Any
 from enhancer_core import __version__
 from enhancer_core.data.conflicts import describe_conflicts
 from enhancer_core.data.dataset import PARTS, SplitDataset
+from enhancer_core.errors import FileError
 from enhancer_core.io import files
 from enhancer_core.study.data import digest, files_of, load
 from enhancer_core.study.execute import Context, execute_run
@@ -40,7 +41,7 @@ class Results:
     seed: int
 
 
-def run_study(
+def run_study(  # noqa: PLR0913
     study: Study,
     folder: Path,
     *,
@@ -50,6 +51,8 @@ def run_study(
     device: str = "cpu",
     progress: Callable[[str, Result], None] | None = None,
     note: Callable[[str], None] | None = None,
+    resume: bool = True,
+    force: bool = False,
 ) -> Results:
     """Carry out all runs of a study, and leave each result in a folder.
 
@@ -69,13 +72,18 @@ def run_study(
         A torch device; on other than the CPU runs go one after another.
     progress
         Called with each finished run's name and result, in the order of the recipes.
+    resume
+        Whether results that are there already, of the same settings, data and seed, are taken.
+    force
+        Whether results of others are replaced.
     note
         Called with a line for each data set with sequences that are positive and negative.
 
     Raises
     ------
     EnhancerError
-        If a file is missing or malformed, data do not allow a run, or a file cannot be written.
+        If a file is missing or malformed, data do not allow a run, a file cannot be written, or
+        a result has other settings and `force` is not given.
     """
     for file in files_of(study):  # a missing one is reported now, not after hours of training
         files.first_bytes(data_folder / file)
@@ -94,14 +102,14 @@ def run_study(
         context = Context(
             recipe=recipe, data=data, data_folder=data_folder, seed=seed, device=device,
             threads=workers, cores=threading.Semaphore(workers), runs=runs, folder=runs, key="",
-            needed={}, stop=threading.Event(),
+            needed={}, stop=threading.Event(), force=force,
         )  # fmt: skip
-        results |= _run_recipe(context, progress)
+        results |= _run_recipe(context, progress, resume=resume)
     return Results(results, sizes, seed)
 
 
 def _run_recipe(
-    context: Context, progress: Callable[[str, Result], None] | None
+    context: Context, progress: Callable[[str, Result], None] | None, *, resume: bool
 ) -> dict[str, Result]:
     """Carry out a recipe's runs side by side."""
     digests = {name: digest(split) for name, split in context.data.items()}
@@ -111,7 +119,8 @@ def _run_recipe(
     def run(step: Run | Search) -> Result:
         needed = {name: futures[name].result() for name in step.needs}
         folder = context.runs / step.name
-        return _load_or_run(step, replace(context, folder=folder, needed=needed), digests)
+        context_of_run = replace(context, folder=folder, needed=needed)
+        return _load_or_run(step, context_of_run, digests, resume=resume)
 
     # In the order of the recipe, where a run follows those that it needs: so the first unfinished
     # run never waits, and the pool cannot deadlock.
@@ -130,13 +139,21 @@ def _run_recipe(
     return results
 
 
-def _load_or_run(step: Run | Search, context: Context, digests: Mapping[str, str]) -> Result:
+def _load_or_run(
+    step: Run | Search, context: Context, digests: Mapping[str, str], *, resume: bool
+) -> Result:
     path = context.folder / RESULT_FILE
-    key = _fingerprint(step, context, digests)
-    if path.exists():
-        earlier: Result = json.loads("\n".join(line for _, line in files.read_lines(path)))
+    inputs = _inputs(step, context, digests)
+    key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    if path.exists() and resume:
+        earlier: Result = files.read_json(path)
         if earlier.get("fingerprint") == key:
             return earlier
+        if not context.force:
+            raise FileError(
+                f"{path}: made with other {_differences(earlier.get('inputs', {}), inputs)};"
+                " --force replaces it"
+            )
     files.make_folder(context.folder)
     files.remove_partial(context.folder)
     path.unlink(missing_ok=True)  # an old result must not outlive the model that stands beside it
@@ -144,13 +161,25 @@ def _load_or_run(step: Run | Search, context: Context, digests: Mapping[str, str
     outcome = (
         execute_search(step, context) if isinstance(step, Search) else execute_run(step, context)
     )
-    result = {"fingerprint": key, **outcome}
+    result = {"fingerprint": key, "inputs": inputs, **outcome}
     files.write_json(path, result)
     return result
 
 
-def _fingerprint(step: Run | Search, context: Context, digests: Mapping[str, str]) -> str:
-    """Digest all that a result depends on."""
+def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Name what differs of two runs' inputs: each setting, and kinds of other things."""
+    before, after = (inputs.get("settings", {}) for inputs in (earlier, now))
+    found = [
+        f"{key} ({before.get(key)} then, {after.get(key)} now)"
+        for key in dict.fromkeys((*before, *after))
+        if before.get(key) != after.get(key)
+    ]
+    found += [key for key in now if key != "settings" and earlier.get(key) != now[key]]
+    return ", ".join(found if before else ["settings, data or version"])
+
+
+def _inputs(step: Run | Search, context: Context, digests: Mapping[str, str]) -> dict[str, Any]:
+    """Return all that a result depends on, as plain values."""
     used = {*step.data, *(test.partition("/")[0] for test in step.tests)}
     splits = [(split, d) for d in context.recipe.data if d.name in used for split in d.splits]
     inputs = {
@@ -164,7 +193,8 @@ def _fingerprint(step: Run | Search, context: Context, digests: Mapping[str, str
         inputs["files"] = {
             file: files.sha256(context.data_folder / file) for file in step.motif_files
         }
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    plain: dict[str, Any] = json.loads(json.dumps(inputs))
+    return plain
 
 
 def _sizes(data: SplitDataset) -> dict[str, Any]:

@@ -7,9 +7,12 @@ from .evaluation import evaluate_baseline as evaluate_baseline
 from .evaluation import fit_baseline as fit_baseline
 from .evaluation import write_predictions as write_predictions
 from .experiment import Experiment as Experiment
+from .experiment import Outcome as Outcome
+from .experiment import differences as differences
 from .experiment import input_files as input_files
 from .experiment import run as run
 from .gpu import arrangement as arrangement
+from .restart import SETTINGS_FILE as SETTINGS_FILE
 from .restart import Checkpoint as Checkpoint
 from .restart import Restart as Restart
 from .restart import discard_states as discard_states

@@ -6,10 +6,14 @@ the test part once.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
 
 from enhancer_core import metrics
 from enhancer_core.data.dataset import TEST, Dataset, SplitDataset, file_names
@@ -72,6 +76,29 @@ class Experiment:
                     f" {_FEWEST} or more"
                 )
 
+    def settings(self) -> dict[str, Any]:
+        """Return all that determines the experiment's numbers, by the names of options.
+
+        Plain values for JSON; files, and the parts of the split, by their SHA-256.
+        """
+        files = {
+            f"--{label}": [file.sha256 for file in self.inputs if file.label == label]
+            for label in ("positives", "negatives")
+        }
+        data = self.data.dataset
+        digest = hashlib.sha256("\n".join(data.names.tolist()).encode())
+        for array in (data.codes, data.labels, self.data.parts):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        options = {f"--{key.replace('_', '-')}": v for key, v in asdict(self.config).items()}
+        start = None if self.start is None else self.start.to_dict()
+        settings = {
+            **files, "the split": digest.hexdigest(), "--network": self.network,
+            "the architecture": self.architecture.to_dict(), "--seed": self.seed, **options,
+            "what is planted or fine-tuned": start,
+        }  # fmt: skip
+        plain: dict[str, Any] = json.loads(json.dumps(settings))
+        return plain
+
     @property
     def planted(self) -> Planted | None:
         """Weights that every restart begins with."""
@@ -93,6 +120,19 @@ class Outcome:
         return metrics.auc_difference(
             data.test.labels, self.network.probabilities[test], self.baseline.probabilities[test]
         )
+
+
+def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Describe how the `settings` of two experiments differ, one at a time."""
+    found = []
+    for key in dict.fromkeys((*earlier, *now)):
+        before, after = earlier.get(key), now.get(key)
+        if before == after:
+            continue
+        plain = all(isinstance(value, bool | int | float | str) for value in (before, after))
+        spelled = plain and not key.startswith("the ")
+        found.append(f"{key} ({before} then, {after} now)" if spelled else key)
+    return found
 
 
 def input_files(

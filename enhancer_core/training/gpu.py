@@ -17,7 +17,7 @@ from enhancer_core.models.gpu.fused import missing_requirement
 from enhancer_core.models.gpu.learner import GpuLearner
 from enhancer_core.models.gpu.program import CheckpointMetrics, Program, restarts_per_group
 from enhancer_core.training.config import TrainConfig
-from enhancer_core.training.restart import RestartState, mini_batches, validate
+from enhancer_core.training.restart import RestartState, is_finite, mini_batches, validate
 
 
 def train_as_program(states: list[RestartState], pool: ThreadPoolExecutor, *, device: str) -> None:
@@ -70,9 +70,13 @@ def _add_checkpoints(
         state = states[i]
         loss = float(arrays["sum"][i] / arrays["count"][i])
         probabilities = arrays["probabilities"][i, : len(state.task.validation.labels)]
+        own = {name: arrays[name][i].copy() for name in names}
+        if not is_finite(loss, probabilities, own):
+            state.diverge()
+            return
         state.add(
             validate(state.task, len(state.checkpoints), loss=loss, probabilities=probabilities),
-            {name: arrays[name][i].copy() for name in names},
+            own,
             steps=int(arrays["steps"][i]),
             ended=bool(arrays["ended"][i]),
         )
@@ -80,7 +84,8 @@ def _add_checkpoints(
     # That a restart has ended is known a checkpoint later.
     unended = [i for i in active if not states[i].ended]
     for i, _ in zip(unended, pool.map(add, unended), strict=True):
-        states[i].task.report(states[i].index, states[i].checkpoints[-1])
+        if not states[i].diverged:
+            states[i].task.report(states[i].index, states[i].checkpoints[-1])
 
 
 def _program(states: list[RestartState], *, device: str) -> tuple[Program, list[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from enhancer_core.models.transfer import Planted
 from enhancer_core.motifs.motif import Motif
 from enhancer_core.training.config import TrainConfig
 
+SETTINGS_FILE = "run.json"  # beside the states: what a run was started with
 _LARGE = 100_000  # training sequences from which an epoch is checked more than once
 _STATE_KIND = "restart"
 _MASKS = 1 << 17  # numbers of dropout masks drawn at once
@@ -129,7 +130,8 @@ def _fingerprint(task: Task) -> str:
 class RestartState:
     """An unfinished restart: its history, its best weights, and its learner's state.
 
-    It begins where a saved state left it. The learner's state goes when it is done.
+    It begins where a saved state left it. The learner's state goes when it is done. One that
+    diverges ends there, and has a checkpoint to keep only if one came before.
     """
 
     def __init__(self, task: Task, index: int) -> None:
@@ -144,7 +146,7 @@ class RestartState:
         self.arrays = {"parameters": first, "mean": zeros, "square": zeros}
         if task.config.ema:
             self.arrays["averaged"] = first
-        self.steps, self.kept, self.ended = 0, 0, False
+        self.steps, self.kept, self.ended, self.diverged = 0, 0, False, False
         self.checkpoints: list[Checkpoint] = []
         self.kept_parameters = first
         self._restore()
@@ -174,6 +176,14 @@ class RestartState:
         if better or self.task.config.keep == "last":
             self.kept = len(self.checkpoints) - 1
             self.kept_parameters = arrays.get("averaged", arrays["parameters"])
+        self._save(arrays)
+
+    def diverge(self) -> None:
+        """End, since the loss or the weights are no longer finite, and save that."""
+        self.ended, self.diverged, self.arrays = True, True, {}
+        self._save({})
+
+    def _save(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
         if self._path is None:
             return
         record = {
@@ -181,10 +191,11 @@ class RestartState:
             "checks": [asdict(checkpoint) for checkpoint in self.checkpoints],
             "kept": self.kept,
             "ended": self.done,
-            "steps": steps,
+            "diverged": self.diverged,
+            "steps": self.steps,
         }
         kept = {"kept": self.kept_parameters}
-        write_arrays(self._path, arrays | kept, kind=_STATE_KIND, record=record)
+        write_arrays(self._path, {**arrays, **kept}, kind=_STATE_KIND, record=record)
 
     def _restore(self) -> None:
         if self._path is None or not self._path.exists():
@@ -197,6 +208,7 @@ class RestartState:
             )
         self.kept_parameters = arrays.pop("kept")
         self.steps, self.kept, self.ended = record["steps"], record["kept"], record["ended"]
+        self.diverged = record.get("diverged", False)
         self.checkpoints = [Checkpoint(**values) for values in record["checks"]]
         self.arrays = {} if self.done else arrays
         for checkpoint in self.checkpoints:
@@ -205,7 +217,7 @@ class RestartState:
 
 def discard_states(folder: Path) -> None:
     """Delete the states of a run that is done, and the folder unless it holds other things."""
-    for state in folder.glob("restart-*.safetensors"):
+    for state in (*folder.glob("restart-*.safetensors"), *folder.glob(SETTINGS_FILE)):
         state.unlink()
     if not any(folder.iterdir()):
         folder.rmdir()
@@ -259,6 +271,14 @@ def _changes(task: Task, n: int, rng: np.random.Generator) -> dict[str, NDArray[
             if change is not None:
                 values.append(change)
     return {name: np.concatenate(values) for name, values in drawn.items() if values}
+
+
+def is_finite(
+    loss: float, probabilities: NDArray[np.float32], arrays: Mapping[str, NDArray[np.float32]]
+) -> bool:
+    """Return whether a restart has not diverged, by its loss, predictions and weights."""
+    weights = (arrays[name] for name in ("parameters", "averaged") if name in arrays)
+    return bool(np.isfinite(loss)) and all(np.isfinite(v).all() for v in (probabilities, *weights))
 
 
 def validate(

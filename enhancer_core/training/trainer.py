@@ -15,7 +15,7 @@ from enhancer_core.data.augmentation import augment
 from enhancer_core.data.conflicts import describe_conflicts
 from enhancer_core.data.dataset import TEST, SplitDataset
 from enhancer_core.dna._numba import OBSTACLE
-from enhancer_core.errors import DatasetError, ModelFileError
+from enhancer_core.errors import DatasetError, ModelFileError, TrainingError
 from enhancer_core.io.progress import progress_bar
 from enhancer_core.metrics import roc_auc
 from enhancer_core.models.architecture import Architecture, named_architecture
@@ -36,6 +36,7 @@ from enhancer_core.training.restart import (
     Restart,
     RestartState,
     Task,
+    is_finite,
     mini_batches,
     validate,
 )
@@ -48,13 +49,14 @@ class Trained:
 
     model: Model
     restarts: list[Restart]
-    members: list[int]  # indices of the restarts kept, the best by validation AUC first
+    members: list[int]  # places in the list of those kept, the best by validation AUC first
     calibration: Platt | None = None  # what was done to their log odds
     parts: Sequence[EnsemblePart] = ()  # the networks first, where there are regressions
+    diverged: Sequence[int] = ()  # indices of restarts that diverged, whether they are kept or not
 
     @property
     def best(self) -> int:
-        """Index of the best restart by validation AUC."""
+        """Place in the list of the best restart by validation AUC."""
         return self.members[0]
 
 
@@ -125,6 +127,8 @@ def train(  # noqa: PLR0913
         If no network has the name, `initial` has other convolutions than the network or comes with
         planted weights, or a saved
         state is damaged or belongs to another run.
+    TrainingError
+        If all restarts diverge; those that do are warned of, and left out, if others do not.
     DeviceError
         If the device is not there.
     """
@@ -245,13 +249,17 @@ def _train_restart(task: Task, index: int) -> RestartState:
             losses.append(
                 learner.step(codes, labels, rate=batch.rate, mask=batch.mask, frozen=frozen)
             )
-            if losses[-1] < config.stop_below_loss:
+            if losses[-1] < config.stop_below_loss or not np.isfinite(losses[-1]):
                 break
         predictor = single_predictor(Member(task.architecture, learner.prediction_weights()))
         predicted = probabilities(predictor, task.validation.codes)
-        checkpoint = validate(task, number, loss=float(np.mean(losses)), probabilities=predicted)
+        loss, arrays = float(np.mean(losses)), learner.state()
+        if not is_finite(loss, predicted, arrays):
+            state.diverge()
+            return state
+        checkpoint = validate(task, number, loss=loss, probabilities=predicted)
         ended = losses[-1] < config.stop_below_loss
-        state.add(checkpoint, learner.state(), steps=learner.steps, ended=ended)
+        state.add(checkpoint, arrays, steps=learner.steps, ended=ended)
         task.report(state.index, checkpoint)
     return state
 
@@ -267,13 +275,27 @@ def _select(
     """Select the restarts to keep on one data set, and join, weight and calibrate them."""
     task = states[0].task
     architecture, config, validation = task.architecture, task.config, task.validation
+    diverged = [state.index for state in states if state.diverged]
+    states = [state for state in states if state.checkpoints]
     restarts = [Restart(state.index, state.checkpoints, state.kept) for state in states]
-    ranked = sorted(restarts, key=lambda restart: -restart.auc)  # the earlier one, of equals
-    members = [restart.index for restart in ranked[: config.ensemble]]
-    kept = [Member(architecture, states[index].kept_parameters) for index in members]
+    ranked = sorted(range(len(states)), key=lambda place: -restarts[place].auc)  # stable
+    members: list[int] = []
+    kept: list[Member] = []
+    for place in ranked:
+        member = Member(architecture, states[place].kept_parameters)
+        # Probabilities of 0 and 1 can hide log odds that are not finite.
+        if np.isfinite(log_odds(Model((member,)).predictor(), validation.codes)).all():
+            members.append(place)
+            kept.append(member)
+        elif restarts[place].index not in diverged:
+            diverged.append(restarts[place].index)
+        if len(kept) == config.ensemble:
+            break
+    if diverged:
+        _tell_diverged(sorted(diverged), config, left=len(kept))
     model = Model(tuple(kept))
     if not config.calibrate:
-        return Trained(model, restarts, members)
+        return Trained(model, restarts, members, diverged=diverged)
     odds = log_odds(model.predictor(), validation.codes, threads=threads)
     parts: list[EnsemblePart] = []
     if regressions:
@@ -285,4 +307,17 @@ def _select(
         odds = log_odds(Model(tuple(kept)).predictor(), validation.codes, threads=threads)
     platt = fit_platt(validation.labels, odds)
     model = Model(tuple(calibrated(member, platt) for member in kept))
-    return Trained(model, restarts, members, platt, parts)
+    return Trained(model, restarts, members, platt, parts, diverged)
+
+
+def _tell_diverged(diverged: Sequence[int], config: TrainConfig, *, left: int) -> None:
+    """Warn of restarts that diverged; raise if none is left."""
+    numbers = ", ".join(str(index + 1) for index in diverged)
+    what = (
+        f"{len(diverged)} of {config.restarts} restarts diverged ({numbers}): the loss or the"
+        " weights are no longer finite"
+    )
+    lower = f"lower --learning-rate, which is {config.learning_rate:g}"
+    if not left:
+        raise TrainingError(f"{what}; {lower}")
+    warnings.warn(f"{what}, and what came before is kept if anything; {lower}", stacklevel=2)

@@ -185,7 +185,7 @@ def test_a_bed_file_that_does_not_fit_the_genome_is_refused(
     ("content", "match"),
     [
         (b"", r"bad\.genome: (not FASTA|empty)"),
-        (b"hello\n", r"bad\.genome: not FASTA"),
+        (b"hello\n", r"bad\.genome line 1: not FASTA"),
         (ZIPPED[:-12], r"bad\.genome: the gzip data ends too early"),
     ],
     ids=["empty", "text", "cut gzip"],
