@@ -29,11 +29,12 @@ _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
 class Job:
     """Where a command writes, how it computes, and what it prints on stderr: nothing with `-q`."""
 
-    interrupted: ClassVar[str] = "interrupted"  # what the running command says if it is
+    on_interrupt: ClassVar[str] = ""  # a line of the running command, before it says that it was
 
     def can_resume(self) -> None:
         """Say, from now on, how to go on if the command is interrupted."""
-        Job.interrupted = "interrupted; the same command with --resume goes on"
+        if not self.quiet:
+            Job.on_interrupt = f"{self.output} keeps what is done: the same with --resume goes on\n"
 
     def __init__(
         self,

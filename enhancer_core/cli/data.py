@@ -61,6 +61,7 @@ def simulate(motif: str, definition: str, number: int, length: int, job: Job) ->
 @length_option
 @opt.switch("--tile", "Cut each peak into as many windows as fit, not one at its centre.")
 @opt.switch("--drop-n", "Leave out windows with N.")
+@opt.skip_missing
 @opt.choice(
     "--center",
     "What windows are centred on: auto takes the summits of narrowPeak, and else the middles.",
@@ -73,6 +74,7 @@ def extract(
     length: int,
     tile: bool,
     drop_n: bool,
+    skip_missing: bool,
     center: Literal["auto", "summit", "middle"],
     job: Job,
 ) -> None:
@@ -90,7 +92,7 @@ def extract(
         raise click.UsageError("--tile and --center exclude each other")
     notes: list[str] = []
     regions = io.read_bed(peaks, note=notes.append)
-    with io.open_genome(genome, note=job.info) as opened:
+    with io.open_genome(genome, note=job.info, skip_missing=skip_missing) as opened:
         windows = data.extract(
             opened, regions, length=length, tile=tile, drop_n=drop_n, center=center
         )
@@ -110,6 +112,7 @@ def extract(
 )
 @opt.count("--gene-distance", "Least distance from a gene.", 0, metavar="BP", default=15_000)
 @opt.path("--regions", "BED; draw from these only, not the whole genome.")
+@opt.skip_missing
 @opt.count("-n --number", "Windows to draw.", required=True)
 @length_option
 @opt.path("--match", "FASTA whose GC and repeat content to match.")
@@ -123,6 +126,7 @@ def background(
     genes: Path | None,
     gene_distance: int,
     regions: Path | None,
+    skip_missing: bool,
     number: int,
     length: int,
     match: Path | None,
@@ -142,7 +146,7 @@ def background(
     """
     dna.require_bedtools()
     with (
-        io.open_genome(genome, note=job.info) as opened,
+        io.open_genome(genome, note=job.info, skip_missing=skip_missing) as opened,
         job.progress("bp of the genome read", sum(opened.lengths.values())) as advance,
     ):
         done = 0

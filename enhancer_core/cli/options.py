@@ -291,6 +291,9 @@ motif = functools.partial(option, "--motif", _motif_help, metavar="MOTIF")
 seed = count(
     "--seed", "Random seed; the same gives the same bytes.", 0, default=0, section="Compute"
 )
+skip_missing = switch(
+    "--skip-missing", "Leave out intervals on chromosomes that the genome lacks.", section="Data"
+)
 threads = count(
     "--threads",
     "Cores to use; the output does not depend on it.",

@@ -23,6 +23,7 @@ _BLOCK = 4096  # sequences read at once
 @opt.path_argument("source", metavar="[IN.fa]", required=False)
 @opt.path("--genome", "FASTA to predict a track along.")
 @opt.path("--regions", "BED; the track covers these, not whole chromosomes.")
+@opt.skip_missing
 @opt.count("--step", "Length of a track's bins.", metavar="BP", default=50)
 @opt.switch("--both-strands", "Average each probability with its reverse complement's.")
 @opt.job(
@@ -36,6 +37,7 @@ def predict(
     source: Path | None,
     genome: Path | None,
     regions: Path | None,
+    skip_missing: bool,
     step: int,
     both_strands: bool,
     job: Job,
@@ -61,7 +63,8 @@ def predict(
     if source is not None:
         _predict_sequences(predictor, source, job, both_strands=both_strands)
     elif genome is not None:
-        _predict_track(predictor, genome, regions, job, step=step, both_strands=both_strands)
+        with io.open_genome(genome, note=job.info, skip_missing=skip_missing) as opened:
+            _predict_track(predictor, opened, regions, job, step=step, both_strands=both_strands)
 
 
 def _predict_sequences(predictor: Predictor, source: Path, job: Job, *, both_strands: bool) -> None:
@@ -82,31 +85,30 @@ def _predict_sequences(predictor: Predictor, source: Path, job: Job, *, both_str
 
 def _predict_track(
     predictor: Predictor,
-    genome: Path,
+    genome: io.Genome,
     regions: Path | None,
     job: Job,
     *,
     step: int,
     both_strands: bool,
 ) -> None:
-    with io.open_genome(genome, note=job.info) as opened:
-        notes: list[str] = []
-        covered = prediction.genome_regions(opened, regions, note=notes.append)
-        bins = int((-(-(covered.ends - covered.starts) // step)).sum())
-        known = 0
-        with job.progress("bins predicted", bins) as advance:
-            stretches = prediction.track(
-                predictor, opened, covered,
-                step=step, both_strands=both_strands, threads=job.threads, progress=advance,
-            )  # fmt: skip
+    notes: list[str] = []
+    covered = prediction.genome_regions(genome, regions, note=notes.append)
+    bins = int((-(-(covered.ends - covered.starts) // step)).sum())
+    known = 0
+    with job.progress("bins predicted", bins) as advance:
+        stretches = prediction.track(
+            predictor, genome, covered,
+            step=step, both_strands=both_strands, threads=job.threads, progress=advance,
+        )  # fmt: skip
 
-            def counted() -> Iterator[io.Stretch]:
-                nonlocal known
-                for stretch in stretches:
-                    known += len(stretch[-1])
-                    yield stretch
+        def counted() -> Iterator[io.Stretch]:
+            nonlocal known
+            for stretch in stretches:
+                known += len(stretch[-1])
+                yield stretch
 
-            io.write_track(job.output, counted(), opened.lengths)
+        io.write_track(job.output, counted(), genome.lengths)
     for note in notes:
         job.info(note)
     if known < bins:

@@ -259,7 +259,7 @@ def _is_finished(experiment: training.Experiment, state: Path, job: Job) -> bool
     differ = (
         ["what it was trained with is not known"]
         if earlier is None
-        else training.differences(earlier, experiment.settings())
+        else training.differences(earlier, experiment.settings(), unfinished=not finished)
     )
     if not differ:
         return finished

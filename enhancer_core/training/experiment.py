@@ -30,6 +30,7 @@ from enhancer_core.training.trainer import Trained, check_run, train
 from enhancer_core.training.warm_start import Start
 
 _FEWEST = 2  # of each class in the test part: a paired interval needs a variance
+_OF_NO_RESTART = {f"--{name}" for name in ("restarts", "ensemble", "calibrate", "regressions")}
 _COMPOSITION_K = (1, 2)  # k-mers so short that a model of them sees composition only
 
 # What a split kept in one part: linked records, whole groups, or what an earlier table did.
@@ -122,12 +123,17 @@ class Outcome:
         )
 
 
-def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Describe how the `settings` of two experiments differ, one at a time."""
+def differences(
+    earlier: Mapping[str, Any], now: Mapping[str, Any], *, unfinished: bool = False
+) -> list[str]:
+    """Describe how the `settings` of two experiments differ, one at a time.
+
+    Of an unfinished run those do not count on which no restart depends, so that none is lost.
+    """
     found = []
     for key in dict.fromkeys((*earlier, *now)):
         before, after = earlier.get(key), now.get(key)
-        if before == after:
+        if before == after or (unfinished and key in _OF_NO_RESTART):
             continue
         plain = all(isinstance(value, bool | int | float | str) for value in (before, after))
         spelled = plain and not key.startswith("the ")

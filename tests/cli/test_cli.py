@@ -210,6 +210,27 @@ def test_extract_tiles_peaks_and_leaves_out_n_if_asked(
     assert read_fasta(tmp_path / "some.fa").names == [names[0], names[3]]
 
 
+def test_intervals_on_chromosomes_that_the_genome_lacks_are_left_out_on_request(
+    cli: Run, trained: Path, inputs: Path, tmp_path: Path
+) -> None:
+    peaks = tmp_path / "peaks.bed"
+    peaks.write_text("chr1\t100\t300\nchrEBV\t0\t90\n3\t20\t40\nKI270742.1\t5\t6\nchrEBV\t1\t3\n")
+    genome = inputs / "genome.fa"
+    for name, args in (
+        ("a.fa", ["extract", genome, peaks, "--length", 20]),
+        ("b.bed", ["background", genome, "-n", 2, "--length", 20, "--exclude", peaks]),
+        ("c.bedgraph", ["predict", trained, "--genome", genome, "--regions", peaks]),
+    ):
+        output = tmp_path / name
+        ran = cli(*args, "-o", output)
+        assert (ran.status, "chromosome 'chrEBV' (or 'EBV') is not in" in ran.err) == (2, True)
+        ran = cli(*args, "--skip-missing", "-o", output)
+        assert ran.status == 0
+        told = f"3 intervals are left out, on chromosomes that {genome} lacks: chrEBV, KI"
+        assert told in ran.err
+    assert read_fasta(tmp_path / "a.fa").names == ["chr1:190-210", "chr3:20-40"]
+
+
 def test_extract_centres_windows_on_summits_or_middles_and_says_so(
     cli: Run, inputs: Path, tmp_path: Path
 ) -> None:

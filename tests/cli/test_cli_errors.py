@@ -583,7 +583,7 @@ def test_a_disk_that_fills_up_in_training_leaves_a_run_to_resume(
     shutil.rmtree("out")
     with disk_with_room_for(2000):
         assert_refused(cli(*quick_training(inputs)), "restart-0000.* cannot be written")
-    assert contents(tmp_path) == {"out": None, "out/restarts": None}
+    assert set(contents(tmp_path)) == {"out", "out/restarts", "out/restarts/run.json"}
     assert cli(*quick_training(inputs, "--resume")).status == 0
 
 
@@ -604,15 +604,15 @@ def unfinished(
     with monkeypatch.context() as patch:
         patch.setattr(report, "write_outcome", interrupt)
         assert cli(*args) == Ran(130, "", "\nenhancer-core: error: interrupted\n")
-    (state,) = (tmp_path / "out" / "restarts").iterdir()
-    assert state.name == "restart-0000.safetensors"
+    states = sorted(path.name for path in (tmp_path / "out" / "restarts").iterdir())
+    assert states == ["restart-0000.safetensors", "run.json"]
     return args
 
 
 def test_an_unfinished_run_is_not_begun_anew_without_resume(
     refuse: Refuse, unfinished: list[object]
 ) -> None:
-    refuse(*unfinished, match="out holds an unfinished run; continue it with --resume, or choose")
+    refuse(*unfinished, match="out holds an unfinished run; --resume goes on with it, --force")
 
 
 def test_a_run_is_not_resumed_with_other_settings_or_data(
@@ -620,8 +620,60 @@ def test_a_run_is_not_resumed_with_other_settings_or_data(
 ) -> None:
     Path("other.fa").write_text((inputs / "positives.fa").read_text().replace("ACG", "AAG"))
     other_data = ["other.fa" if arg == inputs / "positives.fa" else arg for arg in unfinished]
-    for args in ([*unfinished, "--epochs", 2], [*unfinished, "--seed", 1], other_data):
-        refuse(*args, "--resume", match=r"restart-0000\.safetensors: saved by a run with other dat")
+    for args, what in (
+        ([*unfinished, "--epochs", 2], r"--epochs \(1 then, 2 now\)"),
+        ([*unfinished, "--seed", 1], r"--seed \(0 then, 1 now\)"),
+        ([*unfinished, "--network", "tf"], r"--network \(enhancer then, tf now\)"),
+        (other_data, "--positives; "),
+    ):
+        refuse(*args, "--resume", match=f"out holds an unfinished run that differs: .*{what}")
+
+
+def test_a_run_that_must_be_made_anew_is_so_by_force(
+    cli: Run, unfinished: list[object], inputs: Path
+) -> None:
+    other = [*unfinished, "--epochs", 2, "--force"]
+    assert cli(*other, "--resume").status == 0
+    assert not Path("out/restarts").exists()
+    first = Path("out/model.safetensors").read_bytes()
+    assert cli(*unfinished, "--force").status == 0
+    assert Path("out/model.safetensors").read_bytes() != first
+
+
+def test_a_finished_run_is_resumed_by_doing_nothing(
+    cli: Run, refuse: Refuse, unfinished: list[object], inputs: Path, tmp_path: Path
+) -> None:
+    assert cli(*unfinished, "--resume").status == 0
+    before = contents(tmp_path)
+    loud = [arg for arg in unfinished if arg != "-q"]
+    ran = cli(*loud, "--resume")
+    told = "out: finished already with these options and data; nothing is left to do\n"
+    assert ran == Ran(0, "", told)
+    assert contents(tmp_path) == before
+    for more, what in (
+        (["--restarts", 2], r"--restarts \(1 then, 2 now\)"),
+        (["--epochs", 2], r"--epochs \(1 then, 2 now\)"),
+        (["--batch-size", 9], r"--batch-size \(50 then, 9 now\)"),
+    ):
+        match = f"out holds a finished run that differs: .*{what}.*Give the same, or --force to"
+        refuse(*unfinished, *more, "--resume", match=match)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--learning-rate", "1e30"],
+        ["--learning-rate", "1e30", "--learning-rate-schedule", "cosine", "--ema", "0.9"],
+        ["--learning-rate", "1e30", "--network", "best"],
+    ],
+)
+def test_training_that_diverges_is_told_and_may_be_tried_again(
+    cli: Run, refuse: Refuse, inputs: Path, options: list[str]
+) -> None:
+    args = [*quick_training(inputs), "--restarts", 2]
+    match = r"2 of 2 restarts diverged \(1, 2\): the loss or the weights are no longer finite"
+    refuse(*args, *options, match=f"{match}; lower --learning-rate, which is 1e")
+    assert cli(*args, "--learning-rate", 0.001).status == 0
 
 
 def test_a_saved_state_that_is_damaged_is_refused(refuse: Refuse, unfinished: list[object]) -> None:

@@ -61,6 +61,11 @@ def test_a_study_leaves_a_report_and_goes_on_when_asked(
     again = cli("study", recipe, "-o", out)
     assert (again.status, again.err.count("\n")) == (2, 1)
     assert "is there already; --force replaces it" in again.err
+    told = f"{out}: all runs were finished already; nothing was left to do\n"
+    assert told in cli("study", recipe, "-o", out, "--resume").err
+    (out / "report.html").unlink()
+    again = cli("study", recipe, "-o", out)
+    assert "out holds a study; --resume goes on with it, --force" in again.err
     assert cli("study", recipe, "-o", out, "--resume", "-q").err == ""
     assert (out / "report.html").read_text() == page
 

@@ -48,7 +48,8 @@ def interrupt(
     assert not list(folder.rglob("*.partial"))
     left = {path.name for path in set(folder.rglob("*")) - before if path.is_file()}
     # Training continues from its restarts' states; an index is whole and serves later commands.
-    assert all(name.endswith(".fai") or name.startswith("restart-") for name in left), left
+    kept = ("run.json", ".fai")
+    assert all(name.endswith(kept) or name.startswith("restart-") for name in left), left
 
 
 def write_genome(path: Path, codes: Codes) -> None:

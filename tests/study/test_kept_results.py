@@ -64,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
 
 def do(folder: Path) -> Mapping[str, Any]:
     study = read_study(folder / "r.toml")
-    return run_study(study, folder / "out", data_folder=folder).runs
+    return run_study(study, folder / "out", data_folder=folder, force=True).runs
 
 
 def done_again(folder: Path) -> set[str]:

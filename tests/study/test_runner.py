@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enhancer_core.errors import ModelFileError
+from enhancer_core.errors import FileError, ModelFileError
 from enhancer_core.kipoi.publishing import publish
 from enhancer_core.models.model import load_model
 from enhancer_core.prediction.sequences import probabilities
@@ -142,10 +142,14 @@ runs = ["k_mers"]
 """
 
 
-def do(recipe: Path, folder: Path, *, threads: int = 1, seed: int = 0) -> Results:
+def do(
+    recipe: Path, folder: Path, *, threads: int = 1, seed: int = 0, force: bool = False
+) -> Results:
     folder.mkdir(exist_ok=True)
     study = read_study(recipe)
-    return run_study(study, folder, data_folder=recipe.parent, threads=threads, seed=seed)
+    return run_study(
+        study, folder, data_folder=recipe.parent, threads=threads, seed=seed, force=force
+    )
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +306,14 @@ def test_another_recipe_does_again_what_it_changes(
     out = tmp_path / "out"
     do(recipe, out)
     before = {p.parent.name: p.stat().st_mtime_ns for p in out.rglob(RESULT_FILE)}
-    do(changed, out)
+    with pytest.raises(
+        FileError, match=r"runs/more/result\.json: made with other epochs \(2 then, 1 now\);"
+    ):
+        do(changed, out)
+    assert before == {p.parent.name: p.stat().st_mtime_ns for p in out.rglob(RESULT_FILE)}
+    with pytest.raises(FileError, match=r"result\.json: made with other .*seed; --force replac"):
+        do(recipe, out, seed=1)
+    do(changed, out, force=True)
     after = {p.parent.name: p.stat().st_mtime_ns for p in out.rglob(RESULT_FILE)}
     assert {name for name in before if before[name] != after[name]} == {"more"}
 
@@ -317,7 +328,9 @@ def test_what_an_interrupted_run_of_another_recipe_left_is_not_taken(
     (run / RESULT_FILE).unlink()
     (run / "restarts-0123456789ab").mkdir()
     (run / "restarts-0123456789ab" / "restart-0000.safetensors").write_bytes(b"of another recipe")
-    do(recipe, tmp_path)
+    with pytest.raises(FileError, match=r"one\.dog: an unfinished run of other settings, data or"):
+        do(recipe, tmp_path)
+    do(recipe, tmp_path, force=True)
     assert written(tmp_path) == written(finished[0])
     assert {path.name for path in run.iterdir()} == {RESULT_FILE, "model.safetensors"}
 

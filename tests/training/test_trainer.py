@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from enhancer_core.data.dataset import TEST, SplitDataset, make_dataset
 from enhancer_core.data.splits import split
 from enhancer_core.dna.codes import encode
-from enhancer_core.errors import DatasetError, ModelFileError
+from enhancer_core.errors import DatasetError, ModelFileError, TrainingError
 from enhancer_core.metrics import roc_auc
 from enhancer_core.models.architecture import Architecture, Convolution
 from enhancer_core.models.calibration import fit_platt
@@ -395,6 +395,56 @@ def test_more_restarts_can_be_added_to_a_run(tmp_path: Path) -> None:
     train(data, SMALL, replace(SHORT, restarts=1), folder=tmp_path)
     more = train(data, SMALL, SHORT, folder=tmp_path)
     assert same_weights(more, train(data, SMALL, SHORT))
+
+
+def diverging(monkeypatch: pytest.MonkeyPatch, *checks: int) -> None:
+    """Let training find what is not finite at these checks, counted from 0 over all restarts."""
+    number = -1
+
+    def is_finite(*_: object) -> bool:
+        nonlocal number
+        number += 1
+        return number not in checks
+
+    for module in ("trainer", "gpu"):
+        monkeypatch.setattr(f"enhancer_core.training.{module}.is_finite", is_finite)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_a_restart_that_diverges_at_once_is_left_out_and_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, device: str
+) -> None:
+    data, config = planted(100), replace(SHORT, epochs=1)
+    whole = train(data, SMALL, replace(config, restarts=1), device=device)
+    diverging(monkeypatch, 1)
+    message = r"^1 of 3 restarts diverged \(2\): .*; lower --learning-rate, which is 0\.001$"
+    with pytest.warns(UserWarning, match=message):
+        trained = train(data, SMALL, config, device=device, folder=tmp_path)
+    assert [restart.index for restart in trained.restarts] == [0, 2]
+    assert list(trained.diverged) == [1]
+    assert trained.restarts[0].auc == pytest.approx(whole.restarts[0].auc)
+    with pytest.warns(UserWarning, match=message):  # as its state says
+        again = train(data, SMALL, config, device=device, folder=tmp_path)
+    assert same_weights(again, trained)
+
+
+def test_a_restart_that_diverges_late_keeps_what_came_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = planted(100)
+    diverging(monkeypatch, 2)
+    with pytest.warns(UserWarning, match=r"1 of 1 restarts diverged \(1\)"):
+        trained = train(data, SMALL, replace(SHORT, restarts=1))
+    monkeypatch.undo()
+    whole = train(data, SMALL, replace(SHORT, restarts=1))
+    assert trained.restarts[0].checkpoints == whole.restarts[0].checkpoints[:2]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_where_all_restarts_diverge_there_is_no_network(device: str) -> None:
+    message = r"3 of 3 restarts diverged \(1, 2, 3\): the loss or the weights are no longer finite"
+    with pytest.raises(TrainingError, match=message):
+        train(planted(100), SMALL, replace(SHORT, learning_rate=1e30), device=device)
 
 
 def test_sequences_of_another_length_are_refused() -> None:
