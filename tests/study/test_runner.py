@@ -311,7 +311,7 @@ def test_another_recipe_does_again_what_it_changes(
     ):
         do(changed, out)
     assert before == {p.parent.name: p.stat().st_mtime_ns for p in out.rglob(RESULT_FILE)}
-    with pytest.raises(FileError, match=r"result\.json: made with other .*seed; --force replac"):
+    with pytest.raises(FileError, match=r"result\.json: made with other .*seed, data; --force re"):
         do(recipe, out, seed=1)
     do(changed, out, force=True)
     after = {p.parent.name: p.stat().st_mtime_ns for p in out.rglob(RESULT_FILE)}

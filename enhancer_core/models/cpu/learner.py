@@ -105,15 +105,18 @@ class CpuLearner:
             tied[:] = tied.mean(axis=2, keepdims=True)
         self.steps += 1
         updated = self.parameters if frozen is None else self.parameters.copy()
-        if self._weight_decay:
-            rest = np.float32(1 - rate * self._weight_decay)  # Loshchilov and Hutter 2019, AdamW
-            np.multiply(updated, rest, out=updated, where=self._weights)
-        adam(updated, gradients, self.mean, self.square, rate, self.steps)
-        if frozen is not None:
-            np.copyto(self.parameters, updated, where=~frozen)
-        if self.averaged is not None:
-            weight = np.float32(ema_weight(self._average, self.steps))
-            self.averaged += weight * (self.parameters - self.averaged)
+        with np.errstate(over="ignore", invalid="ignore"):  # what diverges is told later
+            if self._weight_decay:
+                rest = np.float32(
+                    1 - rate * self._weight_decay
+                )  # Loshchilov and Hutter 2019, AdamW
+                np.multiply(updated, rest, out=updated, where=self._weights)
+            adam(updated, gradients, self.mean, self.square, rate, self.steps)
+            if frozen is not None:
+                np.copyto(self.parameters, updated, where=~frozen)
+            if self.averaged is not None:
+                weight = np.float32(ema_weight(self._average, self.steps))
+                self.averaged += weight * (self.parameters - self.averaged)
         return loss
 
     def loss_and_gradients(
