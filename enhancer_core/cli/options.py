@@ -173,6 +173,8 @@ class Command(click.Command):
         for option, path in outputs:
             if option.formats:
                 io.format_of(path, *option.formats)
+            if option.files:
+                io.check_folder_name(path)
             io.check_output(path, folder=bool(option.files))
             files = io.earlier_files(path, option.files)
             io.check_not_read(path, files or [path], inputs)

@@ -33,6 +33,7 @@ from .outputs import MODEL_FILE as MODEL_FILE
 from .outputs import TSV as TSV
 from .outputs import VCF as VCF
 from .outputs import Format as Format
+from .outputs import check_folder_name as check_folder_name
 from .outputs import check_not_read as check_not_read
 from .outputs import earlier_files as earlier_files
 from .outputs import format_of as format_of

@@ -25,6 +25,7 @@ _CHUNK = 1 << 20
 _STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/(?:self|thread-self|\d+))/fd/(\d+)")
 _LINKS = 40  # followed at most, as by the system
+_stdin: list[bytes] = []  # its content, once it has been kept
 _unfinished: set[Path] = set()  # files and fresh folders, of all threads, that are not whole yet
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how the error handler "surrogateescape" marks a byte
 
@@ -76,6 +77,8 @@ def open_input(path: StrPath) -> Iterator[BinaryIO]:
 
 
 def _open_to_read(path: StrPath) -> io.BufferedReader:
+    if str(path) == "-" and _stdin:
+        return io.BufferedReader(io.BytesIO(_stdin[0]))
     number = descriptor_of(path, standard=0)
     return Path(path).open("rb") if number is None else os.fdopen(os.dup(number), "rb")
 
@@ -122,21 +125,26 @@ def lines_of(path: StrPath, block: bytes, first: int) -> Iterator[tuple[int, str
             yield number, line.rstrip("\r\n")
 
 
-def check_regular(path: StrPath) -> None:
+def check_regular(path: StrPath, *, named: bool = False) -> None:
     """Raise if a file that is read twice, as for its checksum, can be read only once.
+
+    Standard input, `-`, is kept in memory for this, unless it is to be opened by a name.
 
     Raises
     ------
     FileError
         If it is a pipe or a device.
     """
-    if str(path) == "-" or Path(path).is_fifo() or Path(path).is_char_device():
+    if str(path) == "-" and not named:
+        with _read_errors(path), _open_to_read(path) as raw:
+            _stdin[:] = [raw.read()]
+    elif str(path) == "-" or Path(path).is_fifo() or Path(path).is_char_device():
         raise FileError(f"{path}: not a regular file; it is read twice, so save it first")
 
 
 def sha256(path: StrPath) -> str:
     """Return the SHA-256 of a file's bytes, 64 hexadecimal digits."""
-    with _read_errors(path), Path(path).open("rb") as stream:
+    with _read_errors(path), _open_to_read(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -31,6 +31,10 @@ JSON = Format("JSON", (".json",))
 MEME = Format("MEME", (".meme", ".txt"))
 TSV = Format("a table", (".tsv", ".tab", ".txt"))
 VCF = Format("VCF", (".vcf",), packed=(".gz", ".bgz"))
+_FILE_ENDINGS = {
+    *(".safetensors", ".html", ".md", ".png", ".svg", ".gz", ".bgz"),
+    *(e for form in (FASTA, BED, BEDGRAPH, BIGWIG, JSON, MEME, TSV, VCF) for e in form.endings),
+}
 
 
 def format_of(path: StrPath, *allowed: Format) -> Format:
@@ -56,6 +60,19 @@ def format_of(path: StrPath, *allowed: Format) -> Format:
         for form in allowed
     )
     raise FileError(f"{path}: the ending does not fit what is written; allowed are {choices}")
+
+
+def check_folder_name(path: Path) -> None:
+    """Raise if the name of an output folder has the ending of a file.
+
+    Raises
+    ------
+    FileError
+        If it has.
+    """
+    ending = path.suffix.lower()
+    if ending in _FILE_ENDINGS:
+        raise FileError(f"{path}: a folder is written, so its name must not end in {path.suffix}")
 
 
 def earlier_files(path: Path, patterns: Sequence[str] = ()) -> list[Path]:

@@ -77,7 +77,7 @@ def read_arrays(path: StrPath, *, kind: str) -> tuple[dict[str, NDArray[Any]], d
     ModelFileError
         If it is damaged, foreign, of a newer format, or of another kind.
     """
-    check_regular(path)
+    check_regular(path, named=True)
     first_bytes(path)  # whether it can be read: safetensors tells it in its own words
     try:
         with safe_open(str(path), framework="np") as file:

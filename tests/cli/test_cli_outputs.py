@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import torch
 
 from enhancer_core.io.outputs import BED, MODEL_FILE, TSV, format_of
 from enhancer_core.models.architecture import Architecture, Convolution
-from enhancer_core.models.model import save_model
+from enhancer_core.models.model import load_model, save_model
 from enhancer_core.models.network import Network
 from tests.conftest import Ran
 from tests.predictors import model_of
@@ -239,6 +240,19 @@ def test_a_dash_is_an_input_of_every_kind(here: Path) -> None:
     assert ran.stdout.endswith(b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
 
 
+def test_what_is_read_twice_may_be_standard_input(here: Path) -> None:
+    content = Path("positives.fa").read_bytes()
+    args = ["--positives", "-", "--negatives", "negatives.fa"]
+    ran = process(["evaluate", "model", *args, "-o", "-"], input=content, stdout=subprocess.PIPE)
+    assert json.loads(ran.stdout)["positives"] == 60
+    train = ["train", *args, "--restarts", "1", "--epochs", "1", "-o", "out"]
+    assert process(train, input=gzip.compress(content)).returncode == 0
+    model = load_model(Path("out"))
+    assert model.metadata["inputs"][0]["name"] == "-"
+    twice = ["evaluate", "model", "--positives", "-", "--negatives", "-", "-o", "out.json"]
+    assert process(twice, input=content, stderr=subprocess.DEVNULL).returncode == 2
+
+
 def test_a_folder_cannot_be_standard_output(cli: Run, here: Path) -> None:
     for name in ("-", "/dev/stdout"):
         told = error(cli(*FOLDERS["simulate"][0], "-o", name))
@@ -281,6 +295,15 @@ def test_a_name_that_promises_another_format_is_refused(
     assert told.startswith(f"{name}: the ending does not fit what is written; allowed are ")
     assert allowed in told
     assert not Path(name).exists()
+
+
+@pytest.mark.parametrize("command", FOLDERS)
+@pytest.mark.parametrize("name", ["m.safetensors", "out.json", "a.TSV", "out.fa", "out.fa.gz"])
+def test_a_folder_with_the_name_of_a_file_is_refused(
+    cli: Run, here: Path, command: str, name: str
+) -> None:
+    told = error(cli(*FOLDERS[command][0], "-o", name))
+    assert told.startswith(f"{name}: a folder is written, so its name must not end in .")
 
 
 def test_an_ending_may_be_in_capitals(cli: Run, here: Path) -> None:
