@@ -124,10 +124,10 @@ def predicts(bench: Bench, model: str, row: dict[str, str]) -> None:
     same(found, np.array(row["expected"].split(), dtype=float), tolerance)
     bench.run(
         *("enhancer-core", "extract", "example/genome.fa", "example/intervals.bed"),
-        *("--length", row["length"], "-o", "windows.fa"),
+        *("--length", row["length"], "--force", "-o", "windows.fa"),
     )
     weights = weights_path(bench.folder / "source" / model.split("/")[0], row)
-    bench.run("enhancer-core", "predict", weights, "windows.fa", "-o", "ours.tsv")
+    bench.run("enhancer-core", "predict", weights, "windows.fa", "--force", "-o", "ours.tsv")
     ours = pd.read_csv(bench.folder / "ours.tsv", sep="\t")["probability"].to_numpy()
     same(found, ours, tolerance)
 
@@ -200,7 +200,7 @@ def scores_variants(bench: Bench, model: str, row: dict[str, str]) -> None:
     weights = weights_path(bench.folder / "source" / model.split("/")[0], row)
     bench.run(
         *("enhancer-core", "variants", weights, "--genome", "example/genome.fa"),
-        *("--vcf", "variants.vcf", "-o", "ours.vcf"),
+        *("--vcf", "variants.vcf", "--force", "-o", "ours.vcf"),
     )
     # Not DIFF too, for which kipoi-veff averages probabilities, and we log odds as for LOGIT.
     ours, theirs = (values(bench.folder / file, "LOGIT") for file in ("ours.vcf", "theirs.vcf"))
