@@ -173,9 +173,9 @@ class Command(click.Command):
         for option, path in outputs:
             if option.formats:
                 io.format_of(path, *option.formats)
+            io.check_output(path, folder=bool(option.files))
             if option.files:
                 io.check_folder_name(path)
-            io.check_output(path, folder=bool(option.files))
             files = io.earlier_files(path, option.files)
             io.check_not_read(path, files or [path], inputs)
             if files and not ctx.params.get("resume"):

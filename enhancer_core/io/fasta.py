@@ -6,6 +6,7 @@ import codecs
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from enhancer_core.io.bgzf import check_complete, is_bgzip
 from enhancer_core.io.files import StrPath, open_output, read_line_blocks
 
 _BLANKS = b" \t"  # at the end of a line
-_EMPTY = "{path} line {number}: record '{name}' has a header without sequence"
 _COMMENT = b";"  # of the old form of FASTA
 _CODES = dna.CODE_OF_LETTER.tobytes()
 _LETTERS = bytes.maketrans(bytes(range(len(ALPHABET))), ALPHABET.encode())
@@ -78,7 +78,7 @@ def _read(path: StrPath, *, numbered: bool) -> Iterator[tuple[str, int, bytes]]:
     yield name, start, b"".join(parts)
 
 
-def read_pieces(
+def read_pieces(  # noqa: C901
     path: StrPath, table: bytes, *, numbered: bool = False
 ) -> Iterator[tuple[str, int, bytes]]:
     """Yield (name, line of the header, next letters) of a FASTA file, 1 MiB or so at a time.
@@ -98,54 +98,62 @@ def read_pieces(
     FileError, SequenceError
         As `read_records`.
     """
-    _check_whole(path)
     seen: dict[str, int] = {}
-    name, empty, first = "", False, 0
+    name, empty, begin = "", False, 0
+    lines: list[bytes] = []  # of the record, from line `begin` on
+    for begin, text in _blocks(path):
+        for number, line in enumerate(BytesIO(text), start=begin):
+            if not line.startswith(b">"):
+                lines.append(line)
+                continue
+            if not seen:
+                _check_blank(path, lines, begin)
+            elif letters := _letters(path, name, lines, begin, table):
+                yield name, seen[name], letters
+            elif empty:
+                raise _empty(path, name, seen[name])
+            name = str(len(seen) + 1) if numbered else _name(path, line[1:], number, seen)
+            seen[name] = number
+            lines, begin, empty = [], number + 1, True
+        if seen and (letters := _letters(path, name, lines, begin, table)):
+            empty = False
+            yield name, seen[name], letters
+        elif not seen:
+            _check_blank(path, lines, begin)
+        lines = []
+    if not seen:
+        what = "only blank lines or comments" if begin else "empty"
+        raise FileError(f"{path}: {what}; a FASTA file with at least one record is needed")
+    if empty:
+        raise _empty(path, name, seen[name])
+
+
+def _blocks(path: StrPath) -> Iterator[tuple[int, bytes]]:
+    """Yield whole lines, all ended by LF, with the number of the first."""
+    if Path(path).is_file() and is_bgzip(path):  # a pipe is opened once
+        check_complete(path)
     for first, block in read_line_blocks(path):
         text = block.removeprefix(codecs.BOM_UTF8) if first == 1 else block
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        # By records, not lines, which takes half the time.
-        body, *records = (b"\n" + text if text.startswith(b">") else text).split(b"\n>")
-        if not seen:
-            _check_blank(path, body, first)
-        elif letters := _letters(path, name, body, first, table):
-            empty = False
-            yield name, seen[name], letters
-        number = first + body.count(b"\n") + (not text.startswith(b">"))
-        for record in records:
-            if empty:
-                raise FileError(_EMPTY.format(path=path, number=seen[name], name=name))
-            header, _, body = record.partition(b"\n")
-            name = str(len(seen) + 1) if numbered else _name(path, header, number, seen)
-            seen[name], empty = number, True
-            if letters := _letters(path, name, body, number + 1, table):
-                empty = False
-                yield name, number, letters
-            number += record.count(b"\n") + 1
-    if not seen:
-        what = "only blank lines or comments" if first else "empty"
-        raise FileError(f"{path}: {what}; a FASTA file with at least one record is needed")
-    if empty:
-        raise FileError(_EMPTY.format(path=path, number=seen[name], name=name))
+        yield first, text
 
 
-def _check_whole(path: StrPath) -> None:
-    if Path(path).is_file() and is_bgzip(path):  # a pipe is opened once
-        check_complete(path)
-
-
-def _check_blank(path: StrPath, body: bytes, first: int) -> None:
+def _check_blank(path: StrPath, lines: list[bytes], first: int) -> None:
     """Raise unless the lines before the first header are blank, or comments."""
-    for number, line in enumerate(body.split(b"\n"), start=first):
+    for number, line in enumerate(lines, start=first):
         if line.lstrip(_BLANKS).startswith(b">"):
             raise FileError(
                 f"{path} line {number}: a blank before '>name'; a header begins its line"
             )
-        if line.rstrip(_BLANKS) and not line.startswith(_COMMENT):
+        if line.rstrip(_BLANKS + b"\n") and not line.startswith(_COMMENT):
             raise FileError(
                 f"{path} line {number}: not FASTA; the first line must be a header, '>name'"
             )
+
+
+def _empty(path: StrPath, name: str, number: int) -> FileError:
+    return FileError(f"{path} line {number}: record '{name}' has a header without sequence")
 
 
 def _name(path: StrPath, header: bytes, number: int, seen: dict[str, int]) -> str:
@@ -164,14 +172,13 @@ def _name(path: StrPath, header: bytes, number: int, seen: dict[str, int]) -> st
     return name
 
 
-def _letters(path: StrPath, name: str, body: bytes, first: int, table: bytes) -> bytes:
+def _letters(path: StrPath, name: str, lines: list[bytes], first: int, table: bytes) -> bytes:
     """Join lines of a record, from line `first` on, without comments and blanks at their ends."""
     # Not by indexing a table, which takes ten times as long.
-    if NOT_DNA not in (letters := body.translate(table, b"\n")):
+    letters = b"".join(lines).translate(table, b"\n")
+    if NOT_DNA not in letters:
         return letters
-    lines = [
-        b"" if line.startswith(_COMMENT) else line.rstrip(_BLANKS) for line in body.split(b"\n")
-    ]
+    lines = [b"" if line.startswith(_COMMENT) else line.rstrip(_BLANKS + b"\n") for line in lines]
     for number, line in enumerate(lines, start=first):
         if NOT_DNA in line.translate(table):
             bad = dna.describe_bad_letter(

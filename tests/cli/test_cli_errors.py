@@ -270,7 +270,7 @@ def test_a_model_and_another_file_that_are_swapped_are_recognised(
     for given in (model, model.parent):
         spelled = [str(given) if word == "MODEL" else word for word in words]
         match = rf"one\.fa is FASTA, {re.escape(str(given))} is a model: are the two swapped\?"
-        output = {"variants": "out.vcf", "evaluate": "out.json"}.get(words[0], "out.tsv")
+        output = {"variants": "out.vcf", "evaluate": "out.json"}.get(words[0], "out")
         refuse(*spelled, "-o", output, match=match)
 
 
