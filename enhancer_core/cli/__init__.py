@@ -131,7 +131,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         if whole_process:
             _end_interrupted()
-        click.echo(Job.on_interrupt, err=True, nl=False)
+        click.echo(Job.how_to_go_on(), err=True, nl=False)
         _stop("interrupted", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -142,7 +142,7 @@ def _run(args: list[str]) -> object:
     A callback, as of LLVM while it compiles, cannot raise: what it leaves undone is what fails.
     """
     signalled = threading.Event()
-    Job.on_interrupt = ""
+    Job.resumable = None
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         signalled.set()
@@ -187,7 +187,8 @@ def _end_interrupted() -> None:
     io.remove_unfinished()
     show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # which a bar hides
     try:
-        click.echo(f"{show_cursor}{Job.on_interrupt}enhancer-core: error: interrupted", err=True)
+        lines = f"{Job.how_to_go_on()}enhancer-core: error: interrupted"
+        click.echo(f"{show_cursor}{lines}", err=True)
     finally:
         os._exit(INTERRUPTED)
 

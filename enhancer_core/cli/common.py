@@ -29,12 +29,18 @@ _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
 class Job:
     """Where a command writes, how it computes, and what it prints on stderr: nothing with `-q`."""
 
-    on_interrupt: ClassVar[str] = ""  # a line of the running command, before it says that it was
+    resumable: ClassVar[Path | None] = None  # where the running command keeps what is done
 
     def can_resume(self) -> None:
         """Say, from now on, how to go on if the command is interrupted."""
-        if not self.quiet:
-            Job.on_interrupt = f"{self.output} keeps what is done: the same with --resume goes on\n"
+        Job.resumable = None if self.quiet else self.output
+
+    @classmethod
+    def how_to_go_on(cls) -> str:
+        """Return a line on it, if something is kept."""
+        if cls.resumable is None or not cls.resumable.exists():
+            return ""
+        return f"{cls.resumable} keeps what is done: the same command with --resume goes on\n"
 
     def __init__(
         self,

@@ -609,6 +609,23 @@ def unfinished(
     return args
 
 
+def test_an_interrupted_run_says_how_to_go_on(
+    cli: Run, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(report, "write_outcome", interrupt)
+    ran = cli(*(arg for arg in quick_training(inputs) if arg != "-q"))
+    assert ran.status == 130
+    assert ran.err.endswith(
+        "out keeps what is done: the same command with --resume goes on\n"
+        "enhancer-core: error: interrupted\n"
+    )
+    assert cli("shuffle", inputs / "positives.fa", "-k", 2, "-o", "a.fa").status == 0
+
+
 def test_an_unfinished_run_is_not_begun_anew_without_resume(
     refuse: Refuse, unfinished: list[object]
 ) -> None:
