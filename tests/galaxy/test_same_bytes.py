@@ -44,7 +44,7 @@ def test_predict_gives_the_command_lines_bytes(
     assert job.content("predictions") == (tmp_path / "out.tsv").read_bytes()
 
 
-def test_variants_gives_the_command_lines_lines(
+def test_variants_gives_the_command_lines_records(
     history: History, datasets: dict[str, Dataset], inputs: Path, trained: Path, tmp_path: Path
 ) -> None:
     job = history.run(
