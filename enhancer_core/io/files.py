@@ -23,7 +23,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 _CHUNK = 1 << 20
 _STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
-_DESCRIPTOR = re.compile(r"/(?:dev|proc/(?:self|thread-self|\d+))/fd/(\d+)")
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/(?:self|thread-self|(?P<process>\d+)))/fd/(?P<number>\d+)")
 _LINKS = 40  # followed at most, as by the system
 _stdin: list[bytes] = []  # its content, once it has been kept
 _unfinished: set[Path] = set()  # files and fresh folders, of all threads, that are not whole yet
@@ -43,7 +43,8 @@ def descriptor_of(path: StrPath, standard: int = 1) -> int | None:
         if name in _STANDARD:
             return _STANDARD[name]
         if match := _DESCRIPTOR.fullmatch(name):
-            return int(match[1])
+            own = match["process"] in (None, str(os.getpid()))
+            return int(match["number"]) if own else None
         link = Path(name)
         if not link.is_symlink():
             return None
