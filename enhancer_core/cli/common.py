@@ -32,7 +32,7 @@ class Job:
     resumable: ClassVar[Path | None] = None  # where the running command keeps what is done
 
     def can_resume(self) -> None:
-        """Say, from now on, how to go on if the command is interrupted."""
+        """Remember where work is kept, for the message of an interrupt."""
         Job.resumable = None if self.quiet else self.output
 
     @classmethod

@@ -31,7 +31,7 @@ class DataSource:
         """Split by an earlier table, by groups, or by linked records."""
         split = self._split(dataset, job)
         if conflicts := data.describe_conflicts(dataset):
-            job.info(conflicts)
+            job.info(f"warning: {conflicts}")
         return split
 
     def _split(self, dataset: data.Dataset, job: Job) -> data.SplitDataset:

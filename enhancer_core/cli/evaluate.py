@@ -44,7 +44,7 @@ def evaluate(
         )
     figures = metrics.evaluate(dataset.labels, scores, rng=job.rng())
     if conflicts := data.describe_conflicts(dataset):
-        job.info(conflicts)
+        job.info(f"warning: {conflicts}")
     io.write_json(job.output, figures.to_dict())
     job.info(f"AUC {with_interval(figures.auc)}: {job.output}")
     if figures.auc.high < 0.5:

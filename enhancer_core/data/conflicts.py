@@ -50,7 +50,7 @@ def describe_conflicts(dataset: Dataset) -> str:
     ):
         if which:
             parts.append(f"{len(which):,} negatives {kind}{example(which[0][0], which[0][1])}")
-    return f"warning: both positive and negative: {'; '.join(parts)}" if parts else ""
+    return f"both positive and negative: {'; '.join(parts)}" if parts else ""
 
 
 def _shuffles(dataset: Dataset) -> NDArray[np.bool_]:

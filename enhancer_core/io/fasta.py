@@ -78,7 +78,7 @@ def _read(path: StrPath, *, numbered: bool) -> Iterator[tuple[str, int, bytes]]:
     yield name, start, b"".join(parts)
 
 
-def read_pieces(  # noqa: C901
+def read_pieces(
     path: StrPath, table: bytes, *, numbered: bool = False
 ) -> Iterator[tuple[str, int, bytes]]:
     """Yield (name, line of the header, next letters) of a FASTA file, 1 MiB or so at a time.
@@ -99,33 +99,39 @@ def read_pieces(  # noqa: C901
         As `read_records`.
     """
     seen: dict[str, int] = {}
-    name, empty, begin = "", False, 0
-    lines: list[bytes] = []  # of the record, from line `begin` on
-    for begin, text in _blocks(path):
-        for number, line in enumerate(BytesIO(text), start=begin):
-            if not line.startswith(b">"):
-                lines.append(line)
-                continue
-            if not seen:
-                _check_blank(path, lines, begin)
-            elif letters := _letters(path, name, lines, begin, table):
-                yield name, seen[name], letters
-            elif empty:
+    name, empty, number = "", False, 0
+    for number, header, lines in _parts(path):
+        if header is not None:
+            if empty:
                 raise _empty(path, name, seen[name])
-            name = str(len(seen) + 1) if numbered else _name(path, line[1:], number, seen)
-            seen[name] = number
-            lines, begin, empty = [], number + 1, True
-        if seen and (letters := _letters(path, name, lines, begin, table)):
+            name = str(len(seen) + 1) if numbered else _name(path, header[1:], number, seen)
+            seen[name], empty = number, True
+        elif not seen:
+            _check_blank(path, lines, number)
+            continue
+        first = number + (header is not None)
+        if letters := _letters(path, name, lines, first, table):
             empty = False
             yield name, seen[name], letters
-        elif not seen:
-            _check_blank(path, lines, begin)
-        lines = []
     if not seen:
-        what = "only blank lines or comments" if begin else "empty"
+        what = "only blank lines or comments" if number else "empty"
         raise FileError(f"{path}: {what}; a FASTA file with at least one record is needed")
     if empty:
         raise _empty(path, name, seen[name])
+
+
+def _parts(path: StrPath) -> Iterator[tuple[int, bytes | None, list[bytes]]]:
+    """Yield (line number, header, lines below it); no header is what a record goes on with."""
+    for number, text in _blocks(path):
+        start, header = number, None
+        lines: list[bytes] = []
+        for place, line in enumerate(BytesIO(text), start=number):
+            if line.startswith(b">"):
+                yield start, header, lines
+                start, header, lines = place, line, []
+            else:
+                lines.append(line)
+        yield start, header, lines
 
 
 def _blocks(path: StrPath) -> Iterator[tuple[int, bytes]]:

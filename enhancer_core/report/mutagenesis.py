@@ -77,9 +77,9 @@ def mutation_plot(
     bottom = _LOGO_TOP + (_LOGO + _TICKS) * len(logos)
     line_height = bottom + _GAP + (_BAR if hits else 0)
     height = _HEAD + -(-len(codes) // _PER_LINE) * line_height
-    probability = "no base"
+    probability = "mostly N"
     if len(reference := mutations.effects.reference):
-        probability = f"probability {reference[0]:.3g}, mean of both strands"
+        probability = f"probability {reference[0]:.3g}, both strands averaged"
     drawn = [
         f'<text x="{_LEFT}" y="24" font-size="15" font-weight="bold">{escape(name)}</text>',
         _text(_LEFT, 44, f"{len(codes):,} bp, {probability}", 12),
@@ -132,9 +132,9 @@ def mutation_section(
 ) -> Section:
     """Compose a section on one sequence: its strongest changes above its `mutation_plot`."""
     effects = mutations.effects
-    text = "It has no base that is known."
+    text = "Most of it is N, so no change is scored."
     if len(effects.logit):
-        text = f"Its probability is {effects.reference[0]:.3g}, mean of both strands."
+        text = f"Its probability is {effects.reference[0]:.3g}, both strands averaged."
         for verb, index in (("lowers", effects.logit.argmin()), ("raises", effects.logit.argmax())):
             reference = ALPHABET[mutations.references[index]]
             text += (

@@ -96,7 +96,7 @@ def run_study(  # noqa: PLR0913
         for definition in recipe.data if note is not None else ():
             split = data[definition.splits[0]]  # all folds have the same sequences
             if note is not None and (conflicts := describe_conflicts(split.dataset)):
-                note(f"data '{definition.name}': {conflicts}")
+                note(f"warning: data '{definition.name}': {conflicts}")
         files.make_folder(runs)
         sizes[recipe.name] = {name: _sizes(split) for name, split in data.items()}
         context = Context(

@@ -67,7 +67,7 @@ class Experiment:
     start: Start | None = None  # None draws all first weights
 
     def __post_init__(self) -> None:
-        """Checkpoint before anything is trained."""
+        """Check before anything is trained."""
         check_run(self.data, self.architecture, self.config, planted=self.planted)
         tested = self.data.test.labels
         for kind, count in (("positives", tested.sum()), ("negatives", (~tested).sum())):

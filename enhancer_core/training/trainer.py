@@ -125,8 +125,7 @@ def train(  # noqa: PLR0913
         If a motif is flat.
     ModelFileError
         If no network has the name, `initial` has other convolutions than the network or comes with
-        planted weights, or a saved
-        state is damaged or belongs to another run.
+        planted weights, or a saved state is damaged or belongs to another run.
     TrainingError
         If all restarts diverge; those that do are warned of, and left out, if others do not.
     DeviceError
@@ -134,7 +133,7 @@ def train(  # noqa: PLR0913
     """
     learned = data.dataset.take(data.parts != TEST)
     if warn and (conflicts := describe_conflicts(learned)):
-        warnings.warn(conflicts.removeprefix("warning: "), stacklevel=2)
+        warnings.warn(conflicts, stacklevel=2)
     length = data.dataset.codes.shape[1]
     name = network if isinstance(network, str) else "network"
     if network is None and initial is not None:
@@ -284,7 +283,8 @@ def _select(
     for place in ranked:
         member = Member(architecture, states[place].kept_parameters)
         # Probabilities of 0 and 1 can hide log odds that are not finite.
-        if np.isfinite(log_odds(Model((member,)).predictor(), validation.codes)).all():
+        odds = log_odds(Model((member,)).predictor(), validation.codes, threads=threads)
+        if np.isfinite(odds).all():
             members.append(place)
             kept.append(member)
         elif restarts[place].index not in diverged:
@@ -320,4 +320,4 @@ def _tell_diverged(diverged: Sequence[int], config: TrainConfig, *, left: int) -
     lower = f"lower --learning-rate, which is {config.learning_rate:g}"
     if not left:
         raise TrainingError(f"{what}; {lower}")
-    warnings.warn(f"{what}, and what came before is kept if anything; {lower}", stacklevel=2)
+    warnings.warn(f"{what}; their earlier checkpoints, if any, count; {lower}", stacklevel=2)

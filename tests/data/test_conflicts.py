@@ -16,7 +16,7 @@ from enhancer_core.dna.shuffle import k_shuffle
 RNG = np.random.default_rng(7)
 GENOME: Codes = RNG.integers(0, 4, 4000).astype(np.uint8)
 OTHER_GENOME: Codes = RNG.integers(0, 4, 4000).astype(np.uint8)
-START = "warning: both positive and negative: "
+START = "both positive and negative: "
 
 
 def window(start: int, *, genome: Codes = GENOME, length: int = 100) -> tuple[str, str]:

@@ -244,14 +244,23 @@ def test_effects_are_of_the_mean_log_odds_of_both_strands() -> None:
     np.testing.assert_array_equal(found.difference, found.alternative - found.reference)
 
 
-def test_differences_in_probability_and_in_log_odds_have_the_same_sign() -> None:
-    # Where log odds of one strand rise by more than those of the other fall, the mean of the two
-    # probabilities can fall: 4 and 0 to 6 and -1.9.
-    network = weak_base_network([0.0, 4.0, 0.0, 0.0])
-    rng = np.random.default_rng(0)
-    references, alternatives = rng.integers(0, 4, (2, 200, 4), dtype=np.uint8)
-    found = effects(predictor_of(network), references, alternatives, range(200))
-    assert (np.sign(found.difference) == np.sign(found.logit)).all()
+def test_differences_in_probability_and_in_log_odds_have_the_same_sign(
+    rng: np.random.Generator,
+) -> None:
+    architecture = Architecture(convolutions=(Convolution(3, 4, 2),), dense=(3,), length=12)
+    network = Network(architecture, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.mul_(20)  # so that the strands differ widely
+    references, alternatives = rng.integers(0, 4, (2, 500, 12), dtype=np.uint8)
+    predictor = predictor_of(network)
+    found = effects(predictor, references, alternatives, range(500))
+    # What the mean of the strands' probabilities would give: the other sign here and there.
+    before, after = (
+        probabilities(predictor, codes, both_strands=True) for codes in (references, alternatives)
+    )
+    assert ((after - before) * found.logit < 0).any()
+    assert (found.difference * found.logit >= 0).all()
 
 
 def test_effects_are_those_of_kipoi_veff(rng: np.random.Generator) -> None:

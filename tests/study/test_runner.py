@@ -469,6 +469,6 @@ def test_sequences_of_both_classes_are_counted_for_each_data_set(tmp_path: Path)
     notes: list[str] = []
     run_study(read_study(recipe), tmp_path, data_folder=tmp_path, note=notes.append)
     assert notes == [
-        "data 'liver': warning: both positive and negative: 2 positives and 2 negatives are the"
+        "warning: data 'liver': both positive and negative: 2 positives and 2 negatives are the"
         " same sequences, on either strand (as 'liver|p.fa38' of p.fa and 'liver|n.fa0' of n.fa)"
     ]
