@@ -125,12 +125,15 @@ def test_the_form_of_each_tool_opens_with_its_help_and_picture(page: Page, perso
 def pictures_and_tables(page: Page) -> tuple[int, int]:
     """Count the pictures of the page's middle, all of which must have rendered, and its tables."""
     middle = page.locator("#center")
-    expect(middle.locator("img").nth(2)).to_be_visible()
+    pictures = middle.locator("img")
+    expect(pictures.nth(2)).to_be_visible()
     expect(middle.locator("table").first).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    widths = middle.locator("img").evaluate_all("all => all.map(each => each.naturalWidth)")
-    assert min(widths) > 0
-    return len(widths), middle.locator("table").count()
+    # The page is drawn before its pictures have come, and asks for them one after another: waiting
+    # for a quiet network returns in between.
+    page.wait_for_function(
+        "[...document.querySelectorAll('#center img')].every(each => each.naturalWidth > 0)"
+    )
+    return pictures.count(), middle.locator("table").count()
 
 
 def test_the_report_renders_its_plots_and_tables(trained: Page) -> None:
