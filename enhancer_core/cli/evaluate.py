@@ -64,8 +64,8 @@ def evaluate(
 @opt.path("--database", f"For --kind motifs: {opt.MOTIF_FORMS}.", section="Training")
 @opt.count("-k", "Length of k-mers without gaps, in bp.", 1, 8, default=5, section="Training")
 @opt.job(
-    "Folder for metrics.json, test_predictions.tsv and split.tsv; model.safetensors too, for"
-    " --kind kmer or motifs.",
+    "Folder for metrics.json, test_predictions.tsv and split.tsv; model.safetensors too, for any"
+    " --kind but spectrum.",
     opt.seed,
     files=(io.MODEL_FILE, "metrics.json", "test_predictions.tsv", "split.tsv"),
 )
@@ -74,8 +74,8 @@ def baseline(
 ) -> None:
     """Train and test a logistic regression, the model that a network has to beat.
 
-    The split is the one that train makes from the same files and seed. A regression on k-mer
-    frequencies or on motifs is written as a network, which predict, variants and the others take.
+    The split is the one that train makes from the same files and seed. All kinds but
+    the spectrum kernel's are written as a model, which predict, variants and the others take.
 
     \b
       enhancer-core baseline --positives enhancers.fa \\

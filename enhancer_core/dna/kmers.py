@@ -58,7 +58,7 @@ def spell_k_mers(numbers: NDArray[np.signedinteger], k: int) -> Codes:
 
 def k_mer_words(k: int) -> Codes:
     """Return the k-mers of the columns of `k_mer_frequencies`: uint8 (K, k)."""
-    return spell_k_mers(_columns(k)[1], k)
+    return spell_k_mers(k_mer_columns(k)[1], k)
 
 
 def k_mer_names(k: int) -> list[str]:
@@ -72,13 +72,15 @@ def k_mer_names(k: int) -> list[str]:
     return decode(k_mer_words(k))
 
 
-def _columns(k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the column of each k-mer and its reverse complement, and each column's k-mer."""
+def k_mer_columns(k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the column of each k-mer and its reverse complement, (4**k,), and each column's k-mer.
+
+    Both are numbers, of the columns of `k_mer_frequencies`.
+    """
     numbers = np.arange(4**k)
-    kept, column = np.unique(
-        np.minimum(numbers, reverse_complement_numbers(numbers, k)), return_inverse=True
-    )
-    return column, kept
+    smaller = np.minimum(numbers, reverse_complement_numbers(numbers, k))
+    kept = smaller == numbers
+    return (np.cumsum(kept) - 1)[smaller], np.flatnonzero(kept)
 
 
 def k_mer_frequencies(codes: Codes, k: int) -> NDArray[np.float32]:
@@ -111,7 +113,7 @@ def k_mer_frequencies(codes: Codes, k: int) -> NDArray[np.float32]:
     most = min(LONGEST, codes.shape[1])
     if not 1 <= k <= most:
         raise SequenceError(f"k of {k} is not allowed for k-mers; allowed are 1 to {most}")
-    column, kept = _columns(k)
+    column, kept = k_mer_columns(k)
     table = np.empty((len(codes), len(kept)), dtype=np.float32)
     for start in range(0, len(codes), _BLOCK):
         numbers, known = k_mer_numbers(codes[start : start + _BLOCK], k)

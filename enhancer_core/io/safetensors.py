@@ -28,8 +28,8 @@ from enhancer_core.io.files import (
 )
 
 # The newest read. Each is written only for what releases that read those before cannot: 1 for a
-# network, 2 for an ensemble of one architecture, 3 for one of several.
-FORMAT_VERSION = 3
+# network, 2 for an ensemble of one architecture, 3 for one of several, 4 with k-mer weights.
+FORMAT_VERSION = 4
 
 _KEY = "enhancer_core"
 _HOLDS_CODE = "; it can hold code and is not loaded"

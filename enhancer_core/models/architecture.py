@@ -1,4 +1,4 @@
-"""Architectures: convolutions on DNA, the first reading both strands, then dense layers.
+"""Architectures: convolutions on DNA, the first reading both strands, then dense layers; k-mers.
 
 Sizes and names only: `cpu` and `gpu` compute with them; `network` is the reference in PyTorch.
 """
@@ -15,6 +15,7 @@ from enhancer_core.errors import ModelFileError, SequenceError
 BASES = 4
 CLASSES = 2
 _MOST_UNITS = 1 << 20  # a damaged or hostile header must not ask for all memory
+LONGEST_WORD = 12  # of k-mer weights: a table of 4**12 numbers is 64 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,21 @@ class Architecture:
         if not self.tied:
             del fields["tied"]
         return fields
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KmerWeights:
+    """What a linear model of k-mers is made of: a weight for each word, the same on both strands.
+
+    The log odds are a bias and the weights of the words at all positions; words with N add nothing.
+    """
+
+    k: int  # letters of a word, 1 to 12
+    length: int  # bp read
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values, as model files have them."""
+        return asdict(self)
 
 
 _ENHANCER = (Convolution(20, 9, 3), Convolution(30, 5, 4), Convolution(40, 3, 4))
@@ -175,8 +191,8 @@ def widened(
     return checked(replace(architecture, convolutions=tuple(layers)))
 
 
-def architecture_from_dict(fields: Mapping[str, Any]) -> Architecture:
-    """Read what `Architecture.to_dict` returns.
+def architecture_from_dict(fields: Mapping[str, Any]) -> Architecture | KmerWeights:
+    """Read what `Architecture.to_dict` or `KmerWeights.to_dict` returns.
 
     Raises
     ------
@@ -184,6 +200,8 @@ def architecture_from_dict(fields: Mapping[str, Any]) -> Architecture:
         If a field is missing, unknown, or has a value no network has.
     """
     try:
+        if "k" in fields:
+            return _checked_words(KmerWeights(**fields))
         kept = fields["keep"]
         if not (isinstance(kept, float) and 0 < kept <= 1):
             raise ModelFileError(f"architecture cannot be read (keep {kept} is not in 0 to 1)")
@@ -215,3 +233,16 @@ def checked(architecture: Architecture) -> Architecture:
     except SequenceError as error:
         raise ModelFileError(f"architecture cannot be read ({error})") from error
     return architecture
+
+
+def _checked_words(made: KmerWeights) -> KmerWeights:
+    if type(made.k) is not int or not 1 <= made.k <= LONGEST_WORD:
+        raise ModelFileError(
+            f"k of {made.k!r} is not allowed for k-mer weights; allowed are 1 to {LONGEST_WORD}"
+        )
+    if type(made.length) is not int or not made.k <= made.length <= _MOST_UNITS:
+        raise ModelFileError(
+            f"length of {made.length!r} is not allowed for weights of {made.k}-mers; allowed are"
+            f" {made.k} to {_MOST_UNITS:,}"
+        )
+    return made

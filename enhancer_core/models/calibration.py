@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from enhancer_core.models.parameters import Member, flatten
+from enhancer_core.models.parameters import AnyMember, flatten
+
+M = TypeVar("M", bound=AnyMember)
 
 _SCALES = (1e-3, 1e3)  # above 0, so that no two sequences change places
 
@@ -46,10 +49,10 @@ def fit_platt(labels: NDArray[np.bool_], log_odds: NDArray[np.float32]) -> Platt
     return Platt(float(optimum.x[0]), float(optimum.x[1]))
 
 
-def calibrated(member: Member, by: Platt) -> Member:
-    """Fold a calibration into a network's output layer.
+def calibrated(member: M, by: Platt) -> M:
+    """Fold a calibration into a network's output layer, or into k-mer weights.
 
-    The mean of several networks' log odds is calibrated where each of them is.
+    The mean of several members' log odds is calibrated where each of them is.
     """
     weights = {name: array.astype(np.float64) for name, array in member.weights().items()}
     weights["output.weight"] *= by.scale

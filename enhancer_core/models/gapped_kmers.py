@@ -15,10 +15,10 @@ Ghandi M., Lee D., Mohammad-Noori M., Beer M. (2014). PLoS Computational Biology
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ from enhancer_core.errors import SequenceError
 from enhancer_core.models.kmers import best_by_auc
 
 WIDTH, K = 10, 6  # letters of a word, and letters of these that a gapped k-mer has
+NAME = f"gapped {K}-mer logistic regression"
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)  # inverse strengths (C); validation chooses
 
 Floats = NDArray[np.float32]
@@ -52,6 +53,7 @@ class GappedBaseline:
     scores: Floats  # (4**10,), a word and its reverse complement the same
     bias: float
     penalty: float
+    auc: float = math.nan  # on the validation part, which chose the penalty
 
     def probabilities(self, codes: Codes) -> NDArray[np.float32]:
         """Predict the probability that each sequence is positive: uint8 (n, L) -> float32 (n,)."""
@@ -65,7 +67,8 @@ def fit(data: SplitDataset) -> GappedBaseline:
     train, validation = data.train, data.validation
     counts, check = word_counts(train.codes), word_counts(validation.codes)
     models = _regressions(counts, train.labels)
-    return best_by_auc(models, lambda model: check @ model.scores, validation.labels)[0]
+    best, auc = best_by_auc(models, lambda model: check @ model.scores, validation.labels)
+    return replace(best, auc=auc)
 
 
 def _regressions(counts: csr_array, labels: NDArray[np.bool_]) -> Iterator[GappedBaseline]:
@@ -110,7 +113,7 @@ def kernel_roots(width: int, k: int) -> Floats:
     """
     contrasts = np.count_nonzero(np.indices((4,) * width).reshape(width, -1), axis=0)
     values = [
-        comb(width - j, k - j) / comb(width, k) * 4 ** (width - k) if j <= k else 0
+        math.comb(width - j, k - j) / math.comb(width, k) * 4 ** (width - k) if j <= k else 0
         for j in range(width + 1)
     ]
     roots: Floats = np.sqrt(values)[contrasts].astype(np.float32)

@@ -1,4 +1,6 @@
-"""The model: networks that predict together, and what is known of them; and its file.
+"""The model: members that predict together, and what is known of them; and its file.
+
+Members are networks, and k-mer weights: linear models of all words of k letters.
 
 A model file is one safetensors file: tensors, and a JSON header with the architecture and the
 training record. Nothing loaded from it is executed.
@@ -19,17 +21,19 @@ from enhancer_core.dna.codes import SequencesLike
 from enhancer_core.errors import ModelFileError
 from enhancer_core.io.outputs import MODEL_FILE
 from enhancer_core.io.safetensors import Arrays, read_arrays, write_arrays
-from enhancer_core.models.architecture import Architecture, architecture_from_dict
+from enhancer_core.models.architecture import Architecture, KmerWeights, architecture_from_dict
+from enhancer_core.models.cpu.kmer_predictor import CpuKmerPredictor
 from enhancer_core.models.cpu.object_cache import available
 from enhancer_core.models.cpu.predictor import CpuPredictor
 from enhancer_core.models.device import resolve_device
 from enhancer_core.models.ensemble import MeanPredictor, Predictor
-from enhancer_core.models.parameters import Member, flatten, shapes
+from enhancer_core.models.parameters import AnyMember, Member, flatten, member_of, shapes
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import, a genome and tracks a tenth of one
     from enhancer_core.dna.intervals import Intervals
     from enhancer_core.io.tracks import Stretch
     from enhancer_core.models.gpu.predictor import GpuPredictor
+    from enhancer_core.models.kmer_module import KmerModule
     from enhancer_core.models.network import Ensemble, Network
 
 
@@ -38,37 +42,53 @@ _MOST_MEMBERS = 1 << 10  # a damaged or hostile header must not ask for all time
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Model:
-    """A trained network, or several that predict together by their mean logits.
+    """A trained network, k-mer weights, or several of both: they predict by their mean logits.
 
     Immutable: training and calibration return another. The methods that predict are the functions
     of the same names in `enhancer_core`, with this model first.
     """
 
-    members: tuple[Member, ...]  # at least one network; all read sequences of one length
+    members: tuple[AnyMember, ...]  # at least one; all read sequences of one length
     metadata: Mapping[str, Any] = field(default_factory=dict)  # the training record, as in JSON
 
     @classmethod
     def from_torch(
-        cls, network: Network | Ensemble, metadata: Mapping[str, Any] | None = None
+        cls, network: Network | KmerModule | Ensemble, metadata: Mapping[str, Any] | None = None
     ) -> Model:
         """Copy the weights of a module that `to_torch` returned, as after training it."""
-        members = [Member(each.architecture, each.flat_parameters()) for each in network.networks()]
+        networks = network.networks()
+        members = [member_of(each.architecture, each.flat_parameters()) for each in networks]
         return cls(tuple(members), metadata or {})
 
     @property
     def architecture(self) -> Architecture:
-        """Architecture of the first member."""
-        return self.members[0].architecture
+        """Architecture of the first member that is a network.
+
+        Raises
+        ------
+        ModelFileError
+            If none is: k-mer weights have no filters.
+        """
+        return self.filter_members[0].architecture
 
     @property
     def length(self) -> int:
         """Length of the sequences that it reads, in bp."""
-        return self.architecture.length
+        return self.members[0].architecture.length
 
     @property
     def filter_members(self) -> list[Member]:
-        """Members of the first one's architecture: those whose filters are read as motifs."""
-        return [each for each in self.members if each.architecture == self.architecture]
+        """Networks of the first one's architecture: those whose filters are read as motifs.
+
+        Raises
+        ------
+        ModelFileError
+            As `architecture`.
+        """
+        networks = [each for each in self.members if isinstance(each, Member)]
+        if not networks:
+            raise ModelFileError("the model has k-mer weights alone; needed is one with a network")
+        return [each for each in networks if each.architecture == networks[0].architecture]
 
     def filters(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return first-layer filters, float32 (F, 4, W), and biases, (F,), of `filter_members`."""
@@ -89,10 +109,10 @@ class Model:
             If the device is not there.
         """
         device = resolve_device(device)
-        predictors: list[Predictor] = [single_predictor(member, device) for member in self.members]
+        predictors = [_predictor(member, device) for member in self.members]
         return predictors[0] if len(predictors) == 1 else MeanPredictor(predictors)
 
-    def to_torch(self) -> Network | Ensemble:
+    def to_torch(self) -> Network | KmerModule | Ensemble:
         """Return a PyTorch module with a copy of the weights, in evaluation mode on the CPU.
 
         It is a plain `nn.Module`: one-hot sequences, float32 (n, 4, L) A C G T, to logits (n, 2),
@@ -101,6 +121,14 @@ class Model:
         less that of target 0. Each ReLU and pool is a module of its own, of a kind for which captum
         and tangermeme have a DeepLIFT rule. captum explains one sequence a call correctly; of
         several in one call its `DeepLift` moves attributions between bases (captum#1276).
+
+        K-mer weights are a look into a table, for which DeepLIFT has no rule. What they add to an
+        attribution is their gradient, which is exact for each base alone: by base b at a position,
+        the sum of the weights of the words over it with b there. So gradients, and gradient times
+        input less its mean over the bases, are right; but where several bases of a word differ from
+        the baseline, attributions need not sum to the difference in output, and a position that is
+        not one base, as in interpolated inputs, has no words. Exact are `mutagenesis` of this
+        package, and saturation mutagenesis and marginalisation of any.
         """
         # PyTorch takes seconds to import.
         from enhancer_core.models.network import torch_module
@@ -163,18 +191,35 @@ class Model:
 
     def __repr__(self) -> str:
         """Summarise in a few lines: what it is, what it reads, how it was trained."""
-        layers = ", ".join(
-            f"{layer.filters} x {layer.width} bp" for layer in self.architecture.convolutions
-        )
         weights = sum(member.parameters.size for member in self.members)
+        made = [each.architecture for each in self.members]
+        parts = [f"{len(made)} member(s), {weights:,} weights"]
+        if networks := [each for each in made if isinstance(each, Architecture)]:
+            layers = networks[0].convolutions
+            filters = ", ".join(f"{layer.filters} x {layer.width} bp" for layer in layers)
+            parts.append(f"convolutions {filters}")
+        if words := [f"{each.k}-mers" for each in made if isinstance(each, KmerWeights)]:
+            parts.append(f"weights of {', '.join(words)}")
         lines = [
             f"Model: {self.metadata.get('network', 'network')}, reads {self.length} bp",
-            f"  {len(self.members)} member(s), {weights:,} weights; convolutions {layers}",
+            f"  {'; '.join(parts)}",
         ]
         match self.metadata:
             case {"test": {"auc": {"value": float(auc), "low": float(low), "high": float(high)}}}:
                 lines.append(f"  test AUC {auc:.3f} ({low:.3f} to {high:.3f})")
         return "\n".join(lines)
+
+
+def _predictor(member: AnyMember, device: str) -> Predictor:
+    """Lay one member's weights out for prediction on a device that is there."""
+    if isinstance(member, Member):
+        return single_predictor(member, device)
+    if device == "cpu" and available():
+        return CpuKmerPredictor(member)
+    # PyTorch takes seconds to import.
+    from enhancer_core.models.gpu.kmer_predictor import GpuKmerPredictor
+
+    return GpuKmerPredictor(member, device=device)
 
 
 def single_predictor(member: Member, device: str = "cpu") -> CpuPredictor | GpuPredictor:
@@ -201,7 +246,7 @@ def save_model(model: Model, path: str | Path) -> None:
     Parameters
     ----------
     model
-        A network or an ensemble.
+        Any model.
     path
         File, for example `model.safetensors`; or an existing folder, for a file of that name.
 
@@ -213,13 +258,16 @@ def save_model(model: Model, path: str | Path) -> None:
     members = model.members
     record: dict[str, Any] = {"training": dict(model.metadata)}
     # Each version is written only for what the releases that read those before cannot: 1 for a
-    # network, 2 for an ensemble of one architecture, 3 for one of several.
-    if len(model.filter_members) < len(members):
-        version, record["members"] = 3, [each.architecture.to_dict() for each in members]
+    # network, 2 for an ensemble of one architecture, 3 for one of several, 4 with k-mer weights.
+    made = [each.architecture for each in members]
+    if len(set(made)) > 1:
+        version, record["members"] = 3, [each.to_dict() for each in made]
     else:
-        version, record["architecture"] = 1, model.architecture.to_dict()
+        version, record["architecture"] = 1, made[0].to_dict()
         if len(members) > 1:
             version, record["members"] = 2, len(members)
+    if any(isinstance(each, KmerWeights) for each in made):
+        version = 4
     arrays = {
         prefix + name: array
         for prefix, member in zip(_prefixes(len(members)), members, strict=True)
@@ -259,11 +307,13 @@ def load_model(path: str | Path) -> Model:
     named = list(zip(_prefixes(len(architectures)), architectures, strict=True))
     allowed = {p + name: shape for p, made in named for name, shape in shapes(made).items()}
     _check_weights(path, allowed, arrays)
-    members = (Member(made, flatten({n: arrays[p + n] for n in shapes(made)})) for p, made in named)
+    members = (
+        member_of(made, flatten({n: arrays[p + n] for n in shapes(made)})) for p, made in named
+    )
     return Model(tuple(members), metadata)
 
 
-def _architectures(record: Mapping[str, Any]) -> list[Architecture]:
+def _architectures(record: Mapping[str, Any]) -> list[Architecture | KmerWeights]:
     """Read the architecture of each member: one for a number of members, or a list."""
     members = record.get("members", 1)
     count = len(members) if isinstance(members, list) else members

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from enhancer_core.models.architecture import BASES, CLASSES, Architecture, Convolution
-from enhancer_core.models.parameters import Member, flatten
+from enhancer_core.models.kmer_module import KmerModule
+from enhancer_core.models.parameters import AnyMember, KmerMember, flatten
 
 
 class ReverseComplementConvolution(nn.Conv1d):
@@ -139,30 +140,34 @@ class Network(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Networks that read one length as one; the logits are the mean of theirs."""
+    """Networks and k-mer weights that read one length as one; the logits are the mean of theirs."""
 
-    def __init__(self, members: Sequence[Network]) -> None:
+    def __init__(self, members: Sequence[Network | KmerModule]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def networks(self) -> list[Network]:
+    def networks(self) -> list[Network | KmerModule]:
         """Return the members."""
-        return cast("list[Network]", list(self.members))
+        return cast("list[Network | KmerModule]", list(self.members))
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits of one-hot sequences: float32 (n, 4, L) -> (n, 2)."""
         return torch.stack([member(x) for member in self.members]).mean(dim=0)
 
 
-def torch_module(members: Sequence[Member]) -> Network | Ensemble:
+def torch_module(members: Sequence[AnyMember]) -> Network | KmerModule | Ensemble:
     """Make the PyTorch module of a model's members, in evaluation mode on the CPU."""
     networks = [torch_network(member) for member in members]
     return networks[0] if len(networks) == 1 else Ensemble(networks).eval()
 
 
-def torch_network(member: Member) -> Network:
-    """Make the PyTorch network of one member, in evaluation mode on the CPU."""
-    network = Network(member.architecture)
+def torch_network(member: AnyMember) -> Network | KmerModule:
+    """Make the PyTorch module of one member, in evaluation mode on the CPU."""
+    network: Network | KmerModule
+    if isinstance(member, KmerMember):
+        network = KmerModule(member.architecture)
+    else:
+        network = Network(member.architecture)
     weights = member.weights().items()
     network.load_state_dict({name: torch.tensor(array) for name, array in weights})
     return network.eval()

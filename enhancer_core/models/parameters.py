@@ -1,4 +1,4 @@
-"""The parameters of a network: flat, float32 (p,), or an array for each layer; and one network.
+"""The parameters of a network: flat, float32 (p,), or an array for each layer; and one member.
 
 End to end in the order of PyTorch's `state_dict`, so that the engines, PyTorch and files agree.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.models.architecture import BASES, CLASSES, Architecture
+from enhancer_core.models.architecture import BASES, CLASSES, Architecture, KmerWeights
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -27,8 +28,34 @@ class Member:
         return cut(self.architecture, self.parameters)
 
 
-def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+@dataclass(frozen=True, eq=False, slots=True)
+class KmerMember:
+    """K-mer weights in a `Model`: log odds of each word, and the bias of the two logits."""
+
+    architecture: KmerWeights
+    parameters: NDArray[np.float32]
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """Return the arrays of `shapes`, as views."""
+        return cut(self.architecture, self.parameters)
+
+
+AnyMember: TypeAlias = Member | KmerMember
+
+
+def member_of(
+    architecture: Architecture | KmerWeights, parameters: NDArray[np.float32]
+) -> AnyMember:
+    """Make the member of an architecture of either kind."""
+    if isinstance(architecture, KmerWeights):
+        return KmerMember(architecture, parameters)
+    return Member(architecture, parameters)
+
+
+def shapes(architecture: Architecture | KmerWeights) -> dict[str, tuple[int, ...]]:
     """Return the shape of each array of weights by name, in the order of PyTorch's `state_dict`.
+
+    K-mer weights have one for a word and its reverse complement, as `k_mer_frequencies` columns.
 
     Examples
     --------
@@ -37,7 +64,13 @@ def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     ... # doctest: +NORMALIZE_WHITESPACE
     {'convolutions.0.weight': (2, 4, 3), 'convolutions.0.bias': (2,),
      'output.weight': (2, 4), 'output.bias': (2,)}
+    >>> shapes(KmerWeights(k=10, length=500))
+    {'output.weight': (524800,), 'output.bias': (2,)}
     """
+    if isinstance(architecture, KmerWeights):
+        k = architecture.k
+        words = (4**k + (2**k if k % 2 == 0 else 0)) // 2  # palindromes are their own pairs
+        return {"output.weight": (words,), "output.bias": (CLASSES,)}
     shape_of: dict[str, tuple[int, ...]] = {}
     channels = BASES
     for index, layer in enumerate(architecture.convolutions):
@@ -73,7 +106,7 @@ def flatten(weights: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
 
 
 def cut(
-    architecture: Architecture, parameters: NDArray[np.float32]
+    architecture: Architecture | KmerWeights, parameters: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
     """Cut a network's flat parameters, float32 (p,), into the arrays of `shapes`: views."""
     sizes = shapes(architecture)

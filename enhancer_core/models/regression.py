@@ -1,12 +1,13 @@
-"""Logistic regressions on k-mers, and on the best hits of known motifs, written as networks.
+"""Logistic regressions on k-mers, and on the best hits of known motifs, as members of a model.
 
-A convolution, a max-pool and an output layer compute such features and weigh them. So a fitted
-regression becomes an ensemble of networks of known weights, and all that works with networks works
-with it.
+One on k-mers is a weight for each word. A convolution, a max-pool and an output layer compute the
+best hits of motifs and weigh them: so such a regression is an ensemble of networks of known
+weights. All that works with networks works with either.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,19 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.data.dataset import SplitDataset
-from enhancer_core.dna.codes import Codes, one_hot
-from enhancer_core.dna.kmers import k_mer_words
+from enhancer_core.dna.codes import Codes
+from enhancer_core.dna.kmers import k_mer_columns
 from enhancer_core.errors import MotifError
-from enhancer_core.models.architecture import Architecture, Convolution
+from enhancer_core.models import gapped_kmers
+from enhancer_core.models.architecture import Architecture, Convolution, KmerWeights
+from enhancer_core.models.gapped_kmers import GappedBaseline
 from enhancer_core.models.kmers import Baseline, Linear, fit, fit_features
 from enhancer_core.models.model import single_predictor
-from enhancer_core.models.parameters import Member, flatten, shapes
+from enhancer_core.models.parameters import AnyMember, KmerMember, Member, flatten, shapes
 from enhancer_core.models.transfer import motif_filter
 from enhancer_core.motifs.motif import Motif
 
-_MATCH = 0.75  # activation of a k-mer's filter at the k-mer; 0 with an N
 _STEP = 3  # bp; motifs whose widths differ by less share a network
 _BATCH = 256  # sequences read at once
+_SIDES = np.array([-0.5, 0.5])  # of log odds, the logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Regression:
     """A fitted regression as the members of a model."""
 
     name: str
-    members: tuple[Member, ...]
+    members: tuple[AnyMember, ...]
     penalty: float  # chosen on the validation part
     auc: float  # there
 
@@ -45,9 +48,38 @@ def fit_k_mers(data: SplitDataset, *, k: int = 5) -> Regression:
 
 
 def of_k_mers(fitted: Baseline, length: int) -> Regression:
-    """Write a regression on k-mers as a network, for sequences of `length` bp."""
+    """Write a regression on k-mers as k-mer weights, for sequences of `length` bp.
+
+    K-mers with N count nowhere, as in the regression; its shares are of those without, here they
+    are of all positions, which differs where there is an N.
+    """
+    by_share = fitted.weights.astype(np.float64) / fitted.scale
+    bias = fitted.bias - float(by_share @ fitted.mean)
+    member = _k_mer_member(fitted.k, length, by_share / (length - fitted.k + 1), bias)
     name = f"{fitted.k}-mer logistic regression"
-    return Regression(name, (k_mer_network(fitted, length),), fitted.penalty, fitted.auc)
+    return Regression(name, (member,), fitted.penalty, fitted.auc)
+
+
+def fit_gapped_k_mers(data: SplitDataset) -> Regression:
+    """Fit a regression on gapped k-mers; errors are those of `gapped_kmers.fit`."""
+    return of_gapped_k_mers(gapped_kmers.fit(data), data.dataset.codes.shape[1])
+
+
+def of_gapped_k_mers(fitted: GappedBaseline, length: int) -> Regression:
+    """Write a regression on gapped k-mers as weights of words, for sequences of `length` bp.
+
+    Words with N count nowhere, as in the regression; it divides by the root of the number of those
+    without, here it is of all positions, which differs where there is an N.
+    """
+    k = gapped_kmers.WIDTH
+    scores = fitted.scores[k_mer_columns(k)[1]].astype(np.float64)
+    member = _k_mer_member(k, length, scores / math.sqrt(length - k + 1), fitted.bias)
+    return Regression(gapped_kmers.NAME, (member,), fitted.penalty, fitted.auc)
+
+
+def _k_mer_member(k: int, length: int, weights: NDArray[np.float64], bias: float) -> KmerMember:
+    arrays = {"output.weight": weights, "output.bias": _SIDES * bias}
+    return KmerMember(KmerWeights(k=k, length=length), flatten(arrays))
 
 
 def fit_best_hits(data: SplitDataset, motifs: Sequence[Motif]) -> Regression:
@@ -70,29 +102,6 @@ def _fit(data: SplitDataset, readers: Sequence[tuple[Member, list[int]]]) -> Lin
     return fit_features(
         best_hits(readers, learn.codes), learn.labels, best_hits(readers, check.codes), check.labels
     )
-
-
-def k_mer_network(fitted: Baseline, length: int) -> Member:
-    """Write a regression on k-mers as one network, for sequences of `length` bp.
-
-    The filter of a k-mer is active where it or its reverse complement is, and nowhere else. Two
-    units hold what the k-mer at a position adds to the log odds, and what it takes away; the output
-    layer sums them over all positions. K-mers with N count nowhere, as in the regression; its
-    shares are of those without, the network's of all positions, which differs where there is an N.
-    """
-    words = k_mer_words(fitted.k)
-    by_share = fitted.weights.astype(np.float64) / fitted.scale
-    layers = Convolution(len(words), fitted.k, 1), Convolution(2, 1, 1)
-    architecture = Architecture(convolutions=layers, dense=(), length=length, tied=True)
-    positions = architecture.pooled_lengths()[-1]
-    weights = _zeros(architecture)
-    weights["convolutions.0.weight"][:] = one_hot(words)
-    weights["convolutions.0.bias"][:] = _MATCH - fitted.k
-    added = by_share / positions / _MATCH
-    weights["convolutions.1.weight"][:, :, 0] = np.maximum([added, -added], 0)
-    weights["output.weight"][:] = np.repeat([[-0.5, 0.5], [0.5, -0.5]], positions, axis=1)
-    weights["output.bias"][:] = np.array([-0.5, 0.5]) * (fitted.bias - by_share @ fitted.mean)
-    return Member(architecture, flatten(weights))
 
 
 def best_hits_networks(motifs: Sequence[Motif], length: int) -> list[tuple[Member, list[int]]]:
@@ -142,13 +151,12 @@ def regressing(readers: Sequence[tuple[Member, list[int]]], fitted: Linear) -> t
     """Write a regression on motifs' best hits into the networks' output weights."""
     by_score = fitted.weights.astype(np.float64) / fitted.scale
     centred = by_score * fitted.mean
-    sides = np.array([-0.5, 0.5])
     made = []
     for member, which in readers:
         bias = fitted.bias - len(readers) * centred[which].sum()
         output = {
-            "output.weight": len(readers) * sides[:, np.newaxis] * by_score[which],
-            "output.bias": sides * bias,
+            "output.weight": len(readers) * _SIDES[:, np.newaxis] * by_score[which],
+            "output.bias": _SIDES * bias,
         }
         made.append(replace(member, parameters=flatten({**member.weights(), **output})))
     return tuple(made)

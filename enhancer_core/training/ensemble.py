@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from enhancer_core.dna.codes import Codes
 from enhancer_core.models.calibration import Platt, calibrated
 from enhancer_core.models.model import Model
-from enhancer_core.models.parameters import Member
+from enhancer_core.models.parameters import AnyMember
 from enhancer_core.prediction.sequences import log_odds
 
 
@@ -20,13 +20,17 @@ class EnsemblePart:
     """A part of an ensemble, with one weight: networks trained alike, or a regression."""
 
     name: str
-    members: int  # networks that it is written as
+    members: int  # of the model that it is written as
     validation_auc: float
 
 
 def weight_parts(
-    parts: Sequence[Sequence[Member]], codes: Codes, labels: NDArray[np.bool_], *, threads: int = 1
-) -> list[Member]:
+    parts: Sequence[Sequence[AnyMember]],
+    codes: Codes,
+    labels: NDArray[np.bool_],
+    *,
+    threads: int = 1,
+) -> list[AnyMember]:
     """Weight the parts of an ensemble by how well each separates the classes.
 
     A part's log odds, the mean of its members', are divided by their standard deviation within the
@@ -36,7 +40,7 @@ def weight_parts(
 
     Returns
     -------
-    list of Member
+    list of Member or KmerMember
         The members of all parts, in order, with scaled output weights: the mean of their log odds
         is the mean of the weighted parts'. It is not calibrated: see `calibration`.
     """

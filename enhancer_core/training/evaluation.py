@@ -18,7 +18,7 @@ from enhancer_core.errors import EnhancerError
 from enhancer_core.io.tables import write_table
 from enhancer_core.models import gapped_kmers, kmers
 from enhancer_core.models.model import Model
-from enhancer_core.models.regression import Regression, fit_best_hits, of_k_mers
+from enhancer_core.models.regression import Regression, fit_best_hits, of_gapped_k_mers, of_k_mers
 from enhancer_core.motifs.motif import Motif
 from enhancer_core.prediction.sequences import probabilities
 
@@ -32,7 +32,7 @@ class FittedBaseline:
 
     name: str
     probabilities: Callable[[Codes], NDArray[np.float32]]
-    regression: Regression | None = None  # the model as networks, where it can be written so
+    regression: Regression | None = None  # as members of a model, where it can be written so
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,9 @@ def fit_baseline(
     if kind == "spectrum":
         return FittedBaseline(f"{k}-mer spectrum", kmers.fit_spectrum(data, k=k).probabilities)
     if kind == "gkm":
-        name = f"gapped {gapped_kmers.K}-mer logistic regression"
-        return FittedBaseline(name, gapped_kmers.fit(data).probabilities)
+        gapped = gapped_kmers.fit(data)
+        regression = of_gapped_k_mers(gapped, data.dataset.codes.shape[1])
+        return FittedBaseline(regression.name, gapped.probabilities, regression)
     if kind == "motifs":
         regression = fit_best_hits(data, motifs)
         predictor = Model(regression.members).predictor()

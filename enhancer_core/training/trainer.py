@@ -23,7 +23,7 @@ from enhancer_core.models.calibration import Platt, calibrated, fit_platt
 from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.device import resolve_device
 from enhancer_core.models.model import Model, single_predictor
-from enhancer_core.models.parameters import Member
+from enhancer_core.models.parameters import AnyMember, Member
 from enhancer_core.models.regression import Regression, fit_best_hits, fit_k_mers
 from enhancer_core.models.transfer import Planted, start_from
 from enhancer_core.motifs.motif import Motif
@@ -279,7 +279,7 @@ def _select(
     restarts = [Restart(state.index, state.checkpoints, state.kept) for state in states]
     ranked = sorted(range(len(states)), key=lambda place: -restarts[place].auc)  # stable
     members: list[int] = []
-    kept: list[Member] = []
+    kept: list[AnyMember] = []
     for place in ranked:
         member = Member(architecture, states[place].kept_parameters)
         # Probabilities of 0 and 1 can hide log odds that are not finite.

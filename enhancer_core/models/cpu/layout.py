@@ -89,6 +89,7 @@ Kind: TypeAlias = tuple[np.dtype[Any] | None, int, bool]  # dtype, ndim, whether
 INTEGER: Kind = (None, 0, True)
 _CODES, _ROWS = ((np.dtype(np.uint8), ndim, True) for ndim in (1, 2))
 _INTS, _CHANGES = ((np.dtype(np.int64), ndim, True) for ndim in (1, 2))
+_TABLE: Kind = (np.dtype(np.int32), 1, True)
 _FLOATS, _LOGITS, _SUMS = ((np.dtype(np.float32), ndim, True) for ndim in (1, 2, 3))
 _DOUBLES, _LAYERS, _FRAGMENTS = ((np.dtype(d), 1, True) for d in (np.float64, LAYER, FRAGMENT))
 _NET = (_LAYERS, INTEGER, _FLOATS, _FLOATS, _INTS, _FLOATS)
@@ -100,6 +101,8 @@ SIGNATURES: dict[str, tuple[Kind, ...]] = {
     "compute_fragments": (_CODES, _LAYERS, _FRAGMENTS, *_NET),
     "slide": (_CODES, _INTS, INTEGER, *_NET),
     "compute_windows": (_CODES, _INTS, _INTS, INTEGER, INTEGER, INTEGER, _LOGITS, *_NET),
+    "sum_words": (_CODES, _INTS, INTEGER, INTEGER, _TABLE, _INTS, _INTS),
+    "sum_changed_words": (_ROWS, _CHANGES, INTEGER, _TABLE, _INTS, _INTS),
     "logistic.float32": (_FLOATS, _FLOATS),
     "logistic.float64": (_DOUBLES, _DOUBLES),
 }

@@ -93,9 +93,11 @@ def compile_kernel(name: str) -> bytes:
     """Compile a kernel to an object file that exports it by its name and needs no other code."""
     import numba  # here, as in `available`
 
-    from enhancer_core.models.cpu import forward, fragments, packing, sliding, substitutions  # too
+    # Here too.
+    from enhancer_core.models.cpu import forward, fragments, packing, sliding, substitutions, words
 
-    kernels = vars(forward) | vars(fragments) | vars(packing) | vars(sliding) | vars(substitutions)
+    modules = (forward, fragments, packing, sliding, substitutions, words)
+    kernels = {name: kernel for module in modules for name, kernel in vars(module).items()}
     # Anew, since numba has no LLVM code of what it loads from its own cache.
     dispatcher = numba.njit(error_model="numpy")(kernels[name.partition(".")[0]].py_func)
     signature = tuple(

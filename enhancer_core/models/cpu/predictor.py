@@ -96,13 +96,7 @@ class CpuPredictor:
             As `logits`, or if a row, a position or a base does not exist.
         """
         check_length(codes, self.architecture.length)
-        changes = np.stack([rows, positions, bases], axis=1).astype(np.int64)
-        sizes = {"row": len(codes), "position": codes.shape[1], "base": N_CODE + 1}
-        for (name, count), column in zip(sizes.items(), changes.T, strict=True):
-            if (wrong := (column < 0) | (column >= count)).any():
-                raise SequenceError(
-                    f"{name} {column[wrong][0]} does not exist; allowed are 0 to {count - 1}"
-                )
+        changes = checked_changes(codes, rows, positions, bases)
         logits = np.empty((len(changes), CLASSES), np.float32)
         same = codes[changes[:, 0], changes[:, 1]] == changes[:, 2]
         computed = ~same
@@ -132,16 +126,8 @@ class CpuPredictor:
         SequenceError
             If starts do not ascend, a window is not inside, or a code is above 4.
         """
-        check_codes(codes)
-        begins = np.asarray(starts, np.int64)
-        if (np.diff(begins) < 0).any():
-            raise SequenceError("starts of windows must ascend")
         length = self.architecture.length
-        for start in begins[:1], begins[-1:]:
-            if ((start < 0) | (start + length > len(codes))).any():
-                raise SequenceError(
-                    f"window {start[0]}-{start[0] + length} is not inside the {len(codes)} bp"
-                )
+        begins = checked_starts(codes, starts, length)
         return _scan(self._plan, self._packed, np.ascontiguousarray(codes), begins, length)
 
 
@@ -159,7 +145,7 @@ def _scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int
     net = plan.net(packed, length=extent, scores=int(size) + layout.LANES)._replace(layers=layers)
     logits = np.empty((len(starts), CLASSES), np.float32)
     relative = np.zeros(0, np.int64)
-    for block in _blocks(starts, span):
+    for block in blocks(starts, span):
         first = starts[block.start]
         before, relative = relative, starts[block] - first
         if not np.array_equal(before, relative):  # evenly spaced windows make the same blocks
@@ -177,7 +163,8 @@ def _scan(plan: Plan, packed: Floats, codes: Codes, starts: Numbers, length: int
     return logits
 
 
-def _blocks(starts: Numbers, span: int) -> Iterator[slice]:
+def blocks(starts: Numbers, span: int) -> Iterator[slice]:
+    """Cut starts that ascend into blocks, whose first and last differ by `span` at most."""
     end = 0
     while end < len(starts):
         begin, end = end, int(np.searchsorted(starts, starts[end] + span, side="right"))
@@ -209,6 +196,46 @@ def check_length(codes: Codes, length: int) -> None:
     if codes.shape[1] != length:
         raise SequenceError(f"sequences of {codes.shape[1]} bp; the model reads {length} bp")
     check_codes(codes)
+
+
+def checked_changes(
+    codes: Codes, rows: ArrayLike, positions: ArrayLike, bases: ArrayLike
+) -> Changes:
+    """Return the changes of `substituted_logits`, int64 (m, 3).
+
+    Raises
+    ------
+    SequenceError
+        If a row, a position or a base does not exist.
+    """
+    changes = np.stack([rows, positions, bases], axis=1).astype(np.int64)
+    sizes = {"row": len(codes), "position": codes.shape[1], "base": N_CODE + 1}
+    for (name, count), column in zip(sizes.items(), changes.T, strict=True):
+        if (wrong := (column < 0) | (column >= count)).any():
+            raise SequenceError(
+                f"{name} {column[wrong][0]} does not exist; allowed are 0 to {count - 1}"
+            )
+    return changes
+
+
+def checked_starts(codes: Codes, starts: ArrayLike, length: int) -> Numbers:
+    """Return the starts of `scanned_logits`, int64 (n,).
+
+    Raises
+    ------
+    SequenceError
+        If starts do not ascend, a window is not inside, or a code is above 4.
+    """
+    check_codes(codes)
+    begins = np.ascontiguousarray(starts, np.int64)
+    if (np.diff(begins) < 0).any():
+        raise SequenceError("starts of windows must ascend")
+    for start in begins[:1], begins[-1:]:
+        if ((start < 0) | (start + length > len(codes))).any():
+            raise SequenceError(
+                f"window {start[0]}-{start[0] + length} is not inside the {len(codes)} bp"
+            )
+    return begins
 
 
 def expit(log_odds: FloatArray) -> FloatArray:
