@@ -28,8 +28,9 @@ class KmerModule(nn.Module):
     def __init__(self, architecture: KmerWeights) -> None:
         super().__init__()
         self.architecture = architecture
-        zeros = {name.partition(".")[2]: torch.zeros(s) for name, s in shapes(architecture).items()}
-        self.output = nn.ParameterDict(zeros)
+        self.output = nn.ParameterDict()  # filled in order: given a mapping, it sorts
+        for name, shape in shapes(architecture).items():
+            self.output[name.removeprefix("output.")] = torch.zeros(shape)
         column = torch.from_numpy(k_mer_columns(architecture.k)[0])
         self.register_buffer("column", column, persistent=False)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ from torch.nn import functional
 
 from enhancer_core.models.architecture import BASES, CLASSES, Architecture, Convolution
 from enhancer_core.models.kmer_module import KmerModule
-from enhancer_core.models.parameters import AnyMember, KmerMember, flatten
+from enhancer_core.models.parameters import AnyMember, KmerMember, Member, flatten
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class ReverseComplementConvolution(nn.Conv1d):
@@ -157,20 +159,24 @@ class Ensemble(nn.Module):
 
 def torch_module(members: Sequence[AnyMember]) -> Network | KmerModule | Ensemble:
     """Make the PyTorch module of a model's members, in evaluation mode on the CPU."""
-    networks = [torch_network(member) for member in members]
-    return networks[0] if len(networks) == 1 else Ensemble(networks).eval()
+    modules = [
+        _with_weights(KmerModule(member.architecture), member)
+        if isinstance(member, KmerMember)
+        else torch_network(member)
+        for member in members
+    ]
+    return modules[0] if len(modules) == 1 else Ensemble(modules).eval()
 
 
-def torch_network(member: AnyMember) -> Network | KmerModule:
-    """Make the PyTorch module of one member, in evaluation mode on the CPU."""
-    network: Network | KmerModule
-    if isinstance(member, KmerMember):
-        network = KmerModule(member.architecture)
-    else:
-        network = Network(member.architecture)
+def torch_network(member: Member) -> Network:
+    """Make the PyTorch network of one member, in evaluation mode on the CPU."""
+    return _with_weights(Network(member.architecture), member)
+
+
+def _with_weights(module: M, member: AnyMember) -> M:
     weights = member.weights().items()
-    network.load_state_dict({name: torch.tensor(array) for name, array in weights})
-    return network.eval()
+    module.load_state_dict({name: torch.tensor(array) for name, array in weights})
+    return module.eval()
 
 
 def one_hot(codes: Tensor) -> Tensor:

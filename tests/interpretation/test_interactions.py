@@ -97,13 +97,13 @@ def test_the_second_layer_is_the_one_that_counts() -> None:
 
 
 def test_the_weights_join_the_pair_that_a_unit_reads_at_its_distance() -> None:
-    found = rank_pairs(network().members, SITES)
+    found = rank_pairs(network().filter_members, SITES)
     assert found == [FilterPair(first=0, second=1, strength=4.0, pools=10)]  # 2 x 1 times 2 x 1
 
 
 def test_joints_know_no_order_and_no_scale() -> None:
     model = network()
-    expected = rank_pairs(model.members, SITES)
+    expected = rank_pairs(model.filter_members, SITES)
     scaled = {name: array.copy() for name, array in weights_of(model).items()}
     scaled["convolutions.0.weight"][0] *= 4
     scaled["convolutions.0.bias"][0] *= 4
@@ -117,7 +117,9 @@ def test_joints_know_no_order_and_no_scale() -> None:
 def test_each_member_of_an_ensemble_joins_its_own_filters() -> None:
     weak, strong = network(), network(distance=4)
     weights_of(weak)["output.weight"] /= 2
-    found = rank_pairs((*weak.members, *strong.members), np.concatenate([SITES, SITES]))
+    found = rank_pairs(
+        (*weak.filter_members, *strong.filter_members), np.concatenate([SITES, SITES])
+    )
     assert found == [
         FilterPair(first=3, second=4, strength=4.0, pools=4),
         FilterPair(first=0, second=1, strength=2.0, pools=10),
@@ -127,20 +129,20 @@ def test_each_member_of_an_ensemble_joins_its_own_filters() -> None:
 def test_a_filter_can_be_joined_to_itself_but_not_at_one_place() -> None:
     model = network()
     weights_of(model)["convolutions.1.weight"][1, 2, [0, 4]] = 1
-    found = rank_pairs(model.members, SITES)
+    found = rank_pairs(model.filter_members, SITES)
     assert found[1] == FilterPair(first=2, second=2, strength=1.0, pools=4)
 
 
 def test_a_filter_without_a_site_takes_no_part() -> None:
     sites = SITES.copy()
     sites[1] = 4
-    assert rank_pairs(network().members, sites) == []
+    assert rank_pairs(network().filter_members, sites) == []
 
 
 def test_a_unit_that_reads_nothing_positively_joins_nothing() -> None:
     model = network()
     weights_of(model)["convolutions.1.weight"][0] *= -1
-    assert rank_pairs(model.members, SITES) == []
+    assert rank_pairs(model.filter_members, SITES) == []
 
 
 def test_planting_finds_the_spacing_and_all_four_orientations_that_a_network_reads() -> None:

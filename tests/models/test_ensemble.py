@@ -95,7 +95,7 @@ def test_pytorch_and_the_engine_agree_on_an_ensemble(members: list[Network]) -> 
         found = made(one_hot(torch.from_numpy(codes))).numpy()
     np.testing.assert_allclose(found, predictor_of(made).logits(codes), rtol=1e-4, atol=1e-6)
     on_gpus = MeanPredictor(
-        [GpuPredictor(each.architecture, each.parameters) for each in model_of(made).members]
+        [GpuPredictor(each.architecture, each.flat_parameters()) for each in members]
     )
     np.testing.assert_allclose(found, on_gpus.logits(codes), rtol=1e-4, atol=1e-6)
     scanned = predictor_of(made).scanned_logits(stretch, starts)

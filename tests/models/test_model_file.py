@@ -181,7 +181,7 @@ def test_a_missing_file_or_folder_is_said(tmp_path: Path) -> None:
 def test_a_newer_format_asks_for_an_upgrade(saved: Path) -> None:
     edit_header(saved, format_version=FORMAT_VERSION + 1)
     with pytest.raises(
-        ModelFileError, match=r"format version 4 is newer than this release .*\(3\)"
+        ModelFileError, match=r"format version 5 is newer than this release .*\(4\)"
     ):
         load_model(saved)
 

@@ -1,4 +1,4 @@
-"""Regressions written as networks say what the regressions say."""
+"""Regressions written as members of a model say what the regressions say."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from enhancer_core import metrics
 from enhancer_core.data.dataset import Dataset, SplitDataset
 from enhancer_core.data.splits import split
 from enhancer_core.dna.codes import N_CODE, Codes, encode, one_hot
-from enhancer_core.dna.kmers import k_mer_frequencies, k_mer_names
+from enhancer_core.dna.kmers import k_mer_frequencies, k_mer_names, reverse_complement_numbers
 from enhancer_core.errors import MotifError
 from enhancer_core.io.motifs import write_meme
 from enhancer_core.io.tables import read_table
+from enhancer_core.models.architecture import KmerWeights
 from enhancer_core.models.cpu.predictor import CpuPredictor
+from enhancer_core.models.gapped_kmers import WIDTH, GappedBaseline, word_counts
 from enhancer_core.models.gpu.predictor import GpuPredictor
 from enhancer_core.models.kmers import Baseline, Linear
 from enhancer_core.models.model import Model, load_model
@@ -31,7 +33,9 @@ from enhancer_core.models.regression import (
     best_hits,
     best_hits_networks,
     fit_best_hits,
-    k_mer_network,
+    fit_gapped_k_mers,
+    of_gapped_k_mers,
+    of_k_mers,
     regressing,
 )
 from enhancer_core.models.transfer import motif_filter
@@ -86,9 +90,9 @@ def exact_log_odds(fitted: Baseline, codes: Codes) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4, 5, 6])
-def test_a_k_mer_network_has_the_probabilities_of_its_regression(k: int) -> None:
+def test_k_mer_weights_have_the_probabilities_of_their_regression(k: int) -> None:
     fitted, codes = random_baseline(k, seed=k), random_codes(50, 100, seed=1)
-    model = Model((k_mer_network(fitted, 100),), {})
+    model = Model(of_k_mers(fitted, 100).members)
     np.testing.assert_allclose(
         log_odds(predictor_of(model), codes), exact_log_odds(fitted, codes), rtol=0, atol=2e-5
     )
@@ -97,7 +101,7 @@ def test_a_k_mer_network_has_the_probabilities_of_its_regression(k: int) -> None
     )
 
 
-def test_a_k_mer_network_by_hand() -> None:
+def test_k_mer_weights_by_hand() -> None:
     # Of AAC and GTT, which are one 3-mer, the regression adds 6 times the share, less 1.
     column = k_mer_names(3).index("AAC")
     size = len(k_mer_names(3))
@@ -105,28 +109,60 @@ def test_a_k_mer_network_by_hand() -> None:
     weights[column] = 6
     ones = np.ones(size, np.float32)
     fitted = Baseline(k=3, mean=0 * ones, scale=ones, weights=weights, bias=-1.0, penalty=1.0)
-    model = Model((k_mer_network(fitted, 8),), {})
+    model = Model(of_k_mers(fitted, 8).members)
     # AACGTTAA: AAC, ACG, CGT, GTT, TTA, TAA: a third
     assert log_odds(predictor_of(model), encode(["AACGTTAA", "CCCCCCCC"])) == pytest.approx(
         [1, -1], abs=1e-6
     )
 
 
-def test_k_mers_with_an_unknown_letter_count_nowhere_in_a_network() -> None:
+def test_k_mers_with_an_unknown_letter_count_nowhere() -> None:
     fitted, codes = random_baseline(4, seed=0), random_codes(20, 40, seed=2)
     codes[:, 10] = N_CODE
     shares = k_mer_frequencies(codes, 4).astype(np.float64) * 33 / 37  # of all 37 words
     exact = ((shares - fitted.mean) / fitted.scale * fitted.weights).sum(axis=1) + fitted.bias
-    model = Model((k_mer_network(fitted, 40),), {})
+    model = Model(of_k_mers(fitted, 40).members)
     np.testing.assert_allclose(log_odds(predictor_of(model), codes), exact, rtol=0, atol=2e-5)
 
 
-def test_a_k_mer_network_is_one_of_equal_weights_at_all_positions() -> None:
-    member = k_mer_network(random_baseline(5, seed=0), 100)
-    assert member.architecture.tied
-    each = member.weights()["output.weight"].reshape(2, 2, -1)
-    assert (each == each[:, :, :1]).all()
-    assert [layer.filters for layer in member.architecture.convolutions] == [512, 2]
+def random_scores(*, seed: int) -> GappedBaseline:
+    """Draw the scores of words, the same on both strands."""
+    drawn = np.random.default_rng(seed).normal(0, 1, 4**WIDTH).astype(np.float32)
+    scores = drawn + drawn[reverse_complement_numbers(np.arange(4**WIDTH), WIDTH)]
+    return GappedBaseline(scores, -0.4, penalty=0.1, auc=0.8)
+
+
+def test_weights_of_gapped_k_mers_have_the_probabilities_of_their_regression() -> None:
+    fitted, codes = random_scores(seed=0), random_codes(50, 100, seed=1)
+    found = of_gapped_k_mers(fitted, 100)
+    assert (found.name, found.penalty, found.auc) == (
+        "gapped 6-mer logistic regression", 0.1, 0.8,
+    )  # fmt: skip
+    (member,) = found.members
+    assert member.architecture == KmerWeights(k=10, length=100)
+    model = Model(found.members)
+    exact = word_counts(codes).astype(np.float64) @ fitted.scores.astype(np.float64) + fitted.bias
+    np.testing.assert_allclose(log_odds(predictor_of(model), codes), exact, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        probabilities(predictor_of(model), codes), fitted.probabilities(codes), rtol=0, atol=1e-5
+    )
+
+
+def test_gapped_k_mers_are_a_share_of_all_positions_where_some_are_unknown() -> None:
+    fitted, codes = random_scores(seed=0), random_codes(20, 40, seed=2)
+    codes[:, 15] = N_CODE
+    counts = word_counts(codes) * (21 / 31) ** 0.5  # 21 of 31 words have no N
+    exact = counts @ fitted.scores + fitted.bias
+    model = Model(of_gapped_k_mers(fitted, 40).members)
+    np.testing.assert_allclose(log_odds(predictor_of(model), codes), exact, rtol=0, atol=1e-5)
+
+
+def test_a_fit_of_gapped_k_mers_is_a_member() -> None:
+    data = with_sites(300)
+    found = fit_gapped_k_mers(data)
+    odds = log_odds(predictor_of(Model(found.members)), data.validation.codes)
+    assert metrics.roc_auc(data.validation.labels, odds) == pytest.approx(found.auc, abs=1e-6)
+    assert found.auc > 0.8
 
 
 # Best hits
@@ -233,12 +269,12 @@ def test_a_motif_wider_than_the_sequences_is_read_where_it_tells_most() -> None:
 # The command
 
 
-def test_baseline_writes_its_regression_as_a_network_that_predicts_the_same(
+def test_baseline_writes_its_regression_as_a_model_that_predicts_the_same(
     cli: Callable[..., Ran], inputs: Path, tmp_path: Path
 ) -> None:
     write_meme(tmp_path / "two.meme", [CEBPA, HNF4A, replace(BUILTIN["CEBPA"], name="again")])
     data = ["--positives", inputs / "positives.fa", "--negatives", inputs / "negatives.fa", "-q"]
-    kinds = {"kmer": ["-k", 3], "motifs": ["--database", tmp_path / "two.meme"]}
+    kinds = {"kmer": ["-k", 3], "motifs": ["--database", tmp_path / "two.meme"], "gkm": []}
     for kind, options in kinds.items():
         folder = tmp_path / kind
         assert cli("baseline", *data, "--kind", kind, *options, "-o", folder) == Ran(0, "", "")

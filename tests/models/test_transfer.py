@@ -70,7 +70,7 @@ def gardens(draw: st.DrawFn) -> tuple[list[Network | Ensemble], Architecture]:
 
 
 def networks_in(donors: list[Network | Ensemble]) -> list[Network]:
-    return [torch_network(each) for donor in donors for each in model_of(donor).members]
+    return [torch_network(each) for donor in donors for each in model_of(donor).filter_members]
 
 
 @settings(max_examples=60)
