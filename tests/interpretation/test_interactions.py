@@ -379,7 +379,7 @@ def pair_of_words(
     """Give the rank of the two words among the pairs that weights join, and the finding."""
     sites = consensus_sites(filter_pfms(model_of(model), positives))
     assert decode(sites[:2])[0][1:-1] == "ATTACA"
-    ranked = rank_pairs(model_of(model).members, sites)
+    ranked = rank_pairs(model_of(model).filter_members, sites)
     rank = [(each.first, each.second) for each in ranked].index((0, 1))
     backgrounds = k_shuffle(positives[:40], k=2, rng=rng)
     starts = draw_anchors(40, READER, spacing=24, rng=rng)
