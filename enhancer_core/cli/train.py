@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import Job, with_interval
 from enhancer_core.cli.dataset import DataSource, data_options
 from enhancer_core.errors import FileError, TrainingError
-from enhancer_core.models.architecture import NETWORKS
+from enhancer_core.models.architecture import DEFAULT_NETWORK, NETWORKS
 from enhancer_core.training.config import TrainConfig, TrainOption, default_config
 
 _UNFINISHED = "restarts"  # the folder in the output folder where a run in progress keeps its state
@@ -53,7 +54,7 @@ def _config(**values: object) -> TrainConfig:
     The defaults that click knows are those of the paper's networks, so it is asked what was given.
     """
     context = click.get_current_context()
-    config = default_config(context.params["network"])
+    config = default_config(_network(context.params))
     given: dict[str, Any] = {
         name: value
         for name, value in values.items()
@@ -62,6 +63,17 @@ def _config(**values: object) -> TrainConfig:
     if "restarts" in given and "ensemble" not in given:
         given["ensemble"] = min(config.ensemble, given["restarts"])
     return replace(config, **given)
+
+
+def _network(options: Mapping[str, Any]) -> str:
+    """Return the name of the network: what is given, else that of what training starts from."""
+    donors = [*options["plant"], *filter(None, [options["initial"]])]
+    if options["network"] is not None or not donors:
+        return options["network"] or DEFAULT_NETWORK
+    name: str = models.load_model(donors[0]).metadata.get("network", "")
+    if name not in NETWORKS:
+        raise click.UsageError(f"--network is needed: that of {donors[0]} has no name")
+    return name
 
 
 config_options = opt.gathered(
@@ -73,13 +85,13 @@ config_options = opt.gathered(
 
 @opt.command()
 @data_options
-@opt.choice(
+@opt.option(
     "--network",
-    "The paper's network for enhancers, the smaller one for one transcription factor, or the"
-    " first with the bugs of the published code; or best, which is not the paper's and has its own"
-    " defaults for training (shifts, both strands, a moving average of the weights, an ensemble"
-    " with regressions on 5-mers and on the best hits of all motifs of --plant-motifs).",
-    *NETWORKS,
+    "motif_cnn, the default: known motifs planted, average pooling, and defaults of its own for"
+    " training (shifts, both strands, an average of the weights, a stack with simple models); or"
+    " the paper's: enhancer; tf, smaller, for one transcription factor; original_code, enhancer"
+    " with the bugs of the published code.",
+    type=click.Choice(tuple(NETWORKS)),
     section="Network",
 )
 @opt.number(
@@ -101,7 +113,13 @@ config_options = opt.gathered(
     " the same --split, or they have seen what is tested on.",
     section="Transfer",
 )
-@opt.path("--plant-motifs", f"Motifs to plant as filters: {opt.MOTIF_FORMS}.", section="Transfer")
+@opt.path(
+    "--plant-motifs",
+    f"Motifs to plant as filters: {opt.MOTIF_FORMS}; or none. For motif_cnn they are, by default,"
+    " JASPAR's of vertebrates, and those are planted that tell most.",
+    metavar="FILE|none",
+    section="Transfer",
+)
 @opt.number(
     "--plant-share",
     "Share of planted filters; --plant widens the network to it.",
@@ -131,7 +149,7 @@ config_options = opt.gathered(
 )
 def train(
     source: DataSource,
-    network: str,
+    network: str | None,
     widen: float,
     first_filters: int | None,
     config: TrainConfig,
@@ -158,9 +176,7 @@ def train(
       enhancer-core train --positives e.fa --negatives b.fa k4.fa --restarts 10 \\
           --groups chromosome --test-group chr1 --validation-group chr2 -o model
       enhancer-core train --positives e.fa --negatives b.fa \\
-          --plant k2 k3 k4 -o wide
-      enhancer-core train --positives e.fa --negatives b.fa \\
-          --network best --plant-motifs H12CORE.meme -o best
+          --network enhancer --plant k2 k3 k4 -o wide
     """
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
         raise click.UsageError("--plant, --plant-motifs and --initial exclude each other")
@@ -173,11 +189,18 @@ def train(
     dataset = source.read()
     inputs = training.input_files(dataset, source.positives, source.negatives)
     split = source.split(dataset, job)
-    architecture = models.named_architecture(network, length=split.dataset.codes.shape[1])
+    length = split.dataset.codes.shape[1]
+    network = _network(click.get_current_context().params)
+    config = config.for_data(len(split.train))
+    architecture = models.named_architecture(network, length=length)
     architecture = models.widened(architecture, widen, first=first_filters)
+    known = network == DEFAULT_NETWORK
+    if plant_motifs is None and known and not plant and initial is None:
+        plant_motifs = training.JASPAR
     architecture, start = training.first_weights(
-        architecture, networks=plant, motifs=plant_motifs or (), initial=initial,
-        share=plant_share, data=split if config.regressions else None,
+        architecture, networks=plant, initial=initial,
+        motifs=() if plant_motifs is None or str(plant_motifs) == "none" else plant_motifs,
+        share=plant_share, data=split if known else None,
     )  # fmt: skip
     experiment = training.Experiment(
         data=split, inputs=inputs, network=network, architecture=architecture, start=start,
@@ -197,7 +220,7 @@ def train(
     job.info(_describe_split(split))
     if start is not None:
         job.info(_describe_start(start, architecture))
-        if plant_motifs is None and source.split_table is None and not source.test_group:
+        if start.kind != "motifs planted" and source.split_table is None and not source.test_group:
             job.info(
                 "note: a model trained on another split has seen some of what is tested on here;"
                 " give both the same --split"
@@ -206,7 +229,8 @@ def train(
     report.write_outcome(output, experiment, outcome, threads=threads, markdown=markdown)
     training.discard_states(state)
     for part in outcome.trained.parts:
-        job.info(f"part of the ensemble: {part.name}, validation AUC {part.validation_auc:.3f}")
+        weight = f"weight {part.weight:.2f}" if part.weight else "left out"
+        job.info(f"{part.name}: validation AUC {part.validation_auc:.3f}, {weight}")
     job.info(f"network:  test AUC {with_interval(outcome.network.test.auc)}")
     baseline = outcome.baseline
     job.info(f"baseline: test AUC {with_interval(baseline.test.auc)} ({baseline.name})")
@@ -278,8 +302,8 @@ def _describe_start(start: training.Start, architecture: models.Architecture) ->
     names = ", ".join(start.names())
     if start.chosen is not None:
         names += (
-            f" ({start.chosen:,} of {len(start.motifs):,}, as many as fit: those that weigh most in"
-            " the regression on best hits)"
+            f" ({start.chosen:,} of {start.motifs:,}, as many as fit: those that weigh most in a"
+            " regression on best hits)"
         )
     if start.kind != "start from":
         filters = ", ".join(f"{layer.filters:,}" for layer in architecture.convolutions)

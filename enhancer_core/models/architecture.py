@@ -94,6 +94,7 @@ class KmerWeights:
 
 
 _ENHANCER = (Convolution(20, 9, 3), Convolution(30, 5, 4), Convolution(40, 3, 4))
+DEFAULT_NETWORK = "motif_cnn"
 NETWORKS: dict[str, Architecture] = {
     # Cohn et al. 2018, Figure 1C; pool and dense sizes are from the published code.
     "enhancer": Architecture(convolutions=_ENHANCER, dense=(90, 45), dropout=0.15),
@@ -106,11 +107,12 @@ NETWORKS: dict[str, Architecture] = {
     "original_code": Architecture(
         convolutions=_ENHANCER, dense=(90, 45), chained=False, kernel_width_in_init=False
     ),
-    # Not the paper's: found on the human liver data, and trained by a protocol of its own (see
-    # `training.config`), in which regressions join it. Means say how much there is of something,
-    # which maxima do not. Its first layer has room for some 200 motifs: `train --plant-motifs`.
-    "best": Architecture(
-        convolutions=(Convolution(256, 15, 6), Convolution(64, 5, 4)),
+    # Not the paper's, and the default: its first layer has room for some 100 known motifs, and the
+    # mean over positions says how much there is of something, which maxima do not. Pools of 5 and 5
+    # lie alike in windows 50 bp apart, which so share their convolutions. It is stacked with simple
+    # models; see `training.config`.
+    DEFAULT_NETWORK: Architecture(
+        convolutions=(Convolution(128, 19, 5), Convolution(48, 5, 5)),
         dense=(64,),
         dropout=0.5,
         tied=True,
@@ -136,7 +138,11 @@ def named_architecture(name: str, *, length: int = 500) -> Architecture:
     if name not in NETWORKS:
         raise ModelFileError(f"network '{name}' is not known; known are {', '.join(NETWORKS)}")
     architecture = replace(NETWORKS[name], length=length)
-    architecture.pooled_lengths()
+    try:
+        architecture.pooled_lengths()
+    except SequenceError as error:
+        fit = [f"'{each}'" for each, made in NETWORKS.items() if shortest_length(made) <= length]
+        raise SequenceError(f"{error}; networks for them are {', '.join(fit) or 'none'}") from error
     return architecture
 
 

@@ -28,13 +28,10 @@ class Platt:
 def fit_platt(labels: NDArray[np.bool_], log_odds: NDArray[np.float32]) -> Platt:
     """Fit the scale and shift of log odds by maximum likelihood (Platt 1999, section 2.2).
 
-    The targets are Platt's, (N+ + 1) / (N+ + 2) for the N+ positives and 1 / (N- + 2) for the
-    N- negatives, so that separable classes do not call for infinite odds. `labels`, bool (n,), and
-    `log_odds`, float32 (n,), in nats, are of sequences that the network did not learn from.
+    `labels`, bool (n,), and `log_odds`, float32 (n,), in nats, are of sequences that the network
+    did not learn from.
     """
-    odds = log_odds.astype(np.float64)
-    counts = labels.sum(), (~labels).sum()
-    targets = np.where(labels, (counts[0] + 1) / (counts[0] + 2), 1 / (counts[1] + 2))
+    odds, targets = log_odds.astype(np.float64), smoothed_targets(labels)
 
     def loss(terms: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scaled = terms[0] * odds + terms[1]
@@ -47,6 +44,19 @@ def fit_platt(labels: NDArray[np.bool_], log_odds: NDArray[np.float32]) -> Platt
         loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds, options=options
     )
     return Platt(float(optimum.x[0]), float(optimum.x[1]))
+
+
+def smoothed_targets(labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return Platt's targets of classes, bool (n,): float64 (n,).
+
+    (N+ + 1) / (N+ + 2) for the N+ positives and 1 / (N- + 2) for the N- negatives, so that
+    separable classes do not call for infinite odds.
+    """
+    positives, negatives = labels.sum(), (~labels).sum()
+    targets: NDArray[np.float64] = np.where(
+        labels, (positives + 1) / (positives + 2), 1 / (negatives + 2)
+    )
+    return targets
 
 
 def calibrated(member: M, by: Platt) -> M:

@@ -18,6 +18,8 @@ from enhancer_core.report.training import training_page
 from enhancer_core.training.evaluation import write_predictions
 from enhancer_core.training.experiment import Experiment, Outcome
 
+_SITES = 2_000  # positives in which sites of filters are sought, at most
+
 
 def write_outcome(
     folder: Path,
@@ -77,6 +79,7 @@ def write_outcome(
     evaluations = {"probability": outcome.network, "baseline_probability": outcome.baseline}
     write_predictions(folder / "test_predictions.tsv", data, evaluations)
     positives = data.dataset.codes[(data.parts == TRAIN) & data.dataset.labels]
+    positives = positives[:: -(-len(positives) // _SITES)]
     pfms = filter_pfms(trained.model, positives, threads=threads)
     page = training_page(experiment, outcome, pfms)
     write_text(folder / "report.html", render_page(page))

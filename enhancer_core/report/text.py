@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.metrics import THRESHOLD, Estimate, Labels
-from enhancer_core.training.ensemble import EnsemblePart
 from enhancer_core.training.evaluation import Evaluation
 from enhancer_core.training.experiment import SplitBy
 from enhancer_core.training.restart import Restart
+from enhancer_core.training.stacking import EnsemblePart
 
 _PREVALENCE = 0.01  # an enhancer every 100 windows: the order of what a genome holds
 _FLATTER = "and inflate every figure."
@@ -99,14 +99,24 @@ def training(restarts: Sequence[Restart], *, kept: Sequence[int]) -> str:
     )
 
 
-def ensemble(parts: Sequence[EnsemblePart]) -> str:
-    """Write what an ensemble of several kinds is made of."""
-    *others, last = (f"{part.name} ({part.validation_auc:.3f})" for part in parts)
+def stack(parts: Sequence[EnsemblePart]) -> str:
+    """Write what was stacked, what it weighs, and what was left out."""
+    kept = [part.name for part in parts if part.weight]
+    best = max(parts, key=lambda part: part.validation_auc)
+    left = [part.name for part in parts if not part.weight]
     return (
-        f"Evaluated here is an ensemble of {', '.join(others)} and {last}; in brackets is"
-        " the validation AUC of each. The simple models are written as networks. Each is weighted"
-        " by how far apart its log odds set the classes of the validation part."
+        f"The model of this report is a stack of {spelled(kept)}: the sum of their log odds, each"
+        " with a weight from 0 up that was fitted on the validation part by logistic regression."
+        f" The best of them there, alone, is the {best.name}"
+        f" ({best.validation_auc:.3f})."
+        + (f" Left out, since it did not help the others: {spelled(left)}." if left else "")
     )
+
+
+def spelled(names: Sequence[str]) -> str:
+    """Write names as a list in a sentence: `a, b and c`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def composition(aucs: Mapping[str, Estimate], network_auc: Estimate) -> str:

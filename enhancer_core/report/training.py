@@ -152,15 +152,24 @@ def _scores(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> Se
 def _training(trained: Trained) -> Section:
     restarts, kept = trained.restarts, trained.members
     selected = f"{'best' if len(kept) > 1 else 'selected'} restart; the dot is the selected epoch"
-    paragraphs = [text.training(restarts, kept=kept)]
+    paragraphs, tables = [text.training(restarts, kept=kept)], []
     if trained.parts:
-        paragraphs.append(text.ensemble(trained.parts))
+        paragraphs.append(text.stack(trained.parts))
+        tables.append(
+            Table(
+                ("Part", "Validation AUC, alone", "Weight"),
+                [(p.name, f"{p.validation_auc:.3f}", f"{p.weight:.2f}") for p in trained.parts],
+                "Weights are shares of their sum, of log odds in units of their standard deviation"
+                " within the classes.",
+            )
+        )
     if trained.diverged:
         numbers = ", ".join(str(index + 1) for index in sorted(trained.diverged))
         paragraphs.append(f"Restarts that diverged, and of which no more is shown: {numbers}.")
     return Section(
         title="Training",
         text=paragraphs,
+        tables=tables,
         key=((plots.NETWORK, selected), (plots.GUIDE, "others")),
         figures=[
             Figure(

@@ -20,7 +20,7 @@ from enhancer_core.io.files import make_folder, remove_partial
 from enhancer_core.io.motifs import read_motif, read_motifs
 from enhancer_core.io.outputs import MODEL_FILE
 from enhancer_core.models import kmers
-from enhancer_core.models.architecture import named_architecture, widened
+from enhancer_core.models.architecture import DEFAULT_NETWORK, named_architecture, widened
 from enhancer_core.models.model import Model, save_model
 from enhancer_core.motifs import pssm
 from enhancer_core.motifs.motif import ppm, pwm, site_prior
@@ -188,7 +188,7 @@ def _train(run: Run, data: RunData, context: Context) -> tuple[Model, dict[str, 
             for motif in ([read_motif(spec)] if ":" in spec else read_motifs(Path(spec)))
         ],
         initial=_folder_of(run.initial, context) if run.initial else None,
-        data=learn if run.config.regressions else None,
+        data=learn if run.network == DEFAULT_NETWORK else None,
     )
     states = context.states
     for other in {*context.folder.glob("restarts-*")} - {states}:  # by another recipe or other data
@@ -202,7 +202,7 @@ def _train(run: Run, data: RunData, context: Context) -> tuple[Model, dict[str, 
     remove_partial(states)
     trained = train(
         learn, architecture, config,
-        planted=start.planted if start else None, motifs=start.motifs if start else (),
+        planted=start.planted if start else None, motifs=(),
         seed=context.seed, device=context.device, folder=states,
         progress=lambda *_: context.check_stop(), warn=False,  # told of the data, once
     )  # fmt: skip

@@ -1,6 +1,5 @@
 from .config import TrainConfig as TrainConfig
 from .config import default_config as default_config
-from .ensemble import EnsemblePart as EnsemblePart
 from .evaluation import BASELINE_K as BASELINE_K
 from .evaluation import evaluate as evaluate
 from .evaluation import evaluate_baseline as evaluate_baseline
@@ -16,10 +15,12 @@ from .restart import SETTINGS_FILE as SETTINGS_FILE
 from .restart import Checkpoint as Checkpoint
 from .restart import Restart as Restart
 from .restart import discard_states as discard_states
+from .stacking import EnsemblePart as EnsemblePart
 from .trainer import Trained as Trained
 from .trainer import Work as Work
 from .trainer import check_run as check_run
 from .trainer import train as train
 from .trainer import train_all as train_all
+from .warm_start import JASPAR as JASPAR
 from .warm_start import Start as Start
 from .warm_start import first_weights as first_weights

@@ -30,7 +30,7 @@ from enhancer_core.training.trainer import Trained, check_run, train
 from enhancer_core.training.warm_start import Start
 
 _FEWEST = 2  # of each class in the test part: a paired interval needs a variance
-_OF_NO_RESTART = {f"--{name}" for name in ("restarts", "ensemble", "calibrate", "regressions")}
+_OF_NO_RESTART = {f"--{name}" for name in ("restarts", "ensemble", "calibrate", "stack")}
 _COMPOSITION_K = (1, 2)  # k-mers so short that a model of them sees composition only
 
 # What a split kept in one part: linked records, whole groups, or what an earlier table did.
@@ -183,7 +183,7 @@ def run(
         experiment.architecture,
         experiment.config,
         planted=experiment.planted,
-        motifs=() if experiment.start is None else experiment.start.motifs,
+        motifs=(),  # planted already
         seed=seed,
         threads=threads,
         device=device,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from enhancer_core.models.gpu.batches import MiniBatches
 from enhancer_core.models.network import Network
 from enhancer_core.models.parameters import dropout_mask
 from enhancer_core.models.transfer import Planted
-from enhancer_core.motifs.motif import Motif
 from enhancer_core.training.config import TrainConfig
 
 SETTINGS_FILE = "run.json"  # beside the states: what a run was started with
@@ -65,7 +64,6 @@ class Work:
 
     data: SplitDataset
     planted: Planted | None = None
-    motifs: Sequence[Motif] = ()
     folder: Path | None = None
     progress: Callable[[int, Checkpoint], None] | None = None
 
@@ -74,9 +72,16 @@ class Task:
     """What all restarts on one data set share."""
 
     def __init__(
-        self, work: Work, architecture: Architecture, config: TrainConfig, *, seed: int
+        self,
+        work: Work,
+        architecture: Architecture,
+        config: TrainConfig,
+        *,
+        seed: int,
+        states: str = "restart",
     ) -> None:
         self.work, self.architecture, self.config, self.seed = work, architecture, config, seed
+        self.states = states  # how the files of their states begin
         train = work.data.train
         self.codes: Codes = train.codes
         self.labels: NDArray[np.int64] = train.labels.astype(np.int64)
@@ -118,7 +123,7 @@ def _fingerprint(task: Task) -> str:
     data, planted = task.work.data, task.work.planted
     settings = {"architecture": task.architecture.to_dict(), "seed": task.seed}
     settings |= task.config.to_dict()
-    for name in ("restarts", "ensemble", "calibrate", "regressions"):  # no restart depends on them
+    for name in ("restarts", "ensemble", "calibrate", "stack"):  # no restart depends on them
         settings.pop(name, None)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     start = () if planted is None else (planted.parameters, planted.planted)
@@ -137,7 +142,7 @@ class RestartState:
     def __init__(self, task: Task, index: int) -> None:
         self.task, self.index = task, index
         folder = task.work.folder
-        self._path = None if folder is None else folder / f"restart-{index:04d}.safetensors"
+        self._path = None if folder is None else folder / f"{task.states}-{index:04d}.safetensors"
         generator = torch.Generator().manual_seed(_seed(_INIT, task.seed, index))
         first = Network(task.architecture, generator=generator).flat_parameters()
         if task.work.planted is not None:
@@ -217,7 +222,7 @@ class RestartState:
 
 def discard_states(folder: Path) -> None:
     """Delete the states of a run that is done, and the folder unless it holds other things."""
-    for state in (*folder.glob("restart-*.safetensors"), *folder.glob(SETTINGS_FILE)):
+    for state in (*folder.glob("*-[0-9][0-9][0-9][0-9].safetensors"), *folder.glob(SETTINGS_FILE)):
         state.unlink()
     if not any(folder.iterdir()):
         folder.rmdir()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -17,19 +17,24 @@ from enhancer_core.data.dataset import TEST, SplitDataset
 from enhancer_core.dna._numba import OBSTACLE
 from enhancer_core.errors import DatasetError, ModelFileError, TrainingError
 from enhancer_core.io.progress import progress_bar
-from enhancer_core.metrics import roc_auc
-from enhancer_core.models.architecture import Architecture, named_architecture
+from enhancer_core.models import gapped_kmers
+from enhancer_core.models.architecture import (
+    DEFAULT_NETWORK,
+    NETWORKS,
+    Architecture,
+    named_architecture,
+    shortest_length,
+)
 from enhancer_core.models.calibration import Platt, calibrated, fit_platt
 from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.device import resolve_device
 from enhancer_core.models.model import Model, single_predictor
-from enhancer_core.models.parameters import AnyMember, Member
-from enhancer_core.models.regression import Regression, fit_best_hits, fit_k_mers
+from enhancer_core.models.parameters import Member
+from enhancer_core.models.regression import Regression, fit_gapped_k_mers, fit_k_mers
 from enhancer_core.models.transfer import Planted, start_from
 from enhancer_core.motifs.motif import Motif
 from enhancer_core.prediction.sequences import log_odds, probabilities
 from enhancer_core.training.config import TrainConfig, default_config
-from enhancer_core.training.ensemble import EnsemblePart, weight_parts
 from enhancer_core.training.gpu import group_size, train_as_program
 from enhancer_core.training.restart import (
     Checkpoint,
@@ -41,6 +46,11 @@ from enhancer_core.training.restart import (
     validate,
 )
 from enhancer_core.training.restart import Work as Work
+from enhancer_core.training.stacking import EnsemblePart, Part, stack
+from enhancer_core.training.warm_start import first_weights, known_motifs
+
+_SHORT = 150  # bp; up to it a stack has the paper's network for one transcription factor
+_COMPANIONS = 2  # restarts of the paper's network in a stack, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ class Trained:
     restarts: list[Restart]
     members: list[int]  # places in the list of those kept, the best by validation AUC first
     calibration: Platt | None = None  # what was done to their log odds
-    parts: Sequence[EnsemblePart] = ()  # the networks first, where there are regressions
+    parts: Sequence[EnsemblePart] = ()  # of a stack, the networks first
     diverged: Sequence[int] = ()  # indices of restarts that diverged, whether they are kept or not
 
     @property
@@ -67,7 +77,7 @@ def train(  # noqa: PLR0913
     *,
     initial: Model | None = None,
     planted: Planted | None = None,
-    motifs: Sequence[Motif] = (),
+    motifs: Sequence[Motif] | None = None,
     seed: int = 0,
     threads: int = 1,
     device: str = "auto",
@@ -83,7 +93,7 @@ def train(  # noqa: PLR0913
         Sequences with labels, in parts; the test part is not looked at.
     network
         Name of a network, or an architecture, whose length is the sequences'; None is that of
-        `initial`, else "enhancer".
+        `initial`, else "motif_cnn".
     config
         How it is trained; None is the default of the named network, else the paper's.
     initial
@@ -92,7 +102,8 @@ def train(  # noqa: PLR0913
         Weights that every restart begins with in the place of those that it draws; they are frozen
         for the first `config.freeze` epochs. None draws all.
     motifs
-        What the regression on best hits reads, if `config.regressions`; there is none without.
+        Motifs to plant, as many as fit, those first that tell most. None is JASPAR's of vertebrates
+        for the network "motif_cnn", unless it begins with other weights, and no motifs for others.
     seed
         Any whole number from 0; the same gives the same bytes on one machine's CPU.
     threads
@@ -134,21 +145,17 @@ def train(  # noqa: PLR0913
     learned = data.dataset.take(data.parts != TEST)
     if warn and (conflicts := describe_conflicts(learned)):
         warnings.warn(conflicts, stacklevel=2)
-    length = data.dataset.codes.shape[1]
-    name = network if isinstance(network, str) else "network"
-    if network is None and initial is not None:
-        name = initial.metadata.get("network", name)
-        network = replace(initial.architecture, length=length)
-    elif network is None:
-        name = network = "enhancer"
-    if isinstance(network, str):
-        network = named_architecture(network, length=length)
+    name, network = _named(network, initial, data.dataset.codes.shape[1])
+    config = (default_config(name) if config is None else config).for_data(len(data.train))
+    if motifs is None and name == DEFAULT_NETWORK and initial is None and planted is None:
+        motifs = known_motifs()
+    if sum((initial is not None, planted is not None, bool(motifs))) > 1:
+        raise ModelFileError("initial, planted weights and motifs exclude each other; give one")
     if initial is not None:
-        if planted is not None:
-            raise ModelFileError("initial and planted weights exclude each other; give one")
         planted = start_from(initial, network)
-    if config is None:
-        config = default_config(name)
+    elif motifs:
+        network, start = first_weights(network, motifs=motifs, data=data)
+        planted = None if start is None else start.planted
     with progress_bar("epochs trained", config.restarts * config.epochs) as advance:
         epochs = dict.fromkeys(range(config.restarts), 0)
 
@@ -156,12 +163,25 @@ def train(  # noqa: PLR0913
             advance(int(checkpoint.epoch) - epochs[restart], f"validation AUC {checkpoint.auc:.3f}")
             epochs[restart] = int(checkpoint.epoch)
 
-        work = Work(data, planted=planted, motifs=motifs, folder=folder, progress=progress or show)
+        work = Work(data, planted=planted, folder=folder, progress=progress or show)
         (trained,) = train_all(
             [work], network, config, seed=seed, threads=threads, device=resolve_device(device)
         )
     metadata = {"network": name, "seed": seed, "config": config.to_dict()}
     return replace(trained, model=replace(trained.model, metadata=metadata))
+
+
+def _named(
+    network: Architecture | str | None, initial: Model | None, length: int
+) -> tuple[str, Architecture]:
+    """Return a network's name, "network" if it has none, and its architecture."""
+    if isinstance(network, Architecture):
+        return "network", network
+    if network is None and initial is not None:
+        name = initial.metadata.get("network", "network")
+        return name, replace(initial.architecture, length=length)
+    name = DEFAULT_NETWORK if network is None else network
+    return name, named_architecture(name, length=length)
 
 
 def train_all(
@@ -180,31 +200,77 @@ def train_all(
     """
     for work in works:
         check_run(work.data, architecture, config, planted=work.planted)
-    tasks = [Task(work, architecture, config, seed=seed) for work in works]
-    # First, since in seconds they raise on input that they cannot read.
-    regressions = [_regressions(work) if config.regressions else [] for work in works]
+    tasks, companions = [], []
+    for work in works:
+        task = Task(work, architecture, config.for_data(len(work.data.train)), seed=seed)
+        tasks.append(task)
+        companions.append(_companion(task) if config.stack else None)
+    groups = [tasks, [each for each in companions if each is not None]]
     with ThreadPoolExecutor(threads) as pool:
-        restarts = [(task, index) for task in tasks for index in range(config.restarts)]
         try:
+            states = []
+            fits = [_fit_simple(work, pool) if config.stack else [] for work in works]
             if device == "cpu" and OBSTACLE is None:
-                futures = [pool.submit(_train_restart, *restart) for restart in restarts]
+                futures = [
+                    pool.submit(_train_restart, task, index)
+                    for group in groups
+                    for task in group
+                    for index in range(task.config.restarts)
+                ]
                 states = [future.result() for future in futures]
             else:
-                states = [RestartState(task, index) for task, index in restarts]
-                sets = [work.data.dataset.codes for work in works]
-                size = group_size(architecture, config, sets, device=device)
-                left = [state for state in states if not state.done]
-                for first in range(0, len(left), size):
-                    train_as_program(left[first : first + size], pool, device=device)
+                for group in groups:
+                    states += _train_as_programs(group, pool, device=device)
+            simple = [[fit.result() for fit in futures] for futures in fits]
         except BaseException:  # an interrupt too must not wait for what no one will read
-            for task in tasks:
+            for task in chain(*groups):
                 task.stop.set()
             pool.shutdown(cancel_futures=True)
             raise
+    of_task = {id(task): [each for each in states if each.task is task] for task in chain(*groups)}
     return [
-        _select([state for state in states if state.task is task], fitted, threads=threads)
-        for task, fitted in zip(tasks, regressions, strict=True)
+        _select(of_task[id(task)], of_task.get(id(companion), []), fitted, threads=threads)
+        for task, companion, fitted in zip(tasks, companions, simple, strict=True)
     ]
+
+
+def _companion(task: Task) -> Task | None:
+    """Return the task of the paper's network in a stack, which sees where in a sequence a site is.
+
+    It is the smaller one for sequences as short as ChIP-seq peaks; None for shorter ones.
+    """
+    length, config = task.architecture.length, task.config
+    name = "enhancer" if length >= _SHORT else "tf"
+    architecture = replace(NETWORKS[name], length=length)
+    if length < shortest_length(architecture) or architecture == task.architecture:
+        return None
+    work = replace(task.work, planted=None, progress=None)
+    restarts = min(config.restarts, _COMPANIONS)
+    config = TrainConfig(restarts=restarts, ensemble=restarts, epochs=config.epochs)
+    return Task(work, architecture, config, seed=task.seed, states="companion")
+
+
+def _fit_simple(work: Work, pool: ThreadPoolExecutor) -> list[Future[Regression]]:
+    """Fit the simple models of a stack beside the networks."""
+    fits = [pool.submit(fit_k_mers, work.data)]
+    if work.data.dataset.codes.shape[1] >= gapped_kmers.WIDTH:
+        fits.append(pool.submit(fit_gapped_k_mers, work.data))
+    return fits
+
+
+def _train_as_programs(
+    tasks: Sequence[Task], pool: ThreadPoolExecutor, *, device: str
+) -> list[RestartState]:
+    """Train the restarts of tasks of one architecture as programs, as few as memory allows."""
+    if not tasks:
+        return []
+    states = [RestartState(task, i) for task in tasks for i in range(task.config.restarts)]
+    sets = [task.work.data.dataset.codes for task in tasks]
+    size = group_size(tasks[0].architecture, tasks[0].config, sets, device=device)
+    left = [state for state in states if not state.done]
+    for first in range(0, len(left), size):
+        train_as_program(left[first : first + size], pool, device=device)
+    return states
 
 
 def check_run(
@@ -263,51 +329,72 @@ def _train_restart(task: Task, index: int) -> RestartState:
     return state
 
 
-def _regressions(work: Work) -> list[Regression]:
-    data, motifs = work.data, work.motifs
-    return [fit_k_mers(data), *([fit_best_hits(data, motifs)] if motifs else [])]
-
-
 def _select(
-    states: list[RestartState], regressions: Sequence[Regression], *, threads: int
+    states: list[RestartState],
+    companions: list[RestartState],
+    simple: Sequence[Regression],
+    *,
+    threads: int,
 ) -> Trained:
-    """Select the restarts to keep on one data set, and join, weight and calibrate them."""
+    """Select the restarts to keep on one data set; stack or calibrate them."""
     task = states[0].task
-    architecture, config, validation = task.architecture, task.config, task.validation
+    config, validation = task.config, task.validation
     diverged = [state.index for state in states if state.diverged]
     states = [state for state in states if state.checkpoints]
     restarts = [Restart(state.index, state.checkpoints, state.kept) for state in states]
-    ranked = sorted(range(len(states)), key=lambda place: -restarts[place].auc)  # stable
-    members: list[int] = []
-    kept: list[AnyMember] = []
-    for place in ranked:
-        member = Member(architecture, states[place].kept_parameters)
-        # Probabilities of 0 and 1 can hide log odds that are not finite.
-        odds = log_odds(Model((member,)).predictor(), validation.codes, threads=threads)
-        if np.isfinite(odds).all():
-            members.append(place)
-            kept.append(member)
-        elif restarts[place].index not in diverged:
-            diverged.append(restarts[place].index)
-        if len(kept) == config.ensemble:
-            break
+    members, kept = _best(states, config.ensemble, diverged, threads=threads)
     if diverged:
         _tell_diverged(sorted(diverged), config, left=len(kept))
     model = Model(tuple(kept))
+    if config.stack:
+        stacked = [Part(_networks(len(kept), "network"), kept, network=True)]
+        _, others = _best([each for each in companions if each.checkpoints], len(companions), [])
+        if others:
+            name = _networks(len(others), "network of the paper")
+            stacked.append(Part(name, others, network=True))
+        stacked += [Part(fit.name, fit.members) for fit in simple]
+        together, parts = stack(stacked, validation.codes, validation.labels, threads=threads)
+        return Trained(Model(tuple(together)), restarts, members, None, parts, diverged)
     if not config.calibrate:
         return Trained(model, restarts, members, diverged=diverged)
     odds = log_odds(model.predictor(), validation.codes, threads=threads)
-    parts: list[EnsemblePart] = []
-    if regressions:
-        name = f"{len(kept)} networks" if len(kept) > 1 else "network"
-        parts.append(EnsemblePart(name, len(kept), roc_auc(validation.labels, odds)))
-        parts += [EnsemblePart(fit.name, len(fit.members), fit.auc) for fit in regressions]
-        groups = [kept, *(fit.members for fit in regressions)]
-        kept = weight_parts(groups, validation.codes, validation.labels, threads=threads)
-        odds = log_odds(Model(tuple(kept)).predictor(), validation.codes, threads=threads)
     platt = fit_platt(validation.labels, odds)
     model = Model(tuple(calibrated(member, platt) for member in kept))
-    return Trained(model, restarts, members, platt, parts, diverged)
+    return Trained(model, restarts, members, platt, diverged=diverged)
+
+
+def _best(
+    states: Sequence[RestartState], most: int, diverged: list[int], *, threads: int = 1
+) -> tuple[list[int], list[Member]]:
+    """Return the places of the best restarts by validation AUC, and their networks.
+
+    Those whose log odds are not finite are left out, and their indices added to `diverged`.
+    """
+    ranked = sorted(range(len(states)), key=lambda place: -_auc(states[place]))  # stable
+    places: list[int] = []
+    kept: list[Member] = []
+    for place in ranked[: None if most else 0]:
+        state = states[place]
+        member = Member(state.task.architecture, state.kept_parameters)
+        # Probabilities of 0 and 1 can hide log odds that are not finite.
+        codes = state.task.validation.codes
+        odds = log_odds(Model((member,)).predictor(), codes, threads=threads)
+        if np.isfinite(odds).all():
+            places.append(place)
+            kept.append(member)
+        elif state.index not in diverged:
+            diverged.append(state.index)
+        if len(kept) == most:
+            break
+    return places, kept
+
+
+def _auc(state: RestartState) -> float:
+    return state.checkpoints[state.kept].auc
+
+
+def _networks(count: int, name: str) -> str:
+    return name if count == 1 else f"{count} {name.replace('network', 'networks', 1)}"
 
 
 def _tell_diverged(diverged: Sequence[int], config: TrainConfig, *, left: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ from enhancer_core.models.regression import weightiest
 from enhancer_core.models.transfer import SHARE, Planted
 from enhancer_core.motifs.motif import Motif
 
+# Of vertebrates, not redundant, written by training/jaspar.py.
+JASPAR = Path(__file__).parents[1] / "motifs" / "JASPAR2026_vertebrates.pfm.gz"
+
+
+@cache
+def known_motifs() -> tuple[Motif, ...]:
+    """Return the motifs that come with the package: JASPAR's of vertebrates."""
+    return tuple(read_motifs(JASPAR))
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -27,7 +37,7 @@ class Start:
     kind: str  # networks planted, motifs planted, or start from
     files: Sequence[Path]
     planted: Planted
-    motifs: Sequence[Motif] = ()  # all of the file's
+    motifs: int = 0  # in the file
     chosen: int | None = None  # how many of them are planted, if not all
     digests: Sequence[str] = field(init=False)  # SHA-256 of the files
 
@@ -128,7 +138,7 @@ def _plant_motifs(
     chosen = None if data is None or len(motifs) <= room else room
     selected = motifs if data is None or chosen is None else weightiest(data, motifs, chosen)
     planted = transfer.plant_motifs(selected, architecture, share=share)
-    return Start("motifs planted", files, planted, motifs, chosen)
+    return Start("motifs planted", files, planted, len(motifs), chosen)
 
 
 @contextmanager
