@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from enhancer_core.data.dataset import SplitDataset
 from enhancer_core.dna.codes import Codes
-from enhancer_core.dna.kmers import k_mer_columns
 from enhancer_core.errors import MotifError
 from enhancer_core.models import gapped_kmers
 from enhancer_core.models.architecture import Architecture, Convolution, KmerWeights
@@ -73,8 +72,8 @@ def of_gapped_k_mers(fitted: GappedBaseline, length: int) -> Regression:
     without, here it is of all positions, which differs where there is an N.
     """
     k = gapped_kmers.WIDTH
-    scores = fitted.scores[k_mer_columns(k)[1]].astype(np.float64)
-    member = _k_mer_member(k, length, scores / math.sqrt(length - k + 1), fitted.bias)
+    weights = fitted.scores.astype(np.float64) / math.sqrt(length - k + 1)
+    member = _k_mer_member(k, length, weights, fitted.bias)
     return Regression(gapped_kmers.NAME, (member,), fitted.penalty, fitted.auc)
 
 
