@@ -87,10 +87,9 @@ config_options = opt.gathered(
 @data_options
 @opt.option(
     "--network",
-    "motif_cnn, the default: known motifs planted, average pooling, and defaults of its own for"
-    " training (shifts, both strands, an average of the weights, a stack with simple models); or"
-    " the paper's: enhancer; tf, smaller, for one transcription factor; original_code, enhancer"
-    " with the bugs of the published code.",
+    "motif_cnn, the default, has known motifs and average pooling, and its own defaults for"
+    " training; of the paper are enhancer, tf (smaller, for one transcription factor) and"
+    " original_code (with the bugs of the published code).",
     type=click.Choice(tuple(NETWORKS)),
     section="Network",
 )
@@ -115,8 +114,8 @@ config_options = opt.gathered(
 )
 @opt.path(
     "--plant-motifs",
-    f"Motifs to plant as filters: {opt.MOTIF_FORMS}; or none. For motif_cnn they are, by default,"
-    " JASPAR's of vertebrates, and those are planted that tell most.",
+    f"Motifs to plant as filters: {opt.MOTIF_FORMS}. For motif_cnn JASPAR's of vertebrates by"
+    " default, those that tell most.",
     metavar="FILE|none",
     section="Transfer",
 )

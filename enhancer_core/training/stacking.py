@@ -46,9 +46,10 @@ def stack(
     """Weight the parts' log odds by logistic regression, without negative weights (Breiman 1996).
 
     Their log odds are in units of their standard deviation within the classes. A ridge draws the
-    weights to their mean, so that few sequences leave parts alike; parts whose weight is 0 do not
-    help the others, and are left out. The targets are Platt's, so the sum is calibrated. The best
-    network stays, with a weight of 0 if need be, since its filters are read as motifs.
+    weights to their mean, so that few sequences leave parts alike. Parts whose weight is 0 do not
+    help the others, and are left out, as are those no better than chance. The targets are Platt's,
+    so the sum is calibrated. The best network stays, with a weight of 0 if need be, since its
+    filters are read as motifs.
 
     Parameters
     ----------
@@ -70,9 +71,12 @@ def stack(
         for part in parts
     ]
     spreads = np.array([_spread(each, labels) for each in odds])
-    weights, bias = _fit(np.stack(odds, axis=1) / spreads, labels)
-    weights[weights < _LEAST * weights.max()] = 0
     aucs = [roc_auc(labels, each) for each in odds]
+    telling = np.array(aucs) > 0.5
+    telling |= not telling.any()
+    weights = np.zeros(len(parts))
+    weights[telling], bias = _fit((np.stack(odds, axis=1) / spreads)[:, telling], labels)
+    weights[weights < _LEAST * weights.max()] = 0
     shares = weights / weights.sum()
     described = [
         EnsemblePart(part.name, len(part.members), auc, float(share))

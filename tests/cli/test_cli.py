@@ -411,40 +411,52 @@ def test_how_a_network_is_trained_is_recorded_with_it(
     assert "weight decay" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_best_brings_a_protocol_of_its_own_and_what_is_given_counts_above_it(
+def test_the_default_is_a_stack_with_motifs_and_what_is_given_counts_above_its_defaults(
     cli: Run, inputs: Path, tmp_path: Path
 ) -> None:
-    given = ["--network", "best", "--restarts", 2, "--epochs", 1, "--shift", 0, "--markdown"]
-    write_meme(
-        tmp_path / "many.meme", [replace(BUILTIN["CEBPA"], name=f"m{n}") for n in range(193)]
-    )
-    given += ["--plant-motifs", tmp_path / "many.meme"]
+    given = ["--restarts", 1, "--epochs", 1, "--shift", 0, "--markdown"]
     ran = cli("train", *data(inputs), *given, "-o", tmp_path / "out")
     assert ran.status == 0
     assert (
-        "motifs planted: many.meme (192 of 193, as many as fit: those that weigh most in the"
-        " regression on best hits); the convolutions have 256, 64 filters\n"
+        "motifs planted: JASPAR2026_vertebrates.pfm.gz (96 of 1,019, as many as fit: those that"
+        " weigh most in a regression on best hits); the convolutions have 128, 48 filters\n"
     ) in ran.err
-    assert "part of the ensemble: 5-mer logistic regression, validation AUC " in ran.err
+    assert re.search(
+        r"5-mer logistic regression: validation AUC \.?\d\.\d+, (weight|left)", ran.err
+    )
     model = load_model(tmp_path / "out")
-    expected = replace(default_config("best"), restarts=2, ensemble=2, epochs=1, shift=0)
+    expected = replace(default_config("motif_cnn"), restarts=1, ensemble=1, epochs=1, shift=0)
     assert model.metadata["config"] == expected.to_dict()
-    assert model.architecture == named_architecture("best", length=120)
-    names = ["2 networks", "5-mer logistic regression"]
-    names.append("logistic regression on the best hits of 193 motifs")
+    assert model.architecture in (named_architecture(n, length=120) for n in ("motif_cnn", "tf"))
+    names = ["network", "network of the paper", "5-mer logistic regression"]
+    names.append("gapped 6-mer logistic regression")
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert [part["name"] for part in figures["parts"]] == names
     assert model.metadata["parts"] == figures["parts"]
-    assert model.metadata["start"]["chosen"] == 192
-    assert [part["members"] for part in figures["parts"]] == [2, 1, 1]
-    assert len(model.members) == 4
-    said = f"an ensemble of 2 networks ({figures['parts'][0]['validation_auc']:.3f}), "
-    assert said in (tmp_path / "out" / "report.md").read_text()
-    first, other = (
-        each.weights()["dense.0.weight"].reshape(64, 64, -1) for each in model.members[:2]
-    )
-    assert first == pytest.approx(first[:, :, :1] + 0 * first, rel=1e-3, abs=1e-6)
-    assert not np.allclose(first, other)
+    assert model.metadata["start"]["chosen"] == 96
+    assert "Weights are shares of their sum" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_motifs_of_a_file_or_none_are_planted_instead(
+    cli: Run, inputs: Path, tmp_path: Path
+) -> None:
+    given = ["--restarts", 1, "--epochs", 1, "--no-stack", "-o", tmp_path / "out"]
+    write_meme(tmp_path / "one.meme", [BUILTIN["CEBPA"]])
+    ran = cli("train", *data(inputs), *given, "--plant-motifs", tmp_path / "one.meme")
+    assert "motifs planted: one.meme; the convolutions have" in ran.err
+    ran = cli("train", *data(inputs), *given, "--plant-motifs", "none", "--force")
+    assert "planted" not in ran.err
+    assert len(load_model(tmp_path / "out").members) == 1
+
+
+def test_without_a_network_training_goes_on_with_that_of_the_model_it_starts_from(
+    cli: Run, inputs: Path, tmp_path: Path
+) -> None:
+    quick = ["--restarts", 1, "--epochs", 1]
+    cli("train", *data(inputs), *quick, "--network", "tf", "-o", tmp_path / "first")
+    ran = cli("train", *data(inputs), *quick, "--initial", tmp_path / "first", "-o", tmp_path / "2")
+    assert ran.status == 0
+    assert load_model(tmp_path / "2").metadata["network"] == "tf"
 
 
 def test_an_ensemble_is_calibrated_recorded_and_used_as_one_model(

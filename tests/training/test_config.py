@@ -66,7 +66,8 @@ def test_a_record_tells_what_came_later_only_where_it_is_used() -> None:
         freeze=2,
         ensemble=3,
         calibrate=True,
-        regressions=True,
+        stack=True,
+        most_updates=100,
     )
     old_keys = {"batch_size": "batch", "ema": "average", "learning_rate_schedule": "schedule"}
     expected = {old_keys.get(name, name): value for name, value in asdict(used).items()}
@@ -74,19 +75,25 @@ def test_a_record_tells_what_came_later_only_where_it_is_used() -> None:
     assert list(used.to_dict()) == list(expected)
 
 
-def test_the_papers_networks_have_the_papers_protocol_and_best_keeps_all_its_restarts() -> None:
+def test_the_papers_networks_have_the_papers_protocol_and_motif_cnn_keeps_all_its_restarts() -> (
+    None
+):
     assert (
         default_config("enhancer")
         == default_config("tf")
         == default_config("original_code")
         == TrainConfig()
     )
-    best = default_config("best")
-    assert best != TrainConfig()
-    assert best.ensemble == best.restarts
-    assert best.regressions
+    default = default_config("motif_cnn")
+    assert default != TrainConfig()
+    assert default.ensemble == default.restarts
+    assert default.stack
 
 
-def test_regressions_are_for_what_is_calibrated() -> None:
-    with pytest.raises(DatasetError, match="regressions need calibrate: the mean output"):
-        TrainConfig(regressions=True)
+def test_more_data_have_fewer_epochs_where_updates_are_limited() -> None:
+    config = TrainConfig(epochs=12, batch_size=50, most_updates=1_000)
+    assert config.for_data(2_000).epochs == 12  # 480 updates
+    assert config.for_data(10_000).epochs == 5
+    assert config.for_data(10_001).epochs == 4  # 201 mini-batches an epoch
+    assert config.for_data(10**7).epochs == 1
+    assert TrainConfig().for_data(10**7) == TrainConfig()

@@ -23,7 +23,7 @@ from enhancer_core.models.network import Ensemble, Network
 from enhancer_core.models.parameters import shapes
 from enhancer_core.models.transfer import SHARE, motif_filter
 from enhancer_core.motifs.motif import BUILTIN, Motif
-from enhancer_core.training.warm_start import Start, first_weights
+from enhancer_core.training.warm_start import JASPAR, Start, first_weights, known_motifs
 from tests.predictors import model_of
 
 TF, ENHANCER = NETWORKS["tf"], NETWORKS["enhancer"]
@@ -97,14 +97,14 @@ def test_of_motifs_that_do_not_all_fit_those_are_planted_that_tell_most(tmp_path
     with pytest.raises(MotifError, match="6 motifs to plant; 1 to 5 fit"):  # into 7 filters
         first_weights(TF, motifs=path)
     start = start_of(TF, motifs=path, data=data)
-    assert (start.kind, len(start.motifs), start.chosen) == ("motifs planted", 6, 5)
+    assert (start.kind, start.motifs, start.chosen) == ("motifs planted", 6, 5)
     assert start.to_dict()["chosen"] == 5
     assert start.to_dict()["parameters"] == 5 * (4 * 9 + 1)
     first = start.planted.parameters[:36].reshape(4, 9)
-    np.testing.assert_array_equal(first, motif_filter(start.motifs[5], 9).astype(np.float32))
+    np.testing.assert_allclose(first, motif_filter(BUILTIN["CEBPA"], 9), atol=1e-6)
     write_meme(path, others)
     start = start_of(TF, motifs=path, data=data)
-    assert (len(start.motifs), start.chosen) == (5, None)
+    assert (start.motifs, start.chosen) == (5, None)
     undirected = start_of(TF, motifs=path)
     assert start.planted.parameters.tobytes() == undirected.planted.parameters.tobytes()
 
@@ -165,3 +165,10 @@ def test_a_model_of_other_convolutions_is_no_start(models: list[Path]) -> None:
     )
     with pytest.raises(ModelFileError, match=message):
         first_weights(ENHANCER, initial=models[0])
+
+
+def test_the_motifs_that_come_with_the_package_are_jaspars_of_vertebrates() -> None:
+    motifs = {motif.name: motif for motif in known_motifs()}
+    assert len(motifs) == 1019
+    assert motifs["MA0139.2"].width == 15  # CTCF
+    assert JASPAR.stat().st_size < 100_000
