@@ -104,8 +104,8 @@ def ensemble(parts: Sequence[EnsemblePart]) -> str:
     *others, last = (f"{part.name} ({part.validation_auc:.3f})" for part in parts)
     return (
         f"Evaluated here is an ensemble of {', '.join(others)} and {last}; in brackets is"
-        " the validation AUC of each. Each is weighted by how far apart its log odds set the"
-        " classes of the validation part."
+        " the validation AUC of each. The simple models are written as networks. Each is weighted"
+        " by how far apart its log odds set the classes of the validation part."
     )
 
 
