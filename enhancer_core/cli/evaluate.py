@@ -56,8 +56,8 @@ def evaluate(
 @opt.choice(
     "--kind",
     "Features: k-mer frequencies, standardised; k-mer counts as in the spectrum kernel, where"
-    " frequent ones weigh more; gapped k-mers, any 6 letters of 10, which take a minute or more;"
-    " or the best hit of each motif of --database.",
+    " frequent ones weigh more; gapped k-mers, any 6 letters of 10; or"
+    " the best hit of each motif of --database.",
     *("kmer", "spectrum", "gkm", "motifs"),
     section="Training",
 )

@@ -13,7 +13,7 @@ from enhancer_core import motifs as motif_tools
 from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import Job, with_interval
 from enhancer_core.cli.dataset import DataSource, data_options
-from enhancer_core.errors import MotifError
+from enhancer_core.errors import ModelFileError, MotifError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -198,13 +198,22 @@ def show_motifs(
 
 
 def load_with_filters(path: Path, job: Job) -> Model:
-    """Load a model, and note whose filters are shown where members have them of several kinds."""
+    """Load a model, and note whose filters are shown where members have them of several kinds.
+
+    Raises
+    ------
+    ModelFileError
+        If it is of k-mer weights alone, which have none.
+    """
     loaded = models.load_model(path)
-    members, alike = loaded.members, len(loaded.filter_members)
+    try:
+        members, alike = loaded.members, len(loaded.filter_members)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
     if alike < len(members):
         job.info(
-            f"the filters are those of the first {alike} of {len(members)} networks; the others"
-            " have another architecture"
+            f"the filters are those of {alike} of {len(members)} members; the others are networks"
+            " of another architecture, or k-mer weights"
         )
     return loaded
 

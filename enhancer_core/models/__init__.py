@@ -1,7 +1,8 @@
 """Models: what networks are made of, the one `Model` and its file, and simple models beside them.
 
 `cpu` computes with networks on a CPU core, compiled; `gpu` with many at once, in PyTorch; `network`
-is the PyTorch network, the reference. Regressions on k-mers and motifs are written as networks.
+is the PyTorch network, the reference. Regressions on k-mers are k-mer weights, which are members
+too; those on motifs are written as networks.
 """
 
 import lazy_loader

@@ -199,7 +199,7 @@ def start_from(model: Model, architecture: Architecture) -> Planted:
     Parameters
     ----------
     model
-        A trained model; of an ensemble, its first member, the best.
+        A trained model; of an ensemble, its first network, the best.
     architecture
         The network to train.
 
@@ -212,7 +212,7 @@ def start_from(model: Model, architecture: Architecture) -> Planted:
     Raises
     ------
     ModelFileError
-        If their convolutions differ.
+        If their convolutions differ, or the model has none.
     """
     made = model.architecture
     if (made.convolutions, made.chained) != (architecture.convolutions, architecture.chained):
@@ -221,7 +221,7 @@ def start_from(model: Model, architecture: Architecture) -> Planted:
             for each in (made, architecture)
         )
         raise ModelFileError(f"convolutions are {got}; to start from they must be {allowed}")
-    given = model.members[0].weights()
+    given = model.filter_members[0].weights()
     same = shapes(made) == shapes(architecture)
     values, planted = _empty(architecture)
     for name in values:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytest
 import torch
@@ -16,9 +16,10 @@ from tangermeme.saturation_mutagenesis import saturation_mutagenesis
 from torch import Tensor, nn
 
 from enhancer_core.dna.codes import encode
-from enhancer_core.models.architecture import NETWORKS
+from enhancer_core.models.architecture import NETWORKS, KmerWeights
+from enhancer_core.models.kmer_module import KmerModule
 from enhancer_core.models.model import load_model
-from enhancer_core.models.network import Network, one_hot
+from enhancer_core.models.network import Ensemble, Network, one_hot
 
 MODELS = Path(__file__).parents[2] / "kipoi_models"
 # A network of the paper, an ensemble of networks and regressions, a network of one TF.
@@ -34,6 +35,7 @@ pytestmark = [
 ]
 
 every_model = pytest.mark.parametrize("name", [*NETWORKS, *PUBLISHED])
+with_k_mers = pytest.mark.parametrize("name", [*NETWORKS, *PUBLISHED, "k-mers", "k-mers beside"])
 
 
 class Case(NamedTuple):
@@ -58,15 +60,24 @@ class LogOdds(nn.Module):
 def case(name: str) -> Case:
     """Load a published model, or make a network with first weights, of which no pool divides L."""
     network: nn.Module
+    length = 503
     if name in NETWORKS:
-        architecture = replace(NETWORKS[name], length=503)
+        architecture = replace(NETWORKS[name], length=length)
         network = Network(architecture, generator=torch.Generator().manual_seed(0)).eval()
+    elif name.startswith("k-mers"):
+        made = [KmerWeights(k=k, length=length) for k in (5, 10)]
+        modules: list[Network | KmerModule] = [KmerModule(each) for each in made]
+        torch.manual_seed(0)
+        for weights in modules:
+            nn.init.normal_(next(iter(weights.parameters())), std=0.1)
+        beside = [cast("Network", case("tf").network)] if name == "k-mers beside" else []
+        network = Ensemble([*beside, *modules]).eval()
     else:
         (path,) = MODELS.glob(f"*/weights/{name}-*.safetensors")
         model = load_model(path)
-        network, architecture = model.to_torch(), model.architecture
+        network, length = model.to_torch(), model.length
     generator = torch.Generator().manual_seed(1)
-    size = (N, architecture.length)
+    size = (N, length)
     x = one_hot(torch.randint(4, size, generator=generator, dtype=torch.uint8))
     rows = [row[:, torch.randperm(row.shape[1], generator=generator)] for row in x]
     return Case(network, x, torch.stack(rows))
@@ -151,7 +162,22 @@ def test_integrated_gradients_sum_to_the_difference_in_output(name: str) -> None
     assert (delta.abs() <= DELTA * difference.abs()).all(), (delta, difference)
 
 
-@every_model
+@pytest.mark.parametrize("name", ["k-mers", "k-mers beside"])
+def test_where_one_base_differs_deeplift_sums_to_the_difference_with_k_mers_too(name: str) -> None:
+    network, x, _ = case(name)
+    other = x.clone()
+    other[:, :, 250] = x[:, :, 250].roll(1, dims=1)
+    difference = (outputs(network, x) - outputs(network, other))[:, POSITIVE]
+    multipliers = deep_lift_shap(
+        network, x, target=POSITIVE, references=other[:, None], raw_outputs=True, device="cpu"
+    )[:, 0]
+    found = (multipliers * (x - other)).sum(dim=(1, 2))
+    torch.testing.assert_close(found, difference, rtol=DELTA, atol=1e-5)
+    captum = DeepLift(network).attribute(x, other, target=POSITIVE).sum(dim=(1, 2))
+    torch.testing.assert_close(captum, difference, rtol=DELTA, atol=1e-5)
+
+
+@with_k_mers
 def test_predict_and_marginalize_of_tangermeme_give_the_logits(name: str) -> None:
     network, x, _ = case(name)
     torch.testing.assert_close(predict(network, x, device="cpu"), outputs(network, x))
@@ -162,7 +188,7 @@ def test_predict_and_marginalize_of_tangermeme_give_the_logits(name: str) -> Non
     torch.testing.assert_close(found.y_after, outputs(network, planted))
 
 
-@every_model
+@with_k_mers
 def test_saturation_mutagenesis_of_tangermeme_gives_the_logits_of_every_change(name: str) -> None:
     network, x, _ = case(name)
     start, end = 60, 72

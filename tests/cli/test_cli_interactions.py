@@ -71,8 +71,8 @@ def test_of_a_mixed_model_wiring_and_motifs_read_the_first_kind(
     single = Network(Architecture(convolutions=(Convolution(9, 5, 2),), dense=(), length=LENGTH))
     members = (*network().members, *model_of(single).members)
     save_model(model_of(Model(members, {}), {}), tmp_path / MODEL_FILE)
-    said = "the filters are those of the first 1 of 2 networks; the others"
-    said += " have another architecture\n"
+    said = "the filters are those of 1 of 2 members; the others are networks of another"
+    said += " architecture, or k-mer weights\n"
     given = ["--sequences", folder / "sequences.fa", "--backgrounds", 8, "--spacing", 12]
     ran = cli("wiring", tmp_path, *given, "-o", tmp_path / "out")
     assert ran.status == 0

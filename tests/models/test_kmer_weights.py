@@ -150,6 +150,15 @@ def test_a_change_has_the_bits_of_the_changed_sequence(
         assert logits.tobytes() == predictor.logits(changed).tobytes()
 
 
+def test_pytorch_predicts_where_nothing_can_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, codes = Model((member(4, 30),)), random_codes(5, 30, seed=0)
+    here = model.predictor()
+    monkeypatch.setattr("enhancer_core.models.model.available", lambda: False)
+    there = model.predictor()
+    assert (type(here), type(there)) == (CpuKmerPredictor, GpuKmerPredictor)
+    assert there.logits(codes).tobytes() == here.logits(codes).tobytes()
+
+
 @given(seeds, st.floats(1e-30, 1e30))
 def test_whole_numbers_lose_less_than_float32_does(seed: int, scale: float) -> None:
     made = member(5, 60, seed=seed, scale=scale)
