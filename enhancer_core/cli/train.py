@@ -170,7 +170,7 @@ def train(
             f"{output} holds an unfinished run; --resume goes on with it, --force starts anew"
         )
     device = models.resolve_device(job.device)
-    dataset = source.read()
+    dataset = source.read(job)
     inputs = training.input_files(dataset, source.positives, source.negatives)
     split = source.split(dataset, job)
     architecture = models.named_architecture(network, length=split.dataset.codes.shape[1])
