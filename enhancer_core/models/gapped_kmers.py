@@ -79,11 +79,11 @@ def _regressions(counts: csr_array, labels: NDArray[np.bool_]) -> Iterator[Gappe
 
 
 def word_counts(codes: Codes) -> csr_array:
-    """Count the words of ten letters of each sequence, divided by the root of their number.
+    """Count the words of ten letters of each sequence, divided by the root of the number of places.
 
     uint8 (n, L >= 10) -> float32 (n, 4**10), words in alphabetical order; those with N do not
-    count. Divided so, sequences of any length have gapped k-mers of a length near 1, if their words
-    differ.
+    count. Divided so, the gapped k-mers of sequences of any length have a length near 1, if their
+    words differ and none has N.
 
     Raises
     ------
@@ -96,9 +96,8 @@ def word_counts(codes: Codes) -> csr_array:
             f"sequences of {length} bp are too short for gapped k-mers; allowed are {WIDTH} or more"
         )
     words, known = k_mer_numbers(codes, WIDTH)
-    sizes = known.sum(axis=1)
-    shares = np.repeat(np.maximum(sizes, 1) ** -0.5, sizes).astype(np.float32)
-    ends = np.concatenate([[0], np.cumsum(sizes)])
+    ends = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
+    shares = np.full(ends[-1], words.shape[1] ** -0.5, np.float32)
     return csr_array((shares, words[known], ends), shape=(n, 4**WIDTH))
 
 

@@ -77,8 +77,7 @@ def k_mer_network(fitted: Baseline, length: int) -> Member:
 
     The filter of a k-mer is active where it or its reverse complement is, and nowhere else. Two
     units hold what the k-mer at a position adds to the log odds, and what it takes away; the output
-    layer sums them over all positions. K-mers with N count nowhere, as in the regression; its
-    shares are of those without, the network's of all positions, which differs where there is an N.
+    layer sums them over all positions. K-mers with N count nowhere.
     """
     words = k_mer_words(fitted.k)
     by_share = fitted.weights.astype(np.float64) / fitted.scale
