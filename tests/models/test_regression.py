@@ -119,6 +119,9 @@ def test_k_mers_with_an_unknown_letter_count_nowhere_in_a_network() -> None:
     exact = ((shares - fitted.mean) / fitted.scale * fitted.weights).sum(axis=1) + fitted.bias
     model = Model((k_mer_network(fitted, 40),), {})
     np.testing.assert_allclose(log_odds(predictor_of(model), codes), exact, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(
+        probabilities(predictor_of(model), codes), fitted.probabilities(codes), rtol=0, atol=1e-5
+    )
 
 
 def test_a_k_mer_network_is_one_of_equal_weights_at_all_positions() -> None:
