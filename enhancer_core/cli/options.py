@@ -288,7 +288,7 @@ negatives = paths("--negatives", "FASTA files of negatives.", required=True)
 length = count(
     "--length",
     "Cut each sequence around its middle, or pad it with N, to this length. What is mostly N then"
-    " is left out, or has no score. Without, all sequences need one length.",
+    " is left out. Without, all sequences need one length.",
     metavar="BP",
     section="Data",
 )

@@ -48,9 +48,9 @@ def predict(
     """Predict the probability that sequences, or windows along a genome, are enhancers.
 
     MODEL is a model.safetensors file or its folder. For sequences the table has the columns name
-    and probability, in input order. A track has one value a bin, from the window around the bin's
-    middle; beyond a chromosome's end the window holds N, and a window that is mostly N has no
-    value. Regions that overlap or touch are joined first.
+    and probability, in input order; what --length made mostly N has NA. A track has one value a
+    bin, from the window around the bin's middle; beyond a chromosome's end the window holds N, and
+    a window that is mostly N has no value. Regions that overlap or touch are joined first.
 
     \b
       enhancer-core predict model sequences.fa -o probabilities.tsv

@@ -115,7 +115,8 @@ config_options = opt.gathered(
 @opt.path(
     "--initial",
     "Fine-tune this model: each restart starts from its weights, or from those of its"
-    " convolutions alone where the dense layers or the length differ.",
+    " convolutions alone where the dense layers differ, or the length of a network that weighs"
+    " places.",
     metavar="MODEL",
     section="Transfer",
 )

@@ -72,7 +72,7 @@ class Dataset:
         >>> Dataset.from_sequences(["ACGT", "CCGT"], ["TTAT"]).labels
         array([ True,  True, False])
         >>> Dataset.from_sequences(["ACGT", "CCG"], ["TTATA"], length=4).codes[1:].tolist()
-        [[1, 1, 2, 4], [3, 3, 0, 3]]
+        [[4, 1, 1, 2], [3, 3, 0, 3]]
         """
         sources = []
         for kind, given in (("positives", positives), ("negatives", negatives)):
