@@ -166,6 +166,19 @@ def test_a_shuffle_stays_in_the_part_of_its_sequence() -> None:
     assert (data.parts[:n] == data.parts[n:]).all()
 
 
+def test_sequences_of_unequal_length_are_learned_from_and_predicted_at_one() -> None:
+    rng = np.random.default_rng(3)
+    rows = ["".join(rng.choice(list("ACGT"), 40 + n)) for n in range(48)]
+    positives, negatives = pd.Series(rows[::2]), rows[1::2]
+    data = ec.split(ec.Dataset.from_sequences(positives, negatives, length=60))
+    trained = ec.train(data, "tf", ec.TrainConfig(restarts=1, epochs=1)).model
+    assert trained.length == 60
+    found = ec.predict(trained, ["ACGT", *rows], length=60)
+    assert np.isnan(found).tolist() == [True] + [False] * 48
+    assert found[21] == trained.predict(rows[20:21])[0]  # which has 60 bp
+    assert ec.decode(ec.encode(rows[:1], length=42)) == [f"N{rows[0]}N"]
+
+
 def test_a_data_set_needs_both_classes() -> None:
     with pytest.raises(SequenceError, match="no sequences to encode"):
         ec.Dataset.from_sequences(SEQUENCES, [])

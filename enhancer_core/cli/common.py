@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 import click
 
 from enhancer_core import io, models, report
+from enhancer_core.errors import ModelFileError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from enhancer_core.metrics import Estimate
     from enhancer_core.models.ensemble import Predictor
+    from enhancer_core.models.model import Model
 
 # Called with how much has been done since the last call, and perhaps a note; any thread may.
 Advance: TypeAlias = Callable[..., None]
@@ -96,15 +98,30 @@ class Job:
 
         return np.random.default_rng(self.seed)
 
-    def predictor(self, model: Path) -> Predictor:
+    def predictor(self, model: Path, length: int | None = None) -> Predictor:
         """Load a model to predict with."""
-        return models.load_model(model).predictor(self.device)
+        return load_model(model, length).predictor(self.device)
 
     def write_report(self, page: report.Page, *, markdown: bool = False) -> None:
         """Write report.html, and report.md with its figures if asked for."""
         if markdown:
             io.write_files(self.output, report.render_markdown(page))
         io.write_text(self.output / "report.html", report.render_page(page))
+
+
+def load_model(path: Path, length: int | None = None) -> Model:
+    """Load a model, laid out for sequences of this length; None is its own.
+
+    Raises
+    ------
+    ModelFileError, SequenceError
+        As `Model.at_length`.
+    """
+    loaded = models.load_model(path)
+    try:
+        return loaded.at_length(length)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}; --length {loaded.length} is") from error
 
 
 def with_interval(estimate: Estimate) -> str:

@@ -18,14 +18,15 @@ class DataSource:
 
     positives: tuple[Path, ...]
     negatives: tuple[Path, ...]
+    length: int | None
     split_table: Path | None
     groups: str | None
     test_group: tuple[str, ...]
     validation_group: tuple[str, ...]
 
-    def read(self) -> data.Dataset:
+    def read(self, job: Job) -> data.Dataset:
         """Read the sequences."""
-        return data.read_dataset(self.positives, self.negatives)
+        return read_labelled(self.positives, self.negatives, job, length=self.length)
 
     def split(self, dataset: data.Dataset, job: Job) -> data.SplitDataset:
         """Split by an earlier table, by groups, or by linked records."""
@@ -73,11 +74,29 @@ class DataSource:
         return split if kept.all() else replace(split, left_out=dataset.take(~kept))
 
 
+def read_labelled(
+    positives: tuple[Path, ...],
+    negatives: tuple[Path, ...],
+    job: Job,
+    *,
+    length: int | None,
+    expected: int | None = None,
+) -> data.Dataset:
+    """Read labelled sequences, and note what was cut and padded."""
+    dataset = data.read_dataset(
+        positives, negatives, length=length, expected=expected, note=job.info
+    )
+    if length is not None and (padding := data.describe_padding(dataset)):
+        job.info(f"warning: {padding}")
+    return dataset
+
+
 data_options = opt.gathered(
     "source",
     DataSource,
     opt.positives,
     opt.negatives,
+    opt.length,
     opt.path(
         "--split split_table", "split.tsv of an earlier run, for the same parts.", section="Split"
     ),

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from enhancer_core import __version__, data, io, models, prediction, training
 from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import Job, with_interval
-from enhancer_core.cli.dataset import DataSource, data_options
+from enhancer_core.cli.dataset import DataSource, data_options, read_labelled
 
 if TYPE_CHECKING:
     from enhancer_core.training.evaluation import BaselineKind
@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 @opt.model
 @opt.positives
 @opt.negatives
+@opt.model_length
 @opt.job("JSON file for the figures.", *opt.compute, formats=(io.JSON,))
 def evaluate(
-    model: Path, positives: tuple[Path, ...], negatives: tuple[Path, ...], job: Job
+    model: Path,
+    positives: tuple[Path, ...],
+    negatives: tuple[Path, ...],
+    length: int | None,
+    job: Job,
 ) -> None:
     """Evaluate a trained network on other sequences.
 
@@ -36,8 +41,8 @@ def evaluate(
     """
     from enhancer_core import metrics  # which loads NumPy
 
-    predictor = job.predictor(model)
-    dataset = data.read_dataset(positives, negatives)
+    predictor = job.predictor(model, length)
+    dataset = read_labelled(positives, negatives, job, length=length, expected=predictor.length)
     with job.progress("sequences predicted", len(dataset)) as advance:
         scores = prediction.probabilities(
             predictor, dataset.codes, threads=job.threads, progress=advance
@@ -90,7 +95,7 @@ def baseline(
         raise click.UsageError("--kind motifs and --database need each other")
     motifs = [] if database is None else io.read_motifs(database)
     output, seed = job.output, job.seed
-    split = source.split(source.read(), job)
+    split = source.split(source.read(job), job)
     fitted = training.fit_baseline(split, kind=kind, k=k, motifs=motifs)
     scored = training.evaluate_baseline(split, fitted, seed=seed)
     io.make_folder(output)

@@ -25,6 +25,7 @@ _SHUFFLED_K = 2
 @opt.command()
 @opt.model
 @opt.path("--sequences", "FASTA for motifs and shuffles, normally the positives.", required=True)
+@opt.model_length
 @opt.path("--database", f"Known motifs to name filters by: {opt.MOTIF_FORMS}.")
 @opt.count("--pairs", "Pairs to test, those that the weights connect most strongly.", default=10)
 @opt.count("--spacing", "Largest distance of two sites' starts.", metavar="BP", default=30)
@@ -36,6 +37,7 @@ _SHUFFLED_K = 2
 def wiring(
     model: Path,
     sequences: Path,
+    length: int | None,
     database: Path | None,
     pairs: int,
     spacing: int,
@@ -60,11 +62,11 @@ def wiring(
     """
     import numpy as np  # which help does without
 
-    loaded, output, threads = load_with_filters(model, job), job.output, job.threads
+    loaded, output, threads = load_with_filters(model, length, job), job.output, job.threads
     architecture, members = loaded.architecture, loaded.filter_members
     reach = interpretation.max_distance(architecture)
     targets = io.read_motifs(database) if database is not None else []
-    codes, pfms = read_activating_sites(sequences, loaded, model=model, threads=threads)
+    codes, pfms = read_activating_sites(sequences, loaded, length, job, model=model)
     filters = motif_matching.match_filters(pfms, targets, counted=True)
     sites = interpretation.consensus_sites(pfms)
     ranked = interpretation.rank_pairs(members, sites)[:pairs]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from enhancer_core import data, interpretation, io, models, report
+from enhancer_core import data, interpretation, io, report
 from enhancer_core import motifs as motif_tools
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import Job, with_interval
+from enhancer_core.cli.common import Job, load_model, with_interval
 from enhancer_core.cli.dataset import DataSource, data_options
 from enhancer_core.errors import ModelFileError, MotifError
 
@@ -80,7 +80,7 @@ def pssm(
     if (motif is None) == (de_novo is None):
         raise click.UsageError("give either --motif MOTIF or --de-novo FILE")
     scored_motif = io.read_motif(motif) if motif is not None else None
-    split = source.split(source.read(), job)
+    split = source.split(source.read(job), job)
     codes, both_strands = split.dataset.codes, strands == "both"
 
     def prior(width: int) -> NDArray[np.float64] | None:
@@ -140,6 +140,7 @@ def _evaluate(
 @opt.command("motifs")
 @opt.model
 @opt.path("--sequences", "FASTA to read the filters' motifs from, normally the positives.")
+@opt.model_length
 @opt.path("--database", f"Known motifs: {opt.MOTIF_FORMS}.", required=True)
 @opt.switch(
     "--from-weights", "Read motifs from the filters' weights, not sequences.", section="Data"
@@ -153,6 +154,7 @@ def _evaluate(
 def show_motifs(
     model: Path,
     sequences: Path | None,
+    length: int | None,
     database: Path,
     from_weights: bool,
     markdown: bool,
@@ -174,12 +176,14 @@ def show_motifs(
     """
     if (sequences is None) != from_weights:
         raise click.UsageError("give either --sequences FASTA or --from-weights")
-    loaded, output = load_with_filters(model, job), job.output
+    if from_weights and length is not None:
+        raise click.UsageError("--length needs --sequences")
+    loaded, output = load_with_filters(model, length, job), job.output
     targets = io.read_motifs(database)
     if sequences is None:
         pfms: NDArray[Any] = interpretation.weight_ppms(loaded)
     else:
-        _, pfms = read_activating_sites(sequences, loaded, model=model, threads=job.threads)
+        _, pfms = read_activating_sites(sequences, loaded, length, job, model=model)
     filters = motif_tools.match_filters(pfms, targets, counted=sequences is not None)
     motifs = [shown.motif for shown in filters if shown.motif is not None]
     io.make_folder(output)
@@ -197,7 +201,7 @@ def show_motifs(
     job.info(f"{page.lead[:-1]}: {output}")
 
 
-def load_with_filters(path: Path, job: Job) -> Model:
+def load_with_filters(path: Path, length: int | None, job: Job) -> Model:
     """Load a model, and note whose filters are shown where members have them of several kinds.
 
     Raises
@@ -205,7 +209,7 @@ def load_with_filters(path: Path, job: Job) -> Model:
     ModelFileError
         If it is of k-mer weights alone, which have none.
     """
-    loaded = models.load_model(path)
+    loaded = load_model(path, length)
     try:
         members, alike = loaded.members, len(loaded.filter_members)
     except ModelFileError as error:
@@ -219,11 +223,11 @@ def load_with_filters(path: Path, job: Job) -> Model:
 
 
 def read_activating_sites(
-    path: Path, loaded: Model, *, model: Path, threads: int
+    path: Path, loaded: Model, length: int | None, job: Job, *, model: Path
 ) -> tuple[Codes, NDArray[np.int64]]:
     """Read sequences, and count the sites that activate each filter of a network."""
-    codes = io.read_fasta(path, length=loaded.length).codes
-    pfms = interpretation.filter_pfms(loaded, codes, threads=threads)
+    codes = io.read_fasta(path, length=length, expected=loaded.length, note=job.info).codes
+    pfms = interpretation.filter_pfms(loaded, codes, threads=job.threads)
     if not pfms.any():
         raise MotifError(f"{path}: nothing in it activates a filter of {model}")
     return codes, pfms

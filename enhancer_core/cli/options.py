@@ -285,6 +285,21 @@ def _is_model(path: Path) -> bool:
 
 positives = paths("--positives", "FASTA files of positives.", required=True)
 negatives = paths("--negatives", "FASTA files of negatives.", required=True)
+length = count(
+    "--length",
+    "Cut each sequence around its middle, or pad it with N, to this length. What is mostly N then"
+    " is left out. Without, all sequences need one length.",
+    metavar="BP",
+    section="Data",
+)
+model_length = count(
+    "--length",
+    "Cut each sequence around its middle, or pad it with N, to the length that the model reads, or"
+    " any if the model pools over the whole sequence. What is mostly N then is left out, or has no"
+    " score.",
+    metavar="BP",
+    section="Data",
+)
 MOTIF_FORMS = "MEME, JASPAR, TRANSFAC, HOMER, CIS-BP, UniPROBE or .pfm"
 _motif_help = (
     f"CEBPA or HNF4A, a file with one motif, or FILE:NAME for one of several ({MOTIF_FORMS})."

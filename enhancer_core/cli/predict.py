@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ _BLOCK = 4096  # sequences read at once
 @opt.command()
 @opt.model
 @opt.path_argument("source", metavar="[IN.fa]", required=False)
+@opt.model_length
 @opt.path("--genome", "FASTA to predict a track along.")
 @opt.path("--regions", "BED; the track covers these, not whole chromosomes.")
 @opt.skip_missing
@@ -35,6 +37,7 @@ _BLOCK = 4096  # sequences read at once
 def predict(
     model: Path,
     source: Path | None,
+    length: int | None,
     genome: Path | None,
     regions: Path | None,
     skip_missing: bool,
@@ -45,9 +48,9 @@ def predict(
     """Predict the probability that sequences, or windows along a genome, are enhancers.
 
     MODEL is a model.safetensors file or its folder. For sequences the table has the columns name
-    and probability, in input order. A track has one value a bin, from the window around the bin's
-    middle; beyond a chromosome's end the window holds N, and a window that is mostly N has no
-    value. Regions that overlap or touch are joined first.
+    and probability, in input order; what --length made mostly N has NA. A track has one value a
+    bin, from the window around the bin's middle; beyond a chromosome's end the window holds N, and
+    a window that is mostly N has no value. Regions that overlap or touch are joined first.
 
     \b
       enhancer-core predict model sequences.fa -o probabilities.tsv
@@ -58,29 +61,43 @@ def predict(
         raise click.UsageError("give either IN.fa or --genome GENOME")
     if regions is not None and genome is None:
         raise click.UsageError("--regions needs --genome")
+    if length is not None and source is None:
+        raise click.UsageError("--length is for IN.fa")
     io.format_of(job.output, *((io.TSV,) if genome is None else (io.BEDGRAPH, io.BIGWIG)))
-    predictor = job.predictor(model)
+    predictor = job.predictor(model, length)
     if source is not None:
-        _predict_sequences(predictor, source, job, both_strands=both_strands)
+        _predict_sequences(predictor, source, length, job, both_strands=both_strands)
     elif genome is not None:
         with io.open_genome(genome, note=job.info, skip_missing=skip_missing) as opened:
             _predict_track(predictor, opened, regions, job, step=step, both_strands=both_strands)
 
 
-def _predict_sequences(predictor: Predictor, source: Path, job: Job, *, both_strands: bool) -> None:
+def _predict_sequences(
+    predictor: Predictor, source: Path, length: int | None, job: Job, *, both_strands: bool
+) -> None:
     def predict_block(block: io.Sequences) -> list[tuple[str, float]]:
         scores = prediction.probabilities(predictor, block.codes, both_strands=both_strands)
+        if length is not None:
+            scores = prediction.without_unknown(scores, block.codes)
         return list(zip(block.names, scores.tolist(), strict=True))
 
-    done = 0
+    notes: list[str] = []
+    done = unknown = 0
     with io.open_output(job.output) as stream, job.progress("sequences predicted", None) as advance:
         stream.write(b"name\tprobability\n")
-        blocks = io.read_blocks(source, size=_BLOCK, length=predictor.length)
+        blocks = io.read_blocks(
+            source, size=_BLOCK, length=length, expected=predictor.length, note=notes.append
+        )
         for rows in prediction.in_order(predict_block, blocks, threads=job.threads):
-            stream.write("".join(f"{name}\t{value:.6g}\n" for name, value in rows).encode())
+            lines = (f"{name}\t{'NA' if isnan(p) else f'{p:.6g}'}\n" for name, p in rows)
+            stream.write("".join(lines).encode())
             advance(len(rows))
             done += len(rows)
-    job.info(f"{done:,} sequences predicted: {job.output}")
+            unknown += sum(isnan(p) for _, p in rows)
+    for note in notes:
+        job.info(note)
+    without = f"; {unknown:,} are mostly N, and have no probability (NA)" if unknown else ""
+    job.info(f"{done - unknown:,} sequences predicted: {job.output}{without}")
 
 
 def _predict_track(

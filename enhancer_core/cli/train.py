@@ -132,7 +132,8 @@ config_options = opt.gathered(
 @opt.path(
     "--initial",
     "Fine-tune this model: each restart starts from its weights, or from those of its"
-    " convolutions alone where the dense layers or the length differ.",
+    " convolutions alone where the dense layers differ, or the length of a network that weighs"
+    " places.",
     metavar="MODEL",
     section="Transfer",
 )
@@ -185,7 +186,7 @@ def train(
             f"{output} holds an unfinished run; --resume goes on with it, --force starts anew"
         )
     device = models.resolve_device(job.device)
-    dataset = source.read()
+    dataset = source.read(job)
     inputs = training.input_files(dataset, source.positives, source.negatives)
     split = source.split(dataset, job)
     length = split.dataset.codes.shape[1]

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from enhancer_core import dna, interpretation, io, models, prediction, report
 from enhancer_core import motifs as motif_scanning
 from enhancer_core.cli import options as opt
-from enhancer_core.cli.common import Job
+from enhancer_core.cli.common import Job, load_model
 
 Write: TypeAlias = Callable[[Iterable[Sequence[Any]]], None]
 
@@ -100,6 +100,7 @@ def variants(
 @opt.command()
 @opt.model
 @opt.path_argument("source", metavar="IN.fa")
+@opt.model_length
 @opt.switch("--gradients", "Compute gradients of the log odds: gradients.tsv, a second logo.")
 @opt.path("--motifs", f"Mark where these motifs fit, and list it in hits.tsv: {opt.MOTIF_FORMS}.")
 @opt.number(
@@ -121,6 +122,7 @@ def variants(
 def mutagenesis(
     model: Path,
     source: Path,
+    length: int | None,
     gradients: bool,
     motifs: Path | None,
     motif_p: float,
@@ -149,12 +151,12 @@ def mutagenesis(
       enhancer-core mutagenesis model enhancers.fa --gradients \\
           --motifs JASPAR.meme -o attribution
     """
-    loaded, output = models.load_model(model), job.output
+    loaded, output = load_model(model, length), job.output
     predictor, device = loaded.predictor(job.device), models.resolve_device(job.device)
     known = [] if motifs is None else io.read_motifs(motifs)
     scanners = [motif_scanning.Scanner(motif) for motif in known]
     # All at once, so that bad input stops before there is output.
-    sequences = io.read_fasta(source, length=predictor.length)
+    sequences = io.read_fasta(source, length=length, expected=predictor.length, note=job.info)
     io.make_folder(output)
     sections, hits = [], 0
     with ExitStack() as stack:
@@ -217,7 +219,7 @@ def mutagenesis(
         io.write_files(output, report.render_markdown(page))
     if len(sequences) > plots:
         job.info(f"{plots:,} of {len(sequences):,} sequences are drawn, the first; see --plots")
-    unknown = sum(map(prediction.is_mostly_n, sequences.codes))
+    unknown = sum(map(dna.is_mostly_n, sequences.codes))
     note = f"; {unknown:,} are mostly N, and not scored" if unknown else ""
     job.info(f"{len(sequences) - unknown:,} sequences scored: {output}{note}")
 

@@ -1,4 +1,5 @@
 from .conflicts import describe_conflicts as describe_conflicts
+from .conflicts import describe_padding as describe_padding
 from .dataset import CLASSES as CLASSES
 from .dataset import LEFT_OUT as LEFT_OUT
 from .dataset import PARTS as PARTS

@@ -1,7 +1,8 @@
-"""Find sequences that are positive and negative at once."""
+"""Find what flatters or spoils a data set: sequences of both classes, unequal padding."""
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 import numpy as np
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 from enhancer_core.data.dataset import Dataset
 from enhancer_core.data.groups import placed, sequence_sets
 from enhancer_core.dna.codes import N_CODE, reverse_complement
+from enhancer_core.metrics import roc_auc
 
 Placed: TypeAlias = tuple[str, int, int, int]  # chromosome, start, end, row
 
 _LEAST = 8  # bp: fewer are equal in shuffles too
+_LEAST_DISTANCE = 0.05  # of an AUC from 0.5
 _ALIKE = 0.9  # of the bases in an overlap: the genomes of two individuals differ in a few
 
 
@@ -51,6 +54,25 @@ def describe_conflicts(dataset: Dataset) -> str:
         if which:
             parts.append(f"{len(which):,} negatives {kind}{example(which[0][0], which[0][1])}")
     return f"both positive and negative: {'; '.join(parts)}" if parts else ""
+
+
+def describe_padding(dataset: Dataset) -> str:
+    """Return a line if the count of N tells the classes apart, as padding may; else ''.
+
+    Sequences of one class that are shorter on average, and so padded more, are told by that alone.
+    """
+    labels = dataset.labels
+    unknown = (dataset.codes == N_CODE).sum(axis=1)
+    distance = abs(roc_auc(labels, unknown.astype(np.float64)) - 0.5)
+    deviation = math.sqrt((1 / labels.sum() + 1 / (~labels).sum()) / 12)  # of unrelated scores
+    if distance <= max(_LEAST_DISTANCE, 3 * deviation):
+        return ""
+    shares = unknown / dataset.codes.shape[1]
+    return (
+        "padding alone tells positives from negatives with an AUC of"
+        f" {0.5 + distance:.2f} ({shares[labels].mean():.0%} and {shares[~labels].mean():.0%} of"
+        " their letters are N), which flatters all figures; a smaller --length pads less"
+    )
 
 
 def _shuffles(dataset: Dataset) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.dna.codes import Codes, SequencesLike, as_codes
+from enhancer_core.dna.codes import Codes, Note, SequencesLike, as_codes, leave_out_unknown
 from enhancer_core.errors import DatasetError
 from enhancer_core.io.fasta import read_fasta
 from enhancer_core.io.files import StrPath, check_regular
@@ -37,22 +37,33 @@ class Dataset:
 
     @classmethod
     def from_sequences(
-        cls, positives: SequencesLike, negatives: SequencesLike, *, paired: bool = False
+        cls,
+        positives: SequencesLike,
+        negatives: SequencesLike,
+        *,
+        paired: bool = False,
+        length: int | None = None,
+        note: Note | None = None,
     ) -> Dataset:
         """Label sequences that are in memory.
 
         Parameters
         ----------
         positives, negatives
-            Strings of one length, or codes, uint8 (n, L).
+            Strings, or codes, uint8 (n, L).
         paired
             Whether negative i was made of positive i, as a k-shuffle is: a split keeps the two in
             one part.
+        length
+            bp to which each is cut around its middle, or padded with N; those that are mostly N
+            then are left out. Without, all need one length.
+        note
+            As for `read_dataset`.
 
         Raises
         ------
         SequenceError
-            If a sequence is not DNA, or lengths differ.
+            If a sequence is not DNA, lengths differ, or all of a class are left out.
         DatasetError
             If a class is empty, or the two classes' lengths differ.
 
@@ -60,14 +71,19 @@ class Dataset:
         --------
         >>> Dataset.from_sequences(["ACGT", "CCGT"], ["TTAT"]).labels
         array([ True,  True, False])
+        >>> Dataset.from_sequences(["ACGT", "CCG"], ["TTATA"], length=4).codes[1:].tolist()
+        [[4, 1, 1, 2], [3, 3, 0, 3]]
         """
-        classes = {"positives": as_codes(positives), "negatives": as_codes(negatives)}
-        return make_dataset(
-            *(
-                [(kind, [f"{'record' if paired else kind}_{i}" for i in range(len(codes))], codes)]
-                for kind, codes in classes.items()
-            )
-        )
+        sources = []
+        for kind, given in (("positives", positives), ("negatives", negatives)):
+            sequences = given if isinstance(given, str | np.ndarray) else list(given)
+            codes = as_codes(sequences, length=length)
+            rows = np.arange(len(codes))
+            if length is not None:
+                rows = leave_out_unknown(kind, codes, list(map(len, sequences)), note=note)
+            name = "record" if paired else kind
+            sources.append([(kind, [f"{name}_{i}" for i in rows.tolist()], codes[rows])])
+        return make_dataset(*sources)
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Dataset:
         """Select rows by index or mask."""
@@ -99,14 +115,27 @@ class SplitDataset:
 
 
 def read_dataset(
-    positives: StrPath | Sequence[StrPath], negatives: StrPath | Sequence[StrPath]
+    positives: StrPath | Sequence[StrPath],
+    negatives: StrPath | Sequence[StrPath],
+    *,
+    length: int | None = None,
+    expected: int | None = None,
+    note: Note | None = None,
 ) -> Dataset:
-    """Read FASTA files of positives and negatives, all of one length.
+    """Read FASTA files of positives and negatives.
 
     Parameters
     ----------
     positives, negatives
         One file or more each; a record's file is named as by `file_names`.
+    length
+        bp to which each sequence is cut around its middle, or padded with N; those that are mostly
+        N then are left out. Without, all need one length.
+    expected
+        That length, if it is not the first sequence's: what the model reads.
+    note
+        Called for each file with a line that counts what was cut, padded and left out, if anything
+        was; without, there is a warning if sequences are left out.
 
     Returns
     -------
@@ -118,7 +147,7 @@ def read_dataset(
     DatasetError
         If a file is given twice, or lengths differ between files.
     FileError, SequenceError
-        If a file is a pipe, or not FASTA of one length.
+        If a file is a pipe, or not FASTA of one length, or all of it is left out.
     """
     classes = [
         [Path(path) for path in ([paths] if isinstance(paths, StrPath) else paths)]
@@ -136,7 +165,7 @@ def read_dataset(
             kind_of[path.resolve()] = kind
     sources = {}
     for path, name in file_names([path for paths in classes for path in paths]).items():
-        records = read_fasta(path)
+        records = read_fasta(path, length=length, expected=expected, note=note)
         sources[path] = (name, records.names, records.codes)
     return make_dataset(*([sources[path] for path in paths] for paths in classes))
 
@@ -173,6 +202,7 @@ def make_dataset(
         (first, one), (second, other) = list(lengths.items())[:2]
         raise DatasetError(
             f"{other} has sequences of {second} bp and {one} of {first} bp; allowed is one length"
+            " (--length BP, or length=, cuts or pads all)"
         )
     counts = [len(names) for _, names, _ in sources]
     is_positive = [True] * len(positives) + [False] * len(negatives)

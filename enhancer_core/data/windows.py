@@ -23,7 +23,7 @@ from enhancer_core.dna.intervals import (
 )
 from enhancer_core.errors import IntervalError, SequenceError
 from enhancer_core.io.bed import read_bed, read_genes
-from enhancer_core.io.fasta import read_fasta
+from enhancer_core.io.fasta import read_records
 from enhancer_core.io.genome import Genome, open_genome
 
 
@@ -258,11 +258,13 @@ def target_composition(genome: Genome, match: str | Path | Sequence[str]) -> Com
         If the file cannot be read, or a sequence holds N alone.
     """
     if not isinstance(match, str | Path):
-        names, codes, source = None, encode(match), "sequences to match"
+        longest = max(map(len, match), default=1)  # N has no part in GC
+        names, rows, source = None, list(encode(match, length=longest)), "sequences to match"
     else:
-        sequences = read_fasta(match)
-        names, codes, source = sequences.names, sequences.codes, str(match)
-    gc = gc_content(codes)
+        records = list(read_records(match))
+        names, rows = [each.name for each in records], [each.codes for each in records]
+        source = str(match)
+    gc = np.concatenate([gc_content(row[np.newaxis]) for row in rows])
     if np.isnan(gc).any():
         row = int(np.isnan(gc).argmax())
         record = f"record {row + 1}" if names is None else f"record '{names[row]}'"
@@ -272,10 +274,9 @@ def target_composition(genome: Genome, match: str | Path | Sequence[str]) -> Com
         end <= genome.lengths.get(chrom, 0) for chrom, _, end in windows.rows()
     ):
         letters = [genome.letters(*row) for row in windows.rows()]
-        if {len(row) for row in letters} == {codes.shape[1]}:
-            stacked = np.stack(letters)
-            if np.array_equal(CODE_OF_GENOME_LETTER[stacked], codes):
-                return measure_composition(stacked)
+        if all(map(np.array_equal, (CODE_OF_GENOME_LETTER[each] for each in letters), rows)):
+            measured = [measure_composition(each[np.newaxis]) for each in letters]
+            return Composition(gc, np.array([each.repeat for each in measured])[:, 0])
     return Composition(gc, None)
 
 

@@ -6,6 +6,8 @@ from .codes import Codes as Codes
 from .codes import decode as decode
 from .codes import encode as encode
 from .codes import gc_content as gc_content
+from .codes import is_mostly_n as is_mostly_n
+from .codes import mostly_n as mostly_n
 from .codes import one_hot as one_hot
 from .codes import reverse_complement as reverse_complement
 from .intervals import Intervals as Intervals

@@ -83,7 +83,7 @@ def k_mer_columns(k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return (np.cumsum(kept) - 1)[smaller], np.flatnonzero(kept)
 
 
-def k_mer_frequencies(codes: Codes, k: int) -> NDArray[np.float32]:
+def k_mer_frequencies(codes: Codes, k: int, *, of_all: bool = False) -> NDArray[np.float32]:
     """Count k-mers on both strands, as shares of a sequence's k-mers.
 
     Parameters
@@ -92,6 +92,8 @@ def k_mer_frequencies(codes: Codes, k: int) -> NDArray[np.float32]:
         uint8, shape (n, L), values 0-4; k-mers with N do not count.
     k
         1 to 8, not above L.
+    of_all
+        Whether shares are of all L - k + 1 places, those with N too; they add up to less then.
 
     Returns
     -------
@@ -120,7 +122,8 @@ def k_mer_frequencies(codes: Codes, k: int) -> NDArray[np.float32]:
         rows = np.arange(len(numbers))[:, np.newaxis]
         cells = (column[numbers] + rows * len(kept))[known]
         counts = np.bincount(cells, minlength=rows.size * len(kept)).reshape(rows.size, -1)
-        table[start : start + _BLOCK] = counts / np.maximum(known.sum(axis=1, keepdims=True), 1)
+        places = known.shape[1] if of_all else np.maximum(known.sum(axis=1, keepdims=True), 1)
+        table[start : start + _BLOCK] = counts / places
     return table
 
 

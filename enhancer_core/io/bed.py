@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.dna.codes import Letters
+from enhancer_core.dna.codes import Letters, Note
 from enhancer_core.dna.intervals import Intervals, check_interval
 from enhancer_core.errors import FileError
 from enhancer_core.io.annotation import (
@@ -24,7 +24,6 @@ from enhancer_core.io.annotation import (
 from enhancer_core.io.files import StrPath, lines_of, open_output, read_line_blocks, read_lines
 from enhancer_core.io.narrowpeak import Summits
 
-Note: TypeAlias = Callable[[str], None]
 Positions: TypeAlias = NDArray[np.int64]
 # Chromosomes, starts, ends, line numbers and summits: (n,) each.
 Columns: TypeAlias = tuple[NDArray[np.str_], Positions, Positions, Positions, Positions]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,7 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from enhancer_core.dna import codes as dna
-from enhancer_core.dna.codes import ALPHABET, NOT_DNA, Codes
+from enhancer_core.dna.codes import (
+    ALPHABET,
+    NOT_DNA,
+    Codes,
+    Note,
+    describe_fit,
+    fit_length,
+    leave_out_unknown,
+)
 from enhancer_core.errors import FileError, SequenceError
 from enhancer_core.io.bgzf import check_complete, is_bgzip
 from enhancer_core.io.files import StrPath, open_output, read_line_blocks
@@ -195,46 +202,96 @@ def _letters(path: StrPath, name: str, lines: list[bytes], first: int, table: by
 
 
 def read_blocks(
-    path: StrPath, *, size: int, length: int | None = None, numbered: bool = False
+    path: StrPath,
+    *,
+    size: int,
+    length: int | None = None,
+    expected: int | None = None,
+    numbered: bool = False,
+    note: Note | None = None,
 ) -> Iterator[Sequences]:
     """Read records of one length, `size` of them at a time; the last block may have fewer.
 
-    `length`, in bp, is what each record must have; None takes the first record's. `numbered` is as
-    in `read_records`.
+    Parameters
+    ----------
+    path, numbered
+        As for `read_records`.
+    size
+        Records at a time.
+    length
+        bp to which each record is cut or padded, as by `fit_length`; without, all need one length.
+    expected
+        bp that each must have where there is no `length`; None takes the first record's.
+    note
+        Called at the end with a line that counts what was cut and padded, if anything was.
 
     Raises
     ------
     FileError, SequenceError
         As `read_records`; SequenceError also if a length differs.
     """
-    records = _of_one_length(path, length, numbered=numbered)
+    lengths: list[int] = []
+    records = _records(path, length, expected, lengths, numbered=numbered)
     while block := list(islice(records, size)):
-        names, rows = zip(*block, strict=True)
-        codes = np.frombuffer(bytearray().join(rows), dtype=np.uint8)
-        yield Sequences(list(names), codes.reshape(len(rows), -1))
+        yield _stack(block)
+    if length is not None and note is not None and (line := describe_fit(path, lengths, length)):
+        note(line)
+
+
+def _stack(records: Sequence[tuple[str, bytes]]) -> Sequences:
+    names, rows = zip(*records, strict=True)
+    codes = np.frombuffer(bytearray().join(rows), dtype=np.uint8)
+    return Sequences(list(names), codes.reshape(len(rows), -1))
+
+
+def _records(
+    path: StrPath, length: int | None, expected: int | None, lengths: list[int], *, numbered: bool
+) -> Iterator[tuple[str, bytes]]:
+    """Return names and codes; what is cut or padded adds the length that it had to `lengths`."""
+    if length is None:
+        return _of_one_length(path, expected, numbered=numbered)
+    return _fitted(path, length, lengths, numbered=numbered)
+
+
+def _fitted(
+    path: StrPath, length: int, lengths: list[int], *, numbered: bool
+) -> Iterator[tuple[str, bytes]]:
+    for name, _, codes in _read(path, numbered=numbered):
+        lengths.append(len(codes))
+        yield name, fit_length(codes, length)
 
 
 def _of_one_length(
-    path: StrPath, length: int | None, *, numbered: bool
+    path: StrPath, expected: int | None, *, numbered: bool
 ) -> Iterator[tuple[str, bytes]]:
-    because = "the model reads" if length is not None else "the first record has"
+    because = "the first record has" if expected is None else "the model reads"
+    way_out = f"--length {expected or 'BP'} cuts or pads each"
     for name, line, codes in _read(path, numbered=numbered):
-        length = len(codes) if length is None else length
-        if len(codes) != length:
+        expected = len(codes) if expected is None else expected
+        if len(codes) != expected:
             raise SequenceError(
                 f"{path} line {line}: record '{name}' has {len(codes)} bp;"
-                f" {because} {length} (all must have one length)"
+                f" {because} {expected} (all must have one length; {way_out})"
             )
         yield name, codes
 
 
-def read_fasta(path: StrPath, *, length: int | None = None, numbered: bool = False) -> Sequences:
-    """Read a whole FASTA file, whose records have one length.
+def read_fasta(
+    path: StrPath,
+    *,
+    length: int | None = None,
+    expected: int | None = None,
+    numbered: bool = False,
+    note: Note | None = None,
+) -> Sequences:
+    """Read a whole FASTA file, whose records have one length, or get one.
 
     Parameters
     ----------
-    path, length, numbered
-        As `read_blocks`.
+    path, length, expected, numbered
+        As `read_blocks`. With `length`, records that are mostly N then are left out.
+    note
+        As for `leave_out_unknown`, which counts them.
 
     Returns
     -------
@@ -244,10 +301,15 @@ def read_fasta(path: StrPath, *, length: int | None = None, numbered: bool = Fal
     Raises
     ------
     FileError, SequenceError
-        As `read_blocks`.
+        As `read_blocks`; SequenceError also if no record is left.
     """
-    (sequences,) = read_blocks(path, size=sys.maxsize, length=length, numbered=numbered)
-    return sequences
+    lengths: list[int] = []
+    records = _records(path, length, expected, lengths, numbered=numbered)
+    sequences = _stack(list(records))
+    if length is None:
+        return sequences
+    kept = leave_out_unknown(path, sequences.codes, lengths, note=note)
+    return Sequences([sequences.names[row] for row in kept.tolist()], sequences.codes[kept])
 
 
 def fasta_text(names: Sequence[str], rows: Iterable[Codes]) -> bytes:

@@ -82,11 +82,11 @@ def _regressions(counts: csr_array, labels: NDArray[np.bool_]) -> Iterator[Gappe
 
 
 def word_counts(codes: Codes) -> csr_array:
-    """Count the words of ten letters of each sequence, divided by the root of their number.
+    """Count the words of ten letters of each sequence, divided by the root of the number of places.
 
     uint8 (n, L >= 10) -> float32 (n, K), a column for a word and its reverse complement, in the
-    order of the smaller of the two; those with N do not count. Divided so, sequences of any length
-    have gapped k-mers of a length near 1, if their words differ.
+    order of the smaller of the two; those with N do not count. Divided so, the gapped k-mers of
+    sequences of any length have a length near 1, if their words differ and none has N.
 
     Raises
     ------
@@ -100,11 +100,10 @@ def word_counts(codes: Codes) -> csr_array:
         )
     words, known = k_mer_numbers(codes, WIDTH)
     column, kept = k_mer_columns(WIDTH)
-    sizes = known.sum(axis=1)
-    shares = np.repeat((np.maximum(sizes, 1) ** -0.5).astype(np.float32), sizes)
+    ends = np.append(0, np.cumsum(known.sum(axis=1)))
+    shares = np.full(ends[-1], words.shape[1] ** -0.5, np.float32)
     pairs = column.astype(np.int32)[words[known]]
     # As narrow as the numbers of pairs, or scipy widens those.
-    ends = np.append(0, np.cumsum(sizes))
     ends = ends.astype(np.int32) if ends[-1] < 1 << 31 else ends
     return csr_array((shares, pairs, ends), shape=(n, len(kept)))
 

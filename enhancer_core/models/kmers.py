@@ -49,10 +49,11 @@ class Baseline(Linear):
 
     k: int
     unit: bool = False  # a sequence's frequencies are first divided by their length as a vector
+    # Else they are shares of all places, as a member of a model counts: a padded sequence has less.
 
     def probabilities(self, codes: Codes) -> NDArray[np.float32]:
         """Predict the probability that each sequence is positive: uint8 (n, L) -> float32 (n,)."""
-        features = k_mer_frequencies(codes, self.k)
+        features = k_mer_frequencies(codes, self.k, of_all=not self.unit)
         log_odds = self.log_odds(_unit(features) if self.unit else features)
         probabilities: NDArray[np.float32] = expit(log_odds)
         return probabilities
@@ -64,7 +65,9 @@ def fit(data: SplitDataset, *, k: int = 5) -> Baseline:
     A k-mer and its reverse complement are one feature. Errors are those of `k_mer_frequencies`.
     """
     train, validation = data.train, data.validation
-    features, check = (k_mer_frequencies(part.codes, k) for part in (train, validation))
+    features, check = (
+        k_mer_frequencies(part.codes, k, of_all=True) for part in (train, validation)
+    )
     return Baseline(k=k, **asdict(fit_features(features, train.labels, check, validation.labels)))
 
 

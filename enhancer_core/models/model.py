@@ -9,7 +9,7 @@ training record. Nothing loaded from it is executed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ from enhancer_core.models.cpu.object_cache import available
 from enhancer_core.models.cpu.predictor import CpuPredictor
 from enhancer_core.models.device import resolve_device
 from enhancer_core.models.ensemble import MeanPredictor, Predictor
-from enhancer_core.models.parameters import AnyMember, Member, flatten, member_of, shapes
+from enhancer_core.models.parameters import AnyMember, Member, at_length, flatten, member_of, shapes
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import, a genome and tracks a tenth of one
     from enhancer_core.dna.intervals import Intervals
@@ -97,6 +97,23 @@ class Model:
         filters, biases = (np.concatenate([each[name] for each in weights]) for name in names)
         return filters, biases
 
+    def at_length(self, length: int | None) -> Model:
+        """Lay the model out for sequences of another length; None leaves it as it is.
+
+        That needs members that pool over the whole sequence, as the network `motif_cnn` does. The
+        mean or maximum over the longer or shorter sequence then takes the place of the old one.
+
+        Raises
+        ------
+        ModelFileError
+            If a member weighs places: its weights fit one length only.
+        SequenceError
+            If the length is too short for a member.
+        """
+        if length is None or length == self.length:
+            return self
+        return replace(self, members=tuple(at_length(each, length) for each in self.members))
+
     def predictor(self, device: str = "cpu") -> Predictor:
         """Lay the weights out for prediction on a device.
 
@@ -144,14 +161,16 @@ class Model:
         self,
         sequences: SequencesLike,
         *,
+        length: int | None = None,
         both_strands: bool = False,
         device: str = "auto",
         threads: int = 1,
     ) -> NDArray[np.float32]:
         """Predict the probability of each sequence; see `enhancer_core.predict`."""
         return enhancer_core.predict(
-            self, sequences, both_strands=both_strands, device=device, threads=threads
-        )
+            self, sequences,
+            length=length, both_strands=both_strands, device=device, threads=threads,
+        )  # fmt: skip
 
     def predict_track(
         self,
@@ -184,10 +203,17 @@ class Model:
         )
 
     def mutagenesis(
-        self, sequences: SequencesLike, *, device: str = "auto", threads: int = 1
+        self,
+        sequences: SequencesLike,
+        *,
+        length: int | None = None,
+        device: str = "auto",
+        threads: int = 1,
     ) -> NDArray[np.float32]:
         """Compute the effect of every single-base change; see `enhancer_core.mutagenesis`."""
-        return enhancer_core.mutagenesis(self, sequences, device=device, threads=threads)
+        return enhancer_core.mutagenesis(
+            self, sequences, length=length, device=device, threads=threads
+        )
 
     def __repr__(self) -> str:
         """Summarise in a few lines: what it is, what it reads, how it was trained."""

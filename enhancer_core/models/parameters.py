@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from enhancer_core.errors import ModelFileError, SequenceError
 from enhancer_core.models.architecture import BASES, CLASSES, Architecture, KmerWeights
 
 
@@ -98,6 +99,61 @@ def tied_weights(architecture: Architecture) -> tuple[slice, tuple[int, int, int
     filters, positions = architecture.convolutions[-1].filters, architecture.pooled_lengths()[-1]
     units = count // (filters * positions)
     return slice(start, start + count), (units, filters, positions)
+
+
+@overload
+def at_length(member: Member, length: int) -> Member: ...
+@overload
+def at_length(member: AnyMember, length: int) -> AnyMember: ...
+def at_length(member: AnyMember, length: int) -> AnyMember:
+    """Lay out a member that pools over the whole sequence for sequences of another length.
+
+    Weights that are the same at all positions read a mean: they are repeated for as many positions
+    as there are then, and scaled, so that it stays one. A maximum over all positions is taken over
+    all that there are then. The sum of k-mer weights is scaled as a mean.
+
+    Raises
+    ------
+    ModelFileError
+        If the weights differ between positions.
+    SequenceError
+        If the length is too short for the network.
+    """
+    if isinstance(member, KmerMember):
+        return _k_mers_at_length(member, length)
+    made, weights = member.architecture, member.weights()
+    name = "dense.0.weight" if made.dense else "output.weight"
+    by_position = weights[name].reshape(len(weights[name]), made.convolutions[-1].filters, -1)
+    if made.tied and np.allclose(by_position, by_position[:, :, :1]):
+        resized = replace(made, length=length)
+    elif _unpooled(made) == made.convolutions[-1].pool:
+        last = replace(made.convolutions[-1], pool=_unpooled(replace(made, length=length)))
+        resized = replace(made, length=length, convolutions=(*made.convolutions[:-1], last))
+    else:
+        raise ModelFileError(
+            f"the model weighs places, and so reads {made.length} bp alone; a length of {length} is"
+            " not allowed"
+        )
+    before, after = by_position.shape[2], resized.pooled_lengths()[-1]
+    mean = by_position.mean(axis=2, keepdims=True) * (before / after)
+    weights[name] = np.repeat(mean, after, axis=2).reshape(len(mean), -1)
+    return Member(resized, flatten(weights))
+
+
+def _k_mers_at_length(member: KmerMember, length: int) -> KmerMember:
+    k, weights = member.architecture.k, member.weights()
+    if length < k:
+        raise SequenceError(f"sequences of {length} bp are too short for {k}-mers")
+    scaled = weights["output.weight"] * ((member.architecture.length - k + 1) / (length - k + 1))
+    parameters = flatten({**weights, "output.weight": scaled})
+    return KmerMember(KmerWeights(k=k, length=length), parameters)
+
+
+def _unpooled(architecture: Architecture) -> int:
+    """Return the number of positions after the last convolution, before its pool."""
+    *others, last = architecture.convolutions
+    layers = (*others, replace(last, pool=1))
+    return replace(architecture, convolutions=layers).pooled_lengths()[-1]
 
 
 def flatten(weights: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from enhancer_core.errors import ModelFileError, MotifError
 from enhancer_core.models.architecture import Architecture, checked
 from enhancer_core.models.model import Model
-from enhancer_core.models.parameters import Member, flatten, shapes
+from enhancer_core.models.parameters import Member, at_length, flatten, shapes
 from enhancer_core.motifs.motif import Motif, information_content, ppm, pwm
 
 SHARE = 0.75  # of each convolution's filters that are planted, as in the published code
@@ -206,8 +207,8 @@ def start_from(model: Model, architecture: Architecture) -> Planted:
     Returns
     -------
     Planted
-        All weights; those of the convolutions alone where the lengths of sequences or the dense
-        layers differ.
+        All weights, laid out for another length if they can be; those of the convolutions alone
+        where else the lengths of sequences or the dense layers differ.
 
     Raises
     ------
@@ -221,8 +222,12 @@ def start_from(model: Model, architecture: Architecture) -> Planted:
             for each in (made, architecture)
         )
         raise ModelFileError(f"convolutions are {got}; to start from they must be {allowed}")
-    given = model.filter_members[0].weights()
-    same = shapes(made) == shapes(architecture)
+    member = model.filter_members[0]
+    if made.length != architecture.length:
+        with suppress(ModelFileError):
+            member = at_length(member, architecture.length)
+    given = member.weights()
+    same = shapes(member.architecture) == shapes(architecture)
     values, planted = _empty(architecture)
     for name in values:
         if same or name.startswith("convolutions."):

@@ -1,5 +1,4 @@
 from .alleles import Edit as Edit
-from .alleles import is_mostly_n as is_mostly_n
 from .saturation import Mutations as Mutations
 from .saturation import attributions as attributions
 from .saturation import mutagenesis as mutagenesis
@@ -10,6 +9,7 @@ from .sequences import in_order as in_order
 from .sequences import log_odds as log_odds
 from .sequences import predict as predict
 from .sequences import probabilities as probabilities
+from .sequences import without_unknown as without_unknown
 from .tracks import genome_regions as genome_regions
 from .tracks import predict_track as predict_track
 from .tracks import track as track

@@ -22,7 +22,6 @@ from enhancer_core.io.genome import Genome
 
 Fetch = Callable[[int, int], Codes]  # codes of [start, end) of a chromosome, N beyond its ends
 
-MOST_N = 0.5  # share of a window that has a value
 _REACH = 64  # bp read at first to move an indel left, then ever more
 _NO_BASE = 255  # a code that equals none
 
@@ -34,11 +33,6 @@ class Edit:
     start: int
     reference: Codes
     alternative: Codes
-
-
-def is_mostly_n(window: Codes) -> bool:
-    """Return whether more than half of a window is N, so that its prediction would say nothing."""
-    return window.tobytes().count(N_CODE) > MOST_N * len(window)  # ten times faster than a sum
 
 
 def padded_codes(genome: Genome, chrom: str, start: int, end: int) -> Codes:

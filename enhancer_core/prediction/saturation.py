@@ -7,25 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.dna.codes import N_CODE, Codes, SequencesLike, as_codes
+from enhancer_core.dna.codes import N_CODE, Codes, SequencesLike, as_codes, is_mostly_n
 from enhancer_core.models.architecture import BASES
 from enhancer_core.models.ensemble import Predictor
 from enhancer_core.models.model import Model
-from enhancer_core.prediction.alleles import is_mostly_n
 from enhancer_core.prediction.scoring import Effects, effects
 
 
 def mutagenesis(
-    model: Model, sequences: SequencesLike, *, device: str = "auto", threads: int = 1
+    model: Model,
+    sequences: SequencesLike,
+    *,
+    length: int | None = None,
+    device: str = "auto",
+    threads: int = 1,
 ) -> NDArray[np.float32]:
     """Compute the effect of every single-base change of sequences, exactly.
 
     Parameters
     ----------
-    model, device, threads
+    model, length, device, threads
         As in `predict`.
     sequences
-        n strings of the model's length, or codes, uint8 (n, L).
+        n strings, or codes, uint8 (n, L).
 
     Returns
     -------
@@ -35,10 +39,11 @@ def mutagenesis(
 
     Raises
     ------
-    SequenceError, DeviceError
+    SequenceError, ModelFileError, DeviceError
         As in `predict`.
     """
-    predictor, codes = model.predictor(device), as_codes(sequences)
+    predictor = model.at_length(length).predictor(device)
+    codes = as_codes(sequences, length=length)
     changes = np.full((len(codes), BASES, codes.shape[1]), np.nan, np.float32)
     for row, sequence in zip(changes, codes, strict=True):
         mutations = mutate(predictor, sequence, threads=threads)

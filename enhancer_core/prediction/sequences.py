@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.dna.codes import Codes, SequencesLike, as_codes, reverse_complement
+from enhancer_core.dna.codes import Codes, SequencesLike, as_codes, mostly_n, reverse_complement
 from enhancer_core.errors import SequenceError
 from enhancer_core.models.cpu.predictor import expit
 from enhancer_core.models.ensemble import Predictor
@@ -28,6 +28,7 @@ def predict(
     model: Model,
     sequences: SequencesLike,
     *,
+    length: int | None = None,
     both_strands: bool = False,
     device: str = "auto",
     threads: int = 1,
@@ -40,6 +41,9 @@ def predict(
         A trained model.
     sequences
         n strings of the model's length (list, tuple, array or Series), or codes, uint8 (n, L).
+    length
+        bp to which each sequence is cut around its middle, or padded with N: the model's length, or
+        one for which `Model.at_length` can lay it out. Without, all need the model's length.
     both_strands
         Average a sequence's probability with its reverse complement's.
     device
@@ -50,12 +54,14 @@ def predict(
     Returns
     -------
     float32, shape (n,)
-        0 to 1, among as many positives as negatives.
+        0 to 1, among as many positives as negatives; NaN for what `length` made mostly N.
 
     Raises
     ------
     SequenceError
         If a sequence is not DNA, or of another length than the model reads.
+    ModelFileError
+        If the model cannot be laid out for `length`.
     DeviceError
         If the device is not there.
 
@@ -66,8 +72,15 @@ def predict(
     >>> predict(Model.from_torch(Network(NETWORKS["tf"])), ["ACGT" * 125] * 3).shape
     (3,)
     """
-    predictor = model.predictor(device)
-    return probabilities(predictor, as_codes(sequences), both_strands=both_strands, threads=threads)
+    predictor = model.at_length(length).predictor(device)
+    codes = as_codes(sequences, length=length)
+    predicted = probabilities(predictor, codes, both_strands=both_strands, threads=threads)
+    return predicted if length is None else without_unknown(predicted, codes)
+
+
+def without_unknown(predicted: Floats, codes: Codes) -> Floats:
+    """Replace predictions, float32 (n,), by NaN for sequences (n, L) that are mostly N."""
+    return np.where(mostly_n(codes), np.float32(np.nan), predicted)
 
 
 def probabilities(
@@ -125,6 +138,7 @@ def _in_batches(
     if codes.shape[1] != predictor.length:
         raise SequenceError(
             f"sequences of {codes.shape[1]} bp; the model reads {predictor.length} bp"
+            f" (length={predictor.length} cuts or pads each)"
         )
     batches = (codes[start : start + BATCH] for start in range(0, len(codes), BATCH))
     results = [np.zeros(0, np.float32)]

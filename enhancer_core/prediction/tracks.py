@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.dna import intervals
-from enhancer_core.dna.codes import N_CODE, Codes, reverse_complement
+from enhancer_core.dna.codes import MOST_N, N_CODE, Codes, reverse_complement
 from enhancer_core.dna.intervals import Intervals
 from enhancer_core.io.bed import read_bed
 from enhancer_core.io.genome import Genome, open_genome
 from enhancer_core.io.tracks import Stretch
 from enhancer_core.models.ensemble import Predictor
 from enhancer_core.models.model import Model
-from enhancer_core.prediction.alleles import MOST_N, padded_codes
+from enhancer_core.prediction.alleles import padded_codes
 from enhancer_core.prediction.sequences import in_order, mean_probability
 
 Starts: TypeAlias = NDArray[np.int64]

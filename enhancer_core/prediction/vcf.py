@@ -12,21 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from enhancer_core import __version__
-from enhancer_core.dna.codes import BASES_OF_IUPAC, CODE_OF_LETTER, Codes
+from enhancer_core.dna.codes import BASES_OF_IUPAC, CODE_OF_LETTER, Codes, is_mostly_n
 from enhancer_core.errors import FileError, IntervalError
 from enhancer_core.io.files import sha256
 from enhancer_core.io.genome import Genome
 from enhancer_core.io.vcf import Field, VcfRecord, short, why_bad, why_unscorable
 from enhancer_core.models.ensemble import Predictor
 from enhancer_core.models.model import model_file
-from enhancer_core.prediction.alleles import (
-    Edit,
-    Fetch,
-    is_mostly_n,
-    normalise,
-    padded_codes,
-    windows,
-)
+from enhancer_core.prediction.alleles import Edit, Fetch, normalise, padded_codes, windows
 from enhancer_core.prediction.scoring import effects
 
 _PROBABILITY = (

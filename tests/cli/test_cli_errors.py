@@ -322,9 +322,15 @@ def test_sequences_of_different_lengths_are_refused_where_one_is_needed(
     args = [command, model] if command == "evaluate" else [command]
     Path("short.fa").write_text(">a\nACGT\n")
     Path("mixed.fa").write_text(f">a\n{SEQUENCE}\n>b\nACGT\n")
+    one = r"\(all must have one length; --length {} cuts or pads each\)$"
+    other = r"short\.fa has sequences of 4 bp and positives\.fa of 120 bp; .* \(--length BP, or"
+    because, way_out = "the first record has", one.format("BP")
+    if command == "evaluate":
+        because, way_out = "the model reads", one.format(120)
+        other = rf"short\.fa line 1: record 'a' has 4 bp; {because} 120 {way_out}"
     for bad, match in (
-        ("short.fa", r"short\.fa has sequences of 4 bp and positives\.fa of 120 bp"),
-        ("mixed.fa", r"mixed\.fa line 3: record 'b' has 4 bp; the first record has 120"),
+        ("short.fa", other),
+        ("mixed.fa", rf"mixed\.fa line 3: record 'b' has 4 bp; {because} 120 {way_out}"),
     ):
         given = ["--positives", inputs / "positives.fa", "--negatives", bad]
         refuse(*args, *given, "-o", "out", match=match)
@@ -341,8 +347,42 @@ def test_sequences_of_another_length_than_the_model_reads_are_refused(
     )  # fmt: skip
     refuse(
         "evaluate", model, *data(Path()), "-o", "out",
-        match="sequences of 4 bp; the model reads 120 bp",
+        match=r"positives\.fa line 1: record 'a' has 4 bp; the model reads 120",
     )  # fmt: skip
+
+
+def test_a_model_that_weighs_places_is_not_laid_out_for_another_length(
+    refuse: Refuse, inputs: Path, model: Path
+) -> None:
+    message = (
+        r"model.*: the model weighs places, and so reads 120 bp alone; a length of 100 is not"
+        r" allowed; --length 120 is$"
+    )
+    fitted = ["--length", 100, "-o", "out"]
+    fasta = inputs / "positives.fa"
+    refuse("predict", model, fasta, *fitted, match=message)
+    refuse("mutagenesis", model, fasta, *fitted, match=message)
+    refuse("evaluate", model, *data(inputs), *fitted, match=message)
+
+
+def test_a_length_is_of_sequences_alone(refuse: Refuse, inputs: Path, model: Path) -> None:
+    refuse(
+        "predict", model, "--genome", inputs / "genome.fa", "--length", 120, "-o", "out.bw",
+        match="--length is for IN.fa",
+    )  # fmt: skip
+    refuse(
+        "motifs", model, "--from-weights", "--database", "none", "--length", 120, "-o", "out",
+        match="--length needs --sequences",
+    )  # fmt: skip
+
+
+def test_sequences_that_are_all_mostly_n_are_refused(refuse: Refuse, model: Path) -> None:
+    for kind in ("positives", "negatives"):
+        Path(f"{kind}.fa").write_text(">a\nACGT\n")
+    match = r"positives\.fa: all 1 sequences are mostly N at 120 bp$"
+    refuse("mutagenesis", model, "positives.fa", "--length", 120, "-o", "out", match=match)
+    refuse("evaluate", model, *data(Path()), "--length", 120, "-o", "out", match=match)
+    refuse("train", *data(Path()), "--length", 120, "-o", "out", match=match)
 
 
 def test_sequences_too_short_for_the_network_are_refused(refuse: Refuse) -> None:

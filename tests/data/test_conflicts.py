@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from enhancer_core import TrainConfig, split, train
-from enhancer_core.data.conflicts import describe_conflicts
+from enhancer_core.data.conflicts import describe_conflicts, describe_padding
 from enhancer_core.data.dataset import Dataset, make_dataset
 from enhancer_core.dna.codes import Codes, decode, encode, reverse_complement
 from enhancer_core.dna.shuffle import k_shuffle
@@ -110,3 +110,28 @@ def test_training_in_python_warns() -> None:
     with pytest.warns(UserWarning, match="^both positive and negative: 1 positives and 1 negati"):
         train(data, "tf", config, device="cpu")
     train(split(made(positives, negatives)), "tf", config, device="cpu")
+
+
+# Padding
+
+
+def padded(positives: Sequence[int], negatives: Sequence[int]) -> Dataset:
+    """Make sequences of these lengths, as of 100 bp."""
+    classes = (
+        ["".join(RNG.choice(list("ACGT"), n)) for n in each] for each in (positives, negatives)
+    )
+    return Dataset.from_sequences(*classes, length=100)
+
+
+def test_padding_of_one_class_alone_is_told() -> None:
+    assert describe_padding(padded([60, 90] * 50, [100] * 100)) == (
+        "padding alone tells positives from negatives with an AUC of 1.00 (25% and 0% of their"
+        " letters are N), which flatters all figures; a smaller --length pads less"
+    )
+    assert "AUC of 1.00 (0% and 20% of" in describe_padding(padded([150] * 50, [80] * 50))
+
+
+def test_padding_of_both_classes_alike_or_none_is_not_told() -> None:
+    assert describe_padding(padded([60, 90, 100] * 50, [100, 60, 90] * 50)) == ""
+    assert describe_padding(padded([100] * 9, [300] * 9)) == ""
+    assert describe_padding(padded([100] * 4, [100] * 3 + [99])) == ""  # as chance may have it

@@ -151,7 +151,10 @@ def test_a_class_without_sequences_is_refused() -> None:
 
 
 def test_files_of_two_lengths_are_refused() -> None:
-    message = r"^n.fa has sequences of 3 bp and p.fa of 4 bp; allowed is one length$"
+    message = (
+        r"^n.fa has sequences of 3 bp and p.fa of 4 bp; allowed is one length \(--length BP, or"
+        r" length=, cuts or pads all\)$"
+    )
     with pytest.raises(DatasetError, match=message):
         made([("a", "ACGT")], [("b", "ACG")])
 
@@ -195,6 +198,39 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path: Path) -> None:
         read_dataset([one], [fasta(tmp_path / "bad.fa", ("y", "ACGE"))])
     with pytest.raises(DatasetError, match=r"^short\.fa has sequences of 2 bp and one\.fa of 4 bp"):
         read_dataset([one], [fasta(tmp_path / "short.fa", ("y", "AC"))])
+
+
+def test_files_of_unequal_lengths_are_read_at_one_and_counted_each(tmp_path: Path) -> None:
+    one = fasta(tmp_path / "one.fa", ("x", "AACCG"), ("y", "TTT"), ("z", "C"))
+    other = fasta(tmp_path / "other.fa", ("x", "GGGG"), ("y", "AAC"))
+    notes: list[str] = []
+    dataset = read_dataset([one], [other], length=4, note=notes.append)
+    assert dataset.names.tolist() == ["x", "y", "x", "y"]
+    assert decode(dataset.codes) == ["AACC", "NTTT", "GGGG", "NAAC"]
+    assert dataset.labels.tolist() == [True, True, False, False]
+    assert notes == [
+        f"{one}: 1 of 3 sequences cut to 4 bp, 2 padded with N; 1 left out, since mostly N",
+        f"{other}: 0 of 2 sequences cut to 4 bp, 1 padded with N",
+    ]
+
+
+def test_strings_and_codes_of_unequal_lengths_make_a_data_set() -> None:
+    notes: list[str] = []
+    negatives = encode(["AACCGT", "NNAACC"])
+    dataset = Dataset.from_sequences(
+        ["ACGT", "A", "AACCGGTT"], negatives, length=4, note=notes.append
+    )
+    assert decode(dataset.codes) == ["ACGT", "CCGG", "ACCG", "NAAC"]
+    assert dataset.names.tolist() == ["positives_0", "positives_2", "negatives_0", "negatives_1"]
+    assert dataset.labels.tolist() == [True, True, False, False]
+    assert notes == [
+        "positives: 1 of 3 sequences cut to 4 bp, 1 padded with N; 1 left out, since mostly N",
+        "negatives: 2 of 2 sequences cut to 4 bp, 0 padded with N",
+    ]
+    with pytest.warns(UserWarning, match=r"^positives: .*; 1 left out, since mostly N$"):
+        Dataset.from_sequences(iter(["ACGT", "A"]), ["ACGT"], length=4)
+    with pytest.raises(SequenceError, match=r"^positives: all 1 sequences are mostly N at 4 bp$"):
+        Dataset.from_sequences(["A"], ["ACGT"], length=4)
 
 
 # What is linked

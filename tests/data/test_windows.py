@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from enhancer_core.data.windows import extract, sample_background
-from enhancer_core.errors import IntervalError
+from enhancer_core.data.windows import extract, sample_background, target_composition
+from enhancer_core.errors import IntervalError, SequenceError
 from enhancer_core.io.bed import read_bed
+from enhancer_core.io.genome import open_genome
 
 # Two summits of one peak, one of another, and a peak without; middles 300, 300, 650, 850.
 PEAKS = (
@@ -113,3 +114,22 @@ def test_background_says_which_genes_it_read(genome: Path, tmp_path: Path) -> No
     for _, start, end in windows.intervals.rows():
         assert end <= 80 or start >= 220
         assert end <= 380 or start >= 520
+
+
+# What a background matches
+
+
+def test_sequences_to_match_may_have_any_lengths(tmp_path: Path) -> None:
+    (tmp_path / "genome.fa").write_text(">chr1\nAACCggttAC\n")
+    (tmp_path / "match.fa").write_text(">chr1:2-8\nCCGGTT\n>chr1:0-4\nAACC\n")
+    (tmp_path / "other.fa").write_text(">a\nCCGN\n>b\nAA\n")
+    with open_genome(tmp_path / "genome.fa") as genome:
+        windows = target_composition(genome, tmp_path / "match.fa")
+        assert windows.gc.tolist() == [4 / 6, 0.5]
+        assert windows.repeat is not None
+        assert windows.repeat.tolist() == [4 / 6, 0]
+        for match in (tmp_path / "other.fa", ["CCGN", "AA"]):
+            other = target_composition(genome, match)
+            assert (other.gc.tolist(), other.repeat) == ([1, 0], None)
+        with pytest.raises(SequenceError, match="record 2 has no base but N, so no GC content"):
+            target_composition(genome, ["ACG", "N"])

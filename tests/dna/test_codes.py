@@ -16,11 +16,15 @@ from enhancer_core.dna.codes import (
     check_codes,
     decode,
     describe_bad_letter,
+    describe_fit,
     encode,
+    fit_length,
     gc_content,
+    mostly_n,
     one_hot,
     reverse_complement,
 )
+from enhancer_core.dna.intervals import centred_windows, from_rows
 from enhancer_core.errors import SequenceError
 
 dna = st.text(ALPHABET, min_size=1, max_size=30)
@@ -61,7 +65,9 @@ def test_no_sequences_cannot_be_encoded() -> None:
 
 
 def test_sequences_of_two_lengths_cannot_be_encoded() -> None:
-    with pytest.raises(SequenceError, match=r"^sequence 2: length 3 differs from the first's, 4$"):
+    with pytest.raises(
+        SequenceError, match=r"^sequence 2: length 3 differs from the first's, 4; length"
+    ):
         encode(["ACGT", "ACGT", "ACG"])
 
 
@@ -148,3 +154,99 @@ def test_gc_content_leaves_n_out() -> None:
 @given(codes_2d)
 def test_gc_content_is_the_same_on_both_strands(codes: Codes) -> None:
     np.testing.assert_array_equal(gc_content(codes), gc_content(reverse_complement(codes)))
+
+
+# Lengths
+
+
+@pytest.mark.parametrize(
+    ("sequence", "length", "fitted"),
+    [
+        ("AACCG", 3, "ACC"),  # odd to odd: as much on both sides
+        ("ACGTAC", 4, "CGTA"),  # even to even, too
+        ("AACCG", 2, "AC"),  # what is left over of an odd length is cut off its end
+        ("AACC", 3, "ACC"),  # and of an even length off its start
+        ("ACG", 5, "NACGN"),
+        ("AC", 6, "NNACNN"),
+        ("ACG", 4, "NACG"),  # padded just where it would be cut
+        ("AC", 5, "NACNN"),
+        ("ACGT", 4, "ACGT"),
+        ("", 3, "NNN"),
+        ("ACGT", 1, "G"),
+    ],
+)
+def test_sequences_are_cut_around_their_middle_or_padded_on_both_sides(
+    sequence: str, length: int, fitted: str
+) -> None:
+    assert decode(encode([sequence], length=length)) == [fitted]
+
+
+@given(dna, st.integers(1, 60))
+def test_a_fitted_sequence_has_the_length_and_its_middle_where_it_was(
+    sequence: str, length: int
+) -> None:
+    (found,) = decode(encode([sequence], length=length))
+    assert len(found) == length
+    assert found[length // 2] == sequence[len(sequence) // 2]
+    if length <= len(sequence):
+        assert found in sequence
+        assert found.count("N") <= sequence.count("N")
+    else:
+        assert found.count("N") == sequence.count("N") + length - len(sequence)
+        left = len(found) // 2 - len(sequence) // 2
+        right = length - len(sequence) - left
+        assert abs(left - right) <= 1
+
+
+@given(dna, st.integers(0, 30))
+def test_padded_and_cut_back_a_sequence_is_as_it_was(sequence: str, more: int) -> None:
+    codes = encode([sequence])[0].tobytes()
+    assert fit_length(fit_length(codes, len(codes) + more), len(codes)) == codes
+
+
+@given(dna, st.integers(1, 30), st.integers(1, 30))
+def test_cut_twice_is_cut_once(sequence: str, one: int, other: int) -> None:
+    codes = encode([sequence])[0].tobytes()
+    large, small = max(one, other), min(one, other)
+    if large <= len(codes):
+        assert fit_length(fit_length(codes, large), small) == fit_length(codes, small)
+
+
+@given(st.integers(0, 99), st.integers(1, 99), st.integers(1, 99))
+def test_what_is_cut_out_of_a_peak_is_the_window_around_it(
+    start: int, length: int, shorter: int
+) -> None:
+    genome = np.arange(300, dtype=np.int64).astype(np.uint8)
+    if shorter <= length:
+        peak = from_rows([("chr1", 100 + start, 100 + start + length)])
+        ((_, begin, end),) = centred_windows(peak, shorter).rows()
+        cut = fit_length(genome[100 + start : 100 + start + length].tobytes(), shorter)
+        assert cut == genome[begin:end].tobytes()
+
+
+@given(st.lists(dna, min_size=1, max_size=6), st.integers(1, 40))
+def test_what_was_done_is_counted(sequences: list[str], length: int) -> None:
+    lengths = list(map(len, sequences))
+    cut, padded = sum(n > length for n in lengths), sum(n < length for n in lengths)
+    line = describe_fit("p.fa", lengths, length)
+    n = len(lengths)
+    told = f"p.fa: {cut} of {n} sequences cut to {length} bp, {padded} padded with N"
+    assert line == (told if cut or padded else "")
+
+
+def test_counts_are_spelled_with_commas() -> None:
+    assert describe_fit("p.fa", [500] * 3120 + [20] * 1040, 200, left_out=1040) == (
+        "p.fa: 3,120 of 4,160 sequences cut to 200 bp, 1,040 padded with N; 1,040 left out, since"
+        " mostly N"
+    )
+
+
+def test_a_sequence_is_mostly_n_from_more_than_half() -> None:
+    assert mostly_n(encode(["NNAC", "NNNA", "NNNN", "ACGT"])).tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize("length", [0, -3])
+def test_a_length_below_one_is_refused(length: int) -> None:
+    message = rf"^length of {length} bp is not allowed; allowed are 1 or more$"
+    with pytest.raises(SequenceError, match=message):
+        encode(["ACGT"], length=length)

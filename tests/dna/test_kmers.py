@@ -95,6 +95,14 @@ def test_frequencies_by_hand() -> None:
     assert found[2].tolist() == [0.0] * 10
 
 
+def test_frequencies_of_all_places_are_less_where_there_is_n() -> None:
+    found = k_mer_frequencies(encode(["AACGN", "TTTTT", "NNNNA"]), 2, of_all=True)
+    first = {"AA": 1 / 4, "AC": 1 / 4, "CG": 1 / 4}
+    np.testing.assert_allclose(found[0], [first.get(name, 0) for name in k_mer_names(2)])
+    assert found[1].tolist() == [1.0] + [0.0] * 9
+    assert found[2].tolist() == [0.0] * 10
+
+
 @given(sequences, st.data())
 def test_frequencies_are_those_of_plain_python(rows: list[str], data: st.DataObject) -> None:
     k = data.draw(st.integers(1, min(4, len(rows[0]))))

@@ -199,7 +199,10 @@ def test_the_line_of_a_bad_letter_is_exact_among_blank_lines(
 
 def test_lengths_must_agree_within_a_file(tmp_path: Path) -> None:
     path = fasta(tmp_path, b">a\nACGT\n>b\nACG\n")
-    message = r"some.fa line 3: record 'b' has 3 bp; the first record has 4 \(all must have one"
+    message = (
+        r"some.fa line 3: record 'b' has 3 bp; the first record has 4 \(all must have one length;"
+        r" --length BP cuts or pads each\)$"
+    )
     with pytest.raises(SequenceError, match=message):
         read_fasta(path)
     assert [len(record.codes) for record in read_records(path)] == [4, 3]
@@ -207,10 +210,57 @@ def test_lengths_must_agree_within_a_file(tmp_path: Path) -> None:
 
 def test_lengths_must_be_what_the_model_reads(tmp_path: Path) -> None:
     path = fasta(tmp_path, TWO)
-    assert decode(read_fasta(path, length=6).codes) == ["ACGTAC", "NNGGTT"]
-    message = r"some.fa line 1: record 'one' has 6 bp; the model reads 500 \(all must have one"
+    assert decode(read_fasta(path, expected=6).codes) == ["ACGTAC", "NNGGTT"]
+    message = (
+        r"some.fa line 1: record 'one' has 6 bp; the model reads 500 \(all must have one length;"
+        r" --length 500 cuts or pads each\)$"
+    )
     with pytest.raises(SequenceError, match=message):
-        read_fasta(path, length=500)
+        read_fasta(path, expected=500)
+
+
+RAGGED = b">long\nAACCGGTT\n>even\nACGT\n>short\nACG\n>tiny\nA\n>unknown\nNNNA\n"
+
+
+def test_records_are_cut_and_padded_to_a_length_and_counted(tmp_path: Path) -> None:
+    path, notes = fasta(tmp_path, RAGGED), list[str]()
+    found = read_fasta(path, length=4, note=notes.append)
+    assert found.names == ["long", "even", "short"]
+    assert decode(found.codes) == ["CCGG", "ACGT", "NACG"]
+    assert notes == [
+        f"{path}: 1 of 5 sequences cut to 4 bp, 2 padded with N; 2 left out, since mostly N"
+    ]
+
+
+def test_blocks_of_records_keep_those_that_are_mostly_n(tmp_path: Path) -> None:
+    path, notes = fasta(tmp_path, RAGGED), list[str]()
+    blocks = list(read_blocks(path, size=2, length=4, note=notes.append))
+    assert [block.names for block in blocks] == [["long", "even"], ["short", "tiny"], ["unknown"]]
+    assert decode(blocks[1].codes) == ["NACG", "NNAN"]
+    assert notes == [f"{path}: 1 of 5 sequences cut to 4 bp, 2 padded with N"]
+
+
+def test_records_that_have_the_length_are_as_they_were_and_nothing_is_said(tmp_path: Path) -> None:
+    path, notes = fasta(tmp_path, TWO), list[str]()
+    assert decode(read_fasta(path, length=6, note=notes.append).codes) == ["ACGTAC", "NNGGTT"]
+    assert [len(block) for block in read_blocks(path, size=9, length=6, note=notes.append)] == [2]
+    assert notes == []
+
+
+def test_without_a_note_a_warning_counts_what_is_left_out(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"some.fa: 1 of 5 .*; 2 left out, since mostly N$"):
+        read_fasta(fasta(tmp_path, RAGGED), length=4)
+
+
+def test_a_file_that_is_left_out_whole_is_refused(tmp_path: Path) -> None:
+    message = r"some\.fa: all 2 sequences are mostly N at 40 bp$"
+    with pytest.raises(SequenceError, match=message):
+        read_fasta(fasta(tmp_path, TWO), length=40)
+
+
+def test_a_letter_that_is_cut_off_is_looked_at_too(tmp_path: Path) -> None:
+    with pytest.raises(SequenceError, match=r"line 2: record 'a': letter 'E' at position 1 is"):
+        read_fasta(fasta(tmp_path, b">a\nEACGT\n"), length=2)
 
 
 def test_a_cut_gzip_file_is_told(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_words_are_counted_as_in_plain_python(rows: list[str]) -> None:
             found[int(smaller[pair])] += share
         assert found.keys() == expected.keys()
         for word, share in found.items():
-            assert share == pytest.approx(expected[word] / len(known) ** 0.5)
+            assert share == pytest.approx(expected[word] / len(words) ** 0.5)
 
 
 def test_short_sequences_are_refused() -> None:

@@ -123,6 +123,9 @@ def test_k_mers_with_an_unknown_letter_count_nowhere() -> None:
     exact = ((shares - fitted.mean) / fitted.scale * fitted.weights).sum(axis=1) + fitted.bias
     model = Model(of_k_mers(fitted, 40).members)
     np.testing.assert_allclose(log_odds(predictor_of(model), codes), exact, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(
+        probabilities(predictor_of(model), codes), fitted.probabilities(codes), rtol=0, atol=1e-5
+    )
 
 
 def random_scores(*, seed: int) -> GappedBaseline:
