@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +33,29 @@ from enhancer_core.prediction.sequences import prior_shift
 from enhancer_core.prediction.tracks import Bins, genome_regions, scan
 
 TOP = 0.01  # share of bins that are the highest
-COLUMNS = (
-    *("threshold", "log_odds", "calls", "right", "precision", "precision_low", "precision_high"),
-    *("expected_precision", "peaks_found", "recall"),
-)
 _LONGEST_BLOCK, _FEWEST_BLOCKS = 100_000, 20  # bp of a block, in regions that are long enough
 _WINDOWS = 4  # the least length of a block, in windows: shorter ones are not independent
 _LEVELS = 512  # of recall, at which precision is resampled
-_TENTHS = np.linspace(0, 1, 11)
+_TENTHS = np.linspace(0, 1, 11).round(1)
+
+
+class ThresholdRow(NamedTuple):
+    """Calls at a threshold: a row of precision.tsv. `by_chance` such calls would be right anywhere.
+
+    Intervals are Wilson's (Wilson 1927).
+    """
+
+    threshold: float  # probability
+    log_odds: float  # without the shift to a prevalence
+    calls: int
+    right: int
+    precision: float
+    precision_low: float
+    precision_high: float
+    expected_precision: float  # of `PrecisionTable`
+    by_chance: float
+    peaks_found: int
+    recall: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +90,8 @@ class GenomeEvaluation:
     curve: Curve  # precision over recall, of bins
     calibration: Sequence[Reliability]
     table: PrecisionTable
-    peaks_found: NDArray[np.int64]  # at each threshold of the table
+    peaks_found: NDArray[np.int64]  # by the calls at each threshold of the table
+    called_bp: NDArray[np.int64]  # by these calls
     blocks: int
     block_bp: int
     confidence: float
@@ -91,23 +107,34 @@ class GenomeEvaluation:
         """Total length of the regions."""
         return int((self.bins.regions.ends - self.bins.regions.starts).sum())
 
-    def precision_rows(self) -> list[tuple[float | int, ...]]:
-        """Return the rows of `COLUMNS`, the highest threshold first; intervals are Wilson's."""
-        table = self.table
-        expected = table.expected(table.thresholds)
-        rows: list[tuple[float | int, ...]] = []
-        for place in range(len(table.thresholds) - 1, -1, -1):
-            calls, right, found = (
-                int(each[place]) for each in (table.calls, table.right, self.peaks_found)
-            )
+    def precision_rows(self) -> list[ThresholdRow]:
+        """Return the calls at each threshold, the highest first."""
+        table, peaks = self.table, self.peaks
+        peak_bp = int((peaks.ends - peaks.starts).sum())
+        rows = []
+        for odds, calls, right, expected, found, bp in zip(
+            table.thresholds.tolist(), table.calls.tolist(), table.right.tolist(),
+            table.expected(table.thresholds).tolist(), self.peaks_found.tolist(),
+            self.called_bp.tolist(), strict=True,
+        ):  # fmt: skip
             interval = binomtest(right, calls).proportion_ci(self.confidence, method="wilson")
-            log_odds = float(table.thresholds[place])
-            rows.append((
-                float(expit(np.array([log_odds + self.shift]))[0]), log_odds, calls, right,
-                right / calls, float(interval.low), float(interval.high), float(expected[place]),
-                found, found / len(self.peaks),
-            ))  # fmt: skip
-        return rows
+            rows.append(
+                ThresholdRow(
+                    threshold=float(expit(np.array([odds + self.shift]))[0]),
+                    log_odds=odds,
+                    calls=calls,
+                    right=right,
+                    precision=right / calls,
+                    precision_low=float(interval.low),
+                    precision_high=float(interval.high),
+                    expected_precision=expected,
+                    # A call of l bp overlaps one of p bp from l + p - 1 places.
+                    by_chance=min(1.0, (peak_bp + len(peaks) * (bp / calls - 1)) / self.bp),
+                    peaks_found=found,
+                    recall=found / len(peaks),
+                )
+            )
+        return rows[::-1]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as they stand in a metrics.json, each with `value`, `low`, `high`."""
@@ -286,7 +313,7 @@ def evaluate_bins(
     at_levels = slice(4, 4 + n_levels)
     true = sums[:, :n_levels].sum(axis=0, dtype=np.float64).cumsum()
     counts = sums[:, -n_tenths - 2 : -2].sum(axis=0, dtype=np.int64)
-    table, found = measure_precision(bins, peaks, inside)
+    table, found, bp = measure_precision(bins, peaks, inside)
     return GenomeEvaluation(
         bins=bins,
         labels=inside,
@@ -304,6 +331,7 @@ def evaluate_bins(
         calibration=_reliability(scores, edges, shift, counts, estimates[4 + n_levels :]),
         table=table,
         peaks_found=found,
+        called_bp=bp,
         blocks=len(starts),
         block_bp=block_bp,
         confidence=confidence,

@@ -24,7 +24,7 @@ Integers: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 Spans: TypeAlias = tuple[Integers, Integers]  # starts and ends
 
-COLUMNS = (
+CALL_COLUMNS = (
     *("chrom", "start", "end", "name", "score", "strand"),
     *("probability", "precision", "summit"),
 )
@@ -66,7 +66,7 @@ class Calls:
         )  # fmt: skip
 
     def rows(self) -> Iterator[tuple[str, int, int, str, int, str, float, float, int]]:
-        """Yield the rows of a BED file, whose columns are `COLUMNS`."""
+        """Yield the rows of a BED file, whose columns are `CALL_COLUMNS`."""
         scores = np.rint(1000 * self.probabilities).astype(np.int64)
         columns = (
             self.ranks, scores, self.probabilities, self.precision, self.intervals.summits,
@@ -375,7 +375,7 @@ def top_calls(bins: Bins, n: int) -> Calls:
 
 def measure_precision(
     bins: Bins, peaks: Intervals, labels: NDArray[np.bool_]
-) -> tuple[PrecisionTable, Integers]:
+) -> tuple[PrecisionTable, Integers, Integers]:
     """Count calls, those that are right, and the peaks that they find, at up to 200 thresholds.
 
     A call is right if it overlaps a peak by 1 bp or more. Thresholds are those above which lie from
@@ -393,8 +393,8 @@ def measure_precision(
 
     Returns
     -------
-    PrecisionTable, int64 (m,)
-        The table, and the number of peaks that calls overlap at each threshold.
+    PrecisionTable, int64 (m,), int64 (m,)
+        The table; the number of peaks that calls overlap, and the calls' bp, at each threshold.
     """
     scores = bins.log_odds[~np.isnan(bins.log_odds)]
     share = min(0.5, max(0.1, 2 * float(labels.mean())))
@@ -411,13 +411,14 @@ def measure_precision(
         runs = _runs(bins, rows[heights >= threshold])
         spans = runs.starts + bases[runs.regions], runs.ends + bases[runs.regions]
         right, found = (_overlap(*pair) for pair in ((spans, peak_spans), (peak_spans, spans)))
-        columns.append((len(runs.firsts), right.sum(), found.sum()))
-    calls, right, found = np.array(columns, np.int64).T
+        bp = (runs.ends - runs.starts).sum()
+        columns.append((len(runs.firsts), right.sum(), found.sum(), bp))
+    calls, right, found, bp = np.array(columns, np.int64).T
     table = PrecisionTable(
         thresholds=thresholds.astype(np.float64), calls=calls, right=right,
         step=bins.step, both_strands=bins.both_strands,
     )  # fmt: skip
-    return table, found
+    return table, found, bp
 
 
 def in_peaks(bins: Bins, peaks: Intervals) -> NDArray[np.bool_]:
