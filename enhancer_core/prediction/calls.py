@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -350,26 +351,21 @@ def find_calls(bins: Bins, threshold: float) -> Calls:
 
 def top_calls(bins: Bins, n: int) -> Calls:
     """Find the n best calls, at the highest threshold that makes as many; fewer if none does."""
-    heights = -np.sort(-bins.log_odds[~np.isnan(bins.log_odds)])
-    if not len(heights):
+    # A bin begins a call at thresholds from its height down to above the highest of those before it
+    # that are near enough to be in the same call.
+    heights = np.nan_to_num(bins.log_odds, nan=-np.inf)
+    before = np.full_like(heights, -np.inf)
+    for first, last in pairwise(bins.firsts.tolist()):
+        for distance in range(1, min(-(-_gap(bins) // bins.step), last - first - 1) + 1):
+            later = before[first + distance : last]
+            np.maximum(later, heights[first : last - distance], out=later)
+    begins = heights > before
+    rises, falls = np.sort(heights[begins]), np.sort(before[begins])
+    if not len(rises):
         return find_calls(bins, np.inf)
-
-    def count(best: int) -> int:
-        return len(_runs(bins, np.flatnonzero(bins.log_odds >= heights[best - 1])).firsts)
-
-    # Calls grow in number with the bins, one by one, until they begin to join.
-    few, enough = 0, min(n, len(heights))
-    tried = {enough: count(enough)}
-    while tried[enough] < n and enough < len(heights):
-        few, enough = enough, min(2 * enough, len(heights))
-        tried[enough] = count(enough)
-    if tried[enough] < n:
-        enough = max(tried, key=tried.__getitem__)
-        few = enough - 1
-    while enough - few > 1:
-        middle = (few + enough) // 2
-        few, enough = (few, middle) if count(middle) >= n else (middle, enough)
-    found = find_calls(bins, heights[enough - 1])
+    counts = np.searchsorted(falls, rises) - np.searchsorted(rises, rises)
+    enough = np.flatnonzero(counts >= n)
+    found = find_calls(bins, rises[enough[-1] if len(enough) else counts.argmax()])
     return found.take(found.ranks <= n)
 
 
@@ -466,10 +462,15 @@ class _Runs(NamedTuple):
 def _runs(bins: Bins, rows: Integers) -> _Runs:
     """Join bins, by their indices in order, where less than half a window lies between them."""
     region, starts, ends = bins.spans(rows)
-    apart = (np.diff(region) != 0) | (starts[1:] - ends[:-1] >= max(bins.length // 2, 1))
+    apart = (np.diff(region) != 0) | (starts[1:] - ends[:-1] >= _gap(bins))
     firsts = np.flatnonzero(np.concatenate([np.ones(min(len(rows), 1), np.bool_), apart]))
     lasts = np.append(firsts[1:], len(rows))[: len(firsts)] - 1
     return _Runs(firsts, region[firsts], starts[firsts], ends[lasts])
+
+
+def _gap(bins: Bins) -> int:
+    """Return the least bp between bins of different calls."""
+    return max(bins.length // 2, 1)
 
 
 def _axis(intervals: Intervals) -> dict[str, int]:
