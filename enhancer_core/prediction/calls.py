@@ -117,8 +117,8 @@ class PrecisionTable:
         thresholds, reached = self._monotone()
         if not len(reached):
             raise EnhancerError(
-                f"the model's thresholds were measured with {self.calls.max(initial=0)} calls at"
-                f" most; a precision takes {_FEWEST}"
+                f"thresholds were measured with no more than {self.calls.max(initial=0)} calls;"
+                f" a precision takes {_FEWEST}"
             )
         if reached[-1] < precision:
             raise EnhancerError(

@@ -245,7 +245,7 @@ def test_a_precision_that_was_not_reached_is_refused_with_the_highest() -> None:
 def test_a_table_of_few_calls_states_no_precision() -> None:
     few = table_of((1, 9, 9), (2, 3, 3))
     assert np.isnan(expected(few, 3)).all()
-    with pytest.raises(EnhancerError, match="measured with 9 calls at most; a precision takes 10"):
+    with pytest.raises(EnhancerError, match="with no more than 9 calls; a precision takes 10"):
         few.threshold(0.5)
 
 
