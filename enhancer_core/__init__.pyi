@@ -25,6 +25,10 @@ from .io.motifs import read_motifs as read_motifs
 from .models.model import Model as Model
 from .models.model import load_model as load_model
 from .models.model import save_model as save_model
+from .prediction.accuracy import GenomeEvaluation as GenomeEvaluation
+from .prediction.accuracy import evaluate_genome as evaluate_genome
+from .prediction.calls import Calls as Calls
+from .prediction.calls import call as call
 from .prediction.saturation import mutagenesis as mutagenesis
 from .prediction.sequences import predict as predict
 from .prediction.tracks import predict_track as predict_track

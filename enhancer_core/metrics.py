@@ -11,6 +11,7 @@ them vary would widen the intervals with a chance that the model has no part in.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
@@ -225,6 +226,89 @@ def curves(
     )
 
 
+def block_bootstrap(
+    sums: NDArray[np.float32],
+    statistics: Callable[[Floats], Floats],
+    *,
+    rng: np.random.Generator,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+) -> tuple[Floats, Floats, Floats]:
+    """Estimate statistics of sums over blocks, whose members are not independent of each other.
+
+    Intervals are percentiles of a bootstrap of whole blocks (Davison and Hinkley 1997, section
+    8.2.3), as neighbours along a genome ask for: windows overlap, and a peak has many.
+
+    Parameters
+    ----------
+    sums
+        float32, shape (B, K): K sums over each of B blocks, such as counts.
+    statistics
+        Makes S figures, (n, S), of the sums over all blocks, float64 (n, K); NaN where there are
+        none. It is called with several resamples at once.
+    rng, resamples, confidence
+        As in `evaluate`.
+
+    Returns
+    -------
+    three arrays, float64 (S,)
+        The figures, and the ends of their intervals.
+
+    Raises
+    ------
+    ScoreError
+        If `resamples` is not positive or `confidence` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> counts = np.array([[4, 1], [6, 9]], np.float32)
+    >>> value, *_ = block_bootstrap(
+    ...     counts, lambda sums: sums[:, :1] / sums.sum(1)[:, None], rng=np.random.default_rng(0)
+    ... )
+    >>> value.tolist()
+    [0.5]
+    """
+    tails = _tails(confidence)
+    if resamples < 1:
+        raise ScoreError(f"resamples is {resamples}; allowed is 1 or more")
+    blocks = len(sums)
+    at_once = max(1, RESAMPLED_AT_ONCE // max(sums.shape))
+    drawn = []
+    for first in range(0, resamples, at_once):
+        size = min(at_once, resamples - first)
+        weights = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=size)
+        drawn.append(statistics((weights.astype(np.float32) @ sums).astype(np.float64)))
+    (value,) = statistics(sums.sum(axis=0, dtype=np.float64)[np.newaxis])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        low, high = np.nanquantile(np.concatenate(drawn), tails, axis=0)
+    return value, low, high
+
+
+def ranking(labels: Labels, scores: ArrayLike) -> tuple[float, float]:
+    """Return the AUC and the average precision of scores of any number, float (n,).
+
+    They are those of `evaluate`; it takes the memory of a copy of the scores.
+
+    Raises
+    ------
+    ScoreError
+        If all labels are of one class.
+
+    Examples
+    --------
+    >>> ranking(np.array([True, False, True, False]), np.array([0.9, 0.6, 0.4, 0.1]))
+    (0.75, 0.8333333333333334)
+    """
+    _check_classes(labels)
+    values = np.asarray(scores)
+    positives, negatives = np.sort(values[labels]), np.sort(values[~labels])
+    below, up_to = (np.searchsorted(negatives, positives, side) for side in ("left", "right"))
+    true = len(positives) - np.searchsorted(positives, positives, "left")
+    precision = true / (true + len(negatives) - below)
+    return float((below + up_to).mean() / (2 * len(negatives))), float(precision.mean())
+
+
 def calibration(
     labels: Labels, probabilities: ArrayLike, *, bins: int = 10, confidence: float = 0.95
 ) -> Curve:
@@ -267,13 +351,17 @@ def _checked(labels: Labels, scores: ArrayLike) -> Floats:
         raise ScoreError(
             f"scores have shape {values.shape}, labels {labels.shape}; both must agree"
         )
-    if labels.all() or not labels.any():
-        which = "positive" if labels.any() else "negative"
-        raise ScoreError(f"all {labels.size} labels are {which}; both classes are needed")
+    _check_classes(labels)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise ScoreError(f"scores[{bad[0]}] is {values[bad[0]]}; every score must be finite")
     return values
+
+
+def _check_classes(labels: Labels) -> None:
+    if labels.all() or not labels.any():
+        which = "positive" if labels.any() else "negative"
+        raise ScoreError(f"all {labels.size} labels are {which}; both classes are needed")
 
 
 def _tails(confidence: float) -> tuple[float, float]:

@@ -18,7 +18,7 @@ NAMES = (
     *("encode", "decode", "one_hot", "k_shuffle", "read_fasta", "open_genome", "read_motifs"),
     *("read_dataset", "split", "TrainConfig", "train", "load_model", "save_model", "predict"),
     *("predict_track", "score_variants", "mutagenesis", "evaluate", "fit_baseline", "extract"),
-    "sample_background",
+    *("sample_background", "call", "Calls", "evaluate_genome", "GenomeEvaluation"),
 )
 LENGTH = 60
 LETTERS = "".join(np.random.default_rng(7).choice(list("ACGT"), 400))
@@ -217,3 +217,27 @@ def test_windows_around_peaks_are_extracted(genome: Path, tmp_path: Path) -> Non
     assert windows.names == ["chr1:120-180"]
     assert windows.sequences == [LETTERS[120:180]]
     assert "1 of 2 windows reach over a chromosome's end" in windows.notes[0]
+
+
+def test_a_genome_is_evaluated_and_called_with_what_was_measured(
+    model: ec.Model, genome: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "peaks.bed").write_text("chr1\t100\t160\nchr1\t250\t300\n")
+    found = ec.evaluate_genome(model, genome, tmp_path / "peaks.bed", step=2)
+    assert (found.scored, len(found.peaks), found.base_rate) == (400, 2, 55 / 400)
+    measured = found.with_thresholds(model)
+    measured.save(tmp_path)
+    calls = ec.call(ec.load_model(tmp_path), genome, top=4, step=2)
+    assert len(calls) == 4
+    assert sorted(calls.ranks.tolist()) == [1, 2, 3, 4]
+    with pytest.raises(ModelFileError, match="the model has no thresholds for a precision"):
+        ec.call(model, genome, precision=0.5)
+
+
+def test_probabilities_hold_at_another_prevalence(model: ec.Model, genome: Path) -> None:
+    assert model.prevalence == 0.5
+    plain, rare = model.predict(SEQUENCES), model.predict(SEQUENCES, prevalence=0.1)
+    np.testing.assert_allclose(rare / (1 - rare), plain / (1 - plain) / 9, rtol=1e-4)
+    ((*_, values), *_) = model.predict_track(genome, step=40)
+    ((*_, shifted), *_) = model.predict_track(genome, step=40, prevalence=0.1)
+    np.testing.assert_allclose(shifted / (1 - shifted), values / (1 - values) / 9, rtol=1e-4)

@@ -37,7 +37,10 @@ NOT_OFFERED = {
     "--de-novo": "one of the choices of where the motif is from",
     "--resume": "a job starts in an empty folder",
 }
-NO_DEFAULT = {("background", "--number"), ("shuffle", "-k")}  # the form begins with a number here
+NO_DEFAULT = {  # the form begins with a number here
+    *(("background", "--number"), ("shuffle", "-k")),
+    *(("call", "--precision"), ("call", "--top"), ("call", "--threshold")),
+}
 NO_OPTION = {"--source", "--kind", "--format", "--name"}  # they say what another parameter is
 SAFE = {("shuffle", "each"), ("background", "option")}  # names that the tool itself chose
 

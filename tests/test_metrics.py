@@ -26,9 +26,11 @@ from enhancer_core.metrics import (
     Labels,
     ScoreError,
     auc_difference,
+    block_bootstrap,
     calibration,
     curves,
     evaluate,
+    ranking,
     roc_auc,
 )
 
@@ -358,3 +360,54 @@ def test_bad_settings_are_refused() -> None:
     with pytest.raises(ScoreError, match="bins is 10; allowed are 1 to 4, the number of labels"):
         calibration(FOUR_LABELS, FOUR_SCORES)
     assert issubclass(ScoreError, EnhancerError)
+
+
+# Along a genome
+
+
+@given(scored())
+def test_a_ranking_has_scikit_learns_figures(case: Case) -> None:
+    labels, scores = case
+    auc, average_precision = ranking(labels, scores.astype(np.float32))
+    assert auc == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+    assert average_precision == pytest.approx(average_precision_score(labels, scores), abs=1e-12)
+
+
+def test_a_ranking_needs_both_classes() -> None:
+    with pytest.raises(ScoreError, match="all 2 labels are positive; both classes are needed"):
+        ranking(np.array([True, True]), np.array([1.0, 2.0]))
+
+
+def test_an_interval_over_blocks_is_that_of_the_mean_of_blocks(rng: np.random.Generator) -> None:
+    blocks = rng.normal(5, 1, size=(400, 1)).astype(np.float32)
+    sums = np.concatenate([blocks, np.ones_like(blocks)], axis=1)
+    value, low, high = block_bootstrap(
+        sums, lambda total: total[:, :1] / total[:, 1:], rng=rng, resamples=4000
+    )
+    half_width = norm.ppf(0.975) * blocks.std() / np.sqrt(400)
+    assert value[0] == pytest.approx(blocks.mean(), abs=1e-5)
+    assert high[0] - low[0] == pytest.approx(2 * half_width, rel=0.08)
+    assert low[0] < value[0] < high[0]
+
+
+def test_resamples_without_a_figure_do_not_count(rng: np.random.Generator) -> None:
+    sums = np.array([[1, 1], [0, 0], [0, 0]], np.float32)  # a third of resamples and more are 0 / 0
+
+    def share(total: NDArray[np.float64]) -> NDArray[np.float64]:
+        with np.errstate(invalid="ignore"):
+            ratio: NDArray[np.float64] = total[:, :1] / total[:, 1:]
+        return ratio
+
+    value, low, high = block_bootstrap(sums, share, rng=rng)
+    assert (value[0], low[0], high[0]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"resamples": 0}, "resamples is 0"), ({"confidence": 1.0}, "confidence is 1.0")],
+)
+def test_a_bootstrap_over_blocks_refuses_what_evaluate_refuses(
+    settings: dict[str, float], message: str, rng: np.random.Generator
+) -> None:
+    with pytest.raises(ScoreError, match=message):
+        block_bootstrap(np.ones((2, 1), np.float32), lambda total: total, rng=rng, **settings)  # type: ignore[arg-type]

@@ -53,7 +53,8 @@ class SectionOption(click.Option):
     """An option in a section of the help; `--help` names advanced ones, without their text.
 
     An output in `formats` has a name whose ending must fit one of them; with `files`, patterns of
-    names, it is a folder, and these are what the command writes there.
+    names, it is a folder, and these are what the command writes there. Of both the folder is
+    written where the parameter `folder_with` is given.
     """
 
     def __init__(  # click's own parameters pass through
@@ -63,10 +64,17 @@ class SectionOption(click.Option):
         advanced: bool = False,
         formats: tuple[io.Format, ...] = (),
         files: tuple[str, ...] = (),
+        folder_with: str = "",
         **settings: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*args, **settings)
         self.section, self.advanced, self.formats, self.files = section, advanced, formats, files
+        self.folder_with = folder_with
+
+    def files_of(self, ctx: click.Context) -> tuple[str, ...]:
+        """Return the files of the folder that is written; none where a file is."""
+        folder = not self.formats or ctx.params.get(self.folder_with) is not None
+        return self.files if folder else ()
 
 
 def option(names: str, text: str, **settings: Any) -> Decorator:  # noqa: ANN401
@@ -76,10 +84,12 @@ def option(names: str, text: str, **settings: Any) -> Decorator:  # noqa: ANN401
 
 def number(
     names: str, text: str, low: float = 0, high: float | None = None, *, above: bool = False,
+    below: bool = False,
     **settings: Any,  # noqa: ANN401
 ) -> Decorator:  # fmt: skip
-    """Make an option for a finite number between limits, or above the lower one."""
-    return option(names, text, type=FiniteRange(low, high, min_open=above), **settings)
+    """Make an option for a finite number between limits, or above the lower, below the upper."""
+    limits = FiniteRange(low, high, min_open=above, max_open=below)
+    return option(names, text, type=limits, **settings)
 
 
 def count(
@@ -171,17 +181,18 @@ class Command(click.Command):
         inputs += [folder / io.MODEL_FILE for folder in inputs if folder.is_dir()]
         in_folders: list[Path] = []
         for option, path in outputs:
-            if option.formats:
+            names = option.files_of(ctx)
+            if not names:
                 io.format_of(path, *option.formats)
-            io.check_output(path, folder=bool(option.files))
-            if option.files:
+            io.check_output(path, folder=bool(names))
+            if names:
                 io.check_folder_name(path)
-            files = io.earlier_files(path, option.files)
+            files = io.earlier_files(path, names)
             io.check_not_read(path, files or [path], inputs)
             if files and not ctx.params.get("resume"):
                 if not ctx.params["force"]:
                     raise FileError(f"{files[0]} is there already; --force replaces it")
-                in_folders += files if option.files else []
+                in_folders += files if names else []
         return in_folders
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -235,15 +246,21 @@ def path_argument(name: str, *, metavar: str | None = None, required: bool = Tru
 
 
 def job(
-    what: str, *options: Decorator, formats: tuple[io.Format, ...] = (), files: tuple[str, ...] = ()
+    what: str,
+    *options: Decorator,
+    formats: tuple[io.Format, ...] = (),
+    files: tuple[str, ...] = (),
+    folder_with: str = "",
 ) -> Decorator:
     """Gather `-o`, for what the text says, and some of the options below as a `Job`.
 
-    The output is a file in one of the formats, or a folder that gets the files.
+    The output is a file in one of the formats, or a folder that gets the files; of both, the folder
+    where the parameter `folder_with` is given.
     """
     output = path(
-        "-o --output", what, required=True, section="Output", formats=formats, files=files
-    )
+        "-o --output", what, required=True, section="Output",
+        formats=formats, files=files, folder_with=folder_with,
+    )  # fmt: skip
     return gathered("job", Job, *options, quiet, force, output)
 
 
@@ -311,6 +328,14 @@ seed = count(
 skip_missing = switch(
     "--skip-missing", "Leave out intervals on chromosomes that the genome lacks.", section="Data"
 )
+step = count("--step", "Length of a bin, which has one window around it.", metavar="BP", default=50)
+both_strands = switch("--both-strands", "Average each probability with its reverse complement's.")
+prevalence = number(
+    "--prevalence",
+    "Share of windows that are positives, from 0 to 1, where probabilities are to hold; by default"
+    " as in training.",
+    0, 1, above=True, below=True, metavar="SHARE",
+)  # fmt: skip
 threads = count(
     "--threads",
     "Cores to use; the output does not depend on it.",

@@ -1,5 +1,6 @@
 from .bed import read_bed as read_bed
 from .bed import read_genes as read_genes
+from .bed import read_named_bed as read_named_bed
 from .bed import write_bed as write_bed
 from .fasta import FastaRecord as FastaRecord
 from .fasta import Sequences as Sequences

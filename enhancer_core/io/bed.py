@@ -89,6 +89,28 @@ def read_bed_rows(
         yield number, fields, start, end
 
 
+def read_named_bed(path: StrPath, *, note: Note | None = None) -> tuple[Intervals, list[str]]:
+    """Read a BED file with the names of its fourth column.
+
+    Returns
+    -------
+    Intervals, list of str
+        In the order of the file; an interval without a name, or with `.`, is `chrom:start-end`.
+
+    Raises
+    ------
+    FileError, IntervalError
+        As `read_bed`.
+    """
+    rows, names = [], []
+    for number, fields, start, end in read_bed_rows(path, note=note):
+        check_interval(f"{path} line {number}", start, end)
+        rows.append((fields[0], start, end, number, -1))
+        name = fields[3].strip() if len(fields) > 3 else ""
+        names.append(f"{fields[0]}:{start}-{end}" if name in ("", ".") else name)
+    return _intervals(path, [_columns(rows)], None, None), names
+
+
 def read_genes(path: StrPath, *, note: Note | None = None) -> Intervals:
     """Read gene spans from BED, GTF or GFF3; the first row tells which.
 
@@ -215,6 +237,10 @@ def _collect(
         start, end = _bed_span(where, fields)
         summit = -1 if summits is None else summits.read_row(where, line, start, end)
         rows.append((fields[0], start, end, number, summit))
+    return _columns(rows)
+
+
+def _columns(rows: Sequence[tuple[str, int, int, int, int]]) -> Columns:
     chroms, *numbers = zip(*rows, strict=True) if rows else ((),) * 5
     starts, ends, line_numbers, centres = (np.array(column, np.int64) for column in numbers)
     return np.array(chroms, dtype=np.str_), starts, ends, line_numbers, centres

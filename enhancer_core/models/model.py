@@ -77,6 +77,12 @@ class Model:
         return self.members[0].architecture.length
 
     @property
+    def prevalence(self) -> float | None:
+        """Share of positives that its probabilities hold among; None where it is not stated."""
+        share = self.metadata.get("prevalence")
+        return share if isinstance(share, float) and 0 < share < 1 else None
+
+    @property
     def filter_members(self) -> list[Member]:
         """Networks of the first one's architecture: those whose filters are read as motifs.
 
@@ -163,13 +169,15 @@ class Model:
         *,
         length: int | None = None,
         both_strands: bool = False,
+        prevalence: float | None = None,
         device: str = "auto",
         threads: int = 1,
     ) -> NDArray[np.float32]:
         """Predict the probability of each sequence; see `enhancer_core.predict`."""
         return enhancer_core.predict(
             self, sequences,
-            length=length, both_strands=both_strands, device=device, threads=threads,
+            length=length, both_strands=both_strands, prevalence=prevalence, device=device,
+            threads=threads,
         )  # fmt: skip
 
     def predict_track(
@@ -179,13 +187,14 @@ class Model:
         *,
         step: int = 50,
         both_strands: bool = False,
+        prevalence: float | None = None,
         device: str = "auto",
         threads: int = 1,
     ) -> Iterator[Stretch]:
         """Predict along regions of a genome; see `enhancer_core.predict_track`."""
         return enhancer_core.predict_track(
-            self, genome, regions,
-            step=step, both_strands=both_strands, device=device, threads=threads,
+            self, genome, regions, step=step, both_strands=both_strands, prevalence=prevalence,
+            device=device, threads=threads,
         )  # fmt: skip
 
     def score_variants(

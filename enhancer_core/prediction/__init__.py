@@ -1,7 +1,9 @@
-"""Effects of variants on a network's probability: any edit of the genome, both strands averaged.
+"""Probabilities of sequences and along genomes, calls with their precision, effects of variants.
 
-`normalise` and `windows` make the two windows of an edit, `effects` scores them; `annotate` does it
-for VCF records and `mutagenesis` for every single-base change of a sequence.
+`calls` makes calls of a track, and `accuracy` measures, where the peaks are known, how often these
+are right. Effects are of any edit of the genome, both strands averaged: `normalise` and `windows`
+make the two windows of an edit, `effects` scores them; `annotate` does it for VCF records and
+`mutagenesis` for every single-base change of a sequence.
 """
 
 import lazy_loader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.dna.codes import Codes, SequencesLike, as_codes, mostly_n, reverse_complement
-from enhancer_core.errors import SequenceError
+from enhancer_core.errors import EnhancerError, SequenceError
 from enhancer_core.models.cpu.predictor import expit
 from enhancer_core.models.ensemble import Predictor
 from enhancer_core.models.model import Model
@@ -30,6 +31,7 @@ def predict(
     *,
     length: int | None = None,
     both_strands: bool = False,
+    prevalence: float | None = None,
     device: str = "auto",
     threads: int = 1,
 ) -> Floats:
@@ -46,6 +48,9 @@ def predict(
         one for which `Model.at_length` can lay it out. Without, all need the model's length.
     both_strands
         Average a sequence's probability with its reverse complement's.
+    prevalence
+        Share of positives among which the probabilities hold; None is that of training, as in
+        `prior_shift`.
     device
         "cpu", "cuda", or "auto", which takes a CUDA GPU if there is one.
     threads
@@ -54,7 +59,8 @@ def predict(
     Returns
     -------
     float32, shape (n,)
-        0 to 1, among as many positives as negatives; NaN for what `length` made mostly N.
+        0 to 1, among as large a share of positives as in training, or as `prevalence` says; NaN for
+        what `length` made mostly N.
 
     Raises
     ------
@@ -62,6 +68,8 @@ def predict(
         If a sequence is not DNA, or of another length than the model reads.
     ModelFileError
         If the model cannot be laid out for `length`.
+    EnhancerError
+        If `prevalence` is not between 0 and 1.
     DeviceError
         If the device is not there.
 
@@ -72,9 +80,12 @@ def predict(
     >>> predict(Model.from_torch(Network(NETWORKS["tf"])), ["ACGT" * 125] * 3).shape
     (3,)
     """
+    shift = prior_shift(model, prevalence)
     predictor = model.at_length(length).predictor(device)
     codes = as_codes(sequences, length=length)
-    predicted = probabilities(predictor, codes, both_strands=both_strands, threads=threads)
+    predicted = probabilities(
+        predictor, codes, both_strands=both_strands, shift=shift, threads=threads
+    )
     return predicted if length is None else without_unknown(predicted, codes)
 
 
@@ -83,18 +94,47 @@ def without_unknown(predicted: Floats, codes: Codes) -> Floats:
     return np.where(mostly_n(codes), np.float32(np.nan), predicted)
 
 
+def prior_shift(model: Model, prevalence: float | None) -> float:
+    """Return what is added to a model's log odds, in nats, so that they hold at a prevalence.
+
+    It is logit(prevalence) less the logit of the share of positives in training (Saerens, Latinne
+    and Decaestecker 2002, equation 2.4), which is taken as .5 where the model does not state it;
+    and 0 for None.
+
+    Raises
+    ------
+    EnhancerError
+        If the prevalence is not between 0 and 1.
+
+    Examples
+    --------
+    >>> from enhancer_core.models.architecture import NETWORKS
+    >>> from enhancer_core.models.network import Network
+    >>> model = Model.from_torch(Network(NETWORKS["tf"]), {"prevalence": 0.75})
+    >>> round(prior_shift(model, 0.5), 4), prior_shift(model, None)  # log(1 / 3)
+    (-1.0986, 0.0)
+    """
+    if prevalence is None:
+        return 0.0
+    if not 0 < prevalence < 1:
+        raise EnhancerError(f"prevalence is {prevalence:g}; allowed is above 0 and below 1")
+    trained = 0.5 if model.prevalence is None else model.prevalence
+    return math.log(prevalence / (1 - prevalence)) - math.log(trained / (1 - trained))
+
+
 def probabilities(
     predictor: Predictor,
     codes: Codes,
     *,
     both_strands: bool = False,
+    shift: float = 0.0,
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Floats:
     """Predict the probability that each sequence is an enhancer: float32 (n,), softmax of logits.
 
-    As `predict`, but for a predictor and codes, uint8 (n, L), values 0-4. `progress` is called with
-    the number of sequences done since the last call.
+    As `predict`, but for a predictor and codes, uint8 (n, L), values 0-4; `shift` is added to the
+    log odds. `progress` is called with the number of sequences done since the last call.
 
     Raises
     ------
@@ -104,7 +144,7 @@ def probabilities(
 
     def predict_batch(batch: Codes) -> Floats:
         strands = (batch, reverse_complement(batch)) if both_strands else (batch,)
-        return mean_probability([predictor.logits(strand) for strand in strands])
+        return mean_probability([predictor.logits(strand) for strand in strands], shift=shift)
 
     return _in_batches(predict_batch, predictor, codes, threads, progress)
 
@@ -154,9 +194,32 @@ def _difference(logits: Floats) -> Floats:
     return difference
 
 
-def mean_probability(strands: Sequence[Floats]) -> Floats:
-    """Average the probabilities of strands, whose logits are float32 (n, 2) each: (n,)."""
+def mean_probability(strands: Sequence[Floats], *, shift: float = 0.0) -> Floats:
+    """Average the probabilities of strands, whose logits are float32 (n, 2) each: (n,).
+
+    `shift`, in nats, is added to the log odds of that mean.
+    """
+    if shift:
+        return expit(mean_log_odds(strands) + np.float32(shift))
     mean: Floats = np.mean([expit(_difference(logits)) for logits in strands], axis=0)
+    return mean
+
+
+def mean_log_odds(strands: Sequence[Floats]) -> Floats:
+    """Compute the log odds, float32 (n,), of `mean_probability`, as fine near 0 and 1 as between.
+
+    Examples
+    --------
+    >>> logits = [np.array([[0, odds]], np.float32) for odds in (40, 42)]
+    >>> round(float(mean_log_odds(logits)[0]), 2), mean_probability(logits).tolist()
+    (40.57, [1.0])
+    """
+    if len(strands) == 1:
+        return _difference(strands[0])
+    odds = np.array([_difference(logits) for logits in strands], np.float64)
+    shares = (-np.logaddexp(0, sign * odds) for sign in (-1, 1))  # log p, log(1 - p)
+    positive, negative = (np.logaddexp.reduce(share, axis=0) for share in shares)
+    mean: Floats = (positive - negative).astype(np.float32)
     return mean
 
 

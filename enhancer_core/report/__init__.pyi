@@ -1,3 +1,4 @@
+from .genome import genome_page as genome_page
 from .interactions import interaction_page as interaction_page
 from .markdown import render_markdown as render_markdown
 from .motifs import motif_page as motif_page

@@ -64,6 +64,7 @@ def write_outcome(
         "config": experiment.config.to_dict(),
         "restart": best["restart"],
         "epoch": best["epoch"],
+        "prevalence": trained.model.metadata["prevalence"],
         **outcome.network.to_dict(),
         "baseline": figures["baseline"],
         "inputs": [asdict(file) for file in experiment.inputs],

@@ -120,7 +120,8 @@ def _execute(run: Run, context: Context) -> dict[str, Any]:
         name: _test_result(test, scores[name], context.seed) for name, test in data.tests.items()
     }
     if model is not None:
-        model = replace(model, metadata=_record(run, result, context))
+        record = _record(run, result, context)
+        model = replace(model, metadata={**record, "prevalence": model.metadata["prevalence"]})
         save_model(model, context.folder / MODEL_FILE)
         discard_states(context.states)
     return result

@@ -13,7 +13,7 @@ import numpy as np
 
 from enhancer_core.data.augmentation import augment
 from enhancer_core.data.conflicts import describe_conflicts
-from enhancer_core.data.dataset import TEST, SplitDataset
+from enhancer_core.data.dataset import TEST, TRAIN, VALIDATION, SplitDataset
 from enhancer_core.dna._numba import OBSTACLE
 from enhancer_core.errors import DatasetError, ModelFileError, TrainingError
 from enhancer_core.io.progress import progress_bar
@@ -167,7 +167,12 @@ def train(  # noqa: PLR0913
         (trained,) = train_all(
             [work], network, config, seed=seed, threads=threads, device=resolve_device(device)
         )
-    metadata = {"network": name, "seed": seed, "config": config.to_dict()}
+    # A calibrated model's probabilities hold among the positives of the part it was calibrated on.
+    part = VALIDATION if config.calibrate else TRAIN
+    prevalence = float(data.dataset.labels[data.parts == part].mean())
+    metadata = {
+        "network": name, "seed": seed, "config": config.to_dict(), "prevalence": prevalence
+    }  # fmt: skip
     return replace(trained, model=replace(trained.model, metadata=metadata))
 
 

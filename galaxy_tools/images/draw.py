@@ -182,6 +182,21 @@ def predict() -> list[str]:
     ]
 
 
+def call() -> list[str]:
+    """Draw a track, a threshold through it, and the calls with their ranks."""
+    x = np.linspace(0, 1, 240)
+    peaks = ((0.15, 0.72), (0.34, 1.0), (0.385, 0.8), (0.62, 0.4), (0.83, 0.88))
+    heights = [sum(tall * np.exp(-(((at - to) / 0.015) ** 2)) for to, tall in peaks) for at in x]
+    track = [(20 + 590 * at, 95 - 70 * high) for at, high in zip(x, heights, strict=True)]
+    drawn = [line((20, 97), (610, 97)), line((20, 58), (610, 58), colour=BASELINE)]
+    drawn.append(line(*track, colour=NETWORK, width=2))
+    for low, high, name in ((0.142, 0.158, "3"), (0.326, 0.397, "1"), (0.817, 0.843, "2")):
+        start, end = 20 + 590 * low, 20 + 590 * high
+        drawn.append(box(start, 106, end - start, 10, NETWORK))
+        drawn.append(text((start + end) / 2, 134, f"call_{name}", anchor="middle"))
+    return [*drawn, text(612, 54, "threshold", anchor="end", colour=BASELINE)]
+
+
 def variants() -> list[str]:
     """Draw two windows, one with the other allele, and their probabilities."""
     drawn = [box(171, 14, 18, 78, PALE)]
@@ -255,6 +270,7 @@ def main() -> None:
         "motifs": picture(motifs(), 150),
         "wiring": picture(wiring(), 125),
         "predict": picture(predict(), 130),
+        "call": picture(call(), 145),
         "variants": picture(variants(), 135),
         "mutagenesis": mutated(),
     }

@@ -9,6 +9,7 @@ import gzip
 import os
 import pickle
 import random
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -130,10 +131,11 @@ def main() -> None:
     run("baseline", *data, "-o", "made")
     Path(HERE / "made" / "split.tsv").rename(HERE / "split.tsv")
     run("train", *data, "--network", "tf", "--restarts", 4, "--epochs", 20, "-o", "made")
-    Path(HERE / "made" / "model.safetensors").rename(HERE / "model.safetensors")
-    for left in (HERE / "made").iterdir():
-        left.unlink()
-    (HERE / "made").rmdir()
+    where = ("--genome", "genome.fa", "--peaks", "peaks.bed", "--regions", "chromosomes.bed")
+    run("evaluate", "made", *where, "--store-thresholds", "-o", "measured")
+    Path(HERE / "measured" / "model.safetensors").rename(HERE / "model.safetensors")
+    for folder in ("made", "measured"):
+        shutil.rmtree(HERE / folder)
     (HERE / "genome.fa.fai").unlink()
     (HERE / "pickle.safetensors").write_bytes(pickle.dumps({"weights": [0.0]}, protocol=4))
 

@@ -146,6 +146,15 @@ def test_a_file_that_is_missing_or_a_folder_is_refused(
 BED_READERS = {
     "extract": ["extract", "GENOME", "bad.bed", "-o", "out.fa"],
     "predict": ["predict", "MODEL", "--genome", "GENOME", "--regions", "bad.bed", "-o", "out.bw"],
+    "by region": [
+        *("predict", "MODEL", "--genome", "GENOME", "--regions", "bad.bed", "--per-region"),
+        *("-o", "out.tsv"),
+    ],
+    "call": [
+        *("call", "MODEL", "--genome", "GENOME", "--regions", "bad.bed", "--top", "9"),
+        *("-o", "out.bed"),
+    ],
+    "evaluate": ["evaluate", "MODEL", "--genome", "GENOME", "--peaks", "bad.bed", "-o", "out"],
     "background": ["background", "GENOME", "--exclude", "bad.bed", "-n", "1", "-o", "out.bed"],
 }
 

@@ -34,6 +34,11 @@ FILES = {
     "predict": (["predict", "model", "positives.fa"], "out.tsv"),
     "track": (["predict", "model", "--genome", "genome.fa"], "out.bw"),
     "evaluate": (["evaluate", "model", *DATA], "out.json"),
+    "call": (["call", "model", "--genome", "genome.fa", "--top", "3"], "out.bed"),
+    "by region": (
+        ["predict", "model", "--genome", "genome.fa", "--regions", "peaks.bed", "--per-region"],
+        "out.tsv",
+    ),
     "pssm": (["pssm", "--motif", "one.meme", *DATA], "out.json"),
     "variants": (["variants", "model", "--genome", "genome.fa", "--vcf", "in.vcf"], "out.vcf.gz"),
 }
@@ -42,6 +47,9 @@ FOLDERS = {
     "train": (["train", *DATA, "--restarts", "1", "--epochs", "1"], MODEL_FILE),
     "baseline": (["baseline", *DATA, "-k", "2"], "metrics.json"),
     "mutagenesis": (["mutagenesis", "model", "positives.fa", "--plots", "1"], "effects.tsv"),
+    "evaluate along a genome": (
+        ["evaluate", "model", "--genome", "genome.fa", "--peaks", "peaks.bed"], "metrics.json",
+    ),
     "motifs": (
         ["motifs", "model", "--from-weights", "--database", "one.meme"], "report.html",
     ),
@@ -161,6 +169,9 @@ def test_the_folders_that_an_output_lies_in_are_made(cli: Run, here: Path) -> No
         (["background", "genome.fa", "-n", 5, "--match", "link.fa", "-o", "o.bed", "--fasta"],
          "positives.fa"),
         (["variants", "model", "--genome", "genome.fa", "--vcf", "in.vcf"], "in.vcf"),
+        (["call", "model", "--genome", "genome.fa", "--top", "3", "--regions", "peaks.bed"],
+         "peaks.bed"),
+        (["evaluate", "model", "--genome", "genome.fa", "--peaks", "peaks.bed"], "model"),
         (["train", *DATA, "--initial", "model"], "model"),
         (["train", *DATA, "--split", "model/split.tsv"], "model"),
     ],
@@ -283,6 +294,8 @@ def test_a_reader_that_has_enough_ends_the_command_without_a_word(here: Path) ->
         ("track", "out.tsv", ".bedgraph, .bdg, .bg for bedGraph, or with .gz after it; .bw, .bigw"),
         ("track", "out.bed", ".bedgraph, .bdg, .bg for bedGraph"),
         ("track", "out.bw.gz", ".bedgraph, .bdg, .bg for bedGraph"),
+        ("call", "out.tsv", ".bed for BED, or with .gz after it"),
+        ("by region", "out.bw", ".tsv, .tab, .txt for a table, or with .gz after it"),
         ("evaluate", "out.tsv", ".json for JSON, or with .gz after it"),
         ("variants", "out.vcf.bz2", ".vcf for VCF, or with .gz or .bgz after it"),
         ("variants", "out.bcf", ".vcf for VCF, or with .gz or .bgz after it"),

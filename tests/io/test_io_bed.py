@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from enhancer_core.dna.intervals import from_rows
 from enhancer_core.errors import EnhancerError, FileError, IntervalError
-from enhancer_core.io.bed import read_bed, read_bed_rows, read_genes, write_bed
+from enhancer_core.io.bed import read_bed, read_bed_rows, read_genes, read_named_bed, write_bed
 
 BED = "chr1\t10\t20\nchr2\t0\t5\n"
 BED12 = "chr1\t10\t20\tname\t0\t+\t10\t20\t0,0,0\t1\t10\t0\nchr2\t0\t5\tx\t0\t-\t0\t5\t0\t1\t5\t0\n"
@@ -393,3 +393,30 @@ def test_a_long_file_is_narrowpeak_as_a_whole_or_not(tmp_path: Path) -> None:
     found = read_bed(put(tmp_path, row * 50_000 + BED * 60_000), note=notes.append)
     assert (len(found), len(found.summits)) == (170_000, 0)
     assert notes[0].endswith("; the file is read as BED, without summits")
+
+
+# Names
+
+
+def test_names_are_those_of_the_fourth_column_and_else_of_the_place(tmp_path: Path) -> None:
+    text = "# peaks\nchr1\t10\t20\ta b\t7\nchr1\t5\t9\nchr2\t0\t5\t.\t1\nchr2\t0\t6\t\t1\n"
+    found, names = read_named_bed(put(tmp_path, text))
+    assert names == ["a b", "chr1:5-9", "chr2:0-5", "chr2:0-6"]
+    assert found.names() == ["chr1:10-20", "chr1:5-9", "chr2:0-5", "chr2:0-6"]
+    assert found.where(1).endswith("some.bed line 3")
+    assert len(found.summits) == 0
+
+
+def test_named_intervals_are_checked_as_others_are(tmp_path: Path) -> None:
+    with pytest.raises(IntervalError, match="line 1: start -1 is negative"):
+        read_named_bed(put(tmp_path, "chr1\t-1\t5\tx\n"))
+    with pytest.raises(FileError, match="no intervals; at least one is needed"):
+        read_named_bed(put(tmp_path, "# nothing\n"))
+
+
+def test_a_header_row_is_no_name(tmp_path: Path) -> None:
+    notes: list[str] = []
+    text = "chrom\tstart\tend\tname\nchr1\t1\t2\tone\n"
+    _, names = read_named_bed(put(tmp_path, text), note=notes.append)
+    assert names == ["one"]
+    assert "a header row is skipped" in notes[0]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from enhancer_core import dna
 from enhancer_core.dna.intervals import from_rows
-from enhancer_core.errors import SequenceError
+from enhancer_core.errors import EnhancerError, SequenceError
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.io.genome import Genome
 from enhancer_core.io.tracks import Stretch
@@ -25,10 +25,13 @@ from enhancer_core.prediction.sequences import (
     BATCH,
     in_order,
     log_odds,
+    mean_log_odds,
+    mean_probability,
+    prior_shift,
     probabilities,
     substituted_log_odds,
 )
-from enhancer_core.prediction.tracks import track
+from enhancer_core.prediction.tracks import scan, score_regions, track
 from tests.predictors import model_of, predictor_of
 
 SMALL = Architecture(convolutions=(Convolution(4, 5, 3),), dense=(6,), dropout=0.5, length=40)
@@ -300,3 +303,100 @@ def test_changed_bases_give_what_the_changed_sequences_give(network: Network) ->
     changed[np.arange(120), positions] = bases
     found = substituted_log_odds(predictor_of(network), codes, rows, positions, bases, threads=2)
     assert np.array_equal(found, log_odds(predictor_of(network), changed))
+
+
+# Another prevalence
+
+
+def test_a_shift_adds_to_the_log_odds_of_the_mean_of_both_strands(network: Network) -> None:
+    codes = random_codes(30, 40)
+    for both_strands in (False, True):
+        plain, shifted = (
+            probabilities(predictor_of(network), codes, both_strands=both_strands, shift=shift)
+            for shift in (0.0, -2.0)
+        )
+        odds = plain / (1 - plain) * np.exp(-2)
+        np.testing.assert_allclose(shifted, odds / (1 + odds), rtol=1e-4)
+
+
+def test_log_odds_of_a_mean_are_those_of_the_mean_probability() -> None:
+    rng = np.random.default_rng(1)
+    strands = [rng.normal(size=(50, 2)).astype(np.float32) for _ in range(2)]
+    mean = mean_probability(strands).astype(float)
+    np.testing.assert_allclose(mean_log_odds(strands), np.log(mean / (1 - mean)), atol=1e-5)
+    alone = mean_log_odds(strands[:1])
+    assert np.array_equal(alone, strands[0][:, 1] - strands[0][:, 0])
+
+
+def test_a_prevalence_is_turned_to_from_that_of_training(network: Network) -> None:
+    # Among 1 in 4, odds are a third of those among as many; among 1 in 2 three times those again.
+    assert prior_shift(model_of(network, {"prevalence": 0.5}), 0.25) == pytest.approx(-np.log(3))
+    assert prior_shift(model_of(network, {"prevalence": 0.25}), 0.25) == 0
+    assert prior_shift(model_of(network, {"prevalence": 0.25}), 0.5) == pytest.approx(np.log(3))
+    assert prior_shift(model_of(network, {"prevalence": 0.25}), None) == 0
+
+
+@pytest.mark.parametrize("stated", [{}, {"prevalence": "half"}, {"prevalence": 0.0}])
+def test_a_model_that_states_no_share_has_learned_from_as_many_of_both(
+    network: Network, stated: dict[str, Any]
+) -> None:
+    assert model_of(network, stated).prevalence is None
+    assert prior_shift(model_of(network, stated), 0.25) == pytest.approx(-np.log(3))
+
+
+@pytest.mark.parametrize("prevalence", [0.0, 1.0, -0.1, 2.0, float("nan")])
+def test_a_prevalence_is_between_0_and_1(network: Network, prevalence: float) -> None:
+    with pytest.raises(EnhancerError, match=r"prevalence is .*; allowed is above 0 and below 1"):
+        prior_shift(model_of(network), prevalence)
+
+
+# Bins and regions
+
+
+def test_bins_in_memory_are_the_track_with_gaps_where_it_has_none(network: Network) -> None:
+    chromosomes = {"b": random_codes(200), "a": random_codes(300)[::-1].copy()}
+    chromosomes["a"][60:140] = dna.N_CODE
+    regions = from_rows([("b", 0, 95), ("b", 120, 200), ("a", 0, 300)])
+    genome = cast("Genome", Chromosomes(chromosomes))
+    bins = scan(predictor_of(network), genome, regions, step=10, both_strands=True)
+    found = stretches(network, chromosomes, *regions.rows(), step=10, both_strands=True)
+    known = np.flatnonzero(~np.isnan(bins.log_odds))
+    region, starts, ends = bins.spans(known)
+    assert regions.chroms[region].tolist() == [chrom for chrom, starts, *_ in found for _ in starts]
+    assert starts.tolist() == starts_of(found)
+    assert ends.tolist() == [end for stretch in found for end in stretch[2].tolist()]
+    expected = 1 / (1 + np.exp(-bins.log_odds[known].astype(float)))
+    np.testing.assert_allclose(expected, values_of(found), atol=1e-6)
+    assert len(bins.log_odds) == 10 + 8 + 30
+
+
+def test_a_region_has_the_highest_and_the_mean_value_of_its_part_of_the_track(
+    network: Network,
+) -> None:
+    chromosomes = {"a": random_codes(900), "n": np.full(100, dna.N_CODE, np.uint8)}
+    rows = [("a", 300, 455), ("n", 0, 100), ("a", 0, 7), ("a", 400, 900), ("a", 300, 455)]
+    genome = cast("Genome", Chromosomes(chromosomes))
+    done: list[int] = []
+    highest, mean = score_regions(
+        predictor_of(network), genome, from_rows(rows), step=10, progress=done.append, threads=2
+    )
+    for place, row in enumerate(rows):
+        values = values_of(stretches(network, chromosomes, row, step=10))
+        if row[0] == "n":
+            assert np.isnan(highest[place])
+            assert np.isnan(mean[place])
+        else:
+            assert highest[place] == values.max()
+            assert mean[place] == pytest.approx(values.mean(), rel=1e-6)
+    assert sum(done) == 16 + 10 + 1 + 50 + 16
+
+
+def test_a_region_longer_than_a_block_is_one_row(network: Network) -> None:
+    chromosomes = {"a": random_codes(9000)}
+    genome = cast("Genome", Chromosomes(chromosomes))
+    highest, mean = score_regions(
+        predictor_of(network), genome, from_rows([("a", 0, 9000)]), step=2
+    )
+    values = values_of(stretches(network, chromosomes, step=2))
+    assert highest.tolist() == [values.max()]
+    assert mean[0] == pytest.approx(values.mean(), rel=1e-5)
