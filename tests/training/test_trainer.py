@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from enhancer_core.data.dataset import TEST, TRAIN, VALIDATION, SplitDataset, make_dataset
+from enhancer_core.data.dataset import TEST, SplitDataset, make_dataset
 from enhancer_core.data.splits import split
 from enhancer_core.dna.codes import encode
 from enhancer_core.errors import DatasetError, ModelFileError, TrainingError
@@ -68,13 +68,11 @@ def test_a_planted_word_is_learned() -> None:
 
 def test_a_model_states_the_share_of_positives_that_its_probabilities_hold_among() -> None:
     data = planted(100)
-    parts = data.parts.copy()
-    parts[np.flatnonzero(data.dataset.labels & (parts == TRAIN))[:40]] = TEST
-    for calibrate, part in ((False, TRAIN), (True, VALIDATION)):
+    data.parts[np.flatnonzero(data.dataset.labels & (data.parts == 0))[:40]] = TEST
+    assert data.train.labels.mean() < 0.4
+    for calibrate, part in ((False, data.train), (True, data.validation)):
         config = replace(SHORT, restarts=1, epochs=1, calibrate=calibrate)
-        model = train(replace(data, parts=parts), SMALL, config).model
-        assert model.prevalence == data.dataset.labels[parts == part].mean()
-    assert data.dataset.labels[parts == TRAIN].mean() < 0.4
+        assert train(data, SMALL, config).model.prevalence == part.labels.mean()
 
 
 def test_threads_do_not_change_a_bit() -> None:
