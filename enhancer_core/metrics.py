@@ -297,8 +297,8 @@ def ranking(labels: Labels, scores: ArrayLike) -> tuple[float, float]:
 
     Examples
     --------
-    >>> ranking(np.array([True, False, True, False]), np.array([0.9, 0.6, 0.4, 0.1]))
-    (0.75, 0.8333333333333334)
+    >>> ranking(np.array([True, False, False]), np.array([0.9, 0.6, 0.9]))
+    (0.75, 0.5)
     """
     _check_classes(labels)
     values = np.asarray(scores)

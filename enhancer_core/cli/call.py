@@ -83,5 +83,5 @@ def call(
     rows = ([or_na(value) for value in row] for row in calls.rows())
     io.write_table(job.output, ["#chrom", *prediction.CALL_COLUMNS[1:]], rows)
     if top is not None and len(calls) < top:
-        job.info(f"no threshold makes {top:,} calls: bins join")
+        job.info(f"no threshold makes {top:,} calls; these are the most")
     job.info(f"{len(calls):,} calls: {job.output}")

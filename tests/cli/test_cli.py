@@ -593,6 +593,7 @@ def test_baseline_makes_the_split_of_train_and_its_figures(
     cli: Run, trained: Path, inputs: Path, tmp_path: Path
 ) -> None:
     assert cli("baseline", *data(inputs), "-o", tmp_path / "out").status == 0
+    assert load_model(tmp_path / "out").prevalence == load_model(trained).prevalence == 0.5
     assert contents(tmp_path / "out").keys() == {
         "metrics.json", "test_predictions.tsv", "split.tsv", "model.safetensors",
     }  # fmt: skip
@@ -730,6 +731,7 @@ def test_case_line_ends_and_compression_of_inputs_change_nothing(
             ["extract", genome, tmp_path / "peaks.bed", "-o", out / "extracted.fa"],
             ["predict", trained, folder / "positives.fa", "-o", out / "probabilities.tsv"],
             ["predict", trained, "--genome", genome, "-o", out / "track.bedgraph"],
+            ["call", trained, "--genome", genome, "--top", 3, "-o", out / "calls.bed"],
             ["evaluate", trained, *data(folder), "-o", out / "figures.json"],
             ["baseline", *data(folder), "-o", out / "baseline"],
         ):
@@ -824,7 +826,12 @@ def test_quiet_is_silent(cli: Run, trained: Path, inputs: Path, tmp_path: Path) 
         ["baseline", *data(inputs), "-o", tmp_path / "baseline"],
         ["predict", trained, inputs / "positives.fa", "-o", tmp_path / "a.tsv"],
         ["predict", trained, "--genome", genome, "-o", tmp_path / "track.bw"],
-    ):
+        ["predict", trained, "--genome", genome, "--regions", tmp_path / "peaks.bed",
+         "--per-region", "--prevalence", 0.1, "-o", tmp_path / "regions.tsv"],
+        ["call", trained, "--genome", genome, "--top", 3, "-o", tmp_path / "calls.bed"],
+        ["evaluate", trained, "--genome", genome, "--peaks", tmp_path / "peaks.bed",
+         "-o", tmp_path / "along"],
+    ):  # fmt: skip
         assert cli(*args, "-q") == Ran(0, "", "")
 
 

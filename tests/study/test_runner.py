@@ -200,6 +200,8 @@ def test_a_model_tells_how_it_did_on_the_first_test_beside_its_baseline(
     folder, results = finished
     record = load_model(folder / "runs" / "all").metadata
     told = results.runs["all"]["tests"]["human"]
+    learned = results.runs["all"]["learned"]["train"]
+    assert record["prevalence"] == learned[0] / sum(learned)
     assert record["test"] == {
         "data": "human",
         "auc": told["auc"],

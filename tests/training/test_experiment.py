@@ -103,6 +103,7 @@ def test_the_model_records_how_it_was_made(
     folder, _, outcome = finished
     record = load_model(folder).metadata
     assert record["seed"] == 0
+    assert record["prevalence"] == 0.5
     assert record["config"]["restarts"] == 2
     assert record["restart"] == outcome.trained.best + 1  # numbered from 1
     assert record["test"] == outcome.network.test.to_dict()

@@ -62,6 +62,15 @@ def test_a_planted_word_is_learned() -> None:
     assert roc_auc(data.test.labels, found) > 0.95
 
 
+def test_a_model_states_the_share_of_positives_that_its_probabilities_hold_among() -> None:
+    data = planted(100)
+    data.parts[np.flatnonzero(data.dataset.labels & (data.parts == 0))[:40]] = TEST
+    assert data.train.labels.mean() < 0.4
+    for calibrate, part in ((False, data.train), (True, data.validation)):
+        config = replace(SHORT, restarts=1, epochs=1, calibrate=calibrate)
+        assert train(data, SMALL, config).model.prevalence == part.labels.mean()
+
+
 def test_threads_do_not_change_a_bit() -> None:
     data = planted(100)
     one, two = (train(data, SMALL, SHORT, threads=threads) for threads in (1, 3))
