@@ -112,7 +112,7 @@ NETWORKS: dict[str, Architecture] = {
     # lie alike in windows 50 bp apart, which so share their convolutions. It is stacked with simple
     # models; see `training.config`.
     DEFAULT_NETWORK: Architecture(
-        convolutions=(Convolution(128, 19, 5), Convolution(48, 5, 5)),
+        convolutions=(Convolution(128, 19, 5), Convolution(32, 5, 5)),
         dense=(64,),
         dropout=0.5,
         tied=True,

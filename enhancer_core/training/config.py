@@ -199,7 +199,7 @@ class TrainConfig:
 # chromatin and simulated sequences; training/best.py says how well it does.
 _MOTIF_CNN = TrainConfig(
     restarts=2,
-    epochs=12,
+    epochs=20,
     learning_rate=3e-3,
     keep="last",
     shift=20,

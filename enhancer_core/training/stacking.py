@@ -18,7 +18,7 @@ from enhancer_core.models.parameters import AnyMember
 from enhancer_core.prediction.sequences import log_odds
 
 _RIDGE = 1.0  # inverse variance of the weights about their mean
-_LEAST = 1e-3  # of a weight beside the largest
+_LEAST = 0.05  # share of the weights that is worth the time of a part
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ def stack(
     """Weight the parts' log odds by logistic regression, without negative weights (Breiman 1996).
 
     Their log odds are in units of their standard deviation within the classes. A ridge draws the
-    weights to their mean, so that few sequences leave parts alike. Parts whose weight is 0 do not
-    help the others, and are left out, as are those no better than chance. The targets are Platt's,
-    so the sum is calibrated. The best network stays, with a weight of 0 if need be, since its
-    filters are read as motifs.
+    weights to their mean, so that few sequences leave parts alike. Parts no better than chance, and
+    those whose weight is less than a twentieth of all, do not help the others: they are left out,
+    and the rest is fitted again. The targets are Platt's, so the sum is calibrated. The best
+    network stays, with a weight of 0 if need be, since its filters are read as motifs.
 
     Parameters
     ----------
@@ -74,10 +74,15 @@ def stack(
     aucs = [roc_auc(labels, each) for each in odds]
     telling = np.array(aucs) > 0.5
     telling |= not telling.any()
-    weights = np.zeros(len(parts))
-    weights[telling], bias = _fit((np.stack(odds, axis=1) / spreads)[:, telling], labels)
-    weights[weights < _LEAST * weights.max()] = 0
-    shares = weights / weights.sum()
+    features = np.stack(odds, axis=1) / spreads
+    while True:
+        weights = np.zeros(len(parts))
+        weights[telling], bias = _fit(features[:, telling], labels)
+        shares = weights / weights.sum()
+        little = telling & (shares < _LEAST)
+        if not little.any():
+            break
+        telling &= ~little
     described = [
         EnsemblePart(part.name, len(part.members), auc, float(share))
         for part, auc, share in zip(parts, aucs, shares, strict=True)

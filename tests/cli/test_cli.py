@@ -419,7 +419,7 @@ def test_the_default_is_a_stack_with_motifs_and_what_is_given_counts_above_its_d
     assert ran.status == 0
     assert (
         "motifs planted: JASPAR2026_vertebrates.pfm.gz (96 of 1,019, as many as fit: those that"
-        " weigh most in a regression on best hits); the convolutions have 128, 48 filters\n"
+        " weigh most in a regression on best hits); the convolutions have 128, 32 filters\n"
     ) in ran.err
     assert re.search(
         r"5-mer logistic regression: validation AUC \.?\d\.\d+, (weight|left)", ran.err
