@@ -182,7 +182,7 @@ def main() -> None:
     run(
         folder,
         "train --positives enhancers.fa --negatives background.fa --groups chromosome"
-        f" --validation-group chr3 --test-group {LOCUS[0]} --restarts 4 --epochs 12 -o model",
+        f" --validation-group chr3 --test-group {LOCUS[0]} -o model",
     )
     run(
         folder,

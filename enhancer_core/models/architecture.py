@@ -107,12 +107,12 @@ NETWORKS: dict[str, Architecture] = {
     "original_code": Architecture(
         convolutions=_ENHANCER, dense=(90, 45), chained=False, kernel_width_in_init=False
     ),
-    # Not the paper's, and the default: its first layer has room for some 100 known motifs, and the
+    # Not the paper's, and the default: its first layer has room for 72 known motifs, and the
     # mean over positions says how much there is of something, which maxima do not. Pools of 5 and 5
     # lie alike in windows 50 bp apart, which so share their convolutions. It is stacked with simple
     # models; see `training.config`.
     DEFAULT_NETWORK: Architecture(
-        convolutions=(Convolution(128, 19, 5), Convolution(32, 5, 5)),
+        convolutions=(Convolution(96, 19, 5), Convolution(32, 5, 5)),
         dense=(64,),
         dropout=0.5,
         tied=True,

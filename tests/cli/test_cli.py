@@ -418,8 +418,8 @@ def test_the_default_is_a_stack_with_motifs_and_what_is_given_counts_above_its_d
     ran = cli("train", *data(inputs), *given, "-o", tmp_path / "out")
     assert ran.status == 0
     assert (
-        "motifs planted: JASPAR2026_vertebrates.pfm.gz (96 of 1,019, as many as fit: those that"
-        " weigh most in a regression on best hits); the convolutions have 128, 32 filters\n"
+        "motifs planted: JASPAR2026_vertebrates.pfm.gz (72 of 1,019, as many as fit: those that"
+        " weigh most in a regression on best hits); the convolutions have 96, 32 filters\n"
     ) in ran.err
     assert re.search(
         r"5-mer logistic regression: validation AUC \.?\d\.\d+, (weight|left)", ran.err
@@ -433,7 +433,7 @@ def test_the_default_is_a_stack_with_motifs_and_what_is_given_counts_above_its_d
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert [part["name"] for part in figures["parts"]] == names
     assert model.metadata["parts"] == figures["parts"]
-    assert model.metadata["start"]["chosen"] == 96
+    assert model.metadata["start"]["chosen"] == 72
     assert "Weights are shares of their sum" in (tmp_path / "out" / "report.html").read_text()
 
 
