@@ -22,7 +22,7 @@ from torch.nn import functional
 from turns import machine, one_core, report, take_turns
 
 from enhancer_core.dna.codes import Codes, one_hot
-from enhancer_core.models.architecture import NETWORKS, Architecture, Convolution
+from enhancer_core.models.architecture import DEFAULT_NETWORK, NETWORKS, Architecture, Convolution
 from enhancer_core.models.cpu.learner import CpuLearner
 from enhancer_core.models.network import Network
 from enhancer_core.models.network import one_hot as one_hot_tensor
@@ -52,6 +52,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(machine(("numpy", "numba", "torch", "tensorflow_cpu")))
     compare("enhancer network", NETWORKS["enhancer"], bar=5, peers={"TensorFlow": tensorflow})
+    compare("network of the default", NETWORKS[DEFAULT_NETWORK], bar=5)
     for name, architecture in OTHERS.items():
         compare(name, architecture, bar=1, turns=5)
 
