@@ -8,7 +8,7 @@
 # make attribution  install captum and tangermeme beside, and test DeepLIFT and the like with them
 # make models train all published models anew from DATA, and publish them: twenty minutes
 # make bench  install the peers beside, and run every benchmark: benchmarks/RESULTS.md, half an hour
-# make best   compare networks and simple models in five folds of DATA: docs/best.tsv, an hour
+# make defaults  hold what train does by default beside simple models on DATA: docs/defaults.tsv, hours
 # make study  the paper's experiments on simulated data and DATA: paper/report.html, about an hour;
 #              STUDY_OPTIONS=--quick looks at the whole path in minutes, --resume goes on
 # make saturation  hold the human models against measured effects in DATA: docs/saturation.html
@@ -31,7 +31,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow lint kipoi attribution galaxy test-galaxy models bench best study saturation install debian clean
+.PHONY: demo test test-slow lint kipoi attribution galaxy test-galaxy models bench defaults study saturation install debian clean
 
 demo: install
 	@$(BIN)/python training/demo.py $(DEMO)
@@ -76,10 +76,10 @@ saturation: install
 	  $(foreach row,$(HUMAN),$(wildcard kipoi_models/EnhancerCNN/weights/$(row)-*.safetensors)) \
 	  -o docs/saturation.html
 
-BEST ?= best-folds
-best: install
-	$(BIN)/python training/best.py $(DATA) -o $(BEST)
-	cp $(BEST)/table.tsv docs/best.tsv
+DEFAULTS ?= defaults-folds
+defaults: install
+	$(BIN)/python training/defaults.py $(DATA) -o $(DEFAULTS)
+	cp $(DEFAULTS)/table.tsv docs/defaults.tsv
 
 install: debian $(INSTALLED)
 
@@ -137,4 +137,4 @@ debian:
 	else echo "to install:  sudo apt-get install$$missing"; fi
 
 clean:
-	rm -rf $(VENV) $(KIPOI) $(ATTRIBUTION) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) $(BEST) $(STUDY) build *.egg-info
+	rm -rf $(VENV) $(KIPOI) $(ATTRIBUTION) $(GALAXY) $(GALAXY_RESULTS) $(BENCH) $(DEMO) $(DEFAULTS) $(STUDY) build *.egg-info

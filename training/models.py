@@ -87,7 +87,6 @@ def trained(recipe: Mapping[str, Any], data: Path, work: Path, *, threads: int |
             if name in recipe
             for word in (f"--{name}", recipe[name])
         ),
-        *(("--plant-motifs", data / recipe["motifs"]) if "motifs" in recipe else ()),
         *(*cores, "-o", work / "model"),
     )
     return work / "model"

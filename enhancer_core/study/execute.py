@@ -31,7 +31,7 @@ from enhancer_core.study.results import Result, ResultByRun
 from enhancer_core.study.tasks import RunData, class_counts, prepare, shares_unchanged
 from enhancer_core.training.restart import discard_states
 from enhancer_core.training.trainer import train
-from enhancer_core.training.warm_start import first_weights
+from enhancer_core.training.warm_start import first_weights, known_motifs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,22 +172,24 @@ def _figures(result: Result, test: str) -> dict[str, Any]:
 
 
 def _train(run: Run, data: RunData, context: Context) -> tuple[Model, dict[str, Any]]:
-    learn, config = data.learn, run.config
+    learn = data.learn
+    config = run.config.for_data(len(learn.train))
     per_epoch = -(-len(learn.train) // config.batch_size)
     if run.updates_of:
         updates = context.needed[run.updates_of]["updates"]
-        config = replace(config, epochs=max(1, round(updates / per_epoch)))
+        config = replace(config, epochs=max(1, round(updates / per_epoch)), most_updates=None)
     architecture = named_architecture(run.network, length=learn.dataset.codes.shape[1])
     if run.widen > 1 or run.filters is not None or run.width is not None:
         architecture = widened(architecture, run.widen, first=run.filters, width=run.width)
+    motifs = [
+        motif
+        for spec in (f"{context.data_folder / spec}" for spec in run.plant_motifs)
+        for motif in ([read_motif(spec)] if ":" in spec else read_motifs(Path(spec)))
+    ]
     architecture, start = first_weights(
         architecture,
         networks=[_folder_of(name, context) for name in run.plant],
-        motifs=[
-            motif
-            for spec in (f"{context.data_folder / spec}" for spec in run.plant_motifs)
-            for motif in ([read_motif(spec)] if ":" in spec else read_motifs(Path(spec)))
-        ],
+        motifs=known_motifs() if run.plants_known else motifs,
         initial=_folder_of(run.initial, context) if run.initial else None,
         data=learn if run.network == DEFAULT_NETWORK else None,
     )

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from enhancer_core.data.mixture import Mix
 from enhancer_core.data.simulation import DEFINITIONS
-from enhancer_core.models.architecture import NETWORKS
+from enhancer_core.models.architecture import DEFAULT_NETWORK, NETWORKS
 from enhancer_core.study.schema import RecipeError
 from enhancer_core.training.config import FILE_KEYS, TrainConfig, default_config
 
@@ -154,6 +154,12 @@ class Run(_Step):
         """Names of the files whose motifs it plants, or looks for among its filters."""
         specs = (*self.plant_motifs, *(spec for spec in self.motifs if ":" in spec))
         return tuple(dict.fromkeys(spec.partition(":")[0] for spec in specs))
+
+    @property
+    def plants_known(self) -> bool:
+        """Whether it plants the package's motifs, as `train` does by default."""
+        starts = self.plant or self.plant_motifs or self.initial
+        return self.model == "network" and self.network == DEFAULT_NETWORK and not starts
 
     def mix(self) -> Mix:
         """Return the mix of negatives that its positives are told from."""

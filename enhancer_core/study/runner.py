@@ -28,6 +28,7 @@ from enhancer_core.study.recipe import Run, Search, Study, settings
 from enhancer_core.study.results import Result, ResultByRun
 from enhancer_core.study.search import execute_search
 from enhancer_core.study.tasks import class_counts
+from enhancer_core.training.warm_start import JASPAR
 
 RESULT_FILE = "result.json"
 
@@ -189,10 +190,12 @@ def _inputs(step: Run | Search, context: Context, digests: Mapping[str, str]) ->
         "data": {split: [digests[split], settings(data)] for split, data in splits},
         "needed": {name: result["fingerprint"] for name, result in context.needed.items()},
     }
-    if isinstance(step, Run) and step.motif_files:  # others keep the fingerprints that they had
-        inputs["files"] = {
-            file: files.sha256(context.data_folder / file) for file in step.motif_files
-        }
+    if isinstance(step, Run):
+        read = {file: context.data_folder / file for file in step.motif_files}
+        if step.plants_known:
+            read[JASPAR.name] = JASPAR
+        if read:  # others keep the fingerprints that they had
+            inputs["files"] = {file: files.sha256(path) for file, path in read.items()}
     plain: dict[str, Any] = json.loads(json.dumps(inputs))
     return plain
 

@@ -14,6 +14,7 @@ import pytest
 from enhancer_core import __version__
 from enhancer_core.io.fasta import write_fasta
 from enhancer_core.io.motifs import write_meme
+from enhancer_core.models.architecture import named_architecture
 from enhancer_core.models.model import load_model
 from enhancer_core.motifs.motif import BUILTIN
 from enhancer_core.prediction.sequences import probabilities
@@ -22,6 +23,7 @@ from enhancer_core.study.recipe import Run, settings
 from enhancer_core.study.runner import RESULT_FILE, run_study
 from enhancer_core.study.toml import read_study
 from enhancer_core.training.config import TrainConfig
+from enhancer_core.training.warm_start import first_weights, known_motifs
 from tests.predictors import predictor_of
 
 RECIPE = """
@@ -137,3 +139,51 @@ def test_options_of_training_have_the_keys_and_defaults_that_results_were_kept_u
         "data": ("d",), "epochs": 20, "average": 0.99, "schedule": "cosine",
     }  # fmt: skip
     assert settings(Run(name="r", data=("d",))) == {"data": ("d",)}
+
+
+OWN = """
+[[data]]
+name = "d"
+simulate = "CEBPA"
+length = 80
+number = 100
+[[run]]
+name = "own"
+data = ["d"]
+network = "motif_cnn"
+restarts = 1
+ensemble = 1
+epochs = 40
+shift = 0
+stack = false
+learning_rate = 1e-12
+weight_decay = 0.0
+most_updates = 8
+"""
+
+
+def test_a_run_of_motif_cnn_begins_with_the_packages_motifs(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(OWN)
+    (tmp_path / "out").mkdir()
+    study = read_study(tmp_path / "r.toml")
+    found = run_study(study, tmp_path / "out", data_folder=tmp_path).runs["own"]
+    assert (found["epochs"], found["updates"]) == (2, 8)  # of 4 mini-batches each, not 40
+    data = load(study.recipes[0].data, tmp_path, seed=0)["d"]
+    network = named_architecture("motif_cnn", length=80)
+    _, start = first_weights(network, motifs=known_motifs(), data=data)
+    assert start is not None
+    weights = load_model(tmp_path / "out" / "runs" / "own").members[0].parameters
+    planted = start.planted.planted
+    np.testing.assert_allclose(weights[planted], start.planted.parameters[planted], atol=1e-6)
+
+
+def test_a_run_of_motif_cnn_is_done_again_where_the_packages_motifs_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "r.toml").write_text(OWN)
+    (tmp_path / "out").mkdir()
+    do(tmp_path)
+    assert done_again(tmp_path) == set()
+    write_meme(tmp_path / "other.meme", [BUILTIN["HNF4A"]])
+    monkeypatch.setattr("enhancer_core.study.runner.JASPAR", tmp_path / "other.meme")
+    assert done_again(tmp_path) == {"own"}

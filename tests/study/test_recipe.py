@@ -85,16 +85,29 @@ def test_a_run_over_k_can_be_tested_against_its_own_k_beside_other_tests(tmp_pat
     assert [run.tests for run in recipe.runs] == [("b", "a/1", "a/2"), ("b", "a/3", "a/2")]
 
 
-def test_best_is_trained_by_its_own_protocol_but_for_what_a_recipe_says(tmp_path: Path) -> None:
-    best = RUN + 'network = "best"\n'
-    assert read(tmp_path, DATA + best).runs[0].config == default_config("best")
-    said = "restarts = 2\nensemble = 2\nepochs = 3\nmutate = 0.0\nlearning_rate = 0.01"
-    asked = read(tmp_path, DATA + best + said).runs[0].config
-    assert asked == replace(
-        default_config("best"), restarts=2, ensemble=2, epochs=3, mutate=0.0, learning_rate=0.01
-    )
-    by_default = read(tmp_path, "[defaults]\nrestarts = 5\nflip = false\n" + DATA + best)
-    assert by_default.runs[0].config == replace(default_config("best"), restarts=5, flip=False)
+def test_motif_cnn_is_trained_by_its_own_protocol_but_for_what_a_recipe_says(
+    tmp_path: Path,
+) -> None:
+    run = RUN + 'network = "motif_cnn"\n'
+    own = default_config("motif_cnn")
+    assert read(tmp_path, DATA + run).runs[0].config == own
+    said = "restarts = 2\nensemble = 1\nepochs = 3\nmutate = 0.1\nstack = false"
+    asked = read(tmp_path, DATA + run + said).runs[0].config
+    assert asked == replace(own, restarts=2, ensemble=1, epochs=3, mutate=0.1, stack=False)
+    by_default = read(tmp_path, "[defaults]\nrestarts = 5\nflip = false\n" + DATA + run)
+    assert by_default.runs[0].config == replace(own, restarts=5, flip=False)
+
+
+def test_motif_cnn_has_the_packages_motifs_planted_where_nothing_else_is(tmp_path: Path) -> None:
+    own = "network = 'motif_cnn'\n"
+    others = ["plant_motifs = ['m.meme']", "initial = 'r'", "plant = ['r']", "model = '5-mers'"]
+    runs = [
+        RUN + own,
+        *(f"[[run]]\nname = 'r{i}'\ndata = ['a']\n{own}{more}\n" for i, more in enumerate(others)),
+        "[[run]]\nname = 'paper'\ndata = ['a']\n",
+    ]
+    found = read(tmp_path, DATA + "".join(runs)).runs
+    assert [run.name for run in found if run.plants_known] == ["r"]
 
 
 def test_other_networks_are_trained_as_the_papers_and_as_a_recipe_says(tmp_path: Path) -> None:
@@ -221,7 +234,7 @@ def test_a_recipe_can_include_others(tmp_path: Path) -> None:
                 DATA + f"[[search]]\nname = 's'\ndata = ['a']\nupdates = 9\nnetwork = '{network}'",
                 f"'s': network '{network}'; allowed are 'enhancer', 'tf', 'original_code', trained",
             )
-            for network in ("best", "nets")
+            for network in ("motif_cnn", "nets")
         ),
         (DATA.replace("number = 400", "number = 40\nfolds = 2"), "folds is 2 in the set 's'"),
         (
