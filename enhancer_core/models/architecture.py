@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 from enhancer_core.errors import ModelFileError, SequenceError
 
 BASES = 4
+SCORE_SD = 0.25  # of a first-layer filter's scores over random DNA, before training
 CLASSES = 2
 _MOST_UNITS = 1 << 20  # a damaged or hostile header must not ask for all memory
 LONGEST_WORD = 12  # of k-mer weights: a table of 4**12 numbers is 64 MB
@@ -144,6 +146,23 @@ def named_architecture(name: str, *, length: int = 500) -> Architecture:
         fit = [f"'{each}'" for each, made in NETWORKS.items() if shortest_length(made) <= length]
         raise SequenceError(f"{error}; networks for them are {', '.join(fit) or 'none'}") from error
     return architecture
+
+
+def first_bias(architecture: Architecture) -> float:
+    """Return the bias with which the first layer of a network of tied weights begins.
+
+    It is minus the mean over random DNA of what is pooled, the best of 2 P scores of standard
+    deviation 1/4 for a pool of P (Blom 1958, Statistical Estimates and Transformed Beta-Variables).
+    So a filter is on where it fits better than by chance. With a bias near 0 all are on everywhere,
+    the next layer reads little but their mean, and in half of the restarts its ReLU died.
+
+    Examples
+    --------
+    >>> round(first_bias(NETWORKS["motif_cnn"]), 3)
+    -0.387
+    """
+    scores = 2 * architecture.convolutions[0].pool
+    return -SCORE_SD * NormalDist().inv_cdf((scores - 0.375) / (scores + 0.25))
 
 
 def shortest_length(architecture: Architecture) -> int:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from enhancer_core.models.architecture import BASES, CLASSES, Architecture, Convolution
+from enhancer_core.models.architecture import BASES, CLASSES, Architecture, Convolution, first_bias
 from enhancer_core.models.kmer_module import KmerModule
 from enhancer_core.models.parameters import AnyMember, KmerMember, Member, flatten
 
@@ -96,6 +96,7 @@ class Network(nn.Module):
                 first = cast("nn.Linear", self.dense[0]) if self.dense else self.output
                 weight = first.weight.view(first.out_features, -1, lengths[-1])
                 weight.copy_(weight[:, :, :1].clone().expand_as(weight))
+                cast("Tensor", self.first_layer.bias).fill_(first_bias(architecture))
 
     @property
     def first_layer(self) -> ReverseComplementConvolution:

@@ -18,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.errors import ModelFileError, MotifError
-from enhancer_core.models.architecture import Architecture, checked
+from enhancer_core.models.architecture import SCORE_SD, Architecture, checked, first_bias
 from enhancer_core.models.model import Model
 from enhancer_core.models.parameters import Member, at_length, flatten, shapes
 from enhancer_core.motifs.motif import Motif, information_content, ppm, pwm
 
 SHARE = 0.75  # of each convolution's filters that are planted, as in the published code
 PSEUDOCOUNT = 0.01  # added to each frequency of a motif; a base never seen costs 4.7 bits
-_SPREAD = 0.25  # standard deviation of a filter's score over random DNA; see `plant_motifs`
 
 Arrays: TypeAlias = dict[str, NDArray[np.float32]]
 
@@ -124,7 +123,7 @@ def plant_motifs(
     frequency, less their mean at each position, so that random DNA scores 0 on average. Of a motif
     wider than the filter the most informative stretch is taken; a narrower one stands in the
     middle, between zeros. The whole is scaled so that the score's standard deviation over random
-    DNA is 0.25, whatever the width, and the bias is 0. That is what PyTorch's random filters have
+    DNA is 0.25, whatever the width. That is what PyTorch's random filters have
     on average: 4 W weights uniform within 1 / sqrt(4 W) give random DNA's score a variance of W
     times 3/4 of 1 / (12 W), which is 1/16. So a motif's filter is on about as often as a random
     one, learns from the start, and the bias that suits it is found in training.
@@ -167,6 +166,7 @@ def plant_motifs(
     for row, motif in enumerate(motifs):
         values["convolutions.0.weight"][row] = motif_filter(motif, first.width)
         planted["convolutions.0.weight"][row] = True
+        values["convolutions.0.bias"][row] = first_bias(architecture) if architecture.tied else 0
         planted["convolutions.0.bias"][row] = True
     return _planted(values, planted)
 
@@ -191,7 +191,7 @@ def motif_filter(motif: Motif, width: int) -> NDArray[np.float64]:
         raise MotifError(f"motif '{motif.name}' is flat where it is to be planted")
     before = (width - odds.shape[1]) // 2
     after = width - odds.shape[1] - before
-    return np.pad(odds * (_SPREAD / spread), ((0, 0), (before, after)))
+    return np.pad(odds * (SCORE_SD / spread), ((0, 0), (before, after)))
 
 
 def start_from(model: Model, architecture: Architecture) -> Planted:
