@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -13,6 +14,8 @@ import pytest
 import yaml
 
 from enhancer_core import __version__
+from enhancer_core.models.architecture import DEFAULT_NETWORK
+from enhancer_core.training import TrainConfig, default_config
 from tests.command_line import COMMANDS
 
 TOOLS = Path(__file__).parents[1] / "galaxy_tools"
@@ -40,6 +43,12 @@ NOT_OFFERED = {
 NO_DEFAULT = {  # the form begins with a number here
     *(("background", "--number"), ("shuffle", "-k")),
     *(("call", "--precision"), ("call", "--top"), ("call", "--threshold")),
+}
+# Its default depends on the network, so that the form is empty here.
+OF_THE_NETWORK = {("train", "--network")} | {
+    ("train", f"--{each.name.replace('_', '-')}")
+    for each in fields(TrainConfig)
+    if each.default != getattr(default_config(DEFAULT_NETWORK), each.name)
 }
 NO_OPTION = {"--source", "--kind", "--format", "--name"}  # they say what another parameter is
 SAFE = {("shuffle", "each"), ("background", "option")}  # names that the tool itself chose
@@ -140,10 +149,17 @@ def test_what_is_offered_has_the_commands_default_limits_and_choices(name: str) 
         if argument is None or kind == "data" or (kind == "text" and argument != "--motif"):
             continue
         option = known[argument]
+        is_free = (name, argument) in OF_THE_NETWORK
         if kind == "select" and isinstance(option.type, click.Choice):
             chosen = [choice.get("value") for choice in each if choice.get("selected") == "true"]
-            assert {choice.get("value") for choice in each} == set(option.type.choices)
-            assert chosen == [option.default], argument
+            choices = {choice.get("value") for choice in each}
+            assert choices == {*option.type.choices, *([""] if is_free else [])}
+            assert chosen == ["" if is_free else option.default], argument
+        elif kind == "select" and option.is_flag:
+            choices = {f"--{choice.get('value')}" for choice in each if choice.get("value")}
+            assert choices == {*option.opts, *option.secondary_opts}
+            assert is_free
+            assert (each[0].get("value"), each[0].get("selected")) == ("", "true")
         elif kind == "boolean":
             assert option.is_flag
             assert (each.get("truevalue"), each.get("falsevalue")) == (argument, "")
@@ -153,7 +169,9 @@ def test_what_is_offered_has_the_commands_default_limits_and_choices(name: str) 
             assert isinstance(limits, click.IntRange | click.FloatRange), argument
             for limit, expected in (("min", limits.min), ("max", limits.max)):
                 assert as_number(each.get(limit)) == expected, (argument, limit)
-            if (name, argument) not in NO_DEFAULT:
+            if is_free:
+                assert (each.get("optional"), each.get("value")) == ("true", None), argument
+            elif (name, argument) not in NO_DEFAULT:
                 default = option.default if isinstance(option.default, int | float) else None
                 assert as_number(each.get("value")) == default, argument
 

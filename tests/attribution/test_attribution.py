@@ -149,7 +149,7 @@ def test_the_log_odds_are_attributed_as_the_difference_of_the_two_targets(name: 
 
 
 # Without human_liver_best, whose 14 networks take minutes; DeepLIFT is tested on it.
-@pytest.mark.parametrize("name", ["enhancer", "tf", "best", PUBLISHED[0], PUBLISHED[2]])
+@pytest.mark.parametrize("name", ["enhancer", "tf", "motif_cnn", PUBLISHED[0], PUBLISHED[2]])
 def test_integrated_gradients_sum_to_the_difference_in_output(name: str) -> None:
     network, x, _ = case(name)
     x, baselines = x[:1], torch.full_like(x[:1], 0.25)

@@ -12,8 +12,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from enhancer_core import dna
-from enhancer_core.models.architecture import NETWORKS, Architecture, Convolution
+from enhancer_core.models.architecture import (
+    NETWORKS,
+    Architecture,
+    Convolution,
+    first_bias,
+    named_architecture,
+)
 from enhancer_core.models.network import Network, ReverseComplementConvolution, one_hot
+from enhancer_core.models.transfer import plant_motifs
+from enhancer_core.motifs.motif import BUILTIN
 from tests.models.test_architecture import architectures
 
 SMALL = Architecture(
@@ -119,6 +127,25 @@ def test_initial_weights_are_uniform_within_one_over_root_fan_in() -> None:
     assert weight.abs().max() <= bound
     # 3,000 draws: the largest is above 99 % of the bound but for a chance of .99 ** 3000 = 1e-13
     assert weight.abs().max() > 0.99 * bound
+
+
+def test_a_filter_of_the_default_network_begins_on_where_it_fits_better_than_by_chance() -> None:
+    architecture = named_architecture("motif_cnn")
+    rng = np.random.default_rng(0)
+    codes = torch.from_numpy(rng.integers(0, 4, (200, 500), dtype=np.uint8))
+    drawn = Network(architecture, generator=generator())
+    planted = plant_motifs([BUILTIN["CEBPA"]], architecture)
+    with torch.no_grad():
+        drawn.first_layer.weight[0] = torch.from_numpy(planted.parameters[: 4 * 19]).view(4, 19)
+        assert planted.into(drawn.flat_parameters())[96 * 4 * 19] == np.float32(
+            first_bias(architecture)
+        )
+        pooled = drawn.first_layer(one_hot(codes))
+        # 0 is in the middle of what is pooled, so that about half of the pools are on.
+        assert pooled.mean().item() == pytest.approx(0, abs=0.05)
+        assert (pooled > 0).float().mean().item() == pytest.approx(0.45, abs=0.1)
+        second = torch.relu(drawn.convolutions[1](torch.relu(pooled)))
+        assert (second.amax(dim=(0, 2)) > 0).float().mean() > 0.6  # few filters are never on
 
 
 def test_weights_come_from_the_given_generator_alone() -> None:

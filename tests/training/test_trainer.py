@@ -20,7 +20,7 @@ from enhancer_core.models.network import Network
 from enhancer_core.models.transfer import Planted
 from enhancer_core.motifs.motif import BUILTIN
 from enhancer_core.prediction.sequences import log_odds, probabilities
-from enhancer_core.training.config import TrainConfig
+from enhancer_core.training.config import TrainConfig, default_config
 from enhancer_core.training.restart import Checkpoint
 from enhancer_core.training.trainer import Trained, train
 from tests.predictors import model_of, predictor_of
@@ -159,6 +159,18 @@ def test_a_stack_of_short_sequences_has_the_models_that_can_read_them() -> None:
     config = TrainConfig(restarts=1, epochs=1, stack=True)
     names = [part.name for part in train(data, small, config).parts]
     assert names == ["network", "5-mer logistic regression", "gapped 6-mer logistic regression"]
+
+
+def test_every_restart_of_the_default_network_learns() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (1_600, 100), dtype=np.uint8)
+    for row, start in zip(codes[:800], rng.integers(0, 88, 800), strict=True):
+        row[start : start + 12] = encode(["GATTACAGATTA"])[0]
+    data = split(Dataset.from_sequences(codes[:800], codes[800:]), rng=rng)
+    config = replace(default_config("motif_cnn"), stack=False, restarts=6, ensemble=1, epochs=10)
+    trained = train(data, "motif_cnn", config, threads=2)
+    # With biases that began near 0, half of the restarts stayed at .5.
+    assert min(restart.checkpoints[-1].auc for restart in trained.restarts) > 0.85
 
 
 def test_a_network_without_a_name_for_it_is_planted_with_no_motifs() -> None:
