@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from enhancer_core.dna.codes import Codes, Note, SequencesLike, as_codes, leave_
 from enhancer_core.errors import DatasetError
 from enhancer_core.io.fasta import read_fasta
 from enhancer_core.io.files import StrPath, check_regular
+
+if TYPE_CHECKING:
+    from enhancer_core.data.genome import GenomeSampler
 
 PARTS = ("train", "validation", "test")
 CLASSES = ("negative", "positive")  # as a split table spells them: CLASSES[label]
@@ -97,6 +101,7 @@ class SplitDataset:
     dataset: Dataset
     parts: NDArray[np.int64]
     left_out: Dataset | None = None  # records of no part, which `dataset` does not hold
+    sampler: GenomeSampler | None = None  # draws the training part anew for each epoch
 
     @property
     def train(self) -> Dataset:

@@ -1,0 +1,358 @@
+"""Windows of a genome to learn from: peaks against the rest, drawn anew for each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_core.data.dataset import PARTS, TEST, TRAIN, VALIDATION, SplitDataset, make_dataset
+from enhancer_core.data.splits import FRACTIONS, deal, part_of_groups, split_strata
+from enhancer_core.data.windows import extract
+from enhancer_core.dna.codes import Codes, mostly_n
+from enhancer_core.dna.intervals import Intervals, from_rows, merge
+from enhancer_core.errors import DatasetError, IntervalError
+from enhancer_core.io.bed import read_bed
+from enhancer_core.io.genome import Genome, open_genome
+
+Places: TypeAlias = NDArray[np.int64]
+
+NEGATIVES_PER_POSITIVE = 8
+_TRIES = 1_000  # draws of windows that are mostly N, after which there seem to be no others
+_BLOCK = 1 << 16  # windows looked at once for N
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class GenomeSampler:
+    """Draws the training windows of an epoch: positives moved, negatives anew.
+
+    A place is an index into `codes`, where a window of `length` bp begins.
+    """
+
+    codes: Codes  # (G,): of all regions, one after the other, those kept out too
+    regions: Intervals  # (R,)
+    parts: NDArray[np.int64]  # (R,): part of each region
+    length: int
+    positives: Places  # (P,)
+    bounds: Places  # (P, 2): the least and the greatest place that a positive may be moved to
+    free: Places  # (F, 2): ranges of places, half-open, whose windows lie off the peaks
+    negatives: int  # of an epoch
+    hard: Places  # (H,): negatives that a model called falsely
+
+    def draw(self, *, shift: int, rng: np.random.Generator) -> Codes:
+        """Draw the windows of an epoch, uint8 (P + negatives, L), positives first.
+
+        Positives are moved by up to `shift` bp either way, as far as their region goes, and keep
+        the DNA that flanks them. Hard negatives come first among the negatives, half of these at
+        most; the rest lies anywhere off the peaks.
+        """
+        moves = rng.integers(-shift, shift, len(self.positives), endpoint=True)
+        positives = np.clip(self.positives + moves, *self.bounds.T)
+        hard = self.draw_hard(rng=rng)
+        others = self.draw_negatives(self.negatives - len(hard), rng=rng)
+        return self.windows(np.concatenate([positives, hard, others]))
+
+    def draw_hard(self, *, rng: np.random.Generator) -> Places:
+        """Draw the hard negatives of an epoch: all of them, or half of the negatives."""
+        return rng.permutation(self.hard)[: self.negatives // 2]
+
+    def draw_negatives(self, n: int, *, rng: np.random.Generator) -> Places:
+        """Draw places uniformly: windows off the peaks, none mostly N; they may overlap.
+
+        Raises
+        ------
+        DatasetError
+            If there are none.
+        """
+        ends = np.cumsum(self.free[:, 1] - self.free[:, 0])
+        places = np.zeros(n, np.int64)
+        missing = np.arange(n)
+        for _ in range(_TRIES if len(ends) else 0):
+            drawn = rng.integers(ends[-1], size=len(missing))
+            ranges = np.searchsorted(ends, drawn, "right")
+            places[missing] = self.free[ranges, 1] - ends[ranges] + drawn
+            missing = missing[self.mostly_n(places[missing])]
+            if not len(missing):
+                return places
+        raise DatasetError(
+            f"the regions have no window of {self.length} bp off the peaks that is not mostly N"
+        )
+
+    def windows(self, places: Places) -> Codes:
+        """Cut the windows at these places: uint8 (n, L)."""
+        return np.lib.stride_tricks.sliding_window_view(self.codes, self.length)[places]
+
+    def mostly_n(self, places: Places) -> NDArray[np.bool_]:
+        """Return which windows are more than half N: bool (n,)."""
+        blocks = (places[i : i + _BLOCK] for i in range(0, len(places), _BLOCK))
+        found = [mostly_n(self.windows(block)) for block in blocks]
+        return np.concatenate([np.zeros(0, np.bool_), *found])
+
+    def arrays(self) -> Iterator[NDArray[np.uint8] | Places]:
+        """Yield all arrays that determine what is drawn."""
+        yield from (self.codes, self.positives, self.bounds, self.free, self.hard)
+        yield np.array([self.length, self.negatives])
+
+    def intervals(self, places: Places) -> Intervals:
+        """Return where in the genome windows lie."""
+        firsts = first_places(self.regions)
+        region = np.searchsorted(firsts, places, "right") - 1
+        starts = places - firsts[region] + self.regions.starts[region]
+        return Intervals(self.regions.chroms[region], starts, starts + self.length)
+
+    def regions_of(self, part: int) -> Intervals:
+        """Return the regions of a part."""
+        return self.regions.take(self.parts == part)
+
+
+def first_places(regions: Intervals) -> Places:
+    """Return the place at which each region begins, and where all end: (R + 1,)."""
+    return np.concatenate([[0], np.cumsum(regions.ends - regions.starts)])
+
+
+def split_genome(  # noqa: PLR0913
+    genome: str | Path | Genome,
+    peaks: str | Path | Intervals,
+    *,
+    regions: str | Path | Intervals | None = None,
+    length: int = 500,
+    tile: bool = False,
+    center: Literal["auto", "summit", "middle"] = "auto",
+    negatives_per_positive: int = NEGATIVES_PER_POSITIVE,
+    test: Collection[str] = (),
+    validation: Collection[str] = (),
+    rng: np.random.Generator | int = 0,
+    note: Callable[[str], None] | None = None,
+) -> SplitDataset:
+    """Split a genome by chromosomes: windows of peaks against windows off the peaks.
+
+    The training part is drawn anew for each epoch by the `sampler` of the result; its records are
+    one such draw, for models that are fitted once.
+
+    Parameters
+    ----------
+    genome, peaks, length, tile, center
+        As in `extract`. Windows that are mostly N, or not inside a region, are left out.
+    regions
+        BED file or intervals to learn, choose and test on; None is all of the genome.
+    negatives_per_positive
+        Negatives for each positive, in each part: at the true prevalence too few positives would be
+        left to rank.
+    test, validation
+        Chromosomes for these parts; where not given they are drawn so that each part has about a
+        tenth of the positives, and one chromosome at least.
+    rng
+        Generator, or the seed of one.
+    note
+        Called with each line on what is left out or assumed.
+
+    Returns
+    -------
+    SplitDataset
+        Positives first; windows are named chrom:start-end.
+
+    Raises
+    ------
+    FileError, IntervalError
+        As `extract`, or if a region is not inside the genome.
+    DatasetError
+        If a named chromosome is not among the regions, a part would have no positive, or there is
+        no window off the peaks.
+    """
+    rng = np.random.default_rng(rng)
+    whole = _Whole(genome, peaks, regions, length, tile=tile, center=center, note=note)
+    named = [whole.names(chroms) for chroms in (test, validation)]
+    parts = part_of_groups(
+        np.zeros(len(whole.chroms), np.int64), whole.chroms,
+        rng=rng, test=named[0], validation=named[1],
+    )  # fmt: skip
+    return whole.split(parts, named, negatives_per_positive, rng)
+
+
+def split_genome_folds(  # noqa: PLR0913
+    genome: str | Path | Genome,
+    peaks: str | Path | Intervals,
+    *,
+    folds: int,
+    regions: str | Path | Intervals | None = None,
+    length: int = 500,
+    tile: bool = False,
+    center: Literal["auto", "summit", "middle"] = "auto",
+    negatives_per_positive: int = NEGATIVES_PER_POSITIVE,
+    rng: np.random.Generator | int = 0,
+    note: Callable[[str], None] | None = None,
+) -> list[SplitDataset]:
+    """Split a genome for cross-validation: each chromosome with peaks is tested once.
+
+    Chromosomes are dealt to folds so that these have positives in numbers as like as can be. A fold
+    is the test part of one split; its validation part is drawn from the other chromosomes. What
+    else is as in `split_genome`.
+
+    Raises
+    ------
+    FileError, IntervalError, DatasetError
+        As `split_genome`; DatasetError also if there are too few chromosomes with peaks.
+    """
+    rng = np.random.default_rng(rng)
+    whole = _Whole(genome, peaks, regions, length, tile=tile, center=center, note=note)
+    names, sets = np.unique(whole.chroms, return_inverse=True)
+    if not 2 <= folds <= len(names):
+        raise DatasetError(
+            f"folds of {folds} is not allowed; from 2 to the {len(names)} chromosomes with peaks"
+        )
+    same = np.zeros(len(sets), np.bool_)
+    fold_of = deal(same, sets, folds=folds, rng=rng)
+    splits = []
+    for fold in range(folds):
+        parts = np.full(len(sets), TEST)
+        rest = fold_of != fold
+        share = min(FRACTIONS[VALIDATION] * len(sets) / max(rest.sum(), 1), 0.5)
+        ids = np.unique(sets[rest], return_inverse=True)[1]
+        parts[rest] = split_strata(same[rest], ids, rng=rng, fractions=(1 - share, share, 0.0))
+        splits.append(whole.split(parts, ((), ()), negatives_per_positive, rng))
+    return splits
+
+
+class _Whole:
+    """All regions of a genome, and the positives there."""
+
+    def __init__(
+        self,
+        genome: str | Path | Genome,
+        peaks: str | Path | Intervals,
+        regions: str | Path | Intervals | None,
+        length: int,
+        *,
+        tile: bool,
+        center: Literal["auto", "summit", "middle"],
+        note: Callable[[str], None] | None,
+    ) -> None:
+        if not isinstance(genome, Genome):
+            with open_genome(genome, note=note) as opened:
+                return self.__init__(  # type: ignore[misc]
+                    opened, peaks, regions, length, tile=tile, center=center, note=note
+                )
+        tell = note or (lambda _: None)
+        self._genome = genome
+        given = peaks if isinstance(peaks, Intervals) else read_bed(peaks, note=note)
+        if regions is not None and not isinstance(regions, Intervals):
+            regions = read_bed(regions, note=note)
+        covered = (
+            from_rows((chrom, 0, bp) for chrom, bp in genome.lengths.items())
+            if regions is None
+            else merge(genome.match(regions), list(genome.lengths))
+        )
+        found = extract(genome, given, length=length, tile=tile, center=center)
+        for line in found.notes:
+            tell(line)
+        firsts = first_places(covered)
+        codes = np.empty(firsts[-1], np.uint8)
+        for first, (chrom, start, end) in zip(firsts.tolist(), covered.rows(), strict=False):
+            codes[first : first + end - start] = genome.codes(chrom, start, end)
+        region = _region_of(found.intervals, covered)
+        inside = region >= 0
+        offsets = firsts[:-1] - covered.starts
+        places = found.intervals.starts[inside] + offsets[region[inside]]
+        bounds = np.stack([firsts[:-1], firsts[1:] - length], axis=1)[region[inside]]
+        everywhere = np.zeros(len(covered), np.int64)
+        none = np.zeros(0, np.int64)
+        sampler = GenomeSampler(
+            codes=codes, regions=covered, parts=everywhere, length=length, positives=places,
+            bounds=bounds, free=_off_peaks(covered, merge(genome.match(given), list(genome.lengths)),
+            length), negatives=0, hard=none,
+        )  # fmt: skip
+        unknown = sampler.mostly_n(places)
+        for count, what in (
+            (int((~inside).sum()), "are not inside a region and are left out"),
+            (int(unknown.sum()), "are mostly N and are left out"),
+        ):
+            if count:
+                tell(f"{count:,} of {len(found):,} windows {what}")
+        if unknown.all():
+            raise IntervalError(f"{given.source}: no window of {length} bp is left")
+        self.sampler = replace(sampler, positives=places[~unknown], bounds=bounds[~unknown])
+        self.chroms = self.sampler.intervals(self.sampler.positives).chroms
+        self._files = Path(given.source).name, genome.path.name
+
+    def names(self, chroms: Collection[str]) -> list[str]:
+        """Return the genome's names of chromosomes, each of which has regions."""
+        names = []
+        known = dict.fromkeys(self.sampler.regions.chroms.tolist())
+        for chrom in chroms:
+            name = self._genome.find(chrom)
+            if name not in known:
+                listed = ", ".join(list(known)[:5]) + ", ..." * (len(known) > 5)
+                raise DatasetError(
+                    f"chromosome '{chrom}' is not among the regions, which are on {listed}"
+                )
+            names.append(name)
+        return names
+
+    def split(
+        self,
+        parts: NDArray[np.int64],
+        named: Collection[Collection[str]],
+        ratio: int,
+        rng: np.random.Generator,
+    ) -> SplitDataset:
+        """Draw negatives for each part of the positives, int64 (P,)."""
+        whole = self.sampler
+        part_of = dict(zip(self.chroms.tolist(), parts.tolist(), strict=True))
+        for part, chroms in zip((TEST, VALIDATION), named, strict=True):
+            part_of |= dict.fromkeys(chroms, part)
+        of_region = np.array(
+            [part_of.get(chrom, TRAIN) for chrom in whole.regions.chroms.tolist()], np.int64
+        )
+        firsts = first_places(whole.regions)
+        free_region = np.searchsorted(firsts, whole.free[:, 0], "right") - 1
+        samplers, negatives = [], []
+        for part, name in enumerate(PARTS):
+            mine = parts == part
+            if not mine.any():
+                raise DatasetError(
+                    f"the chromosomes leave the {name} part without a positive; peaks on three"
+                    " chromosomes or more are needed, and each part needs some"
+                )
+            sampler = replace(
+                whole, parts=of_region, positives=whole.positives[mine],
+                bounds=whole.bounds[mine], free=whole.free[of_region[free_region] == part],
+                negatives=ratio * int(mine.sum()),
+            )  # fmt: skip
+            samplers.append(sampler)
+            negatives.append(sampler.draw_negatives(sampler.negatives, rng=rng))
+        classes = [[sampler.positives for sampler in samplers], negatives]
+        sources = []
+        for file, drawn in zip(self._files, classes, strict=True):
+            places = np.concatenate(drawn)
+            sources.append([(file, whole.intervals(places).names(), whole.windows(places))])
+        of_record = np.repeat(list(range(len(PARTS))) * 2, [len(d) for c in classes for d in c])
+        return SplitDataset(make_dataset(*sources), of_record, sampler=samplers[TRAIN])
+
+
+def _region_of(windows: Intervals, regions: Intervals) -> NDArray[np.int64]:
+    """Return the region that each window lies in, -1 for none; regions are merged."""
+    found = np.full(len(windows), -1)
+    for chrom in np.unique(windows.chroms):
+        rows, mine = (np.flatnonzero(each.chroms == chrom) for each in (windows, regions))
+        if len(mine):
+            row = np.searchsorted(regions.starts[mine], windows.starts[rows], "right") - 1
+            inside = (row >= 0) & (windows.ends[rows] <= regions.ends[mine[row]])
+            found[rows[inside]] = mine[row[inside]]
+    return found
+
+
+def _off_peaks(regions: Intervals, peaks: Intervals, length: int) -> Places:
+    """Return the ranges of places whose windows lie in a region and overlap no peak: (F, 2)."""
+
+    def ranges() -> Iterator[Places]:
+        for first, (chrom, start, end) in zip(first_places(regions), regions.rows(), strict=False):
+            mine = (peaks.chroms == chrom) & (peaks.ends > start) & (peaks.starts < end)
+            begins = np.concatenate([[start], peaks.ends[mine]])
+            ends = np.concatenate([peaks.starts[mine], [end]]) - length + 1
+            yield (np.stack([begins, ends], axis=1) + (first - start))[ends > begins]
+
+    return np.concatenate([np.zeros((0, 2), np.int64), *ranges()])
