@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -10,16 +10,17 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.data.dataset import PARTS, TEST, TRAIN, VALIDATION, SplitDataset, make_dataset
+from enhancer_core.data.dataset import PARTS, TEST, TRAIN, VALIDATION, SplitDataset, file_names, make_dataset
 from enhancer_core.data.splits import FRACTIONS, deal, part_of_groups, split_strata
 from enhancer_core.data.windows import extract
-from enhancer_core.dna.codes import Codes, mostly_n
+from enhancer_core.dna.codes import Codes, Note, mostly_n
 from enhancer_core.dna.intervals import Intervals, from_rows, merge
 from enhancer_core.errors import DatasetError, IntervalError
 from enhancer_core.io.bed import read_bed
 from enhancer_core.io.genome import Genome, open_genome
 
 Places: TypeAlias = NDArray[np.int64]
+Center: TypeAlias = Literal["auto", "summit", "middle"]
 
 NEGATIVES_PER_POSITIVE = 8
 _TRIES = 1_000  # draws of windows that are mostly N, after which there seem to be no others
@@ -121,12 +122,12 @@ def split_genome(  # noqa: PLR0913
     regions: str | Path | Intervals | None = None,
     length: int = 500,
     tile: bool = False,
-    center: Literal["auto", "summit", "middle"] = "auto",
+    center: Center = "auto",
     negatives_per_positive: int = NEGATIVES_PER_POSITIVE,
     test: Collection[str] = (),
     validation: Collection[str] = (),
     rng: np.random.Generator | int = 0,
-    note: Callable[[str], None] | None = None,
+    note: Note | None = None,
 ) -> SplitDataset:
     """Split a genome by chromosomes: windows of peaks against windows off the peaks.
 
@@ -163,6 +164,13 @@ def split_genome(  # noqa: PLR0913
         If a named chromosome is not among the regions, a part would have no positive, or there is
         no window off the peaks.
     """
+    if not isinstance(genome, Genome):
+        with open_genome(genome, note=note) as opened:
+            return split_genome(
+                opened, peaks, regions=regions, length=length, tile=tile, center=center,
+                negatives_per_positive=negatives_per_positive, test=test, validation=validation,
+                rng=rng, note=note,
+            )  # fmt: skip
     rng = np.random.default_rng(rng)
     whole = _Whole(genome, peaks, regions, length, tile=tile, center=center, note=note)
     named = [whole.names(chroms) for chroms in (test, validation)]
@@ -181,10 +189,10 @@ def split_genome_folds(  # noqa: PLR0913
     regions: str | Path | Intervals | None = None,
     length: int = 500,
     tile: bool = False,
-    center: Literal["auto", "summit", "middle"] = "auto",
+    center: Center = "auto",
     negatives_per_positive: int = NEGATIVES_PER_POSITIVE,
     rng: np.random.Generator | int = 0,
-    note: Callable[[str], None] | None = None,
+    note: Note | None = None,
 ) -> list[SplitDataset]:
     """Split a genome for cross-validation: each chromosome with peaks is tested once.
 
@@ -197,6 +205,12 @@ def split_genome_folds(  # noqa: PLR0913
     FileError, IntervalError, DatasetError
         As `split_genome`; DatasetError also if there are too few chromosomes with peaks.
     """
+    if not isinstance(genome, Genome):
+        with open_genome(genome, note=note) as opened:
+            return split_genome_folds(
+                opened, peaks, folds=folds, regions=regions, length=length, tile=tile,
+                center=center, negatives_per_positive=negatives_per_positive, rng=rng, note=note,
+            )  # fmt: skip
     rng = np.random.default_rng(rng)
     whole = _Whole(genome, peaks, regions, length, tile=tile, center=center, note=note)
     names, sets = np.unique(whole.chroms, return_inverse=True)
@@ -218,34 +232,28 @@ def split_genome_folds(  # noqa: PLR0913
 
 
 class _Whole:
-    """All regions of a genome, and the positives there."""
+    """All regions of an open genome, and the positives there."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
-        genome: str | Path | Genome,
+        genome: Genome,
         peaks: str | Path | Intervals,
         regions: str | Path | Intervals | None,
         length: int,
         *,
         tile: bool,
-        center: Literal["auto", "summit", "middle"],
-        note: Callable[[str], None] | None,
+        center: Center,
+        note: Note | None,
     ) -> None:
-        if not isinstance(genome, Genome):
-            with open_genome(genome, note=note) as opened:
-                return self.__init__(  # type: ignore[misc]
-                    opened, peaks, regions, length, tile=tile, center=center, note=note
-                )
         tell = note or (lambda _: None)
         self._genome = genome
         given = peaks if isinstance(peaks, Intervals) else read_bed(peaks, note=note)
-        if regions is not None and not isinstance(regions, Intervals):
-            regions = read_bed(regions, note=note)
-        covered = (
-            from_rows((chrom, 0, bp) for chrom, bp in genome.lengths.items())
-            if regions is None
-            else merge(genome.match(regions), list(genome.lengths))
-        )
+        if regions is None:
+            covered = from_rows((chrom, 0, bp) for chrom, bp in genome.lengths.items())
+        else:
+            if not isinstance(regions, Intervals):
+                regions = read_bed(regions, note=note)
+            covered = merge(genome.match(regions), list(genome.lengths))
         found = extract(genome, given, length=length, tile=tile, center=center)
         for line in found.notes:
             tell(line)
@@ -254,16 +262,13 @@ class _Whole:
         for first, (chrom, start, end) in zip(firsts.tolist(), covered.rows(), strict=False):
             codes[first : first + end - start] = genome.codes(chrom, start, end)
         region = _region_of(found.intervals, covered)
-        inside = region >= 0
-        offsets = firsts[:-1] - covered.starts
-        places = found.intervals.starts[inside] + offsets[region[inside]]
-        bounds = np.stack([firsts[:-1], firsts[1:] - length], axis=1)[region[inside]]
-        everywhere = np.zeros(len(covered), np.int64)
-        none = np.zeros(0, np.int64)
+        inside, region = region >= 0, region[region >= 0]
+        places = found.intervals.starts[inside] + (firsts[:-1] - covered.starts)[region]
+        bounds = np.stack([firsts[:-1], firsts[1:] - length], axis=1)[region]
+        off = _off_peaks(covered, merge(genome.match(given), list(genome.lengths)), length)
         sampler = GenomeSampler(
-            codes=codes, regions=covered, parts=everywhere, length=length, positives=places,
-            bounds=bounds, free=_off_peaks(covered, merge(genome.match(given), list(genome.lengths)),
-            length), negatives=0, hard=none,
+            codes=codes, regions=covered, parts=np.zeros(len(covered), np.int64), length=length,
+            positives=places, bounds=bounds, free=off, negatives=0, hard=np.zeros(0, np.int64),
         )  # fmt: skip
         unknown = sampler.mostly_n(places)
         for count, what in (
@@ -276,7 +281,7 @@ class _Whole:
             raise IntervalError(f"{given.source}: no window of {length} bp is left")
         self.sampler = replace(sampler, positives=places[~unknown], bounds=bounds[~unknown])
         self.chroms = self.sampler.intervals(self.sampler.positives).chroms
-        self._files = Path(given.source).name, genome.path.name
+        self._files = file_names([Path(given.source), genome.path]).values()
 
     def names(self, chroms: Collection[str]) -> list[str]:
         """Return the genome's names of chromosomes, each of which has regions."""
@@ -284,7 +289,7 @@ class _Whole:
         known = dict.fromkeys(self.sampler.regions.chroms.tolist())
         for chrom in chroms:
             name = self._genome.find(chrom)
-            if name not in known:
+            if name is None or name not in known:
                 listed = ", ".join(list(known)[:5]) + ", ..." * (len(known) > 5)
                 raise DatasetError(
                     f"chromosome '{chrom}' is not among the regions, which are on {listed}"

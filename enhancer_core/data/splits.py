@@ -168,7 +168,7 @@ def part_of_groups(
     """
     if both := set(test) & set(validation):
         raise DatasetError(f"group '{min(both)}' is named for both test and validation")
-    parts = np.full(len(dataset), TRAIN)
+    parts = np.full(len(groups), TRAIN)
     parts[np.isin(groups, list(test))] = TEST
     parts[np.isin(groups, list(validation))] = VALIDATION
     free = parts == TRAIN

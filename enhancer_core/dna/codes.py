@@ -203,16 +203,6 @@ def mostly_n(codes: Codes) -> NDArray[np.bool_]:
     return np.fromiter(map(is_mostly_n, codes), np.bool_, len(codes))
 
 
-def is_mostly_n(window: Codes) -> bool:
-    """Return whether more than half of a window is N, so that its prediction would say nothing."""
-    return window.tobytes().count(N_CODE) > MOST_N * len(window)  # ten times faster than a sum
-
-
-def mostly_n(codes: Codes) -> NDArray[np.bool_]:
-    """Return which sequences are mostly N, as `is_mostly_n`: uint8 (n, L) -> bool (n,)."""
-    return np.fromiter(map(is_mostly_n, codes), np.bool_, len(codes))
-
-
 def describe_bad_letter(letters: Letters, table: Codes = CODE_OF_LETTER) -> str:
     """Describe the first letter that a table refuses, its position from 1, and what is allowed."""
     position = int(np.argmax(table[letters] == NOT_DNA))

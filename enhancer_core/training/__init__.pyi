@@ -9,6 +9,7 @@ from .experiment import Experiment as Experiment
 from .experiment import Outcome as Outcome
 from .experiment import differences as differences
 from .experiment import input_files as input_files
+from .experiment import mine as mine
 from .experiment import run as run
 from .gpu import arrangement as arrangement
 from .hard_negatives import HardNegatives as HardNegatives

@@ -235,6 +235,8 @@ class RestartState:
 
 def discard_states(folder: Path) -> None:
     """Delete the states of a run that is done, and the folder unless it holds other things."""
+    for round_folder in folder.glob("round-*"):
+        discard_states(round_folder)
     for state in (*folder.glob("*-[0-9][0-9][0-9][0-9].safetensors"), *folder.glob(SETTINGS_FILE)):
         state.unlink()
     if not any(folder.iterdir()):
