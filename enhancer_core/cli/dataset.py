@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -107,7 +107,7 @@ class DataSource:
         return splits
 
     def _along_genome(self, genome: Path, peaks: Path, job: Job) -> list[data.SplitDataset]:
-        options = {
+        options: dict[str, Any] = {
             "regions": self.regions, "length": self.length or _LENGTH, "tile": self.tile,
             "negatives_per_positive": self.negatives_per_positive or data.NEGATIVES_PER_POSITIVE,
             "rng": job.rng(), "note": job.info,
@@ -170,6 +170,7 @@ class DataSource:
         if groups == "chromosome":
             return data.chromosome_groups(dataset.names)
         return data.read_groups(Path(groups), dataset)
+
 
 def read_labelled(
     positives: tuple[Path, ...],

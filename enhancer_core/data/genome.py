@@ -10,7 +10,15 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_core.data.dataset import PARTS, TEST, TRAIN, VALIDATION, SplitDataset, file_names, make_dataset
+from enhancer_core.data.dataset import (
+    PARTS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    SplitDataset,
+    file_names,
+    make_dataset,
+)
 from enhancer_core.data.splits import FRACTIONS, deal, part_of_groups, split_strata
 from enhancer_core.data.windows import extract
 from enhancer_core.dna.codes import Codes, Note, mostly_n
