@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from enhancer_core.data.sampler import GenomeSampler
 from enhancer_core.dna.codes import Codes, Note, SequencesLike, as_codes, leave_out_unknown
 from enhancer_core.errors import DatasetError
 from enhancer_core.io.fasta import read_fasta
 from enhancer_core.io.files import StrPath, check_regular
-
-if TYPE_CHECKING:
-    from enhancer_core.data.genome import GenomeSampler
 
 PARTS = ("train", "validation", "test")
 CLASSES = ("negative", "positive")  # as a split table spells them: CLASSES[label]

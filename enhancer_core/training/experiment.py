@@ -28,8 +28,9 @@ from enhancer_core.training.config import TrainConfig
 from enhancer_core.training.evaluation import BASELINE_K, Evaluation
 from enhancer_core.training.hard_negatives import (
     HardNegatives,
-    add_hard_negatives,
     find_hard_negatives,
+    sampler_of,
+    with_hard_negatives,
 )
 from enhancer_core.training.restart import Checkpoint, discard_states
 from enhancer_core.training.trainer import Trained, check_run, train
@@ -206,9 +207,7 @@ def mine(
     DatasetError
         If the data are not of a genome; else as `trainer.train`.
     """
-    sampler = experiment.data.sampler
-    if sampler is None:
-        raise DatasetError("hard negatives need a split of a genome, which draws windows anew")
+    sampler = sampler_of(experiment.data)
     path = None if folder is None else folder / f"hard-{number:04d}.safetensors"
     if path is not None and path.exists():
         arrays, counts = read_arrays(path, kind=_HARD)
@@ -225,7 +224,7 @@ def mine(
             counts = {"scanned": found.scanned, "above": found.above, "step": found.step}
             write_arrays(path, {"places": found.places}, kind=_HARD, record=counts)
             discard_states(states)
-    data = add_hard_negatives(experiment.data, found.places, seed=experiment.seed)
+    data = with_hard_negatives(experiment.data, found.places, seed=experiment.seed)
     return replace(experiment, data=data, before=experiment.before or experiment.data), found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_core.data.dataset import TRAIN, SplitDataset
-from enhancer_core.data.genome import GenomeSampler, Places
+from enhancer_core.data.sampler import GenomeSampler, Places
 from enhancer_core.errors import DatasetError
 from enhancer_core.models.model import Model
 from enhancer_core.prediction.sequences import in_order, log_odds
@@ -93,35 +93,64 @@ def find_hard_negatives(
     return HardNegatives(places=np.sort(best), scanned=scanned, above=len(above), step=step)
 
 
-def add_hard_negatives(data: SplitDataset, places: Places, *, seed: int = 0) -> SplitDataset:
-    """Add hard negatives to those that training draws, and to the records of the training part.
+def add_hard_negatives(
+    data: SplitDataset, model: Model, *, seed: int = 0, device: str = "auto", threads: int = 1
+) -> SplitDataset:
+    """Find hard negatives and add them to those that training draws: see `find_hard_negatives`.
 
-    Up to half of the training part's negatives are replaced by hard ones: those of every epoch, and
-    those of its records, from which simple models learn.
+    Up to half of the training part's negatives are then hard ones: of those drawn for each epoch,
+    and of its records, from which simple models learn.
 
     Parameters
     ----------
     data
-        A split that draws the training part anew for each epoch, as `split_genome` returns it.
-    places
-        Those of `find_hard_negatives`.
+        A split of a genome, as `split_genome` returns it.
+    model
+        Trained on it.
     seed
         Chooses which hard negatives are records, if not all.
+    device, threads
+        As in `predict`.
+
+    Returns
+    -------
+    SplitDataset
+        To train on from then on.
 
     Raises
     ------
     DatasetError
-        If the data have no sampler.
+        If the data are no split of a genome.
+    DeviceError
+        If the device is not there.
     """
-    if data.sampler is None:
-        raise DatasetError("hard negatives need a split of a genome, which draws windows anew")
-    sampler = replace(data.sampler, hard=np.union1d(data.sampler.hard, places))
+    found = find_hard_negatives(sampler_of(data), model, device=device, threads=threads)
+    return with_hard_negatives(data, found.places, seed=seed)
+
+
+def with_hard_negatives(data: SplitDataset, places: Places, *, seed: int = 0) -> SplitDataset:
+    """Add hard negatives at places that are known; else as `add_hard_negatives`."""
+    before = sampler_of(data)
+    sampler = replace(before, hard=np.union1d(before.hard, places))
     rows = np.flatnonzero((data.parts == TRAIN) & ~data.dataset.labels)
     chosen = sampler.draw_hard(rng=np.random.default_rng(seed))
-    codes, names = data.dataset.codes.copy(), data.dataset.names.tolist()
     rows = rows[: len(chosen)]
+    codes, names = data.dataset.codes.copy(), data.dataset.names.tolist()
     codes[rows] = sampler.windows(chosen)
     for row, name in zip(rows.tolist(), sampler.intervals(chosen).names(), strict=True):
         names[row] = name
     dataset = replace(data.dataset, codes=codes, names=np.array(names, np.str_))
     return replace(data, dataset=dataset, sampler=sampler)
+
+
+def sampler_of(data: SplitDataset) -> GenomeSampler:
+    """Return what draws the training part anew for each epoch.
+
+    Raises
+    ------
+    DatasetError
+        If nothing does.
+    """
+    if data.sampler is None:
+        raise DatasetError("hard negatives need a split of a genome, which draws windows anew")
+    return data.sampler
