@@ -43,7 +43,7 @@ NOT_OFFERED_BY = {  # options of one tool alone, and why
         **dict.fromkeys(("--genome", "--peaks", "--regions", "--skip-missing"), _SEQUENCES),
         **dict.fromkeys(("--tile", "--negatives-per-positive", "--hard-negatives"), _SEQUENCES),
         "--folds": "a job makes one model",
-    },
+    }
 }
 NO_DEFAULT = {  # the form begins with a number here
     *(("background", "--number"), ("shuffle", "-k")),

@@ -58,7 +58,8 @@ def _config(**values: object) -> TrainConfig:
     The defaults that click knows are those of the paper's networks, so it is asked what was given.
     """
     context = click.get_current_context()
-    config = default_config(_network(context.params))
+    drawn = context.params["genome"] is not None
+    config = default_config(_network(context.params), drawn=drawn)
     given: dict[str, Any] = {
         name: value
         for name, value in values.items()

@@ -146,7 +146,9 @@ def train(  # noqa: PLR0913
     if warn and (conflicts := describe_conflicts(learned)):
         warnings.warn(conflicts, stacklevel=2)
     name, network = _named(network, initial, data.dataset.codes.shape[1])
-    config = (default_config(name) if config is None else config).for_data(len(data.train))
+    if config is None:
+        config = default_config(name, drawn=data.sampler is not None)
+    config = config.for_data(len(data.train))
     if motifs is None and name == DEFAULT_NETWORK and initial is None and planted is None:
         motifs = known_motifs()
     if sum((initial is not None, planted is not None, bool(motifs))) > 1:

@@ -143,7 +143,7 @@ def test_what_cannot_be_split_is_refused(genome: Path, peaks: Path) -> None:
         split_genome(genome, peaks, length=LENGTH, test=["chr2"], validation=["chr2"])
     for options in ({"test": ["chr6"]}, {"regions": from_rows([("chr1", 0, BP), ("chr2", 0, BP)])}):
         with pytest.raises(DatasetError, match="part without a positive; peaks on three"):
-            split_genome(genome, peaks, length=LENGTH, **options)  # type: ignore[arg-type]
+            split_genome(genome, peaks, length=LENGTH, **options)
     with pytest.raises(IntervalError, match=r"peaks\.bed: no window of 100 bp is left$"):
         split_genome(genome, peaks, regions=from_rows([("chr6", 0, BP)]), length=LENGTH)
 
