@@ -12,6 +12,7 @@ from . import study as study
 from . import training as training
 from .data.dataset import Dataset as Dataset
 from .data.dataset import read_dataset as read_dataset
+from .data.genome import split_genome as split_genome
 from .data.splits import split as split
 from .data.windows import extract as extract
 from .data.windows import sample_background as sample_background
@@ -37,6 +38,7 @@ from .prediction.variants import score_variants as score_variants
 from .training.config import TrainConfig as TrainConfig
 from .training.evaluation import evaluate as evaluate
 from .training.evaluation import fit_baseline as fit_baseline
+from .training.hard_negatives import add_hard_negatives as add_hard_negatives
 from .training.trainer import train as train
 
 __version__: str

@@ -19,6 +19,7 @@ NAMES = (
     *("read_dataset", "split", "TrainConfig", "train", "load_model", "save_model", "predict"),
     *("predict_track", "score_variants", "mutagenesis", "evaluate", "fit_baseline", "extract"),
     *("sample_background", "call", "Calls", "evaluate_genome", "GenomeEvaluation"),
+    *("split_genome", "add_hard_negatives"),
 )
 LENGTH = 60
 LETTERS = "".join(np.random.default_rng(7).choice(list("ACGT"), 400))
@@ -241,3 +242,17 @@ def test_probabilities_hold_at_another_prevalence(model: ec.Model, genome: Path)
     ((*_, values), *_) = model.predict_track(genome, step=40)
     ((*_, shifted), *_) = model.predict_track(genome, step=40, prevalence=0.1)
     np.testing.assert_allclose(shifted / (1 - shifted), values / (1 - values) / 9, rtol=1e-4)
+
+
+def test_a_genome_is_split_trained_on_and_its_hard_negatives_added(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    chroms = {f"chr{c}": "".join(rng.choice(list("ACGT"), 2_000)) for c in (1, 2, 3)}
+    fasta, bed = tmp_path / "genome.fa", tmp_path / "peaks.bed"
+    fasta.write_text("".join(f">{name}\n{letters}\n" for name, letters in chroms.items()))
+    bed.write_text(
+        "".join(f"{name}\t{s}\t{s + 100}\n" for name in chroms for s in (300, 900, 1500))
+    )
+    data = ec.split_genome(fasta, bed, length=LENGTH, negatives_per_positive=4)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [15, 15, 15]
+    model = ec.train(data, "tf", ec.TrainConfig(restarts=1, epochs=1, shift=10)).model
+    assert len(ec.add_hard_negatives(data, model).train) == 15

@@ -30,6 +30,7 @@ from enhancer_core.metrics import (
     calibration,
     curves,
     evaluate,
+    mean_over_folds,
     ranking,
     roc_auc,
 )
@@ -411,3 +412,16 @@ def test_a_bootstrap_over_blocks_refuses_what_evaluate_refuses(
 ) -> None:
     with pytest.raises(ScoreError, match=message):
         block_bootstrap(np.ones((2, 1), np.float32), lambda total: total, rng=rng, **settings)  # type: ignore[arg-type]
+
+
+def test_a_mean_over_folds_has_students_interval() -> None:
+    mean = mean_over_folds([0.7, 0.8, 0.9])
+    # t of 2 degrees of freedom is 4.303 at 97.5 %; the standard error is 0.1 / sqrt(3).
+    assert mean.value == pytest.approx(0.8)
+    assert mean.high - mean.value == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-4)
+    assert mean.value - mean.low == pytest.approx(mean.high - mean.value)
+
+
+def test_one_fold_has_no_interval() -> None:
+    with pytest.raises(ScoreError, match=r"^1 folds; an interval needs two or more$"):
+        mean_over_folds([0.7])

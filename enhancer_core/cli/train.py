@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from click.core import ParameterSource
 from enhancer_core import data, io, models, report, training
 from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import Job, with_interval
-from enhancer_core.cli.dataset import DataSource, data_options
+from enhancer_core.cli.dataset import DataSource, training_options
 from enhancer_core.errors import FileError, TrainingError
 from enhancer_core.models.architecture import DEFAULT_NETWORK, NETWORKS
 from enhancer_core.training.config import TrainConfig, TrainOption, default_config
 
+_FILES = (
+    *(io.MODEL_FILE, "metrics.json", "test_predictions.tsv", "split.tsv"), *opt.REPORT_FILES,
+)  # fmt: skip
 _UNFINISHED = "restarts"  # the folder in the output folder where a run in progress keeps its state
 
 
@@ -54,7 +58,8 @@ def _config(**values: object) -> TrainConfig:
     The defaults that click knows are those of the paper's networks, so it is asked what was given.
     """
     context = click.get_current_context()
-    config = default_config(_network(context.params))
+    drawn = context.params["genome"] is not None
+    config = default_config(_network(context.params), drawn=drawn)
     given: dict[str, Any] = {
         name: value
         for name, value in values.items()
@@ -84,7 +89,7 @@ config_options = opt.gathered(
 
 
 @opt.command()
-@data_options
+@training_options
 @opt.option(
     "--network",
     "motif_cnn, the default, has known motifs and average pooling, and its own defaults for"
@@ -142,10 +147,7 @@ config_options = opt.gathered(
 @opt.job(
     "Folder for the model, its figures and its report.",
     *opt.compute,
-    files=(
-        *(io.MODEL_FILE, "metrics.json", "test_predictions.tsv", "split.tsv"),
-        *opt.REPORT_FILES,
-    ),
+    files=(*_FILES, "predictions.tsv", *(f"fold_*/{name}" for name in _FILES)),
 )
 def train(
     source: DataSource,
@@ -161,7 +163,7 @@ def train(
     resume: bool,
     job: Job,
 ) -> None:
-    """Train a network on positives and negatives, and test it.
+    """Train a network on positives and negatives, or on the peaks of a genome, and test it.
 
     The data are split first (80 / 10 / 10): identical sequences, records of one name, and
     overlapping windows named chrom:start-end stay in one part. Several random restarts are
@@ -177,36 +179,77 @@ def train(
           --groups chromosome --test-group chr1 --validation-group chr2 -o model
       enhancer-core train --positives e.fa --negatives b.fa \\
           --network enhancer --plant k2 k3 k4 -o wide
+      enhancer-core train --genome genome.fa --peaks peaks.bed \\
+          --hard-negatives 1 --test-group chr1 --validation-group chr2 -o model
     """
     if sum((bool(plant), plant_motifs is not None, initial is not None)) > 1:
         raise click.UsageError("--plant, --plant-motifs and --initial exclude each other")
-    output, threads, state = job.output, job.threads, job.output / _UNFINISHED
-    if state.is_dir() and not resume and not job.force:
+    source.check()
+    output, folds = job.output, source.folds
+    numbers = range(1, (folds or 0) + 1)
+    outputs = [output / f"fold_{number}" for number in numbers] or [output]
+    if any((each / _UNFINISHED).is_dir() for each in outputs) and not resume and not job.force:
         raise click.UsageError(
             f"{output} holds an unfinished run; --resume goes on with it, --force starts anew"
         )
+    other = output / io.MODEL_FILE if folds else output / "fold_1"
+    if resume and not job.force and other.exists():
+        raise FileError(f"{other} is of a run {'without' if folds else 'with'} --folds")
     device = models.resolve_device(job.device)
-    dataset = source.read(job)
-    inputs = training.input_files(dataset, source.positives, source.negatives)
-    split = source.split(dataset, job)
-    length = split.dataset.codes.shape[1]
+    splits = source.splits(job)
     network = _network(click.get_current_context().params)
-    config = config.for_data(len(split.train))
-    architecture = models.named_architecture(network, length=length)
-    architecture = models.widened(architecture, widen, first=first_filters)
     known = network == DEFAULT_NETWORK
     if plant_motifs is None and known and not plant and initial is None:
         plant_motifs = training.JASPAR
-    architecture, start = training.first_weights(
-        architecture, networks=plant, initial=initial,
-        motifs=() if plant_motifs is None or str(plant_motifs) == "none" else plant_motifs,
-        share=plant_share, data=split if known else None,
-    )  # fmt: skip
-    experiment = training.Experiment(
-        data=split, inputs=inputs, network=network, architecture=architecture, start=start,
-        config=config, seed=job.seed,
-        split_by="table" if source.split_table else "groups" if source.groups else "links",
-    )  # fmt: skip
+    experiments = []
+    for split in splits:
+        architecture = models.named_architecture(network, length=split.dataset.codes.shape[1])
+        architecture = models.widened(architecture, widen, first=first_filters)
+        architecture, start = training.first_weights(
+            architecture, networks=plant, initial=initial,
+            motifs=() if plant_motifs is None or str(plant_motifs) == "none" else plant_motifs,
+            share=plant_share, data=split if known else None,
+        )  # fmt: skip
+        experiments.append(
+            training.Experiment(
+                data=split, inputs=training.input_files(split.dataset, *source.files),
+                network=network, architecture=architecture, start=start,
+                config=config.for_data(len(split.train)), seed=job.seed,
+                split_by="table" if source.split_table
+                else "groups" if source.groups or source.genome
+                else "links",
+                hard_negatives=source.hard_negatives,
+            )
+        )  # fmt: skip
+    for number, (experiment, folder) in enumerate(zip(experiments, outputs, strict=True), 1):
+        if folds:
+            job.info(f"fold {number} of {folds}")
+        _run(
+            experiment, folder, device, job, markdown=markdown, resume=resume,
+            split_is_given=bool(source.split_table or source.test_group),
+        )  # fmt: skip
+    if folds:
+        figures = report.write_folds(output, outputs, seed=job.seed)
+        auc = figures["auc"]
+        job.info(
+            f"network:  test AUC {auc['value']:.3f} (95% interval over folds"
+            f" {auc['low']:.3f} to {auc['high']:.3f})"
+        )
+        job.info(f"models, figures and predictions: {output}")
+
+
+def _run(
+    experiment: training.Experiment,
+    output: Path,
+    device: str,
+    job: Job,
+    *,
+    markdown: bool,
+    resume: bool,
+    split_is_given: bool,
+) -> None:
+    """Train and test on one split, and write what came of it into a folder."""
+    state, start = output / _UNFINISHED, experiment.start
     if resume and _is_finished(experiment, state, job):
         job.info(f"{output}: finished already with these options and data; nothing is left to do")
         return
@@ -217,16 +260,21 @@ def train(
         io.remove_partial(folder)
     io.write_json(state / training.SETTINGS_FILE, experiment.settings())
     job.can_resume()
-    job.info(_describe_split(split))
+    job.info(_describe_split(experiment.data))
     if start is not None:
-        job.info(_describe_start(start, architecture))
-        if start.kind != "motifs planted" and source.split_table is None and not source.test_group:
+        job.info(_describe_start(start, experiment.architecture))
+        if start.kind != "motifs planted" and not split_is_given:
             job.info(
                 "note: a model trained on another split has seen some of what is tested on here;"
                 " give both the same --split"
             )
-    outcome = _train(experiment, state, device, job)
-    report.write_outcome(output, experiment, outcome, threads=threads, markdown=markdown)
+    outcome, experiment = _train(experiment, state, device, job)
+    # Where thresholds for `call --precision` are measured, along the regions of the validation
+    # part, `experiment.data.sampler.regions_of(VALIDATION)`; the model's metadata get them.
+    measured: dict[str, Any] = {}
+    report.write_outcome(
+        output, experiment, outcome, threads=job.threads, markdown=markdown, measured=measured
+    )
     training.discard_states(state)
     for part in outcome.trained.parts:
         weight = f"weight {part.weight:.2f}" if part.weight else "left out"
@@ -237,13 +285,42 @@ def train(
     job.info(f"model and report: {output}")
 
 
-def _train(experiment: training.Experiment, state: Path, device: str, job: Job) -> training.Outcome:
-    """Train and evaluate, and show the progress."""
-    config, architecture = experiment.config, experiment.architecture
+def _train(
+    experiment: training.Experiment, state: Path, device: str, job: Job
+) -> tuple[training.Outcome, training.Experiment]:
+    """Train in rounds and evaluate; return the experiment with the hard negatives of the rounds."""
+    config, architecture, rounds = experiment.config, experiment.architecture, ""
     if device != "cpu":
         codes = [experiment.data.dataset.codes]
         job.info(training.arrangement(architecture, config, sets=codes, device=device))
-    with job.progress("epochs trained", config.restarts * config.epochs) as advance:
+    options: dict[str, Any] = {"threads": job.threads, "device": device, "folder": state}
+    try:
+        for number in range(1, experiment.hard_negatives + 1):
+            rounds = f", round {number} of {experiment.hard_negatives + 1}"
+            with _progress(config, job, rounds) as progress:
+                experiment, found = training.mine(experiment, number, progress=progress, **options)
+            job.info(
+                f"{len(found.places):,} hard negatives, the best of {found.above:,} windows off the"
+                f" peaks, of {found.scanned:,} looked at every {found.step:,} bp, that score above"
+                " the median positive"
+            )
+        if rounds:
+            rounds = f", round {experiment.hard_negatives + 1} of {experiment.hard_negatives + 1}"
+        with _progress(config, job, rounds) as progress:
+            return training.run(experiment, progress=progress, **options), experiment
+    except TrainingError:  # other options are needed, which the folder shall not refuse
+        training.discard_states(state)
+        if not any(state.parent.iterdir()):
+            state.parent.rmdir()
+        raise
+
+
+@contextmanager
+def _progress(
+    config: TrainConfig, job: Job, rounds: str
+) -> Iterator[Callable[[int, training.Checkpoint], None]]:
+    """Show the epochs that restarts have done."""
+    with job.progress(f"epochs trained{rounds}", config.restarts * config.epochs) as advance:
         done = dict.fromkeys(range(config.restarts), 0)
         best = 0.0
 
@@ -253,15 +330,7 @@ def _train(experiment: training.Experiment, state: Path, device: str, job: Job) 
             advance(int(check.epoch) - done[restart], f"best validation AUC {best:.3f}")
             done[restart] = int(check.epoch)
 
-        try:
-            return training.run(
-                experiment, threads=job.threads, device=device, folder=state, progress=progress
-            )
-        except TrainingError:  # other options are needed, which the folder shall not refuse
-            training.discard_states(state)
-            if not any(job.output.iterdir()):
-                job.output.rmdir()
-            raise
+        yield progress
 
 
 def _is_finished(experiment: training.Experiment, state: Path, job: Job) -> bool:
@@ -274,8 +343,9 @@ def _is_finished(experiment: training.Experiment, state: Path, job: Job) -> bool
     FileError
         If a finished or unfinished run had other options or data, and must not be replaced.
     """
-    finished = not state.is_dir() and (job.output / io.MODEL_FILE).exists()
-    path = job.output / "metrics.json" if finished else state / training.SETTINGS_FILE
+    output = state.parent
+    finished = not state.is_dir() and (output / io.MODEL_FILE).exists()
+    path = output / "metrics.json" if finished else state / training.SETTINGS_FILE
     if not path.exists() and not finished:  # nothing yet
         return False
     content = io.read_json(path) if path.exists() else {}
@@ -290,7 +360,7 @@ def _is_finished(experiment: training.Experiment, state: Path, job: Job) -> bool
     if not job.force:
         kind = "a finished" if finished else "an unfinished"
         raise FileError(
-            f"{job.output} holds {kind} run that differs: {'; '.join(differ)}. Give the same, or"
+            f"{output} holds {kind} run that differs: {'; '.join(differ)}. Give the same, or"
             " --force to train anew"
         )
     if state.is_dir():

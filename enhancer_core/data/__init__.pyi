@@ -11,11 +11,15 @@ from .dataset import SplitDataset as SplitDataset
 from .dataset import file_names as file_names
 from .dataset import make_dataset as make_dataset
 from .dataset import read_dataset as read_dataset
+from .genome import NEGATIVES_PER_POSITIVE as NEGATIVES_PER_POSITIVE
+from .genome import split_genome as split_genome
+from .genome import split_genome_folds as split_genome_folds
 from .groups import chromosome_groups as chromosome_groups
 from .groups import linked_sets as linked_sets
 from .groups import sequence_sets as sequence_sets
 from .groups import torn_overlaps as torn_overlaps
 from .groups import without_shared_sequences as without_shared_sequences
+from .sampler import GenomeSampler as GenomeSampler
 from .simulation import simulate as simulate
 from .splits import FRACTIONS as FRACTIONS
 from .splits import split as split

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from enhancer_core.data.sampler import GenomeSampler
 from enhancer_core.dna.codes import Codes, Note, SequencesLike, as_codes, leave_out_unknown
 from enhancer_core.errors import DatasetError
 from enhancer_core.io.fasta import read_fasta
@@ -97,6 +98,7 @@ class SplitDataset:
     dataset: Dataset
     parts: NDArray[np.int64]
     left_out: Dataset | None = None  # records of no part, which `dataset` does not hold
+    sampler: GenomeSampler | None = None  # draws the training part anew for each epoch
 
     @property
     def train(self) -> Dataset:

@@ -96,7 +96,7 @@ def split_folds(
         raise DatasetError(f"folds of {folds} is not allowed; at least 2")
     labels = dataset.labels
     sets = linked_sets(dataset) if groups is None else np.unique(groups, return_inverse=True)[1]
-    fold_of = _deal(labels, sets, folds=folds, rng=rng)
+    fold_of = deal(labels, sets, folds=folds, rng=rng)
     splits = []
     for fold in range(folds):
         parts = np.full(len(dataset), TEST)
@@ -141,9 +141,34 @@ def split_by_group(
         if name not in known:
             names = ", ".join(sorted(known)[:5]) + ", ..." * (len(known) > 5)
             raise DatasetError(f"group '{name}' is not in the data; groups are {names}")
+    parts = part_of_groups(
+        dataset.labels, groups, rng=rng, test=test, validation=validation, fractions=fractions
+    )
+    check_parts(dataset.labels, parts, f"{len(known)} groups")
+    return SplitDataset(dataset, parts)
+
+
+def part_of_groups(
+    strata: Strata,
+    groups: NDArray[np.str_],
+    *,
+    rng: np.random.Generator,
+    test: Collection[str] = (),
+    validation: Collection[str] = (),
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> NDArray[np.int64]:
+    """Split whole groups as `split_by_group` does: int64 (n,), the part of each record.
+
+    `strata` are as in `split_strata`.
+
+    Raises
+    ------
+    DatasetError
+        If a group is named twice, or the shares are not allowed.
+    """
     if both := set(test) & set(validation):
         raise DatasetError(f"group '{min(both)}' is named for both test and validation")
-    parts = np.full(len(dataset), TRAIN)
+    parts = np.full(len(groups), TRAIN)
     parts[np.isin(groups, list(test))] = TEST
     parts[np.isin(groups, list(validation))] = VALIDATION
     free = parts == TRAIN
@@ -152,9 +177,8 @@ def split_by_group(
     rest = train + drawn[0] + drawn[1]
     fractions = (train / rest, drawn[0] / rest, drawn[1] / rest)
     ids = np.unique(groups[free], return_inverse=True)[1]
-    parts[free] = split_strata(dataset.labels[free], ids, rng=rng, fractions=fractions)
-    check_parts(dataset.labels, parts, f"{len(known)} groups")
-    return SplitDataset(dataset, parts)
+    parts[free] = split_strata(strata[free], ids, rng=rng, fractions=fractions)
+    return parts
 
 
 def split_strata(
@@ -199,7 +223,7 @@ def split_strata(
     return part_of_set[sets]
 
 
-def _deal(
+def deal(
     labels: NDArray[np.bool_], sets: NDArray[np.int64], *, folds: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Deal records to folds so that the sum of squared class shares over folds grows least."""

@@ -10,6 +10,7 @@ from .fasta import read_fasta as read_fasta
 from .fasta import read_records as read_records
 from .fasta import write_fasta as write_fasta
 from .files import check_output as check_output
+from .files import check_regular as check_regular
 from .files import make_folder as make_folder
 from .files import open_output as open_output
 from .files import output_folder as output_folder

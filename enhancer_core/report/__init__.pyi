@@ -6,6 +6,7 @@ from .mutagenesis import Marks as Marks
 from .mutagenesis import mutation_page as mutation_page
 from .mutagenesis import mutation_plot as mutation_plot
 from .mutagenesis import mutation_section as mutation_section
+from .outcome import write_folds as write_folds
 from .outcome import write_outcome as write_outcome
 from .page import Figure as Figure
 from .page import Highlight as Highlight

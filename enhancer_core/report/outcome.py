@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from enhancer_core import __version__
+import numpy as np
+
+from enhancer_core import __version__, metrics
 from enhancer_core.data.dataset import TRAIN
 from enhancer_core.data.tables import write_split
 from enhancer_core.interpretation.filters import filter_pfms
 from enhancer_core.io.files import write_files, write_json, write_text
 from enhancer_core.io.outputs import MODEL_FILE
+from enhancer_core.io.tables import read_table, write_table
 from enhancer_core.models.model import save_model
 from enhancer_core.report.markdown import render_markdown
 from enhancer_core.report.page import render_page
@@ -28,10 +33,12 @@ def write_outcome(
     *,
     threads: int = 1,
     markdown: bool = False,
+    measured: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the results of an experiment into an existing folder, the model last.
 
-    With `markdown`, write the report as Markdown too.
+    With `markdown`, write the report as Markdown too. The model's metadata get what else was
+    `measured` of it.
 
     Raises
     ------
@@ -69,6 +76,7 @@ def write_outcome(
         "baseline": figures["baseline"],
         "inputs": [asdict(file) for file in experiment.inputs],
         **ensemble,
+        **(measured or {}),
     }
     if experiment.start is not None:
         record["start"] = experiment.start.to_dict()
@@ -88,3 +96,57 @@ def write_outcome(
         write_files(folder, render_markdown(page))
     write_json(folder / "metrics.json", figures)
     save_model(replace(trained.model, metadata=record), folder / MODEL_FILE)
+
+
+def write_folds(folder: Path, folds: Sequence[Path], *, seed: int = 0) -> dict[str, Any]:
+    """Write what folds have together: predictions.tsv and metrics.json; return the figures.
+
+    Parameters
+    ----------
+    folder
+        An existing folder.
+    folds
+        Two or more, each as `write_outcome` wrote it.
+    seed
+        Of the bootstrap that the intervals over all sequences are of.
+
+    Returns
+    -------
+    dict
+        AUC, average precision and accuracy: the mean over folds, with Student's interval of the
+        mean over folds, and each fold's figure; and the same, of all sequences ranked together, of
+        which each was predicted by the model that never saw it, with a bootstrap interval.
+
+    Raises
+    ------
+    FileError
+        If a file cannot be read or written.
+    """
+    columns = ("name", "file", "label", "probability", "baseline_probability")
+    tables = [
+        [row for _, row in read_table(fold / "test_predictions.tsv", columns)] for fold in folds
+    ]
+    rows = [
+        [str(number), *(row[column] for column in columns)]
+        for number, table in enumerate(tables, 1)
+        for row in table
+    ]
+    write_table(folder / "predictions.tsv", ["fold", *columns], rows)
+
+    def measure(table: Sequence[Mapping[str, str]], column: str) -> metrics.Metrics:
+        labels = np.array([row["label"] == "1" for row in table])
+        scores = np.array([float(row[column]) for row in table])
+        return metrics.evaluate(labels, scores, rng=np.random.default_rng(seed))
+
+    def together(column: str) -> dict[str, Any]:
+        by_fold = [measure(table, column) for table in tables]
+        figures: dict[str, Any] = {}
+        for name in metrics.FIGURES:
+            values = [figure.figures[name].value for figure in by_fold]
+            figures[name] = {**asdict(metrics.mean_over_folds(values)), "folds": values}
+        whole = measure([row for table in tables for row in table], column)
+        return {**figures, "together": whole.to_dict()}
+
+    figures = {**together("probability"), "baseline": together("baseline_probability")}
+    write_json(folder / "metrics.json", figures)
+    return figures

@@ -9,8 +9,12 @@ from .experiment import Experiment as Experiment
 from .experiment import Outcome as Outcome
 from .experiment import differences as differences
 from .experiment import input_files as input_files
+from .experiment import mine as mine
 from .experiment import run as run
 from .gpu import arrangement as arrangement
+from .hard_negatives import HardNegatives as HardNegatives
+from .hard_negatives import add_hard_negatives as add_hard_negatives
+from .hard_negatives import find_hard_negatives as find_hard_negatives
 from .restart import SETTINGS_FILE as SETTINGS_FILE
 from .restart import Checkpoint as Checkpoint
 from .restart import Restart as Restart

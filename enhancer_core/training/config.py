@@ -213,6 +213,10 @@ _MOTIF_CNN = TrainConfig(
 )
 
 
-def default_config(network: str) -> TrainConfig:
-    """Return how a named network is trained by default: as in the paper, or as `motif_cnn` is."""
-    return _MOTIF_CNN if network == DEFAULT_NETWORK else TrainConfig()
+def default_config(network: str, *, drawn: bool = False) -> TrainConfig:
+    """Return how a named network is trained by default: as in the paper, or as `motif_cnn` is.
+
+    Windows that are drawn from a genome, `drawn`, are shifted in any case: their flanks are known.
+    """
+    config = _MOTIF_CNN if network == DEFAULT_NETWORK else TrainConfig()
+    return replace(config, shift=_MOTIF_CNN.shift) if drawn else config

@@ -38,6 +38,7 @@ def _train(states: list[RestartState], pool: ThreadPoolExecutor, *, device: str)
     numbers = [len(state.checkpoints) for state in states]  # of the checkpoints that are begun
     previous: tuple[CheckpointMetrics, list[int]] | None = None
     while active := [i for i, state in enumerate(states) if not state.done_at(numbers[i])]:
+        _draw_sequences(program, [(states[i], firsts[i], numbers[i]) for i in active], pool)
         sources: list[Iterator[MiniBatches]] = [iter(())] * len(states)
         for i in active:
             most = program.most_steps
@@ -54,6 +55,16 @@ def _train(states: list[RestartState], pool: ThreadPoolExecutor, *, device: str)
             numbers[i] += 1
     if previous is not None:
         _add_checkpoints(program, states, *previous, pool)
+
+
+def _draw_sequences(
+    program: Program, places: Sequence[tuple[RestartState, int, int]], pool: ThreadPoolExecutor
+) -> None:
+    """Bring what restarts read until their next checkpoints, where that is drawn for each epoch."""
+    drawn = [each for each in places if each[0].task.work.data.sampler is not None]
+    codes = pool.map(lambda each: each[0].task.sequences(each[0].index, each[2]), drawn)
+    for (_, first, _), sequences in zip(drawn, codes, strict=True):
+        program.replace(first, sequences)
 
 
 def _add_checkpoints(
@@ -108,9 +119,9 @@ def _program(states: list[RestartState], *, device: str) -> tuple[Program, list[
     learner.restore(stacked, steps=[state.steps for state in states])
     codes: list[Codes] = []
     labels: list[NDArray[np.int64]] = []
-    firsts: dict[str, int] = {}
-    for task in {state.task.fingerprint: state.task for state in states}.values():
-        firsts[task.fingerprint] = sum(map(len, labels))
+    firsts: dict[tuple[str, int], int] = {}
+    for key, task in {_block(state): state.task for state in states}.items():
+        firsts[key] = sum(map(len, labels))
         codes += [task.codes, task.validation.codes]
         labels += [task.labels, task.validation.labels.astype(np.int64)]
     program = Program(
@@ -121,7 +132,12 @@ def _program(states: list[RestartState], *, device: str) -> tuple[Program, list[
         augmented=config.shift > 0 or config.flip,
         mutated=config.mutate > 0,
     )
-    return program, [firsts[state.task.fingerprint] for state in states]
+    return program, [firsts[_block(state)] for state in states]
+
+
+def _block(state: RestartState) -> tuple[str, int]:
+    """Return which block of sequences a restart reads: its data's, or its own if it draws them."""
+    return state.task.fingerprint, 0 if state.task.work.data.sampler is None else state.index
 
 
 def _frozen(states: list[RestartState], numbers: list[int]) -> NDArray[np.bool_]:

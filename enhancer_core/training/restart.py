@@ -31,7 +31,7 @@ SETTINGS_FILE = "run.json"  # beside the states: what a run was started with
 _LARGE = 100_000  # training sequences from which an epoch is checked more than once
 _STATE_KIND = "restart"
 _MASKS = 1 << 17  # numbers of dropout masks drawn at once
-_INIT, _ORDER, _DROPOUT, _AUGMENT = 1, 2, 3, 4  # independent streams of random numbers
+_INIT, _ORDER, _DROPOUT, _AUGMENT, _WINDOWS = 1, 2, 3, 4, 5  # independent streams of random numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,18 @@ class Task:
         """Checkpoints of a restart that does not end early."""
         return self.config.epochs * self.checks_per_epoch
 
+    def sequences(self, index: int, number: int) -> Codes:
+        """Return the training sequences that a restart reads until checkpoint `number` ends.
+
+        They are the same for all, or those that the data's sampler draws for the epoch.
+        """
+        sampler = self.work.data.sampler
+        if sampler is None:
+            return self.codes
+        epoch = number // self.checks_per_epoch
+        rng = np.random.default_rng(_seed(_WINDOWS, self.seed, index, epoch))
+        return sampler.draw(shift=self.config.shift, rng=rng)
+
     def frozen(self, number: int) -> NDArray[np.bool_] | None:
         """Return the weights frozen until checkpoint `number`, bool (p,); None if none is."""
         planted = self.work.planted
@@ -127,7 +139,8 @@ def _fingerprint(task: Task) -> str:
         settings.pop(name, None)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     start = () if planted is None else (planted.parameters, planted.planted)
-    for array in (data.dataset.codes, data.dataset.labels, data.parts, *start):
+    drawn = () if data.sampler is None else data.sampler.arrays()
+    for array in (data.dataset.codes, data.dataset.labels, data.parts, *drawn, *start):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
@@ -222,6 +235,8 @@ class RestartState:
 
 def discard_states(folder: Path) -> None:
     """Delete the states of a run that is done, and the folder unless it holds other things."""
+    for round_folder in folder.glob("round-*"):
+        discard_states(round_folder)
     for state in (*folder.glob("*-[0-9][0-9][0-9][0-9].safetensors"), *folder.glob(SETTINGS_FILE)):
         state.unlink()
     if not any(folder.iterdir()):
@@ -267,10 +282,12 @@ def mini_batches(
 def _changes(task: Task, n: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
     """Draw the augmentation of n sequences, mini-batch by mini-batch."""
     config, length = task.config, task.architecture.length
+    # A sampler shifts by itself, and its windows keep their flanks.
+    shift = config.shift if task.work.data.sampler is None else 0
     drawn: dict[str, list[NDArray[Any]]] = {"moves": [], "turned": [], "letters": []}
     for begin in range(0, n, config.batch_size):
         size = min(config.batch_size, n - begin)
-        moves, turned = draw_moves(size, shift=config.shift, flip=config.flip, rng=rng)
+        moves, turned = draw_moves(size, shift=shift, flip=config.flip, rng=rng)
         letters = draw_letters(size, length, mutate=config.mutate, rng=rng)
         for values, change in zip(drawn.values(), (moves, turned, letters), strict=True):
             if change is not None:

@@ -146,7 +146,9 @@ def train(  # noqa: PLR0913
     if warn and (conflicts := describe_conflicts(learned)):
         warnings.warn(conflicts, stacklevel=2)
     name, network = _named(network, initial, data.dataset.codes.shape[1])
-    config = (default_config(name) if config is None else config).for_data(len(data.train))
+    if config is None:
+        config = default_config(name, drawn=data.sampler is not None)
+    config = config.for_data(len(data.train))
     if motifs is None and name == DEFAULT_NETWORK and initial is None and planted is None:
         motifs = known_motifs()
     if sum((initial is not None, planted is not None, bool(motifs))) > 1:
@@ -251,7 +253,8 @@ def _companion(task: Task) -> Task | None:
         return None
     work = replace(task.work, planted=None, progress=None)
     restarts = min(config.restarts, _COMPANIONS)
-    config = TrainConfig(restarts=restarts, ensemble=restarts, epochs=config.epochs)
+    shift = 0 if task.work.data.sampler is None else config.shift  # of windows with real flanks
+    config = TrainConfig(restarts=restarts, ensemble=restarts, epochs=config.epochs, shift=shift)
     return Task(work, architecture, config, seed=task.seed, states="companion")
 
 
@@ -310,11 +313,11 @@ def _train_restart(task: Task, index: int) -> RestartState:
     while not state.done:
         losses: list[float] = []
         number = len(state.checkpoints)
-        frozen = task.frozen(number)
+        frozen, sequences = task.frozen(number), task.sequences(index, number)
         for batch in chain.from_iterable(mini_batches(state, number)):
             if task.stop.is_set():
                 raise InterruptedError("another restart failed, or the run was interrupted")
-            codes = augment(task.codes[batch.rows], batch.moves, batch.turned, batch.letters)
+            codes = augment(sequences[batch.rows], batch.moves, batch.turned, batch.letters)
             labels = task.labels[batch.rows]
             losses.append(
                 learner.step(codes, labels, rate=batch.rate, mask=batch.mask, frozen=frozen)

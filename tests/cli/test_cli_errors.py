@@ -512,7 +512,7 @@ def test_a_motif_that_is_not_one_or_does_not_fit_is_refused(refuse: Refuse) -> N
             ["train", "--nonsense"],
             r"No such option.*--nonsense.*\(see enhancer-core train --help\)$",
         ),
-        (["train"], r"Missing option '--positives' \(see enhancer-core train --help\)$"),
+        (["baseline"], r"Missing option '--positives' \(see enhancer-core baseline --help\)$"),
         (["predict", "m", "a.fa"], r"Missing option '-o' / '--output' \(see enhancer-core predict"),
         (["shuffle", "-k", "2", "-o", "x"], r"Missing argument 'IN.fa' \(see enhancer-core shuf"),
         (["shuffle", "a.fa", "b.fa", "-k", "2", "-o", "x"], r"unexpected extra argument \(b\.fa\)"),

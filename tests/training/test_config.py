@@ -97,3 +97,9 @@ def test_more_data_have_fewer_epochs_where_updates_are_limited() -> None:
     assert config.for_data(10_001).epochs == 4  # 201 mini-batches an epoch
     assert config.for_data(10**7).epochs == 1
     assert TrainConfig().for_data(10**7) == TrainConfig()
+
+
+def test_windows_drawn_from_a_genome_are_shifted_by_default_for_any_network() -> None:
+    assert default_config("tf").shift == 0
+    for network in ("tf", "motif_cnn"):
+        assert default_config(network, drawn=True).shift == 20

@@ -91,6 +91,10 @@ class Program:
         """Stack mini-batches of each network, no more than `most_steps` of one."""
         return stack(batches, batch=self._batch, units=self._units, length=self._length)
 
+    def replace(self, first: int, codes: Codes) -> None:
+        """Replace the sequences from row `first` on, for the steps that are taken from now on."""
+        self._codes[first : first + len(codes)].copy_(torch.from_numpy(codes))
+
     def run(self, steps: Steps) -> None:
         """Take steps, no more than `most_steps`; on a GPU, asynchronously."""
         for name, buffer in self._steps.items():
