@@ -201,7 +201,6 @@ _MOTIF_CNN = TrainConfig(
     restarts=2,
     epochs=20,
     learning_rate=3e-3,
-    keep="last",
     shift=20,
     flip=True,
     weight_decay=0.01,
