@@ -172,6 +172,12 @@ def train(
     report.html. A run that was killed continues with --resume, the other options the same, to the
     same bytes; other options or data are refused, unless --force trains anew.
 
+    With --genome the positives are windows around peaks, and the negatives windows from all over
+    the rest, both drawn anew for each epoch. Whole chromosomes are kept out to choose and to test:
+    those of --validation-group and --test-group, or some with a tenth of the peaks each. With
+    --folds each is tested once: the folder gets a folder a fold, predictions.tsv of all data by the
+    models that never saw them, and metrics.json with intervals over folds.
+
     \b
       enhancer-core train --positives enhancers.fa --negatives background.fa \\
           -o model

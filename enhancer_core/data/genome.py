@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -185,8 +186,9 @@ class _Whole:
         bounds = np.stack([firsts[:-1], firsts[1:] - length], axis=1)[region]
         off = _off_peaks(covered, merge(genome.match(given), list(genome.lengths)), length)
         sampler = GenomeSampler(
-            codes=codes, regions=covered, parts=np.zeros(len(covered), np.int64), length=length,
-            positives=places, bounds=bounds, free=off, negatives=0, hard=np.zeros(0, np.int64),
+            codes=codes, checksum=sha256(codes.data).digest(), regions=covered,
+            parts=np.zeros(len(covered), np.int64), length=length, positives=places, bounds=bounds,
+            free=off, negatives=0, hard=np.zeros(0, np.int64),
         )  # fmt: skip
         unknown = sampler.mostly_n(places)
         for count, what in (

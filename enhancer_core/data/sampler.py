@@ -27,6 +27,7 @@ class GenomeSampler:
     """
 
     codes: Codes  # (G,): of all regions, one after the other, those kept out too
+    checksum: bytes  # SHA-256 of the codes, which takes seconds for a genome
     regions: Intervals  # (R,)
     parts: NDArray[np.int64]  # (R,): part of each region
     length: int
@@ -86,8 +87,9 @@ class GenomeSampler:
         return np.concatenate([np.zeros(0, np.bool_), *found])
 
     def arrays(self) -> Iterator[NDArray[np.uint8] | Places]:
-        """Yield all arrays that determine what is drawn."""
-        yield from (self.codes, self.positives, self.bounds, self.free, self.hard)
+        """Yield what determines all that is drawn; the codes by their checksum."""
+        yield np.frombuffer(self.checksum, np.uint8)
+        yield from (self.positives, self.bounds, self.free, self.hard)
         yield np.array([self.length, self.negatives])
 
     def intervals(self, places: Places) -> Intervals:

@@ -22,7 +22,7 @@ BASES = np.random.default_rng(0).integers(0, 4, 400, dtype=np.uint8)
 def sampler(**changes: object) -> GenomeSampler:
     """Two regions of 200 bp; peaks' windows at places 5 and 300, windows off them at 50 to 99."""
     made = GenomeSampler(
-        codes=BASES, regions=from_rows([("chr1", 1000, 1200), ("chr2", 0, 200)]),
+        codes=BASES, checksum=b"", regions=from_rows([("chr1", 1000, 1200), ("chr2", 0, 200)]),
         parts=np.array([TRAIN, VALIDATION]), length=LENGTH, positives=np.array([5, 300]),
         bounds=np.array([[0, 180], [200, 380]]), free=np.array([[50, 60], [60, 100]]),
         negatives=6, hard=np.zeros(0, np.int64),
