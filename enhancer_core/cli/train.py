@@ -11,17 +11,18 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from enhancer_core import data, io, models, report, training
+from enhancer_core import data, io, models, prediction, report, training
 from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import Job, with_interval
 from enhancer_core.cli.dataset import DataSource, training_options
-from enhancer_core.errors import FileError, TrainingError
+from enhancer_core.errors import EnhancerError, FileError, TrainingError
 from enhancer_core.models.architecture import DEFAULT_NETWORK, NETWORKS
 from enhancer_core.training.config import TrainConfig, TrainOption, default_config
 
 _FILES = (
     *(io.MODEL_FILE, "metrics.json", "test_predictions.tsv", "split.tsv"), *opt.REPORT_FILES,
 )  # fmt: skip
+_STEP = 50  # bp of the bins in which thresholds are measured, the default of `call`
 _UNFINISHED = "restarts"  # the folder in the output folder where a run in progress keeps its state
 
 
@@ -231,7 +232,7 @@ def train(
         if folds:
             job.info(f"fold {number} of {folds}")
         _run(
-            experiment, folder, device, job, markdown=markdown, resume=resume,
+            experiment, folder, device, source, job, markdown=markdown, resume=resume,
             split_is_given=bool(source.split_table or source.test_group),
         )  # fmt: skip
     if folds:
@@ -248,6 +249,7 @@ def _run(
     experiment: training.Experiment,
     output: Path,
     device: str,
+    source: DataSource,
     job: Job,
     *,
     markdown: bool,
@@ -275,9 +277,7 @@ def _run(
                 " give both the same --split"
             )
     outcome, experiment = _train(experiment, state, device, job)
-    # Where thresholds for `call --precision` are measured, along the regions of the validation
-    # part, `experiment.data.sampler.regions_of(VALIDATION)`; the model's metadata get them.
-    measured: dict[str, Any] = {}
+    measured = _measure(experiment.data, outcome.trained.model, source, job)
     report.write_outcome(
         output, experiment, outcome, threads=job.threads, markdown=markdown, measured=measured
     )
@@ -289,6 +289,27 @@ def _run(
     baseline = outcome.baseline
     job.info(f"baseline: test AUC {with_interval(baseline.test.auc)} ({baseline.name})")
     job.info(f"model and report: {output}")
+
+
+def _measure(
+    split: data.SplitDataset, model: models.Model, source: DataSource, job: Job
+) -> dict[str, Any]:
+    """Measure thresholds for `call --precision` along the validation part of a genome."""
+    if split.sampler is None or source.genome is None or source.peaks is None:
+        return {}
+    regions = split.sampler.regions_of(data.VALIDATION)
+    with io.open_genome(source.genome) as opened:
+        peaks = prediction.genome_peaks(opened, source.peaks, regions)
+        bins = job.scan(
+            model.predictor(job.device), opened, regions, step=_STEP, both_strands=False
+        )
+    try:
+        found = prediction.evaluate_bins(bins, peaks, rng=job.rng())
+        measured = dict(found.with_thresholds(model).metadata)
+    except EnhancerError as error:  # too few calls, which is no reason to lose the model
+        job.info(f"no thresholds for call --precision: {error}")
+        return {}
+    return {name: measured[name] for name in measured.keys() - model.metadata.keys()}
 
 
 def _train(
