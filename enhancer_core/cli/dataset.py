@@ -230,17 +230,20 @@ training_options = opt.gathered(
     opt.path("--regions", "BED; learn, choose and test in these, not on whole chromosomes."),
     opt.count(
         "--length",
-        f"Of windows of a genome, {_LENGTH} by default. Sequences are cut around their middles, or"
-        " padded with N, to it; what is mostly N then is left out. Without, they need one length.",
+        f"Of windows of a genome, {_LENGTH} by default; sequences are cut around their middles, or"
+        " padded with N, to it.",
         metavar="BP",
         section="Data",
     ),
-    opt.switch("--tile", "Cut each peak into as many windows as fit.", section="Data"),
+    opt.switch(
+        "--tile", "Cut each peak into as many windows as fit.", section="Data", advanced=True
+    ),
     opt.count(
         "--negatives-per-positive",
         "Windows off the peaks for each positive, in each part, from anywhere in the regions."
         f" [default: {_NEGATIVES}]",
         section="Data",
+        advanced=True,
     ),
     opt.count(
         "--hard-negatives",

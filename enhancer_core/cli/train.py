@@ -48,9 +48,21 @@ def _config_option(field: Field[Any]) -> opt.Decorator:
         type=kind,
         metavar=declared.metavar if isinstance(kind, click.IntRange | opt.FiniteRange) else None,
         default=field.default,
+        show_default=_shown_default(field),
         section=declared.section,
         advanced=declared.advanced,
     )
+
+
+def _shown_default(field: Field[Any]) -> str | bool:
+    """Return how the help shows a default: of both kinds of networks, where they differ."""
+    own, papers = getattr(default_config(DEFAULT_NETWORK), field.name), field.default
+    if own == papers:
+        return True
+    shown = (
+        ("yes" if value else "no") if isinstance(value, bool) else value for value in (own, papers)
+    )
+    return "{}, or {} for the paper's networks".format(*shown)
 
 
 def _config(**values: object) -> TrainConfig:
@@ -77,9 +89,7 @@ def _network(options: Mapping[str, Any]) -> str:
     if options["network"] is not None or not donors:
         return options["network"] or DEFAULT_NETWORK
     name: str = models.load_model(donors[0]).metadata.get("network", "")
-    if name not in NETWORKS:
-        raise click.UsageError(f"--network is needed: that of {donors[0]} has no name")
-    return name
+    return name if name in NETWORKS else DEFAULT_NETWORK
 
 
 config_options = opt.gathered(

@@ -139,12 +139,12 @@ class TrainConfig:
     )  # fmt: skip
     calibrate: bool = _option(
         "Calibrate probabilities on the validation part (Platt scaling); the ranking stays.",
-        default=False, section="Ensemble",
+        default=False, section="Ensemble", advanced=True,
     )  # fmt: skip
     stack: bool = _option(
-        "Stack the networks with simple models: the paper's network, logistic regressions on 5-mers"
-        " and gapped k-mers, and on the best hits of all motifs that are planted. Their weights are"
-        " fitted on the validation part, from 0 up; what does not help is left out.",
+        "Stack the networks with simple models: the paper's network, and logistic regressions on"
+        " 5-mers and gapped k-mers, with weights that are fitted on the validation part; what does"
+        " not help is left out.",
         default=False, section="Ensemble",
     )  # fmt: skip
     most_updates: int | None = _option(

@@ -86,7 +86,20 @@ def data(inputs: Path) -> list[object]:
 
 
 def quick_training(inputs: Path, *more: object) -> list[object]:
-    return ["train", *data(inputs), "--restarts", 1, "--epochs", 1, "-q", *more, "-o", "out"]
+    return [
+        "train",
+        *data(inputs),
+        "--network",
+        "tf",
+        "--restarts",
+        1,
+        "--epochs",
+        1,
+        "-q",
+        *more,
+        "-o",
+        "out",
+    ]
 
 
 # Files that are not what they should be
@@ -730,7 +743,7 @@ def test_a_finished_run_is_resumed_by_doing_nothing(
     [
         ["--learning-rate", "1e30"],
         ["--learning-rate", "1e30", "--learning-rate-schedule", "cosine", "--ema", "0.9"],
-        ["--learning-rate", "1e30", "--network", "best"],
+        ["--learning-rate", "1e30", "--network", "motif_cnn"],
     ],
 )
 def test_training_that_diverges_is_told_and_may_be_tried_again(

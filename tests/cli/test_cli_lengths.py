@@ -47,8 +47,8 @@ def ragged(cli: Run, tmp_path_factory: pytest.TempPathFactory) -> Ragged:
     )  # fmt: skip
     trained = cli("train", *made.data, "--length", 100, *QUICK, "-o", made.model)
     pooling = cli(
-        *("train", *made.data, "--length", 100, *QUICK, "--network", "best"),
-        *("--no-regressions", "-q", "-o", made.pooling),
+        *("train", *made.data, "--length", 100, *QUICK, "--network", "motif_cnn"),
+        *("--no-stack", "-q", "-o", made.pooling),
     )
     assert (trained.status, pooling) == (0, Ran(0, "", ""))
     return made._replace(trained=trained)
@@ -171,7 +171,7 @@ def test_a_model_that_pools_over_all_predicts_any_length(
 def test_a_model_that_pools_over_all_is_trained_further_at_another_length(
     cli: Run, ragged: Ragged, tmp_path: Path
 ) -> None:
-    start = ("--network", "best", "--no-regressions", "--initial", ragged.pooling)
+    start = ("--network", "motif_cnn", "--no-stack", "--initial", ragged.pooling)
     ran = cli("train", *ragged.data, "--length", 80, *QUICK, *start, "-o", tmp_path / "further")
     assert ran.status == 0
     assert "all weights start from model.safetensors" in ran.err.splitlines()
