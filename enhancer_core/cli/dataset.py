@@ -35,7 +35,7 @@ class DataSource:
     genome: Path | None = None
     peaks: Path | None = None
     regions: Path | None = None
-    tile: bool = False
+    tile: bool | None = None
     negatives_per_positive: int | None = None
     hard_negatives: int = 0
     skip_missing: bool = False
@@ -57,7 +57,7 @@ class DataSource:
                 raise click.UsageError("give --positives and --negatives, or --genome and --peaks")
             for flag, value in (
                 ("--regions", self.regions),
-                ("--tile", self.tile),
+                ("--tile", self.tile is not None),
                 ("--negatives-per-positive", self.negatives_per_positive),
                 ("--hard-negatives", self.hard_negatives),
                 ("--skip-missing", self.skip_missing),
@@ -235,8 +235,13 @@ training_options = opt.gathered(
         metavar="BP",
         section="Data",
     ),
-    opt.switch(
-        "--tile", "Cut each peak into as many windows as fit.", section="Data", advanced=True
+    opt.option(
+        "--tile/--no-tile",
+        "Cut each peak into as many windows as fit, or take one. [default: cut them if they have no"
+        " summits and half are two windows wide or more]",
+        default=None,
+        section="Data",
+        advanced=True,
     ),
     opt.count(
         "--negatives-per-positive",

@@ -40,7 +40,7 @@ def split_genome(  # noqa: PLR0913
     *,
     regions: str | Path | Intervals | None = None,
     length: int = 500,
-    tile: bool = False,
+    tile: bool | None = None,
     center: Center = "auto",
     negatives_per_positive: int = NEGATIVES_PER_POSITIVE,
     test: Collection[str] = (),
@@ -55,8 +55,11 @@ def split_genome(  # noqa: PLR0913
 
     Parameters
     ----------
-    genome, peaks, length, tile, center
+    genome, peaks, length, center
         As in `extract`. Windows that are mostly N, or not inside a region, are left out.
+    tile
+        As in `extract`; None cuts broad peaks into windows: those without summits of which half are
+        at least two windows wide.
     regions
         BED file or intervals to learn, choose and test on; None is all of the genome.
     negatives_per_positive
@@ -107,7 +110,7 @@ def split_genome_folds(  # noqa: PLR0913
     folds: int,
     regions: str | Path | Intervals | None = None,
     length: int = 500,
-    tile: bool = False,
+    tile: bool | None = None,
     center: Center = "auto",
     negatives_per_positive: int = NEGATIVES_PER_POSITIVE,
     rng: np.random.Generator | int = 0,
@@ -160,7 +163,7 @@ class _Whole:
         regions: str | Path | Intervals | None,
         length: int,
         *,
-        tile: bool,
+        tile: bool | None,
         center: Center,
         note: Note | None,
     ) -> None:
@@ -173,6 +176,11 @@ class _Whole:
             if not isinstance(regions, Intervals):
                 regions = read_bed(regions, note=note)
             covered = merge(genome.match(regions), list(genome.lengths))
+        if tile is None:
+            width = float(np.median(given.ends - given.starts)) if len(given) else 0.0
+            tile = center == "auto" and width >= 2 * length and not (given.summits >= 0).any()
+            if tile:
+                tell(f"peaks are broad, {width:,.0f} bp at the median: each is cut into windows")
         found = extract(genome, given, length=length, tile=tile, center=center)
         for line in found.notes:
             tell(line)

@@ -33,7 +33,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def training(folder: Path, *options: object) -> list[object]:
     genome, peaks = folder / "genome.fa", folder / "peaks.bed"
-    return ["train", "--genome", genome, "--peaks", peaks, *SMALL, *options]
+    return ["train", "--genome", genome, "--peaks", peaks, "--no-tile", *SMALL, *options]
 
 
 def error(ran: Ran) -> str:

@@ -16,7 +16,7 @@ from enhancer_core.io.genome import open_genome
 BP = 4_000
 # Peaks of chr1 to chr5: 4, 3, 2, 1 and 1.
 PEAKS = [
-    (f"chr{c}", 400 + 800 * i, 600 + 800 * i) for c in range(1, 6) for i in range(max(5 - c, 1))
+    (f"chr{c}", 410 + 800 * i, 590 + 800 * i) for c in range(1, 6) for i in range(max(5 - c, 1))
 ]
 LENGTH = 100
 
@@ -103,11 +103,30 @@ def test_the_same_seed_splits_alike_and_draws_the_same_negatives(genome: Path, p
     assert one.dataset.names.tolist() != other.dataset.names.tolist()
 
 
-def test_broad_peaks_are_cut_into_windows_if_asked_for(genome: Path, peaks: Path) -> None:
-    split = split_genome(genome, peaks, length=LENGTH, tile=True, test=["chr2"],
-                         validation=["chr3"])  # fmt: skip
+def test_broad_peaks_are_cut_into_windows_and_others_if_asked_for(
+    genome: Path, peaks: Path
+) -> None:
+    tiles = [*("chr3:410-500", "chr3:500-590", "chr3:1210-1300", "chr3:1300-1390")]
+    told = "peaks are broad, 180 bp at the median: each is cut into windows"
+    for tile, length, expected in (
+        (None, 90, tiles),  # as wide as two windows
+        (None, 91, ["chr3:455-546", "chr3:1255-1346"]),
+        (False, 90, ["chr3:455-545", "chr3:1255-1345"]),
+        (True, 90, tiles),
+    ):
+        notes: list[str] = []
+        split = split_genome(genome, peaks, length=length, tile=tile, test=["chr2"],
+                             validation=["chr3"], note=notes.append)  # fmt: skip
+        assert windows_of(split, VALIDATION, positive=True).names() == expected
+        assert (told in notes) == (tile is None and length == 90)
+
+
+def test_broad_peaks_with_summits_are_not_cut(genome: Path, peaks: Path) -> None:
+    lines = [f"{line}\tp\t1\t.\t1\t1\t1\t30" for line in peaks.read_text().splitlines()]
+    peaks.write_text("".join(f"{line}\n" for line in lines))
+    split = split_genome(genome, peaks, length=90, test=["chr2"], validation=["chr3"])
     assert windows_of(split, VALIDATION, positive=True).names() == [
-        *("chr3:400-500", "chr3:500-600", "chr3:1200-1300", "chr3:1300-1400")
+        *("chr3:395-485", "chr3:1195-1285")
     ]
 
 

@@ -48,8 +48,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> SplitDataset:
     (folder / "genome.fa").write_text(fasta)
     (folder / "peaks.bed").write_text(bed)
     return split_genome(
-        folder / "genome.fa", folder / "peaks.bed", length=LENGTH, negatives_per_positive=8,
-        test=["chr2"], validation=["chr3"],
+        folder / "genome.fa", folder / "peaks.bed", length=LENGTH, tile=False,
+        negatives_per_positive=8, test=["chr2"], validation=["chr3"],
     )  # fmt: skip
 
 
