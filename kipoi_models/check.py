@@ -39,11 +39,9 @@ from enhancer_core.prediction.sequences import probabilities
 SOURCE = Path(__file__).parent
 NAME = "enhancer"  # of the source in Kipoi's configuration
 TOLERANCE = 1e-6
-# Regressions add up the scores of a thousand motifs, in float32 and here in another order: to 1e-5
-# of the log odds l, which moves a probability p by l p (1 - p) of that, .224 at most.
 # A stack weighs members whose log odds partly cancel: it was off by 1.1e-5 of 2.7, and a
 # probability by a quarter of that at most.
-TOLERANCES = {"best": TOLERANCE + 0.224e-5, "motif_cnn": TOLERANCE + 0.3e-5}  # by network
+TOLERANCES = {"motif_cnn": TOLERANCE + 0.3e-5}  # by network
 STOCK_LOADER = "kipoiseq.dataloaders.SeqIntervalDl"
 
 

@@ -141,7 +141,7 @@ def test_a_row_renders_to_the_yaml_that_kipoi_and_kipoi_veff_read(
         assert (f"({row['assembly']})" in text) == (row["assembly"] == "hg19")
         assert ("(assembly not stated)" in text) == row["assembly"].startswith("not stated")
         assert "(simulated)" not in text
-    is_ensemble = row["network"] in ("best", "motif_cnn")
+    is_ensemble = row["network"] == "motif_cnn"
     assert ("ensemble of convolutional networks" in info["doc"]) == is_ensemble
     assert "Cohn, Zuk and Kaplan 2018" in info["doc"]
     is_shuffle = row["negatives"].startswith("each positive shuffled")
@@ -159,8 +159,6 @@ def test_a_row_renders_to_the_yaml_that_kipoi_and_kipoi_veff_read(
 def test_a_row_can_be_trained_again_by_a_recipe_of_its_name(
     group: Path, row: dict[str, str]
 ) -> None:
-    if row["network"] == "best":
-        pytest.skip("published before 'motif_cnn' took the place of 'best'; to be trained again")
     (recipe,) = [each for each in RECIPES if each["name"] == row["model"]]
     assert recipe["group"] == group.name
     for fact in ("species", "assembly", "kind"):
