@@ -702,7 +702,7 @@ def test_a_run_is_not_resumed_with_other_settings_or_data(
     for args, what in (
         ([*unfinished, "--epochs", 2], r"--epochs \(1 then, 2 now\)"),
         ([*unfinished, "--seed", 1], r"--seed \(0 then, 1 now\)"),
-        ([*unfinished, "--network", "tf"], r"--network \(enhancer then, tf now\)"),
+        ([*unfinished, "--network", "enhancer"], r"--network \(tf then, enhancer now\)"),
         (other_data, "--positives; "),
     ):
         refuse(*args, "--resume", match=f"out holds an unfinished run that differs: .*{what}")
