@@ -18,7 +18,7 @@ import numpy as np
 from enhancer_core import metrics
 from enhancer_core.data.dataset import TEST, Dataset, SplitDataset, file_names
 from enhancer_core.errors import DatasetError
-from enhancer_core.io.files import make_folder, sha256
+from enhancer_core.io.files import make_folder, remove_partial, sha256
 from enhancer_core.io.safetensors import read_arrays, write_arrays
 from enhancer_core.models.architecture import Architecture
 from enhancer_core.models.transfer import Planted
@@ -216,6 +216,7 @@ def mine(
         states = None if folder is None else folder / f"round-{number}"
         if states is not None:
             make_folder(states)
+            remove_partial(states)
         trained = _trained(
             experiment, threads=threads, device=device, folder=states, progress=progress
         )
