@@ -922,3 +922,16 @@ def test_a_run_killed_and_then_interrupted_resumes_to_the_same_bytes(
     whole = tmp_path / "uninterrupted"
     assert cli(*long_training(inputs), "-o", whole).status == 0
     assert contents(output) == contents(whole)
+
+
+def test_of_a_stack_that_kept_the_papers_network_alone_that_is_trained_further(
+    cli: Run, inputs: Path, tmp_path: Path
+) -> None:
+    quick = ["--restarts", 1, "--epochs", 1]
+    cli("train", *data(inputs), *quick, "--network", "tf", "-o", tmp_path / "first")
+    model = load_model(tmp_path / "first")
+    named = replace(model, metadata={**model.metadata, "network": "motif_cnn"})
+    named.save(tmp_path / "stack.safetensors")
+    started = ["--initial", tmp_path / "stack.safetensors", "-o", tmp_path / "second"]
+    assert cli("train", *data(inputs), *quick, *started).status == 0
+    assert load_model(tmp_path / "second").metadata["network"] == "tf"
