@@ -16,8 +16,7 @@ from enhancer_core.cli import options as opt
 from enhancer_core.cli.common import Job, with_interval
 from enhancer_core.cli.dataset import DataSource, training_options
 from enhancer_core.errors import EnhancerError, FileError, TrainingError
-from enhancer_core.models.architecture import DEFAULT_NETWORK, NETWORKS
-from enhancer_core.models.parameters import Member
+from enhancer_core.models.architecture import DEFAULT_NETWORK, NETWORKS, Architecture
 from enhancer_core.training.config import TrainConfig, TrainOption, default_config
 
 _FILES = (
@@ -91,10 +90,9 @@ def _network(options: Mapping[str, Any]) -> str:
         return options["network"] or DEFAULT_NETWORK
     donor = models.load_model(donors[0])
     names = [str(donor.metadata.get("network"))]
-    if members := [each for each in donor.members if isinstance(each, Member)]:
-        # A stack may have kept the paper's network alone.
-        made = members[0].architecture
-        shape = made.convolutions, made.chained
+    made = [m.architecture for m in donor.members if isinstance(m.architecture, Architecture)]
+    if made:  # a stack may have kept the paper's network alone
+        shape = made[0].convolutions, made[0].chained
         names[:0] = [n for n, a in NETWORKS.items() if (a.convolutions, a.chained) == shape]
     return next((name for name in names if name in NETWORKS), DEFAULT_NETWORK)
 

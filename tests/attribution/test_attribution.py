@@ -20,9 +20,10 @@ from enhancer_core.models.architecture import NETWORKS, KmerWeights
 from enhancer_core.models.kmer_module import KmerModule
 from enhancer_core.models.model import load_model
 from enhancer_core.models.network import Ensemble, Network, one_hot
+from enhancer_core.models.parameters import Member
 
 MODELS = Path(__file__).parents[2] / "kipoi_models"
-# A network of the paper, an ensemble of networks and regressions, a network of one TF.
+# A network of the paper, the networks of a stack, a network of one TF.
 PUBLISHED = ("human_liver_4shuffle", "human_liver_best", "CTCFL_K562_2shuffle")
 POSITIVE = 1  # of the two logits
 DELTA = 1e-3  # allowed, of the difference in output
@@ -73,8 +74,12 @@ def case(name: str) -> Case:
         beside = [cast("Network", case("tf").network)] if name == "k-mers beside" else []
         network = Ensemble([*beside, *modules]).eval()
     else:
-        (path,) = MODELS.glob(f"*/weights/{name}-*.safetensors")
+        row, _, whole = name.partition(" ")
+        (path,) = MODELS.glob(f"*/weights/{row}-*.safetensors")
         model = load_model(path)
+        if not whole:  # of k-mer weights DeepLIFT has no rule; see `Model.to_torch`
+            members = [each for each in model.members if isinstance(each, Member)]
+            model = replace(model, members=tuple(members))
         network, length = model.to_torch(), model.length
     generator = torch.Generator().manual_seed(1)
     size = (N, length)
@@ -148,7 +153,7 @@ def test_the_log_odds_are_attributed_as_the_difference_of_the_two_targets(name: 
     torch.testing.assert_close(positive - negative, log_odds, rtol=0, atol=atol)
 
 
-# Without human_liver_best, whose 14 networks take minutes; DeepLIFT is tested on it.
+# Without human_liver_best, whose networks take long; DeepLIFT is tested on them.
 @pytest.mark.parametrize("name", ["enhancer", "tf", "motif_cnn", PUBLISHED[0], PUBLISHED[2]])
 def test_integrated_gradients_sum_to_the_difference_in_output(name: str) -> None:
     network, x, _ = case(name)
@@ -162,7 +167,7 @@ def test_integrated_gradients_sum_to_the_difference_in_output(name: str) -> None
     assert (delta.abs() <= DELTA * difference.abs()).all(), (delta, difference)
 
 
-@pytest.mark.parametrize("name", ["k-mers", "k-mers beside"])
+@pytest.mark.parametrize("name", ["k-mers", "k-mers beside", "human_liver_best whole"])
 def test_where_one_base_differs_deeplift_sums_to_the_difference_with_k_mers_too(name: str) -> None:
     network, x, _ = case(name)
     other = x.clone()
