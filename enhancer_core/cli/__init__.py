@@ -176,6 +176,12 @@ def _end_on_signals() -> None:
         time.sleep(_GRACE)
         _end_interrupted()
 
+    def ignore_interrupts(raised: sys.UnraisableHookArgs) -> None:
+        # A callback that a signal came to, as of a weak reference, cannot pass it on.
+        if not isinstance(raised.exc_value, KeyboardInterrupt):
+            sys.__unraisablehook__(raised)
+
+    sys.unraisablehook = ignore_interrupts
     threading.Thread(target=end, daemon=True).start()
 
 

@@ -69,6 +69,22 @@ def test_a_shuffle_of_one_long_run_ends_on_a_signal(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("error", "told"), [("KeyboardInterrupt", 0), ("ValueError", 1)])
+def test_a_signal_that_comes_to_a_callback_is_told_once_and_without_its_traceback(
+    error: str, told: int
+) -> None:
+    script = (
+        "import weakref, enhancer_core.cli as cli\n"
+        "cli._end_on_signals()\n"
+        f"def raising(_):\n    raise {error}\n"
+        "thing = type('Thing', (), {})()\n"
+        "reference = weakref.ref(thing, raising)\n"
+        "del thing\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stderr.count("Traceback") == told
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_track_ends_on_a_signal(threads: int, number: signal.Signals, tmp_path: Path) -> None:
