@@ -221,6 +221,9 @@ def train(
     splits = source.splits(job)
     network = _network(click.get_current_context().params)
     known = network == DEFAULT_NETWORK
+    if click.get_current_context().params["network"] is None:
+        what = "that of the model to begin with" if plant or initial else "the default"
+        job.info(f"network: {network}, {what}; --network chooses another")
     if plant_motifs is None and known and not plant and initial is None:
         plant_motifs = training.JASPAR
     experiments = []
@@ -313,15 +316,14 @@ def _measure(
     if split.sampler is None or source.genome is None or source.peaks is None:
         return {}
     regions = split.sampler.regions_of(data.VALIDATION)
-    with io.open_genome(source.genome) as opened:
-        peaks = prediction.genome_peaks(opened, source.peaks, regions)
-        bins = job.scan(
-            model.predictor(job.device), opened, regions, step=_STEP, both_strands=False
-        )
+    predictor = model.predictor(job.device)
     try:
+        with io.open_genome(source.genome, skip_missing=source.skip_missing) as opened:
+            peaks = prediction.genome_peaks(opened, source.peaks, regions)
+            bins = job.scan(predictor, opened, regions, step=_STEP, both_strands=False)
         found = prediction.evaluate_bins(bins, peaks, rng=job.rng())
-        measured = dict(found.with_thresholds(model).metadata)
-    except EnhancerError as error:  # too few calls, which is no reason to lose the model
+        measured = found.with_thresholds(model).metadata
+    except EnhancerError as error:  # too few calls, or files that changed: the model is not lost
         job.info(f"no thresholds for call --precision: {error}")
         return {}
     return {name: measured[name] for name in measured.keys() - model.metadata.keys()}

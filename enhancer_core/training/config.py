@@ -196,7 +196,7 @@ class TrainConfig:
 
 
 # Not the paper's: chosen by the mean AUC of stacks on ChIP-seq peaks, enhancers, promoters, open
-# chromatin and simulated sequences; training/best.py says how well it does.
+# chromatin and simulated sequences; training/defaults.py says how well it does.
 _MOTIF_CNN = TrainConfig(
     restarts=2,
     epochs=20,

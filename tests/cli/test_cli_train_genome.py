@@ -250,3 +250,30 @@ def test_bad_values_are_one_line_and_leave_no_folder(
 ) -> None:
     assert message in error(cli(*training(here, *options), "-o", tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_thresholds_of_the_validation_part_are_kept_for_calls(
+    here: Path, cli: Run, tmp_path: Path
+) -> None:
+    peaks = tmp_path / "peaks.bed"
+    peaks.write_text((here / "peaks.bed").read_text() + "chrZ\t100\t600\n")
+    options = ("--peaks", peaks, "--skip-missing", "-o", tmp_path / "out")
+    ran = cli(*training(here, *SPLIT, *options))
+    assert ran.status == 0, ran.err
+    assert "network: " not in ran.err.splitlines()[0]  # it was named
+    metadata = load_model(tmp_path / "out").metadata
+    assert metadata["precision_measured"] == {"step": 50, "both_strands": False}
+    assert max(row["calls"] for row in metadata["precision"]) >= 10
+    called = ("call", tmp_path / "out", "--genome", here / "genome.fa", "--precision", 0.01)
+    assert cli(*called, "-o", tmp_path / "calls.bed").status == 0
+
+
+def test_too_few_calls_for_a_precision_lose_no_model(here: Path, cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "regions.bed").write_text("chr1\t0\t20000\nchr2\t0\t20000\nchr3\t0\t900\n")
+    options = ("--regions", tmp_path / "regions.bed", "-o", tmp_path / "out")
+    ran = cli(*training(here, *SPLIT, *options))
+    assert ran.status == 0, ran.err
+    assert "no thresholds for call --precision: thresholds were measured with no more than" in (
+        ran.err
+    )
+    assert "precision" not in load_model(tmp_path / "out").metadata

@@ -53,7 +53,7 @@ def smooth(values: NDArray[np.float32], roots: NDArray[np.float32]) -> NDArray[n
 
 
 def both(word: str) -> tuple[str, str]:
-    """Give a word and its reverse complement."""
+    """Return a word and its reverse complement."""
     return word, word.translate(str.maketrans("ACGT", "TGCA"))[::-1]
 
 
