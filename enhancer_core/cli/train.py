@@ -221,9 +221,6 @@ def train(
     splits = source.splits(job)
     network = _network(click.get_current_context().params)
     known = network == DEFAULT_NETWORK
-    if click.get_current_context().params["network"] is None:
-        what = "that of the model to begin with" if plant or initial else "the default"
-        job.info(f"network: {network}, {what}; --network chooses another")
     if plant_motifs is None and known and not plant and initial is None:
         plant_motifs = training.JASPAR
     experiments = []
@@ -246,6 +243,9 @@ def train(
                 hard_negatives=source.hard_negatives,
             )
         )  # fmt: skip
+    if click.get_current_context().params["network"] is None:
+        what = "that of the model to begin with" if plant or initial else "the default"
+        job.info(f"network: {network}, {what}; --network chooses another")
     for number, (experiment, folder) in enumerate(zip(experiments, outputs, strict=True), 1):
         if folds:
             job.info(f"fold {number} of {folds}")

@@ -63,9 +63,10 @@ def test_train_cuts_and_pads_counts_and_leaves_out_what_is_mostly_n(ragged: Ragg
     assert lines[:2] == [
         f"{ragged.positives}: {CUT}{LEFT_OUT}", f"{ragged.negatives}: {CUT}{LEFT_OUT}",
     ]  # fmt: skip
-    assert (
-        lines[2] == "positives + negatives: 46 + 46 to learn from, 6 + 6 to choose, 6 + 6 to test"
-    )
+    assert lines[2:4] == [
+        "network: motif_cnn, the default; --network chooses another",
+        "positives + negatives: 46 + 46 to learn from, 6 + 6 to choose, 6 + 6 to test",
+    ]
     assert load_model(ragged.model).length == 100
     split = (ragged.model / "split.tsv").read_text()
     assert "positives0\t" not in split
